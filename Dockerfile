@@ -1,0 +1,40 @@
+# The worker as a container: one binary on a base without a shell, as a user
+# without rights. Templates are in the binary; the root may be mounted read-only.
+#
+#   docker build -t user-events .
+#
+# Needs:  BuildKit. Leaves: /user-events, configured by environment variables, health on 8080.
+#
+# Base images are pinned by tag and digest. To renew a digest:
+#   docker buildx imagetools inspect rust:1.95.0-slim-trixie
+# Build and runtime are both Debian 13, so that the glibc of one is the glibc of the other.
+
+FROM rust:1.95.0-slim-trixie@sha256:e14e87345b4d5964ddcc3491d27ee046a0f23820f340c3c1e24da6880141f7c0 AS chef
+RUN cargo install cargo-chef --locked --version 0.1.77
+WORKDIR /build
+
+# The recipe names the dependencies only: while they stay, the layer they were built in stays.
+FROM chef AS planner
+COPY . .
+RUN cargo chef prepare --recipe-path recipe.json
+
+FROM chef AS builder
+COPY --from=planner /build/recipe.json recipe.json
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    cargo chef cook --release --locked --recipe-path recipe.json
+COPY . .
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    cargo build --release --locked --bin user-events
+
+FROM gcr.io/distroless/cc-debian13:nonroot@sha256:54df941ed0d06a1bd95ef5e0ce391fd8d9f94b64782dc9a60062727849ee3f97
+LABEL org.opencontainers.image.title="user-events" \
+      org.opencontainers.image.description="Carries user.signed_up from SNS through SQS to the reactions" \
+      org.opencontainers.image.licenses="MIT OR Apache-2.0"
+COPY --from=builder /build/target/release/user-events /user-events
+ENV LOG_FORMAT=json
+USER 65532:65532
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=15s --retries=3 CMD ["/user-events", "healthcheck"]
+ENTRYPOINT ["/user-events"]
+CMD ["run"]

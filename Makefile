@@ -1,0 +1,38 @@
+# The commands of this repository. `make` alone lists them.
+#
+# Needs:  cargo; for test and up also what localstack/servers needs.
+# Leaves: what each target says.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up down test lint fmt docs clean-servers
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## the whole story in one process: no AWS, no Redis, no mail server
+	cargo run -- demo
+
+up: ## start LocalStack, Redis and a mail server, deploy infra/, write localstack/.env
+	localstack/up
+
+down: ## stop them
+	localstack/down
+
+test: ## lint, then every test against servers of its own (starts and stops them)
+	tests/run
+
+lint: ## formatting, clippy, rustdoc: every warning is an error
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+
+fmt: ## format the code
+	cargo fmt
+
+docs: ## build the crate's documentation and open it
+	cargo doc --no-deps --locked --open
+
+clean-servers: ## stop the servers and remove what they and their installation left
+	localstack/down
+	for dir in target/test-servers/*/; do [ ! -d "$$dir" ] || localstack/servers stop "$$dir"; done
+	rm -rf localstack/.venv localstack/.state target/test-servers

@@ -1,0 +1,167 @@
+//! The composition root: the only file that knows every adapter, and the list of reactions.
+//!
+//! Enters: settings that hold together, and a token that says stop. Leaves: how each worker ended, or
+//! the service that was missing at the start. Adding a reaction: one line in [`REACTIONS`], one arm in
+//! [`start`].
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::config::{MailConfig, ReactionConfig, ReactionNeeds, RunConfig};
+use crate::handlers::Handler;
+use crate::handlers::profile::ProfileHandler;
+use crate::handlers::welcome_email::WelcomeEmail;
+use crate::idempotency::atomic::AtomicEffect;
+use crate::idempotency::redis::RedisLedger;
+use crate::idempotency::{Ledger, Terms};
+use crate::mail::{ComposeError, Composer};
+use crate::profiles::redis::RedisProfiles;
+use crate::queue::sqs::SqsQueue;
+use crate::queue::{Queue, QueueError};
+use crate::redis_link::{RedisError, RedisLink};
+use crate::telemetry::health;
+use crate::worker::{Pulse, Reaction, Summary, Worker};
+
+/// The reactions there are.
+pub const REACTIONS: &[ReactionNeeds] =
+    &[ReactionNeeds { name: "email", mail: true }, ReactionNeeds { name: "profile", mail: false }];
+
+/// Why nothing was started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A queue is not there, or not ours to use.
+    #[error("the queue of `{reaction}`: {error}")]
+    Queue {
+        /// Whose queue.
+        reaction: &'static str,
+        /// What it said.
+        error: QueueError,
+    },
+    /// The health endpoint's address is taken or not ours.
+    #[error("HTTP_ADDR cannot be listened on: {0}")]
+    Listen(std::io::ErrorKind),
+    /// Settings that are sound by themselves and do not fit the queue.
+    #[error("{0}")]
+    Misfit(String),
+    /// A part refused its settings.
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+    /// A template is broken.
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
+}
+
+/// Loads what the AWS SDK finds by itself: region, credentials, endpoint.
+pub async fn aws() -> SdkConfig {
+    let config = aws_config::defaults(BehaviorVersion::latest()).load().await;
+    if let Some(endpoint) = config.endpoint_url() {
+        warn!(endpoint, "not AWS: every call goes to AWS_ENDPOINT_URL");
+    }
+    config
+}
+
+/// Starts every reaction and the health endpoint, and works until `stop`. All queues are opened before
+/// any message is taken.
+///
+/// # Errors
+/// [`StartError`], before any poll.
+pub async fn run(config: RunConfig, stop: CancellationToken) -> Result<Vec<Summary>, StartError> {
+    let aws = aws().await;
+    let redis = RedisLink::new(&config.redis_url)?;
+    let listener = TcpListener::bind(config.http_addr).await.map_err(|error| StartError::Listen(error.kind()))?;
+    let address = listener.local_addr().map_err(|error| StartError::Listen(error.kind()))?;
+
+    let mut opened = Vec::new();
+    for reaction in config.reactions {
+        let queue = open(&aws, &reaction).await?;
+        opened.push((queue, reaction));
+    }
+    let mut workers = JoinSet::new();
+    let mut pulses = Vec::new();
+    for (queue, reaction) in opened {
+        pulses.push(start(&mut workers, queue, reaction, &redis, config.mail.as_ref(), &stop)?);
+    }
+    // Stopped after the workers, so that a drain that takes its time still looks alive.
+    let closed = CancellationToken::new();
+    let endpoint = tokio::spawn(health::serve(listener, pulses, closed.clone()));
+    info!(%address, reactions = workers.len(), "running");
+
+    let mut summaries = Vec::new();
+    while let Some(ended) = workers.join_next().await {
+        match ended {
+            Ok(summary) => summaries.push(summary),
+            Err(failed) => {
+                // A loop never ends by itself; if one does, a restart is better than half a service.
+                error!(%failed, "a worker ended");
+                stop.cancel();
+            }
+        }
+    }
+    closed.cancel();
+    if let Ok(Err(error)) = endpoint.await {
+        warn!(%error, "the health endpoint failed");
+    }
+    Ok(summaries)
+}
+
+/// One arm for each reaction: its handler, and the ledger that keeps its effects single.
+fn start(
+    workers: &mut JoinSet<Summary>,
+    queue: SqsQueue,
+    config: ReactionConfig,
+    redis: &RedisLink,
+    mail: Option<&MailConfig>,
+    stop: &CancellationToken,
+) -> Result<Pulse, StartError> {
+    match (config.name, mail) {
+        ("email", Some(mail)) => {
+            let handler = WelcomeEmail::new(Composer::new(mail.sender.clone())?, mail.server.clone());
+            spawn(workers, queue, config, handler, RedisLedger::new(redis.clone()), stop)
+        }
+        ("profile", _) => {
+            let handler = ProfileHandler::new(RedisProfiles::new(redis.clone()));
+            spawn(workers, queue, config, handler, AtomicEffect, stop)
+        }
+        (name, _) => Err(StartError::Misfit(format!("the reaction `{name}` lacks what it needs"))),
+    }
+}
+
+fn spawn<L: Ledger, H: Handler>(
+    workers: &mut JoinSet<Summary>,
+    queue: SqsQueue,
+    config: ReactionConfig,
+    handler: H,
+    ledger: L,
+    stop: &CancellationToken,
+) -> Result<Pulse, StartError> {
+    let visibility = queue.facts().visibility;
+    let lease = config.lease.unwrap_or(visibility * 3 / 4);
+    if lease >= visibility || lease < Duration::from_secs(1) {
+        let (name, visibility) = (config.name, humantime::format_duration(visibility));
+        let misfit = format!(
+            "IDEMPOTENCY_LEASE of `{name}` must lie between 1s and its queue's visibility timeout, {visibility}"
+        );
+        return Err(StartError::Misfit(misfit));
+    }
+    let terms = Terms { lease, retention: config.retention, max_sends: config.max_sends };
+    let reaction = Reaction::new(handler, ledger, terms, config.handler_timeout);
+    let worker = Worker::new(queue, reaction, config.settings);
+    let pulse = worker.pulse();
+    workers.spawn(worker.run(stop.clone()));
+    Ok(pulse)
+}
+
+async fn open(aws: &SdkConfig, config: &ReactionConfig) -> Result<SqsQueue, StartError> {
+    let (url, dlq_url) = (config.queue_url.clone(), config.dlq_url.clone());
+    let queue = SqsQueue::open(aws, url, dlq_url, config.settings.wait).await;
+    let queue = queue.map_err(|error| StartError::Queue { reaction: config.name, error })?;
+    Ok(match config.visibility {
+        Some(visibility) => queue.with_visibility(visibility),
+        None => queue,
+    })
+}

@@ -1,0 +1,81 @@
+//! The in-process bus: the same handlers, with no broker between.
+//!
+//! Enters: an event. Leaves: what each reaction made of it. Promises: reactions run side by side and one
+//! that fails does not disturb another; what fails in passing is tried again a few times. Nothing is
+//! stored: what is not done when the process ends is lost. Where that matters, use a queue.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use crate::backoff::Backoff;
+use crate::event::UserSignedUp;
+use crate::handlers::Handler;
+use crate::idempotency::Ledger;
+use crate::queue::{Attempt, Verdict};
+use crate::worker::process::react;
+use crate::worker::{Outcome, Reaction};
+
+/// Tries for each reaction before it is reported as it stands.
+const TRIES: u32 = 4;
+
+/// Publishes and reacts in one process.
+#[derive(Default)]
+pub struct Bus {
+    reactions: Vec<Subscriber>,
+}
+
+/// What one reaction made of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reacted {
+    /// [`Handler::NAME`].
+    pub handler: &'static str,
+    /// What came of it, after the last try.
+    pub outcome: Outcome,
+}
+
+type Reacting<'a> = Pin<Box<dyn Future<Output = Reacted> + Send + 'a>>;
+type Subscriber = Box<dyn for<'a> Fn(&'a UserSignedUp) -> Reacting<'a> + Send + Sync>;
+
+impl Bus {
+    /// A bus without reactions.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a reaction.
+    #[must_use]
+    pub fn react<L: Ledger, H: Handler>(mut self, reaction: Reaction<L, H>) -> Self {
+        let reaction = Arc::new(reaction);
+        self.reactions.push(Box::new(move |event| {
+            let reaction = reaction.clone();
+            Box::pin(async move { Reacted { handler: H::NAME, outcome: persist(&reaction, event).await } })
+        }));
+        self
+    }
+
+    /// Hands the event to every reaction and waits for all of them.
+    pub async fn publish(&self, event: &UserSignedUp) -> Vec<Reacted> {
+        join_all(self.reactions.iter().map(|reaction| reaction(event))).await
+    }
+}
+
+async fn persist<L: Ledger, H: Handler>(reaction: &Reaction<L, H>, event: &UserSignedUp) -> Outcome {
+    let mut tried = 1;
+    loop {
+        let outcome = react(reaction, event).await;
+        match outcome.verdict(Attempt::new(tried), &Backoff::ENTRY, H::NAME) {
+            Verdict::RetryIn(delay) if tried < TRIES => tokio::time::sleep(delay).await,
+            _ => return outcome,
+        }
+        tried += 1;
+    }
+}
+
+impl std::fmt::Debug for Bus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Bus({} reactions)", self.reactions.len())
+    }
+}

@@ -1,0 +1,79 @@
+//! The command line: words become a command. Usage faults end here, with exit code 2.
+//!
+//! Enters: argv. Leaves: a [`Command`]. Secrets are never taken from argv: any user can read it.
+
+#![expect(clippy::doc_markdown, reason = "these comments are the help texts, where backticks would show")]
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Carries user.signed_up over SNS and SQS to the services that react to it.
+#[derive(Debug, Parser)]
+#[command(name = "user-events", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Consume: every reaction whose queue is configured, or the named ones
+    #[command(after_help = "Reads REDIS_URL, <NAME>_QUEUE_URL and, for email, SMTP_URL and MAIL_FROM.\n\
+        `user-events config` lists every variable with its value.\n\
+        Stops on SIGTERM or Ctrl-C once what runs is finished; a second one leaves at once.")]
+    Run {
+        /// The reactions to run; none: each whose <NAME>_QUEUE_URL is set
+        #[arg(value_parser = ["email", "profile"])]
+        reactions: Vec<String>,
+    },
+    /// Publish events to the topic (USER_EVENTS_TOPIC_ARN)
+    Publish(Publish),
+    /// The whole story in this process: no AWS, no Redis, no mail server
+    Demo {
+        /// Where the mails are written
+        #[arg(long, value_name = "DIR", default_value = "demo-mails")]
+        mails: PathBuf,
+    },
+    /// Print the settings in force, each with its source; secrets masked
+    Config {
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ask the worker of this container whether its loops turn (HTTP_ADDR); exit 0 or 69
+    Healthcheck,
+}
+
+/// What to publish.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Events are validated before the first is sent. An event keeps its id over every try,\n\
+    so publishing again what failed repeats no effect.")]
+pub struct Publish {
+    /// Who signed up
+    #[arg(long, value_name = "ID", requires = "email", conflicts_with_all = ["file", "stdin"])]
+    pub user_id: Option<String>,
+    /// Where the welcome mail goes
+    #[arg(long, value_name = "ADDRESS", requires = "user_id")]
+    pub email: Option<String>,
+    /// The plan, which makes it a version 2 event
+    #[arg(long, value_name = "PLAN", requires = "user_id")]
+    pub plan: Option<String>,
+    /// Events as JSON, one a line
+    #[arg(long, value_name = "FILE.jsonl", conflicts_with = "stdin")]
+    pub file: Option<PathBuf>,
+    /// The same from standard input
+    #[arg(long)]
+    pub stdin: bool,
+    /// So many users, `ID-1` to `ID-n`
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub count: u32,
+    /// So many events a second at most; unset: as fast as the topic takes them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub rate: Option<u32>,
+    /// For machines
+    #[arg(long)]
+    pub json: bool,
+}

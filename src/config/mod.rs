@@ -1,0 +1,260 @@
+//! Configuration: the environment becomes settings that hold together, or a list of every fault.
+//!
+//! Enters: a snapshot of the environment. Leaves: settings, each within its range and fitting the
+//! others, or [`Faults`] with all mistakes at once. Promises: no fault repeats a value (it may be a
+//! secret or an address). Nothing else in the crate reads the environment, but for the AWS SDK, which
+//! reads its own variables.
+
+mod reader;
+mod variables;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use lettre::message::Mailbox;
+use secrecy::SecretString;
+use tracing_subscriber::EnvFilter;
+
+pub use reader::{Environment, Fault, Faults, Reader, Setting};
+pub use variables::{VARIABLES, Variable, misspelt};
+
+use crate::backoff::Backoff;
+use crate::mail::Sender;
+use crate::mail::smtp::SmtpServer;
+use crate::queue::MAX_VISIBILITY;
+use crate::worker::{Settings, UnknownEvents};
+
+/// Longer than any copy of an event can still arrive: SNS tries SQS for up to 23 days, a DLQ keeps 14.
+const RETENTION: Duration = Duration::from_secs(45 * 24 * 3600);
+
+/// Which reactions there are, and what they need beside their queue.
+#[derive(Debug, Clone, Copy)]
+pub struct ReactionNeeds {
+    /// Its name on the command line; in capitals, the prefix of its variables.
+    pub name: &'static str,
+    /// Does it send mail?
+    pub mail: bool,
+}
+
+/// What `run` needs.
+#[derive(Debug)]
+pub struct RunConfig {
+    /// The reactions to run.
+    pub reactions: Vec<ReactionConfig>,
+    /// Where records and profiles are kept.
+    pub redis_url: SecretString,
+    /// How mail goes out; there if a reaction sends any.
+    pub mail: Option<MailConfig>,
+    /// Where `/livez` listens.
+    pub http_addr: SocketAddr,
+}
+
+/// One reaction's settings.
+#[derive(Debug)]
+pub struct ReactionConfig {
+    /// Which.
+    pub name: &'static str,
+    /// Its queue.
+    pub queue_url: String,
+    /// Its DLQ, if not the redrive policy's.
+    pub dlq_url: Option<String>,
+    /// The engine's settings.
+    pub settings: Settings,
+    /// How long a received message is hidden, if not the queue's own setting.
+    pub visibility: Option<Duration>,
+    /// How long one handler run may take.
+    pub handler_timeout: Duration,
+    /// How long a claim holds, if not three quarters of the visibility timeout.
+    pub lease: Option<Duration>,
+    /// How long records are kept.
+    pub retention: Duration,
+    /// Sends that may have happened before an unknown outcome is parked.
+    pub max_sends: u32,
+}
+
+/// How mail goes out.
+#[derive(Debug)]
+pub struct MailConfig {
+    /// The server.
+    pub server: SmtpServer,
+    /// From whom.
+    pub sender: Sender,
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Pretty on a terminal, else JSON.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For eyes.
+    Pretty,
+}
+
+/// Reads what `run` needs; `only` names the reactions, empty means each whose queue is set.
+pub fn run(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) -> Option<RunConfig> {
+    let named = |r: &&ReactionNeeds| only.is_empty() || only.iter().any(|name| name == r.name);
+    let mut configured = Vec::new();
+    let mut mail = false;
+    for needs in reactions.iter().filter(named) {
+        let queue_url = read.parsed(&format!("{}_QUEUE_URL", needs.name.to_uppercase()), queue_url);
+        match queue_url {
+            Some(queue_url) => {
+                configured.extend(reaction(read, needs.name, queue_url));
+                mail |= needs.mail;
+            }
+            None if only.is_empty() => {}
+            None => read.missing(&format!("{}_QUEUE_URL", needs.name.to_uppercase()), "its reaction was asked for"),
+        }
+    }
+    if configured.is_empty() && read.is_sound() {
+        let names: Vec<_> = reactions.iter().map(|r| format!("{}_QUEUE_URL", r.name.to_uppercase())).collect();
+        read.missing(&names.join(" or "), "without a queue there is nothing to run");
+    }
+    let redis_url = read.secret("REDIS_URL", redis_url);
+    if redis_url.is_none() {
+        read.missing("REDIS_URL", "records and profiles are kept there");
+    }
+    let mail = if mail { Some(mail_config(read)) } else { None };
+    let http_addr = http_addr(read);
+    let mail = match mail {
+        Some(mail) => Some(mail?),
+        None => None,
+    };
+    Some(RunConfig { reactions: configured, redis_url: redis_url?, mail, http_addr })
+}
+
+/// Reads what `publish` needs: the topic's ARN.
+pub fn publish(read: &mut Reader<'_>) -> Option<String> {
+    let arn = read.parsed("USER_EVENTS_TOPIC_ARN", |text| {
+        let parts: Vec<_> = text.split(':').collect();
+        let sound = parts.len() == 6 && parts[0] == "arn" && parts[2] == "sns" && !parts[5].is_empty();
+        if sound { Ok(text.to_owned()) } else { Err("must be an ARN like arn:aws:sns:REGION:ACCOUNT:NAME") }
+    });
+    if arn.is_none() {
+        read.missing("USER_EVENTS_TOPIC_ARN", "events are published there");
+    }
+    arn
+}
+
+/// Reads where the health endpoint listens.
+pub fn http_addr(read: &mut Reader<'_>) -> SocketAddr {
+    let address = read.parsed("HTTP_ADDR", |text| text.parse().map_err(|_| "must be an address like 0.0.0.0:8080"));
+    address.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 8080)))
+}
+
+/// Reads how to log.
+pub fn logging(read: &mut Reader<'_>) -> (String, LogFormat) {
+    let filter = read.parsed("RUST_LOG", |text| match EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("must be a filter like info or user_events=debug"),
+    });
+    let format = read.parsed("LOG_FORMAT", |text| match text {
+        "auto" => Ok(LogFormat::Auto),
+        "json" => Ok(LogFormat::Json),
+        "pretty" => Ok(LogFormat::Pretty),
+        _ => Err("must be auto, json or pretty"),
+    });
+    (filter.unwrap_or_else(|| "info".to_owned()), format.unwrap_or(LogFormat::Auto))
+}
+
+fn reaction(read: &mut Reader<'_>, name: &'static str, queue_url: String) -> Option<ReactionConfig> {
+    let defaults = Settings::default();
+    let prefix = name.to_uppercase();
+    let dlq_url = read.parsed(&format!("{prefix}_DLQ_URL"), self::queue_url);
+    let mut of = read.for_reaction(&prefix);
+    let seconds = Duration::from_secs;
+    let visibility = of.duration("VISIBILITY_TIMEOUT", seconds(1)..=MAX_VISIBILITY);
+    let lease = of.duration("IDEMPOTENCY_LEASE", seconds(1)..=MAX_VISIBILITY);
+    if let (Some(visibility), Some(lease)) = (visibility, lease)
+        && lease >= visibility
+    {
+        of.fault("IDEMPOTENCY_LEASE", "must be shorter than VISIBILITY_TIMEOUT");
+    }
+    let wait = of.duration("RECEIVE_WAIT", Duration::ZERO..=seconds(20)).unwrap_or(defaults.wait);
+    let shutdown = of.duration("SHUTDOWN_TIMEOUT", seconds(1)..=seconds(3600)).unwrap_or(defaults.shutdown);
+    if shutdown <= wait {
+        of.fault("SHUTDOWN_TIMEOUT", "must be longer than RECEIVE_WAIT: the last long poll is waited for");
+    }
+    let settings = Settings {
+        concurrency: of.parsed("WORKER_CONCURRENCY", concurrency).unwrap_or(defaults.concurrency),
+        wait,
+        backoff: of.parsed("RETRY_BACKOFF", backoff).unwrap_or(defaults.backoff),
+        unknown_events: of.parsed("UNKNOWN_EVENTS", unknown_events).unwrap_or(defaults.unknown_events),
+        shutdown,
+    };
+    let month = 31 * 24 * 3600;
+    Some(ReactionConfig {
+        name,
+        queue_url,
+        dlq_url,
+        settings,
+        visibility,
+        lease,
+        handler_timeout: of.duration("HANDLER_TIMEOUT", seconds(1)..=MAX_VISIBILITY).unwrap_or(seconds(60)),
+        retention: of.duration("IDEMPOTENCY_RETENTION", seconds(60)..=seconds(24 * month)).unwrap_or(RETENTION),
+        max_sends: of.parsed("ON_AMBIGUOUS", max_sends).unwrap_or(2),
+    })
+}
+
+fn mail_config(read: &mut Reader<'_>) -> Option<MailConfig> {
+    let plain = read.parsed("SMTP_ALLOW_PLAINTEXT", |text| text.parse().map_err(|_| "must be true or false"));
+    let server = read.secret("SMTP_URL", |url| SmtpServer::parse(url, plain.unwrap_or(false)));
+    if server.is_none() {
+        read.missing("SMTP_URL", "the email reaction sends mail");
+    }
+    let mailbox = |text: &str| text.parse::<Mailbox>().map_err(|_| "must be a mailbox like Name <name@example.com>");
+    let from = read.parsed("MAIL_FROM", mailbox);
+    if from.is_none() {
+        read.missing("MAIL_FROM", "the email reaction sends mail");
+    }
+    let reply_to = read.parsed("MAIL_REPLY_TO", mailbox);
+    let redirect_to = read.parsed("MAIL_REDIRECT_TO", |text| text.parse().map_err(|_| "must be an address"));
+    Some(MailConfig { server: server?, sender: Sender { from: from?, reply_to, redirect_to } })
+}
+
+fn queue_url(text: &str) -> Result<String, &'static str> {
+    const RULE: &str = "must be a queue URL like https://sqs.REGION.amazonaws.com/ACCOUNT/NAME";
+    let url = url::Url::parse(text).map_err(|_| RULE)?;
+    let named = url.path_segments().is_some_and(|mut s| s.next_back().is_some_and(|name| !name.is_empty()));
+    if matches!(url.scheme(), "http" | "https") && named { Ok(text.to_owned()) } else { Err(RULE) }
+}
+
+fn redis_url(url: &SecretString) -> Result<SecretString, &'static str> {
+    match crate::redis_link::RedisLink::new(url) {
+        Ok(_) => Ok(url.clone()),
+        Err(_) => Err("must be a URL like redis://host:6379/0 or rediss://user:password@host:6379/0"),
+    }
+}
+
+fn concurrency(text: &str) -> Result<usize, &'static str> {
+    text.parse().ok().filter(|n| (1..=1000).contains(n)).ok_or("must be a whole number from 1 to 1000")
+}
+
+fn backoff(text: &str) -> Result<Backoff, &'static str> {
+    const RULE: &str = "must be two durations like 2s..15m, the first not longer and the second at most 12h";
+    let (first, cap) = text.split_once("..").ok_or(RULE)?;
+    let parse = |part| humantime::parse_duration(part).map_err(|_| RULE);
+    let (first, cap) = (parse(first)?, parse(cap)?);
+    if cap > MAX_VISIBILITY {
+        return Err(RULE);
+    }
+    Backoff::try_new(first, cap).map_err(|_| RULE)
+}
+
+fn unknown_events(text: &str) -> Result<UnknownEvents, &'static str> {
+    match text {
+        "ignore" => Ok(UnknownEvents::Ignore),
+        "quarantine" => Ok(UnknownEvents::Quarantine),
+        _ => Err("must be ignore or quarantine"),
+    }
+}
+
+fn max_sends(text: &str) -> Result<u32, &'static str> {
+    match text {
+        "resend" => Ok(2),
+        "park" => Ok(1),
+        _ => Err("must be resend or park"),
+    }
+}

@@ -1,0 +1,193 @@
+//! Reading settings one by one and keeping every fault for the end.
+//!
+//! Enters: a snapshot of the environment. Leaves: values, and on the side the faults met and the
+//! settings seen (with their source, secrets masked). Knows no variable's meaning.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::variables::{self, Variable};
+
+/// A snapshot of the environment.
+pub type Environment = BTreeMap<String, String>;
+
+/// One mistake. Never repeats the value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Which variable.
+    pub variable: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// Every mistake there is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Faults(pub Vec<Fault>);
+
+/// A setting as it is in force.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Setting {
+    /// The variable it came from, or would.
+    pub name: String,
+    /// Its value, masked if secret; none if unset without a default.
+    pub value: Option<String>,
+    /// `environment`, `file`, `default` or `unset`.
+    pub source: &'static str,
+}
+
+/// Reads settings from a snapshot.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    environment: &'a Environment,
+    faults: Vec<Fault>,
+    seen: Vec<Setting>,
+}
+
+/// Reads engine settings for one reaction: `EMAIL_RECEIVE_WAIT` before `RECEIVE_WAIT`.
+pub struct ReactionReader<'r, 'a> {
+    reader: &'r mut Reader<'a>,
+    prefix: String,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads from this snapshot.
+    #[must_use]
+    pub fn new(environment: &'a Environment) -> Self {
+        Self { environment, faults: Vec::new(), seen: Vec::new() }
+    }
+
+    /// The value, or the faults met on the way to it and elsewhere.
+    ///
+    /// # Errors
+    /// [`Faults`], all of them.
+    pub fn finish<T>(self, value: Option<T>) -> Result<T, Faults> {
+        match value {
+            Some(value) if self.faults.is_empty() => Ok(value),
+            _ => Err(Faults(self.faults)),
+        }
+    }
+
+    /// No fault so far?
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    /// The settings read so far.
+    #[must_use]
+    pub fn seen(&self) -> &[Setting] {
+        &self.seen
+    }
+
+    /// Reads a variable by `parse`; none if unset or faulty.
+    pub fn parsed<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, &'static str>) -> Option<T> {
+        let value = self.environment.get(name).filter(|value| !value.is_empty());
+        self.note(name, value.cloned(), "environment");
+        self.checked(name, parse(value?))
+    }
+
+    /// Reads a secret from `NAME` or from the file that `NAME_FILE` names; none if unset or faulty.
+    pub fn secret<T>(&mut self, name: &str, parse: impl FnOnce(&SecretString) -> Result<T, &'static str>) -> Option<T> {
+        let file_name = format!("{name}_FILE");
+        let value = self.environment.get(name).filter(|value| !value.is_empty());
+        let file = self.environment.get(&file_name).filter(|value| !value.is_empty());
+        let (secret, source) = match (value, file) {
+            (Some(_), Some(_)) => {
+                self.fault(name, &format!("is set twice: here and by {file_name}"));
+                return None;
+            }
+            (Some(value), None) => (Some(value.clone()), "environment"),
+            (None, Some(path)) => match std::fs::read_to_string(path) {
+                Ok(text) => (Some(text.trim_end().to_owned()), "file"),
+                Err(error) => {
+                    self.fault(&file_name, &format!("cannot be read: {}", error.kind()));
+                    return None;
+                }
+            },
+            (None, None) => (None, "unset"),
+        };
+        self.note(name, secret.as_ref().map(|_| "****".to_owned()), source);
+        self.checked(name, parse(&SecretString::from(secret?)))
+    }
+
+    /// Notes that a variable must be set; no second fault where it is set and wrong.
+    pub fn missing(&mut self, name: &str, why: &str) {
+        let faulty = |fault: &Fault| fault.variable == name || fault.variable == format!("{name}_FILE");
+        if !self.faults.iter().any(faulty) {
+            self.fault(name, &format!("must be set: {why}"));
+        }
+    }
+
+    /// The view of one reaction, by its name in capitals.
+    pub fn for_reaction<'r>(&'r mut self, prefix: &str) -> ReactionReader<'r, 'a> {
+        ReactionReader { reader: self, prefix: prefix.to_owned() }
+    }
+
+    fn fault(&mut self, name: &str, problem: &str) {
+        let fault = Fault { variable: name.to_owned(), problem: problem.to_owned() };
+        // Two reactions read the same shared variable; one mistake is one line.
+        if !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
+    }
+
+    fn checked<T>(&mut self, name: &str, result: Result<T, &'static str>) -> Option<T> {
+        result.map_err(|problem| self.fault(name, problem)).ok()
+    }
+
+    fn note(&mut self, name: &str, value: Option<String>, source: &'static str) {
+        let default = || variables::known(name).and_then(|variable: &Variable| variable.default);
+        let setting = match (value, default()) {
+            (Some(value), _) => Setting { name: name.to_owned(), value: Some(value), source },
+            (None, Some(value)) => Setting { name: name.to_owned(), value: Some(value.to_owned()), source: "default" },
+            (None, None) => Setting { name: name.to_owned(), value: None, source: "unset" },
+        };
+        if !self.seen.contains(&setting) {
+            self.seen.push(setting);
+        }
+    }
+}
+
+impl ReactionReader<'_, '_> {
+    /// Reads the reaction's own variable, else the shared one.
+    pub fn parsed<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, &'static str>) -> Option<T> {
+        let name = self.name(name);
+        self.reader.parsed(&name, parse)
+    }
+
+    /// Reads a duration with its unit, within a range.
+    pub fn duration(&mut self, name: &str, range: RangeInclusive<Duration>) -> Option<Duration> {
+        let name = self.name(name);
+        let parsed = self.reader.parsed(&name, |text| {
+            humantime::parse_duration(text).map_err(|_| "must be a duration with its unit, like 30s or 15m")
+        })?;
+        if range.contains(&parsed) {
+            return Some(parsed);
+        }
+        let (from, to) = (humantime::format_duration(*range.start()), humantime::format_duration(*range.end()));
+        self.reader.fault(&name, &format!("must lie between {from} and {to}"));
+        None
+    }
+
+    /// Notes a fault that shows only between settings.
+    pub fn fault(&mut self, name: &str, problem: &str) {
+        let name = self.name(name);
+        self.reader.fault(&name, problem);
+    }
+
+    fn name(&self, shared: &str) -> String {
+        let own = format!("{}_{shared}", self.prefix);
+        if self.reader.environment.contains_key(&own) { own } else { shared.to_owned() }
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "the configuration has {} mistake(s):", self.0.len())?;
+        self.0.iter().try_for_each(|fault| writeln!(f, "  {} {}", fault.variable, fault.problem))
+    }
+}

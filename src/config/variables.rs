@@ -1,0 +1,106 @@
+//! The variables that exist: one table, for the reader's defaults, for `config`, and for the README.
+
+/// One environment variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name; `<NAME>` stands for a reaction's name in capitals.
+    pub name: &'static str,
+    /// In force when it is unset; none: nothing is, or another rule decides.
+    pub default: Option<&'static str>,
+    /// What it means, its unit and its range.
+    pub meaning: &'static str,
+    /// Settable per reaction as well, with its name in capitals in front: `EMAIL_WORKER_CONCURRENCY`.
+    pub per_reaction: bool,
+}
+
+const fn shared(name: &'static str, default: Option<&'static str>, meaning: &'static str) -> Variable {
+    Variable { name, default, meaning, per_reaction: false }
+}
+
+const fn engine(name: &'static str, default: Option<&'static str>, meaning: &'static str) -> Variable {
+    Variable { name, default, meaning, per_reaction: true }
+}
+
+/// Every variable this crate reads. The AWS SDK reads its own (`AWS_REGION`, `AWS_ENDPOINT_URL`, …).
+pub const VARIABLES: &[Variable] = &[
+    shared("USER_EVENTS_TOPIC_ARN", None, "the topic; `publish` needs it"),
+    shared("<NAME>_QUEUE_URL", None, "a reaction runs when its queue is set: `EMAIL_QUEUE_URL`, `PROFILE_QUEUE_URL`"),
+    shared("<NAME>_DLQ_URL", None, "its DLQ, if not the one of the queue's redrive policy"),
+    shared("REDIS_URL", None, "required by `run`; `redis://` or `rediss://`; secret, `REDIS_URL_FILE` works too"),
+    shared(
+        "SMTP_URL",
+        None,
+        "required by email; `smtps://user:pass@host:465`, `smtp://host:587?tls=required`, `smtp://localhost:1025`; secret, `SMTP_URL_FILE` works too",
+    ),
+    shared("SMTP_ALLOW_PLAINTEXT", Some("false"), "`true`: unencrypted SMTP to hosts beyond loopback"),
+    shared("MAIL_FROM", None, "required by email; `Name <name@example.com>`"),
+    shared("MAIL_REPLY_TO", None, "where answers go"),
+    shared("MAIL_REDIRECT_TO", None, "staging safety: every mail goes to this address"),
+    engine("WORKER_CONCURRENCY", Some("10"), "messages handled at once, 1 to 1000"),
+    engine("RECEIVE_WAIT", Some("20s"), "long poll, 0s to 20s"),
+    engine("VISIBILITY_TIMEOUT", None, "how long a received message is hidden, 1s to 12h; unset: the queue's own"),
+    engine("HANDLER_TIMEOUT", Some("60s"), "one handler run; never longer than the lease"),
+    engine(
+        "RETRY_BACKOFF",
+        Some("2s..15m"),
+        "first and longest delay of a failed message, doubled in between, jittered",
+    ),
+    engine("SHUTDOWN_TIMEOUT", Some("110s"), "how long stopping may take; keep it under ECS's StopTimeout"),
+    engine("UNKNOWN_EVENTS", Some("ignore"), "`ignore` or `quarantine` events of another type"),
+    engine("IDEMPOTENCY_LEASE", None, "how long a claim holds, below the visibility timeout; unset: ¾ of it"),
+    engine("IDEMPOTENCY_RETENTION", Some("45d"), "how long records of effects are kept"),
+    engine(
+        "ON_AMBIGUOUS",
+        Some("resend"),
+        "when it is unknown whether a mail went out: `resend` once, or `park`: quarantine",
+    ),
+    shared("HTTP_ADDR", Some("0.0.0.0:8080"), "where `/livez` listens"),
+    shared("RUST_LOG", Some("info"), "log filter"),
+    shared("LOG_FORMAT", Some("auto"), "`json`, `pretty`, or `auto`: json unless on a terminal"),
+];
+
+/// The variable of this name.
+pub(super) fn known(name: &str) -> Option<&'static Variable> {
+    VARIABLES.iter().find(|variable| {
+        let own = |suffix: &str| variable.per_reaction && suffix == variable.name;
+        let placeholder = variable.name.strip_prefix("<NAME>").is_some_and(|suffix| name.ends_with(suffix));
+        variable.name == name || placeholder || name.split_once('_').is_some_and(|(_, suffix)| own(suffix))
+    })
+}
+
+/// Names in the environment that are almost, and not quite, one of ours: each with the name probably
+/// meant. Two letters off at most: names that merely share a prefix are someone else's.
+pub fn misspelt<'e>(names: impl Iterator<Item = &'e String>, reactions: &[&str]) -> Vec<(&'e str, String)> {
+    let prefixes: Vec<String> = reactions.iter().map(|name| name.to_uppercase()).collect();
+    let mut ours = Vec::new();
+    for variable in VARIABLES {
+        match variable.name.strip_prefix("<NAME>") {
+            Some(suffix) => ours.extend(prefixes.iter().map(|prefix| format!("{prefix}{suffix}"))),
+            None => ours.push(variable.name.to_owned()),
+        }
+        if variable.per_reaction {
+            ours.extend(prefixes.iter().map(|prefix| format!("{prefix}_{}", variable.name)));
+        }
+    }
+    ours.extend(["REDIS_URL_FILE", "SMTP_URL_FILE"].map(str::to_owned));
+    let closest = |name: &str| {
+        let near =
+            ours.iter().map(|own| (strsim::osa_distance(name, own), own)).min_by_key(|(distance, _)| *distance)?;
+        (1..=2).contains(&near.0).then(|| near.1.clone())
+    };
+    names.filter(|name| name.len() > 6).filter_map(|name| Some((name.as_str(), closest(name)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_pen_is_recognised_and_a_strangers_name_is_not() {
+        let names = ["WORKER_CONCURENCY", "EMAIL_QUEUE_ULR", "REDIS_PORT", "PATH", "SMTP_URL"].map(str::to_owned);
+        let found = misspelt(names.iter(), &["email"]);
+        let expected =
+            [("WORKER_CONCURENCY", "WORKER_CONCURRENCY".to_owned()), ("EMAIL_QUEUE_ULR", "EMAIL_QUEUE_URL".to_owned())];
+        assert_eq!(found, expected);
+    }
+}

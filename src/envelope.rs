@@ -1,0 +1,131 @@
+//! Stop 4: an SQS body becomes an event, or a named refusal.
+//!
+//! Enters: the body as received, and what the queue knows of its arrival. Leaves: the event, the name
+//! of a type that is not ours, or a [`Refusal`]. Promises: no body panics, and wrapped and raw delivery
+//! are told apart by SNS's own marks, never by trying one and then the other. Pure: no queue, no clock.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::event::{Arrival, EventError, EventKind, Timestamp};
+
+/// The largest body looked at. SNS carries 256 KiB unless the topic's owner raised it; escaping inside
+/// the envelope can double an event of that size.
+pub const MAX_BODY_BYTES: usize = 512 * 1024;
+
+/// `serde_json`'s own bound, kept for unknown fields too, which it would skip at any depth.
+const MAX_DEPTH: usize = 128;
+
+/// Why a body is not taken. The code goes to the DLQ as `failure.reason`, the text to the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// More than [`MAX_BODY_BYTES`].
+    #[error("the body has more than {MAX_BODY_BYTES} bytes")]
+    TooLarge,
+    /// Arrays and objects nested more than 128 deep.
+    #[error("the JSON is nested more than {MAX_DEPTH} deep")]
+    TooDeep,
+    /// Not a JSON object.
+    #[error("the body is not a JSON object")]
+    NotJson,
+    /// SNS sent something that is not a notification: a subscription confirmation, say. Its links are
+    /// never followed.
+    #[error("an SNS message of another type than Notification")]
+    NotANotification,
+    /// An SNS envelope without the text it should wrap.
+    #[error("an SNS notification without a text `Message`")]
+    NoMessage,
+    /// The envelope is sound and what it wraps is not an event.
+    #[error(transparent)]
+    Event(#[from] EventError),
+}
+
+impl Refusal {
+    /// The reason code: stable, lower case, one word. Operators group dead letters by it.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::TooLarge => "too_large",
+            Self::TooDeep => "too_deep",
+            Self::NotJson => "not_json",
+            Self::NotANotification => "not_a_notification",
+            Self::NoMessage => "no_message",
+            Self::Event(EventError::NotAnObject) => "not_an_event",
+            Self::Event(EventError::MissingField(_)) => "missing_field",
+            Self::Event(EventError::InvalidField(..)) => "invalid_field",
+            Self::Event(EventError::UnsupportedVersion { .. }) => "unsupported_version",
+        }
+    }
+}
+
+/// SNS's marks. Untyped, because a raw event may use the same words for its own fields.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Marks {
+    r#type: Option<Value>,
+    topic_arn: Option<Value>,
+    message_id: Option<Value>,
+    message: Option<Value>,
+    timestamp: Option<Value>,
+}
+
+/// Opens a body: SNS's envelope if it bears SNS's marks (`Type`, `TopicArn` and `MessageId`, all
+/// text), else the event itself (raw message delivery).
+///
+/// # Errors
+/// A [`Refusal`]; the body will read the same tomorrow, so there is no use in trying again.
+pub fn open(body: &str, arrival: &Arrival<'_>) -> Result<EventKind, Refusal> {
+    if body.len() > MAX_BODY_BYTES {
+        return Err(Refusal::TooLarge);
+    }
+    let object = shallow_object(body)?;
+    let marks: Marks = serde_json::from_str(object).map_err(|_| Refusal::NotJson)?;
+    let (Some(Value::String(kind)), Some(Value::String(_)), Some(Value::String(message_id))) =
+        (&marks.r#type, &marks.topic_arn, &marks.message_id)
+    else {
+        return Ok(EventKind::from_json(object, arrival)?);
+    };
+    if kind != "Notification" {
+        return Err(Refusal::NotANotification);
+    }
+    let Some(Value::String(message)) = &marks.message else {
+        return Err(Refusal::NoMessage);
+    };
+    let wrapped_at = marks.timestamp.as_ref().and_then(Value::as_str).and_then(|t| t.parse::<Timestamp>().ok());
+    let arrival = Arrival { message_id, sent_at: wrapped_at.unwrap_or(arrival.sent_at) };
+    let message = shallow_object(message).map_err(|refusal| match refusal {
+        Refusal::NotJson => Refusal::Event(EventError::NotAnObject),
+        other => other,
+    })?;
+    Ok(EventKind::from_json(message, &arrival)?)
+}
+
+/// The text, if it starts like an object and is not nested too deep.
+fn shallow_object(text: &str) -> Result<&str, Refusal> {
+    if !text.trim_start().starts_with('{') {
+        return Err(if depth(text) > MAX_DEPTH { Refusal::TooDeep } else { Refusal::NotJson });
+    }
+    if depth(text) > MAX_DEPTH { Err(Refusal::TooDeep) } else { Ok(text) }
+}
+
+/// How deep brackets nest outside strings; saturates just past the bound.
+fn depth(text: &str) -> usize {
+    let (mut now, mut most, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                now += 1;
+                most = most.max(now);
+            }
+            b'}' | b']' if !in_string => now = now.saturating_sub(1),
+            _ => {}
+        }
+        if most > MAX_DEPTH {
+            break;
+        }
+    }
+    most
+}

@@ -1,0 +1,54 @@
+//! The event: what happened, parsed once and never raw again.
+//!
+//! Enters: JSON text ([`wire`]) or values that already hold their rules ([`values`]). Leaves: a
+//! [`UserSignedUp`] in which every field is valid. Pure: knows no envelope, no queue, no handler.
+
+mod values;
+mod wire;
+
+pub use values::{EmailAddress, EventId, InvalidValue, Plan, Timestamp, UserId};
+pub use wire::{Arrival, EventError, EventKind};
+
+/// The `type` of the only event carried today, and the value of its `eventType` attribute.
+pub const USER_SIGNED_UP: &str = "user.signed_up";
+
+/// The newest schema version whose fields this crate knows.
+pub const NEWEST_KNOWN_VERSION: u32 = 2;
+
+/// A user has signed up. Versions 1 (no plan) and 2 (with plan) of the schema both end here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserSignedUp {
+    /// Which event this is: the same on every copy and every retry.
+    pub event_id: EventId,
+    /// Who signed up: the business key that effects are made idempotent by.
+    pub user_id: UserId,
+    /// Where the welcome mail goes. Masks itself when printed.
+    pub email: EmailAddress,
+    /// What they signed up for; version 1 does not say.
+    pub plan: Option<Plan>,
+    /// When it happened, by the publisher's clock, else by the carrier's.
+    pub occurred_at: Timestamp,
+    /// The schema version as published; may be newer than [`NEWEST_KNOWN_VERSION`].
+    pub version: u32,
+}
+
+impl UserSignedUp {
+    /// A new event with a fresh id (UUID v7), occurred now: version 2 with a plan, else version 1.
+    #[must_use]
+    pub fn new(user_id: UserId, email: EmailAddress, plan: Option<Plan>) -> Self {
+        Self {
+            event_id: EventId::fresh(),
+            user_id,
+            email,
+            version: if plan.is_some() { 2 } else { 1 },
+            plan,
+            occurred_at: Timestamp::now(),
+        }
+    }
+
+    /// Was this written for a newer schema than we know? Handled all the same, and counted.
+    #[must_use]
+    pub fn is_newer_than_known(&self) -> bool {
+        self.version > NEWEST_KNOWN_VERSION
+    }
+}

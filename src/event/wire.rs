@@ -1,0 +1,166 @@
+//! The event on the wire: JSON text ↔ [`UserSignedUp`].
+//!
+//! Enters: the text a publisher wrote, in any version, by us or by anyone's snippet, and what the
+//! carrier knows of its [`Arrival`]. Leaves: a valid event, or an [`EventError`] that names the field
+//! and the rule, never the content. Unknown fields are ignored; a newer version that still has the
+//! known fields is read as the newest known. Knows nothing of what carried the text.
+
+use std::str::FromStr;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{EventId, InvalidValue, NEWEST_KNOWN_VERSION, Plan, Timestamp, USER_SIGNED_UP, UserId, UserSignedUp};
+
+/// What the carrier knows: stands in for `eventId` and `timestamp` where the publisher left them out.
+#[derive(Debug, Clone)]
+pub struct Arrival<'a> {
+    /// The carrier's id of the message: SNS's where it was wrapped, else SQS's.
+    pub message_id: &'a str,
+    /// When the carrier took it.
+    pub sent_at: Timestamp,
+}
+
+/// What a well-formed text turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventKind {
+    /// The event we carry.
+    UserSignedUp(UserSignedUp),
+    /// Some other team's event: its `type`, cut to 64 characters.
+    Unknown(String),
+}
+
+/// Why a text is not an event. Names field and rule; never repeats the content.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EventError {
+    /// Not a JSON object, cut off, or a known field stands in it twice.
+    #[error("the event is not a JSON object with each field once")]
+    NotAnObject,
+    /// A field that this version must have is absent or null.
+    #[error("the event has no field `{0}`")]
+    MissingField(&'static str),
+    /// A field is there and breaks its rule.
+    #[error("the event's field `{0}` {1}")]
+    InvalidField(&'static str, InvalidValue),
+    /// A newer version that no longer has the fields we know.
+    #[error("the event has version {version} and not the field `{field}` that version {NEWEST_KNOWN_VERSION} has")]
+    UnsupportedVersion {
+        /// The version it says it has.
+        version: u32,
+        /// The known field that is gone or changed.
+        field: &'static str,
+    },
+}
+
+/// The fields we know, untyped: so that a wrong type is named like any other broken rule.
+#[derive(Deserialize)]
+struct Fields {
+    #[serde(rename = "type")]
+    kind: Option<Value>,
+    version: Option<Value>,
+    #[serde(rename = "eventId")]
+    event_id: Option<Value>,
+    #[serde(rename = "userId")]
+    user_id: Option<Value>,
+    email: Option<Value>,
+    plan: Option<Value>,
+    timestamp: Option<Value>,
+}
+
+impl EventKind {
+    /// Reads an event's JSON text.
+    ///
+    /// # Errors
+    /// [`EventError`] with the first rule that is broken.
+    pub fn from_json(text: &str, arrival: &Arrival<'_>) -> Result<Self, EventError> {
+        // A derived struct would also read a JSON array, by position.
+        if !text.trim_start().starts_with('{') {
+            return Err(EventError::NotAnObject);
+        }
+        let fields: Fields = serde_json::from_str(text).map_err(|_| EventError::NotAnObject)?;
+        let kind: String = required("type", fields.kind.as_ref())?;
+        if kind != USER_SIGNED_UP {
+            return Ok(Self::Unknown(kind.chars().filter(|c| !c.is_control()).take(64).collect()));
+        }
+        let version = fields.version.as_ref().map_or(Ok(1), version)?;
+        fields.into_event(version, arrival).map(Self::UserSignedUp).map_err(|error| match error {
+            EventError::MissingField(field) | EventError::InvalidField(field, _) if version > NEWEST_KNOWN_VERSION => {
+                EventError::UnsupportedVersion { version, field }
+            }
+            known => known,
+        })
+    }
+}
+
+impl Fields {
+    fn into_event(self, version: u32, arrival: &Arrival<'_>) -> Result<UserSignedUp, EventError> {
+        let arrival_id =
+            || EventId::from_str(arrival.message_id).map_err(|rule| EventError::InvalidField("eventId", rule));
+        Ok(UserSignedUp {
+            user_id: required::<UserId>("userId", self.user_id.as_ref())?,
+            email: required("email", self.email.as_ref())?,
+            plan: if version >= 2 { Some(required::<Plan>("plan", self.plan.as_ref())?) } else { None },
+            event_id: optional("eventId", self.event_id.as_ref())?.map_or_else(arrival_id, Ok)?,
+            occurred_at: optional("timestamp", self.timestamp.as_ref())?.unwrap_or(arrival.sent_at),
+            version,
+        })
+    }
+}
+
+fn required<T: FromStr>(field: &'static str, value: Option<&Value>) -> Result<T, EventError>
+where
+    T::Err: Into<InvalidValue>,
+{
+    optional(field, value)?.ok_or(EventError::MissingField(field))
+}
+
+fn optional<T: FromStr>(field: &'static str, value: Option<&Value>) -> Result<Option<T>, EventError>
+where
+    T::Err: Into<InvalidValue>,
+{
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => match text.parse() {
+            Ok(parsed) => Ok(Some(parsed)),
+            Err(rule) => Err(EventError::InvalidField(field, rule.into())),
+        },
+        Some(_) => Err(EventError::InvalidField(field, InvalidValue("must be a string"))),
+    }
+}
+
+impl From<std::convert::Infallible> for InvalidValue {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+/// `"2"` and `2` both occur in the wild; a publisher in a typed language writes the number.
+fn version(value: &Value) -> Result<u32, EventError> {
+    let number = match value {
+        Value::Null => Some(1),
+        Value::String(text) if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
+        Value::Number(number) => number.as_u64().and_then(|n| u32::try_from(n).ok()),
+        _ => None,
+    };
+    let rule = InvalidValue("must be a whole number from 1 up, as number or string");
+    number.filter(|n| *n >= 1).ok_or(EventError::InvalidField("version", rule))
+}
+
+impl UserSignedUp {
+    /// The event as JSON text, readable by a consumer written from anyone's snippet.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut object = json!({
+            "type": USER_SIGNED_UP,
+            "version": self.version.to_string(),
+            "eventId": self.event_id.as_str(),
+            "userId": self.user_id.as_str(),
+            "email": self.email.as_str(),
+            "timestamp": self.occurred_at.to_string(),
+        });
+        if let Some(plan) = &self.plan {
+            object["plan"] = plan.as_str().into();
+        }
+        object.to_string()
+    }
+}

@@ -1,0 +1,101 @@
+//! Stop 6: what a reaction is to the engine, and the two that ship with it.
+//!
+//! A handler is a name and one function; what it needs are its fields. It says what happened and never
+//! settles: what that means for the message is decided in [`crate::worker`].
+
+pub mod profile;
+pub mod welcome_email;
+
+use std::future::Future;
+
+use crate::event::UserSignedUp;
+use crate::idempotency::{Crossing, Fence, Fenced, Fingerprint};
+
+/// A reaction to the event.
+pub trait Handler: Send + Sync + 'static {
+    /// Names this handler in logs, dead letters and idempotency keys. Never change it for a running
+    /// queue: under a new name every effect counts as not yet done.
+    const NAME: &'static str;
+
+    /// Reacts to one event. May be called again for the same event, on another machine too; whatever
+    /// cannot be taken back comes after `fence.cross().await?`.
+    ///
+    /// # Errors
+    /// [`HandlerError`] says what failed and whether trying again can help.
+    fn handle(
+        &self,
+        event: &UserSignedUp,
+        fence: &Fence<'_>,
+    ) -> impl Future<Output = Result<Handled, HandlerError>> + Send;
+
+    /// What the effect is made from. A second event for the same user with another fingerprint is a
+    /// conflict, and quarantined.
+    fn fingerprint(&self, event: &UserSignedUp) -> Fingerprint {
+        Fingerprint::of(&[&event.email.canonical()])
+    }
+
+    /// Is what this handler depends on there again? Asked about once a second while the reaction
+    /// pauses because of [`HandlerError::Unavailable`]; costs no message an attempt.
+    ///
+    /// # Errors
+    /// Any error keeps the pause.
+    fn probe(&self) -> impl Future<Output = Result<(), HandlerError>> + Send {
+        async { Ok(()) }
+    }
+}
+
+/// What a handler has done.
+#[derive(Debug)]
+pub enum Handled {
+    /// The effect happened, behind the fence.
+    Done {
+        /// Proof that the fence was crossed.
+        crossing: Crossing,
+        /// What can prove the effect later, such as a Message-ID; kept with the record.
+        receipt: String,
+    },
+    /// Effect and mark were one atomic step, so no fence was needed: it happened now.
+    Applied,
+    /// The same, and it had happened before.
+    AlreadyApplied,
+    /// The same, and newer events had overtaken it.
+    Superseded,
+}
+
+/// Why a handler did not succeed. Texts must not hold addresses, secrets or bodies: they are logged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HandlerError {
+    /// This event failed now, surely without effect; later it may succeed.
+    #[error("{0}")]
+    Transient(String),
+    /// This event will never succeed. `reason` is the code that dead letters are grouped by.
+    #[error("{detail}")]
+    Permanent {
+        /// Stable, lower case, one word.
+        reason: &'static str,
+        /// For the log.
+        detail: String,
+    },
+    /// Something every event needs is down: the reaction pauses until [`Handler::probe`] succeeds.
+    #[error("{dependency}: {detail}")]
+    Unavailable {
+        /// What is down.
+        dependency: &'static str,
+        /// For the log.
+        detail: String,
+    },
+    /// The point of no return was passed and no answer came: the effect may have happened.
+    #[error("{0}")]
+    OutcomeUnknown(String),
+    /// The fence did not open.
+    #[error(transparent)]
+    Fenced(#[from] Fenced),
+}
+
+impl Handled {
+    /// The effect happened; nothing to prove it by.
+    #[must_use]
+    pub fn done(crossing: Crossing) -> Self {
+        Self::Done { crossing, receipt: String::new() }
+    }
+}

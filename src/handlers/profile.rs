@@ -1,0 +1,49 @@
+//! The profile reaction: an event becomes a user's profile.
+//!
+//! Enters: an event, and a store whose step is effect and mark in one. Leaves: what became of it. Needs
+//! no fence and no ledger of its own: repeating it changes nothing.
+
+use super::{Handled, Handler, HandlerError};
+use crate::event::UserSignedUp;
+use crate::idempotency::Fence;
+use crate::profiles::{Applied, Change, Profiles, ProfilesError};
+
+/// Keeps one profile a user.
+#[derive(Debug, Clone)]
+pub struct ProfileHandler<P> {
+    profiles: P,
+}
+
+impl<P: Profiles> ProfileHandler<P> {
+    /// Keeps profiles in this store.
+    #[must_use]
+    pub fn new(profiles: P) -> Self {
+        Self { profiles }
+    }
+}
+
+impl<P: Profiles> Handler for ProfileHandler<P> {
+    const NAME: &'static str = "profile";
+
+    async fn handle(&self, event: &UserSignedUp, _fence: &Fence<'_>) -> Result<Handled, HandlerError> {
+        match self.profiles.apply(&Change::of(event)).await? {
+            Applied::Created | Applied::Updated => Ok(Handled::Applied),
+            Applied::Done => Ok(Handled::AlreadyApplied),
+            Applied::Stale => Ok(Handled::Superseded),
+            Applied::Conflict => Err(HandlerError::Permanent {
+                reason: "conflict",
+                detail: "the same event id came before with other content".to_owned(),
+            }),
+        }
+    }
+
+    async fn probe(&self) -> Result<(), HandlerError> {
+        Ok(self.profiles.ping().await?)
+    }
+}
+
+impl From<ProfilesError> for HandlerError {
+    fn from(error: ProfilesError) -> Self {
+        Self::Unavailable { dependency: "redis", detail: error.to_string() }
+    }
+}

@@ -1,0 +1,60 @@
+//! The welcome mail: one for each user, whatever arrives how often.
+//!
+//! Enters: an event and the fence. Leaves: a mail accepted by the server, with the Message-ID that every
+//! resend would bear too. Everything that can fail harmlessly comes before the fence; after it only the
+//! mail's body. Knows no SMTP and no template.
+
+use super::{Handled, Handler, HandlerError};
+use crate::event::UserSignedUp;
+use crate::idempotency::{Fence, Fingerprint};
+use crate::mail::{Composer, MailError, Mailer, Ready};
+
+/// Sends each user one welcome mail.
+#[derive(Debug)]
+pub struct WelcomeEmail<M> {
+    composer: Composer,
+    mailer: M,
+}
+
+impl<M: Mailer> WelcomeEmail<M> {
+    /// Composes with `composer`, sends with `mailer`.
+    #[must_use]
+    pub fn new(composer: Composer, mailer: M) -> Self {
+        Self { composer, mailer }
+    }
+}
+
+impl<M: Mailer> Handler for WelcomeEmail<M> {
+    const NAME: &'static str = "welcome_email";
+
+    async fn handle(&self, event: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
+        let mail = self
+            .composer
+            .welcome(Self::NAME, event)
+            .map_err(|error| HandlerError::Permanent { reason: "mail_not_composed", detail: error.to_string() })?;
+        let ready = self.mailer.prepare(&mail).await?;
+        let crossing = fence.cross().await?;
+        ready.send(&mail, &crossing).await?;
+        Ok(Handled::Done { crossing, receipt: mail.message_id })
+    }
+
+    fn fingerprint(&self, event: &UserSignedUp) -> Fingerprint {
+        Fingerprint::of(&[&event.email.canonical(), Composer::WELCOME])
+    }
+
+    async fn probe(&self) -> Result<(), HandlerError> {
+        Ok(self.mailer.probe().await?)
+    }
+}
+
+impl From<MailError> for HandlerError {
+    fn from(error: MailError) -> Self {
+        let detail = error.to_string();
+        match error {
+            MailError::Unavailable { .. } => Self::Unavailable { dependency: "smtp", detail },
+            MailError::Deferred { .. } => Self::Transient(detail),
+            MailError::Refused { .. } => Self::Permanent { reason: "mail_refused", detail },
+            MailError::Unknown { .. } => Self::OutcomeUnknown(detail),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! No effect twice: the ledger's port, and how far its promise goes.
+//!
+//! For each handler and user the ledger keeps one record of how far an effect has come:
+//!
+//! ```text
+//! (none) --claim--> P   leased, surely nothing sent            an expired P may be taken over: a clean retry
+//! P --begin--> S        the point of no return                 an expired S taken over is AMBIGUOUS
+//! S --commit--> D       the effect was seen to happen; final, never overwritten
+//! P|S --release--> P    known not to have happened
+//! S, sends used up --claim--> X    parked: a person must look
+//! ```
+//!
+//! Promises: at any time at most one delivery holds the lease; whoever lost it is told so by
+//! [`Ledger::begin`], before the point of no return. An effect happens at most once, unless a kill, a
+//! lost answer or a pause longer than the lease falls between `begin` and `commit`; then at most
+//! `max_sends` times. That window cannot be closed from this side (RFC 1047), so it is counted.
+//!
+//! Two adapters pass one contract test (tests/it/contract.rs): [`redis`] (one script a step) and
+//! [`memory`]. This file knows neither, nor events, nor queues; times come from the ledger's own clock.
+
+pub mod atomic;
+mod fence;
+pub mod memory;
+pub mod redis;
+
+pub use fence::{Crossing, Fence, Fenced};
+
+use std::future::Future;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+/// Which effect: one handler's on one user. A business id, never a message's: those change when an
+/// event is published again or redriven.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key(String);
+
+/// What the effect is made from: 16 bytes of a SHA-256, as hex. Tells two different orders for one
+/// key apart without storing either.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fingerprint(String);
+
+/// What a delivery asks the ledger for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Which effect.
+    pub key: Key,
+    /// From what.
+    pub fingerprint: Fingerprint,
+}
+
+/// How long things last and how often they may be tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// How long a claim holds without being renewed.
+    pub lease: Duration,
+    /// How long a record is kept: longer than any copy of the event can still arrive.
+    pub retention: Duration,
+    /// How many sends may have happened before an unknown outcome is parked instead of sent again:
+    /// 2 resends once, 1 never.
+    pub max_sends: u32,
+}
+
+/// The right to go on, held by one delivery. Spent by commit or release, else it runs out.
+#[derive(Debug)]
+pub struct Lease {
+    pub(crate) key: Key,
+    pub(crate) fingerprint: Fingerprint,
+    /// Whose: a fresh one per delivery, so that two deliveries in one process are two owners.
+    pub(crate) token: String,
+    /// Grows with each takeover and is never reset: an old owner cannot pass for the new one.
+    pub(crate) generation: u64,
+}
+
+/// The answer to a claim.
+#[derive(Debug)]
+pub enum Claim {
+    /// Yours; surely nothing was sent before.
+    Acquired(Lease),
+    /// Yours; an earlier holder may have sent. Sending again is a possible duplicate.
+    Ambiguous(Lease),
+    /// Another delivery holds it for this much longer.
+    Busy(Duration),
+    /// The effect has happened.
+    Done,
+    /// The effect was ordered before, with other content.
+    Conflict,
+    /// The outcome is unknown and no send is left.
+    Parked,
+}
+
+/// The answer at the point of no return.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// Go on: from here on, the effect may have happened.
+    Go,
+    /// Someone else has done it meanwhile.
+    Done,
+    /// The lease was lost: someone else is at it.
+    Lost,
+}
+
+/// The ledger could not answer. Nothing may be sent then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the ledger did not answer: {0}")]
+pub struct LedgerError(pub String);
+
+/// The record of effects. Each call is one atomic step and may be repeated when its answer was lost.
+pub trait Ledger: Send + Sync + 'static {
+    /// May this delivery go on? The same `token` asking again gets the same answer.
+    fn claim(
+        &self,
+        request: &Request,
+        token: &str,
+        terms: &Terms,
+    ) -> impl Future<Output = Result<Claim, LedgerError>> + Send;
+
+    /// The fence: to be passed immediately before the first step that cannot be taken back.
+    fn begin(&self, lease: &Lease, terms: &Terms) -> impl Future<Output = Result<Begin, LedgerError>> + Send;
+
+    /// Holds the lease longer. `false`: it is lost or the effect is done.
+    fn renew(&self, lease: &Lease, terms: &Terms) -> impl Future<Output = Result<bool, LedgerError>> + Send;
+
+    /// Records that the effect has happened, whoever holds the lease by now: it is a fact.
+    /// `receipt`: what can prove it, such as a Message-ID.
+    fn commit(
+        &self,
+        lease: &Lease,
+        receipt: &str,
+        terms: &Terms,
+    ) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    /// Gives the lease back: the effect is known not to have happened by this delivery.
+    fn release(&self, lease: &Lease) -> impl Future<Output = Result<(), LedgerError>> + Send;
+
+    /// Is the ledger there and writable? Asked while a worker pauses, before it goes on.
+    fn ping(&self) -> impl Future<Output = Result<(), LedgerError>> + Send;
+}
+
+impl Key {
+    /// The key of `handler`'s effect on `user`. A user id that could break Redis's hash tag (`}`) or a
+    /// key's readability goes in as its SHA-256.
+    #[must_use]
+    pub fn new(handler: &str, user: &str) -> Self {
+        Self(format!("idem:v1:{{{}}}:{handler}", key_part(user)))
+    }
+
+    /// The key as stored.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A user id as part of a Redis key: itself if it is `[A-Za-z0-9_-]{1,128}`, else its SHA-256 in hex.
+#[must_use]
+pub fn key_part(user: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    if (1..=128).contains(&user.len()) && user.bytes().all(plain) {
+        user.to_owned()
+    } else {
+        data_encoding::HEXLOWER.encode(&Sha256::digest(user.as_bytes()))
+    }
+}
+
+impl Fingerprint {
+    /// The fingerprint of these parts. Each part's length goes in, so that moving text from one part
+    /// to its neighbour changes it.
+    #[must_use]
+    pub fn of(parts: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        Self(data_encoding::HEXLOWER.encode(&hash.finalize()[..16]))
+    }
+
+    /// The fingerprint as stored.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_id_that_could_break_the_hash_tag_is_hashed() {
+        assert_eq!(Key::new("profile", "u-1_A").as_str(), "idem:v1:{u-1_A}:profile");
+        for odd in ["a}b", "jürgen", "", &"x".repeat(129)] {
+            assert_eq!(key_part(odd).len(), 64, "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_tells_parts_apart() {
+        assert_ne!(Fingerprint::of(&["ab", "c"]), Fingerprint::of(&["a", "bc"]));
+        assert_eq!(Fingerprint::of(&["a"]).as_str().len(), 32);
+    }
+}

@@ -1,0 +1,125 @@
+//! The ledger in Redis: each step one script, so that deciding and writing are one moment.
+//!
+//! Enters: the port's calls. Leaves: the port's answers, read from the scripts' words. Promises: each
+//! call ends within [`RedisLink`]'s deadline. The protocol itself is in the `.lua` files beside this
+//! one; times are Redis's own, so no worker's clock matters. Needs Redis 7 or newer (script flags).
+
+use ::redis::Script;
+use std::time::Duration;
+
+use super::{Begin, Claim, Lease, Ledger, LedgerError, Request, Terms};
+use crate::redis_link::{RedisError, RedisLink};
+
+/// The ledger in Redis. Clones share the connection.
+#[derive(Debug, Clone)]
+pub struct RedisLedger {
+    link: RedisLink,
+    scripts: std::sync::Arc<Scripts>,
+}
+
+#[derive(Debug)]
+struct Scripts {
+    claim: Script,
+    begin: Script,
+    renew: Script,
+    commit: Script,
+    release: Script,
+}
+
+impl RedisLedger {
+    /// A ledger over this link. Makes no call.
+    #[must_use]
+    pub fn new(link: RedisLink) -> Self {
+        let scripts = Scripts {
+            claim: Script::new(include_str!("claim.lua")),
+            begin: Script::new(include_str!("begin.lua")),
+            renew: Script::new(include_str!("renew.lua")),
+            commit: Script::new(include_str!("commit.lua")),
+            release: Script::new(include_str!("release.lua")),
+        };
+        Self { link, scripts: std::sync::Arc::new(scripts) }
+    }
+
+    async fn run(&self, script: &Script, key: &str, args: &[&str]) -> Result<Vec<String>, LedgerError> {
+        Ok(self.link.run(script, key, args).await?)
+    }
+}
+
+impl Ledger for RedisLedger {
+    async fn claim(&self, request: &Request, token: &str, terms: &Terms) -> Result<Claim, LedgerError> {
+        let (lease, retention, sends) = (millis(terms.lease), millis(terms.retention), terms.max_sends.to_string());
+        let args = [token, request.fingerprint.as_str(), &lease, &retention, &sends];
+        let answer = self.run(&self.scripts.claim, request.key.as_str(), &args).await?;
+        let lease = |generation: &str| {
+            Ok(Lease {
+                key: request.key.clone(),
+                fingerprint: request.fingerprint.clone(),
+                token: token.to_owned(),
+                generation: generation.parse().map_err(|_| strange(&answer))?,
+            })
+        };
+        match words(&answer)[..] {
+            ["ACQUIRED", generation] => lease(generation).map(Claim::Acquired),
+            ["AMBIGUOUS", generation] => lease(generation).map(Claim::Ambiguous),
+            ["BUSY", left] => left.parse().map(Duration::from_millis).map(Claim::Busy).map_err(|_| strange(&answer)),
+            ["DONE"] => Ok(Claim::Done),
+            ["CONFLICT"] => Ok(Claim::Conflict),
+            ["PARKED"] => Ok(Claim::Parked),
+            _ => Err(strange(&answer)),
+        }
+    }
+
+    async fn begin(&self, lease: &Lease, terms: &Terms) -> Result<Begin, LedgerError> {
+        let args = [&lease.token, &lease.generation.to_string(), &millis(terms.lease)];
+        let answer = self.run(&self.scripts.begin, lease.key.as_str(), &args.map(String::as_str)).await?;
+        match words(&answer)[..] {
+            ["GO"] => Ok(Begin::Go),
+            ["DONE"] => Ok(Begin::Done),
+            ["LOST"] => Ok(Begin::Lost),
+            _ => Err(strange(&answer)),
+        }
+    }
+
+    async fn renew(&self, lease: &Lease, terms: &Terms) -> Result<bool, LedgerError> {
+        let args = [&lease.token, &lease.generation.to_string(), &millis(terms.lease)];
+        let answer = self.run(&self.scripts.renew, lease.key.as_str(), &args.map(String::as_str)).await?;
+        Ok(words(&answer)[..] == ["OK"])
+    }
+
+    async fn commit(&self, lease: &Lease, receipt: &str, terms: &Terms) -> Result<(), LedgerError> {
+        let (generation, retention) = (lease.generation.to_string(), millis(terms.retention));
+        let args = [lease.token.as_str(), &generation, lease.fingerprint.as_str(), receipt, &retention];
+        let answer = self.run(&self.scripts.commit, lease.key.as_str(), &args).await?;
+        if words(&answer)[..] != ["OK"] {
+            tracing::warn!(answer = answer.join(" "), "another delivery held the lease at commit");
+        }
+        Ok(())
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), LedgerError> {
+        let args = [lease.token.as_str(), &lease.generation.to_string()];
+        self.run(&self.scripts.release, lease.key.as_str(), &args).await.map(drop)
+    }
+
+    async fn ping(&self) -> Result<(), LedgerError> {
+        Ok(self.link.ping().await?)
+    }
+}
+
+impl From<RedisError> for LedgerError {
+    fn from(error: RedisError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+fn words(answer: &[String]) -> Vec<&str> {
+    answer.iter().map(String::as_str).collect()
+}
+
+fn strange(answer: &[String]) -> LedgerError {
+    LedgerError(format!("a script answered {answer:?}"))
+}
+
+fn millis(duration: Duration) -> String {
+    duration.as_millis().to_string()
+}

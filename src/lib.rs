@@ -1,0 +1,50 @@
+//! Carries `user.signed_up` from the service that publishes it to the services that react to it, over
+//! Amazon SNS and SQS: no event is lost, and no effect happens twice.
+//!
+//! ```text
+//! AuthService ── publish ──► SNS topic ──► SQS email queue   ──► worker `email`   ──► SMTP   (welcome mail, once)
+//!                                   └────► SQS profile queue ──► worker `profile` ──► Redis  (profile, once)
+//!                                   └────► … the next reaction, without a change to the publisher
+//! ```
+//!
+//! # The way of one message: eight stops
+//!
+//! | # | room | what happens | what goes on |
+//! |---|------|--------------|--------------|
+//! | 1 | [`publisher`] | the event is encoded once, its id fixed, and sent to a [`topic`] | (SNS wraps it, fans out) |
+//! | 2 | [`queue::sqs`] | a long poll for as many as there are free slots; AWS's Options end here | [`queue::Delivery`] |
+//! | 3 | [`worker`] (`poll`) | a slot, a task, the message's span | the task owns the delivery |
+//! | 4 | [`envelope`] | body → notification → event; pure | [`event::UserSignedUp`], or a named [`envelope::Refusal`] |
+//! | 5 | [`idempotency`] | one atomic question: may we? | a lease, or "done", "busy", "conflict", "parked" |
+//! | 6 | [`handlers`] | the work, with the [`idempotency::Fence`] before the point of no return | [`handlers::Handled`] |
+//! | 7 | [`worker`] (`outcome`) | the one table: what happened → what we do | [`queue::Verdict`] |
+//! | 8 | [`worker`] (`settle`) | batched delete, retry, or the DLQ with the reason | the delivery is spent |
+//!
+//! Stops 4 to 8 are joined by one corridor, `worker/process.rs`, which fits on one screen.
+//!
+//! The same handlers run without a broker on the in-process [`bus`], and without an account in
+//! `user-events demo`, on [`queue::memory`], [`topic::memory`] and [`idempotency::memory`].
+//!
+//! # Who imports whom
+//! [`app`] alone knows every adapter. The engine ([`worker`]) knows the ports ([`queue::Queue`],
+//! [`idempotency::Ledger`], [`handlers::Handler`]) and no adapter; ports know nobody.
+
+pub mod app;
+pub mod backoff;
+pub mod bus;
+pub mod cli;
+pub mod config;
+pub mod envelope;
+pub mod event;
+pub mod handlers;
+pub mod idempotency;
+pub mod mail;
+pub mod ops;
+pub mod profiles;
+pub mod publisher;
+pub mod queue;
+pub mod redis_link;
+pub mod shutdown;
+pub mod telemetry;
+pub mod topic;
+pub mod worker;

@@ -1,0 +1,170 @@
+//! Composing: an event becomes a mail, in plain text and in HTML.
+//!
+//! Enters: an event. Leaves: a [`Mail`] ready to hand over. Promises: the same user gets the same
+//! Message-ID every time; what a user chose is escaped in the HTML and cannot add a header. Templates
+//! are part of the binary. Knows no server.
+
+use data_encoding::BASE32_NOPAD;
+use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MultiPart};
+use minijinja::{Environment, UndefinedBehavior, context};
+use sha2::{Digest, Sha256};
+
+use super::Mail;
+use crate::event::UserSignedUp;
+
+/// Turns events into mails.
+#[derive(Debug)]
+pub struct Composer {
+    sender: Sender,
+    templates: Environment<'static>,
+}
+
+/// Who the mails are from, and where they really go.
+#[derive(Debug, Clone)]
+pub struct Sender {
+    /// The `From` header and the envelope's sender.
+    pub from: Mailbox,
+    /// Where answers go, if not to `from`.
+    pub reply_to: Option<Mailbox>,
+    /// Staging safety: every mail goes here instead of to its user.
+    pub redirect_to: Option<lettre::Address>,
+}
+
+/// A mail could not be made from this event. Never repeats its content.
+#[derive(Debug, thiserror::Error)]
+pub enum ComposeError {
+    /// A template is broken or lacks a value.
+    #[error("template: {0}")]
+    Template(minijinja::ErrorKind),
+    /// The CSS could not be put into the HTML.
+    #[error("inlining the style sheet failed")]
+    Css,
+    /// The mail library refused the parts.
+    #[error("the parts make no mail")]
+    Message,
+}
+
+impl Composer {
+    /// The welcome template's id; part of the effect's fingerprint.
+    pub const WELCOME: &'static str = "welcome";
+
+    /// A composer with the built-in templates.
+    ///
+    /// # Errors
+    /// [`ComposeError::Template`] if one does not parse.
+    pub fn new(sender: Sender) -> Result<Self, ComposeError> {
+        let mut templates = Environment::new();
+        templates.set_undefined_behavior(UndefinedBehavior::Strict);
+        templates.add_template("welcome.txt", include_str!("templates/welcome.txt"))?;
+        templates.add_template("welcome.html", include_str!("templates/welcome.html"))?;
+        Ok(Self { sender, templates })
+    }
+
+    /// The welcome mail for this event. `handler` goes into the Message-ID.
+    ///
+    /// # Errors
+    /// [`ComposeError`]: this event will never make a mail.
+    pub fn welcome(&self, handler: &str, event: &UserSignedUp) -> Result<Mail, ComposeError> {
+        let values = context! {
+            plan => event.plan.as_ref().map(|plan| plan.as_str()),
+            signed_up_on => &event.occurred_at.to_string()[..10],
+            sender => self.sender.from.name.as_deref().unwrap_or(self.sender.from.email.domain()),
+        };
+        let text = self.templates.get_template("welcome.txt")?.render(&values)?;
+        let html = self.templates.get_template("welcome.html")?.render(&values)?;
+        let html = css_inline::inline(&html).map_err(|_| ComposeError::Css)?;
+        self.assemble(handler, event, text, html)
+    }
+
+    fn assemble(&self, handler: &str, event: &UserSignedUp, text: String, html: String) -> Result<Mail, ComposeError> {
+        let Sender { from, reply_to, redirect_to } = &self.sender;
+        let to = redirect_to.as_ref().unwrap_or(event.email.as_address()).clone();
+        let id = reference(handler, event.user_id.as_str());
+        let message_id = format!("{id}@{}", from.email.domain());
+        let mut builder = lettre::Message::builder()
+            .from(from.clone())
+            .to(Mailbox::new(None, to.clone()))
+            .subject("Welcome")
+            .message_id(Some(format!("<{message_id}>")));
+        if let Some(reply_to) = reply_to {
+            builder = builder.reply_to(reply_to.clone());
+        }
+        let mut message =
+            builder.multipart(MultiPart::alternative_plain_html(text, html)).map_err(|_| ComposeError::Message)?;
+        // Amazon SES replaces Message-ID; this one it leaves alone.
+        let extra = [("Auto-Submitted", "auto-generated"), ("X-Entity-Ref-ID", id.as_str())];
+        for (name, value) in extra {
+            let name = HeaderName::new_from_ascii_str(name);
+            message.headers_mut().insert_raw(HeaderValue::new(name, value.to_owned()));
+        }
+        Ok(Mail { message_id, from: from.email.clone(), to, message: message.formatted() })
+    }
+}
+
+/// 26 letters that are the same for every mail of this handler to this user: 130 bits of a SHA-256.
+fn reference(handler: &str, user: &str) -> String {
+    let digest = Sha256::digest(format!("{handler}|{user}"));
+    BASE32_NOPAD.encode(&digest)[..26].to_ascii_lowercase()
+}
+
+impl From<minijinja::Error> for ComposeError {
+    fn from(error: minijinja::Error) -> Self {
+        Self::Template(error.kind())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{EmailAddress, Plan, UserId};
+
+    fn composer(redirect_to: Option<lettre::Address>) -> Composer {
+        let from = "Acme <hello@acme.example>".parse().expect("a mailbox");
+        Composer::new(Sender { from, reply_to: None, redirect_to }).expect("templates parse")
+    }
+
+    fn event(plan: &str) -> UserSignedUp {
+        let (user, email): (UserId, EmailAddress) =
+            ("u1".parse().expect("id"), "ann@example.com".parse().expect("address"));
+        UserSignedUp::new(user, email, Some(plan.parse::<Plan>().expect("plan")))
+    }
+
+    fn text(mail: &Mail) -> String {
+        String::from_utf8_lossy(&mail.message).replace("=\r\n", "").replace("=3D", "=")
+    }
+
+    #[test]
+    fn a_mail_has_both_forms_inlined_css_and_the_same_id_every_time() {
+        let (first, second) = (composer(None).welcome("h", &event("pro")), composer(None).welcome("h", &event("pro")));
+        let (first, second) = (first.expect("a mail"), second.expect("a mail"));
+        assert_eq!(first.message_id, second.message_id);
+        assert!(first.message_id.ends_with("@acme.example"));
+        let text = text(&first);
+        for part in ["multipart/alternative", "text/plain", "text/html", "style=\"", "Auto-Submitted: auto-generated"] {
+            assert!(text.contains(part), "no {part} in\n{text}");
+        }
+        assert!(!text.contains("<style"), "the style sheet was left behind:\n{text}");
+    }
+
+    #[test]
+    fn what_a_user_chose_is_escaped_in_the_html() {
+        let mail = composer(None).welcome("h", &event("<script>")).expect("a mail");
+        assert!(text(&mail).contains("&lt;script&gt;"));
+    }
+
+    #[test]
+    fn a_redirect_keeps_the_users_address_out_of_the_mail_altogether() {
+        let staging = "staging@acme.example".parse().expect("address");
+        let mail = composer(Some(staging)).welcome("h", &event("pro")).expect("a mail");
+        assert_eq!(mail.to.to_string(), "staging@acme.example");
+        assert!(!text(&mail).contains("ann@example.com"));
+    }
+
+    #[test]
+    fn another_handler_or_user_has_another_reference() {
+        assert_eq!(reference("h", "u").len(), 26);
+        assert_ne!(reference("h", "u"), reference("h", "v"));
+        assert_ne!(reference("h", "u"), reference("i", "u"));
+    }
+}

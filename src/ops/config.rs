@@ -1,0 +1,50 @@
+//! `config`: the settings in force, each with its source; secrets masked.
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{ContentArrangement, Table};
+
+use super::{Exit, refuse, say, warn_of_misspelt};
+use crate::app::REACTIONS;
+use crate::config::{self, Environment, Faults, Reader, Setting};
+
+/// The AWS SDK reads these itself; shown as they are, because they decide what is talked to.
+const AWS: [&str; 3] = ["AWS_REGION", "AWS_ENDPOINT_URL", "AWS_PROFILE"];
+
+pub(super) fn config(environment: &Environment, json: bool) -> Exit {
+    warn_of_misspelt(environment);
+    let mut reader = Reader::new(environment);
+    config::logging(&mut reader);
+    if environment.contains_key("USER_EVENTS_TOPIC_ARN") {
+        config::publish(&mut reader);
+    }
+    let run = config::run(&mut reader, REACTIONS, &[]);
+    let mut settings: Vec<Setting> = reader.seen().to_vec();
+    settings.extend(AWS.iter().filter_map(|name| {
+        let value = environment.get(*name)?.clone();
+        Some(Setting { name: (*name).to_owned(), value: Some(value), source: "environment" })
+    }));
+    settings.sort_by(|a, b| a.name.cmp(&b.name));
+    let faults = reader.finish(run).err();
+    if json {
+        print_json(&settings, faults.as_ref());
+    } else {
+        print_table(&settings);
+    }
+    faults.map_or(Exit::Clean, |faults| refuse(&faults))
+}
+
+fn print_table(settings: &[Setting]) {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    for setting in settings {
+        table.add_row([&setting.name, setting.value.as_deref().unwrap_or("-"), setting.source]);
+    }
+    say(table.trim_fmt());
+}
+
+fn print_json(settings: &[Setting], faults: Option<&Faults>) {
+    let faults: Vec<_> = faults.iter().flat_map(|faults| &faults.0).collect();
+    let fault = |f: &&config::Fault| serde_json::json!({ "variable": f.variable, "problem": f.problem });
+    let faults: Vec<_> = faults.iter().map(fault).collect();
+    say(serde_json::json!({ "settings": settings, "faults": faults }));
+}

@@ -1,0 +1,153 @@
+//! What the demo publishes, and what should come of it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use super::stage::Summary;
+use crate::topic::Entry;
+
+/// One row of the demo. Its users are `prefix`, or `prefix-0` and so on.
+pub(super) struct Scene {
+    pub title: &'static str,
+    pub prefix: &'static str,
+    pub entries: fn(&str) -> Vec<Entry>,
+    pub expected: Seen,
+}
+
+/// What came of a scene, or should.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub mails: usize,
+    pub profiles: usize,
+    pub plan: Option<&'static str>,
+    pub dead_letters: usize,
+    /// The reason that this scene's dead letters bear.
+    pub reason: &'static str,
+    pub ignored: usize,
+}
+
+const NOTHING: Seen = Seen { mails: 0, profiles: 0, plan: None, dead_letters: 0, reason: "", ignored: 0 };
+const ONE_OF_EACH: Seen = Seen { mails: 1, profiles: 1, ..NOTHING };
+
+/// The demo's rows, in the order they are published.
+pub(super) const SCENES: &[Scene] = &[
+    Scene {
+        title: "20 users sign up",
+        prefix: "new",
+        entries: |prefix| (0..20).map(|n| version_2(&format!("{prefix}-{n}"), "free")).collect(),
+        expected: Seen { mails: 20, profiles: 20, ..NOTHING },
+    },
+    Scene {
+        title: "one event, published 3 times",
+        prefix: "thrice",
+        entries: |prefix| vec![version_2(prefix, "free"); 3],
+        expected: ONE_OF_EACH,
+    },
+    Scene {
+        title: "version 1, without an id",
+        prefix: "first",
+        entries: |prefix| vec![entry(json!({ "userId": prefix, "timestamp": "2026-01-02T03:04:05Z" }))],
+        expected: ONE_OF_EACH,
+    },
+    Scene {
+        title: "version 3, newer than ours",
+        prefix: "newer",
+        entries: |prefix| vec![entry(json!({ "userId": prefix, "version": 3, "plan": "pro", "shoe": { "size": 43 } }))],
+        expected: Seen { plan: Some("pro"), ..ONE_OF_EACH },
+    },
+    Scene {
+        title: "newer event, then the older",
+        prefix: "order",
+        entries: |prefix| {
+            let at = |plan: &str, timestamp: &str| {
+                entry(json!({ "userId": prefix, "version": "2", "plan": plan, "timestamp": timestamp }))
+            };
+            vec![at("pro", "2026-01-02T00:00:02Z"), at("free", "2026-01-02T00:00:01Z")]
+        },
+        expected: Seen { plan: Some("pro"), ..ONE_OF_EACH },
+    },
+    Scene {
+        title: "mail server: not now (451)",
+        prefix: "later",
+        entries: |prefix| vec![version_2(prefix, "free")],
+        expected: ONE_OF_EACH,
+    },
+    Scene {
+        title: "mail server down for 1 s",
+        prefix: "down",
+        entries: |prefix| (0..5).map(|n| version_2(&format!("{prefix}-{n}"), "free")).collect(),
+        expected: Seen { mails: 5, profiles: 5, ..NOTHING },
+    },
+    Scene {
+        title: "a text that is no event",
+        prefix: "-",
+        entries: |_| vec![Entry { message: "hello".to_owned(), attributes: BTreeMap::new() }],
+        expected: Seen { dead_letters: 2, reason: "not_an_event", ..NOTHING },
+    },
+    Scene {
+        title: "an event without an address",
+        prefix: "-",
+        entries: |_| vec![message(&json!({ "type": "user.signed_up", "userId": "nobody" }))],
+        expected: Seen { dead_letters: 2, reason: "missing_field", ..NOTHING },
+    },
+    Scene {
+        title: "another team's event",
+        prefix: "-",
+        entries: |_| vec![message(&json!({ "type": "order.placed", "orderId": 7 }))],
+        expected: Seen { ignored: 2, ..NOTHING },
+    },
+];
+
+impl Seen {
+    /// What the summary shows of a scene.
+    pub(super) fn of(scene: &Scene, summary: &Summary) -> Self {
+        let expected = &scene.expected;
+        let plan = expected.plan.filter(|plan| summary.plan(scene.prefix).as_deref() == Some(plan));
+        let reason = expected.reason;
+        let dead_letters = summary.reasons.get(reason).copied().unwrap_or(0);
+        let ignored = if expected.ignored > 0 { summary.ignored } else { 0 };
+        let (mails, profiles) = (summary.mails(scene.prefix), summary.profiles(scene.prefix));
+        Self { mails, profiles, plan, dead_letters, reason, ignored }
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        let mut part = |n: usize, what: &str| {
+            if n > 0 {
+                parts.push(format!("{n} {what}"));
+            }
+        };
+        let plural = |n: usize| if n == 1 { "" } else { "s" };
+        part(self.mails, &format!("mail{}", plural(self.mails)));
+        part(self.profiles, &format!("profile{}", plural(self.profiles)));
+        part(self.dead_letters, "dead");
+        part(self.ignored, "ignored");
+        let detail = if self.dead_letters > 0 { Some(self.reason) } else { self.plan };
+        let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
+        let all = if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") };
+        write!(f, "{all}{detail}")
+    }
+}
+
+fn version_2(user: &str, plan: &str) -> Entry {
+    // The same id for the same user: published again, it is the same event.
+    entry(
+        json!({ "userId": user, "version": "2", "plan": plan, "eventId": format!("signed-up-{user}"), "timestamp": "2026-01-02T03:04:05Z" }),
+    )
+}
+
+/// An event from these fields, with type and address.
+fn entry(mut fields: Value) -> Entry {
+    let email = format!("{}@example.com", fields["userId"].as_str().unwrap_or_default());
+    fields["type"] = "user.signed_up".into();
+    fields["email"] = email.into();
+    message(&fields)
+}
+
+fn message(fields: &Value) -> Entry {
+    Entry { message: fields.to_string(), attributes: BTreeMap::new() }
+}

@@ -1,0 +1,214 @@
+//! Where the demo plays: topic, queues and workers in this process, and a mail server with bad moments.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::Backoff;
+use crate::event::UserId;
+use crate::handlers::profile::ProfileHandler;
+use crate::handlers::welcome_email::WelcomeEmail;
+use crate::idempotency::atomic::AtomicEffect;
+use crate::idempotency::memory::MemoryLedger;
+use crate::idempotency::{Crossing, Terms};
+use crate::mail::outbox::Outbox;
+use crate::mail::{ComposeError, Composer, Mail, MailError, Mailer, Phase, Ready, Sender};
+use crate::profiles::memory::MemoryProfiles;
+use crate::publisher::{PublishError, Publisher};
+use crate::queue::Queue;
+use crate::queue::memory::MemoryQueue;
+use crate::topic::Entry;
+use crate::topic::memory::MemoryTopic;
+use crate::worker::{self, Reaction, Settings, Tally, Worker};
+
+const VISIBILITY: Duration = Duration::from_secs(5);
+/// A demo that takes longer than this shows something broken.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The running parts.
+pub(super) struct Stage {
+    publisher: Publisher<MemoryTopic>,
+    queues: [MemoryQueue; 2],
+    dead_letters: MemoryQueue,
+    mailer: MoodyMailer,
+    profiles: MemoryProfiles,
+    tallies: [Tally; 2],
+    workers: JoinSet<worker::Summary>,
+    stop: CancellationToken,
+}
+
+/// What was seen in the end.
+pub(super) struct Summary {
+    sent: HashMap<String, usize>,
+    known: MemoryProfiles,
+    pub reasons: BTreeMap<String, usize>,
+    pub ignored: usize,
+    pub deliveries: u64,
+    pub retried: u64,
+}
+
+impl Stage {
+    pub(super) fn build(mails: &Path) -> Result<Self, ComposeError> {
+        let dead_letters = MemoryQueue::new("user-events-dlq", VISIBILITY);
+        let queue = |name| MemoryQueue::with_dlq(name, VISIBILITY, &dead_letters, 5);
+        let (email, profile) = (queue("user-events-email"), queue("user-events-profile"));
+        let topic = MemoryTopic::default().subscribe(&email).subscribe(&profile);
+        let mailer = MoodyMailer::new(mails.to_owned());
+        let profiles = MemoryProfiles::default();
+        let from = lettre::message::Mailbox::new(
+            Some("Acme".to_owned()),
+            lettre::Address::new("hello", "acme.example").map_err(|_| ComposeError::Message)?,
+        );
+        let composer = Composer::new(Sender { from, reply_to: None, redirect_to: None })?;
+
+        let short = |ms| Duration::from_millis(ms);
+        let backoff = Backoff::try_new(short(200), short(800)).unwrap_or(Backoff::ENTRY);
+        let settings = Settings { wait: short(200), backoff, ..Settings::default() };
+        let terms = Terms { lease: VISIBILITY * 3 / 4, retention: VISIBILITY, max_sends: 2 };
+        let reaction =
+            Reaction::new(WelcomeEmail::new(composer, mailer.clone()), MemoryLedger::default(), terms, VISIBILITY);
+        let email_worker = Worker::new(email.clone(), reaction, settings);
+        let reaction = Reaction::new(ProfileHandler::new(profiles.clone()), AtomicEffect, terms, VISIBILITY);
+        let profile_worker = Worker::new(profile.clone(), reaction, settings);
+
+        let tallies = [email_worker.tally(), profile_worker.tally()];
+        let (stop, mut workers) = (CancellationToken::new(), JoinSet::new());
+        let (first, second) = (email_worker.run(stop.clone()), profile_worker.run(stop.clone()));
+        workers.spawn(first);
+        workers.spawn(second);
+        let publisher = Publisher::new(topic);
+        Ok(Self { publisher, queues: [email, profile], dead_letters, mailer, profiles, tallies, workers, stop })
+    }
+
+    pub(super) async fn publish(&self, entries: &[Entry]) -> Result<(), PublishError> {
+        self.publisher.publish_entries(entries).await.into_iter().try_for_each(|result| result.map(drop))
+    }
+
+    /// Waits until both queues are empty, stops the workers and looks at what there is.
+    pub(super) async fn finish(mut self) -> Summary {
+        let deadline = Instant::now() + PATIENCE;
+        let busy = |queue: &MemoryQueue| queue.depth().visible + queue.depth().in_flight > 0;
+        while self.queues.iter().any(busy) && Instant::now() < deadline {
+            sleep(Duration::from_millis(20)).await;
+        }
+        self.stop.cancel();
+        while self.workers.join_next().await.is_some() {}
+        let counts = self.tallies.each_ref().map(Tally::read);
+        let sum = |name| counts.iter().map(|count| count.of(name)).sum::<u64>();
+        Summary {
+            sent: self.mailer.lock().sent.clone(),
+            known: self.profiles,
+            reasons: reasons(&self.dead_letters).await,
+            ignored: usize::try_from(sum("ignored")).unwrap_or(0),
+            deliveries: counts.iter().flat_map(|count| count.outcomes.values()).sum(),
+            retried: ["transient", "unavailable", "busy"].into_iter().map(sum).sum(),
+        }
+    }
+}
+
+impl Summary {
+    /// Mails taken for this scene's users, copies counted.
+    pub(super) fn mails(&self, prefix: &str) -> usize {
+        self.sent.iter().filter(|(user, _)| belongs(user, prefix)).map(|(_, n)| n).sum()
+    }
+
+    pub(super) fn profiles(&self, prefix: &str) -> usize {
+        let known = |user: &&String| user.parse::<UserId>().is_ok_and(|user| self.known.get(&user).is_some());
+        self.sent.keys().filter(|user| belongs(user, prefix)).filter(known).count()
+    }
+
+    pub(super) fn plan(&self, user: &str) -> Option<String> {
+        let profile = self.known.get(&user.parse().ok()?)?;
+        Some(profile.plan?.as_str().to_owned())
+    }
+}
+
+/// The scene's users are its prefix, or its prefix and a number: `new-7` is of `new`, `newer` is not.
+fn belongs(user: &str, prefix: &str) -> bool {
+    user.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
+async fn reasons(dead_letters: &MemoryQueue) -> BTreeMap<String, usize> {
+    let mut reasons = BTreeMap::new();
+    while let Ok(letters) = dead_letters.receive(10, Duration::ZERO).await {
+        if letters.is_empty() {
+            break;
+        }
+        for letter in letters {
+            let reason = letter.attributes.get("failure.reason").map_or("none", |reason| reason.value.as_str());
+            *reasons.entry(reason.to_owned()).or_default() += 1;
+        }
+    }
+    reasons
+}
+
+/// An outbox behind a server with bad moments: it defers the first mail to each `later@`, and the first
+/// mail to a `down…@` takes it down for a second.
+#[derive(Clone)]
+struct MoodyMailer {
+    outbox: Outbox,
+    mood: Arc<Mutex<Mood>>,
+}
+
+#[derive(Default)]
+struct Mood {
+    /// Mails taken, by user: their addresses are `<user>@example.com`.
+    sent: HashMap<String, usize>,
+    deferred: bool,
+    down_until: Option<Instant>,
+}
+
+struct MoodyReady {
+    ready: PathBuf,
+    mood: Arc<Mutex<Mood>>,
+}
+
+impl MoodyMailer {
+    fn new(directory: PathBuf) -> Self {
+        Self { outbox: Outbox::new(directory), mood: Arc::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Mood> {
+        self.mood.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_up(&self) -> Result<(), MailError> {
+        if self.lock().down_until.is_some_and(|until| Instant::now() < until) {
+            return Err(MailError::Unavailable { phase: Phase::Connect, why: "connection refused".to_owned() });
+        }
+        Ok(())
+    }
+}
+
+impl Mailer for MoodyMailer {
+    type Ready = MoodyReady;
+
+    async fn prepare(&self, mail: &Mail) -> Result<MoodyReady, MailError> {
+        if mail.to.user().starts_with("down") {
+            self.lock().down_until.get_or_insert(Instant::now() + Duration::from_secs(1));
+        }
+        self.is_up()?;
+        if mail.to.user() == "later" && !std::mem::replace(&mut self.lock().deferred, true) {
+            return Err(MailError::Deferred { phase: Phase::Rcpt, why: "reply 451".to_owned() });
+        }
+        Ok(MoodyReady { ready: self.outbox.prepare(mail).await?, mood: self.mood.clone() })
+    }
+
+    async fn probe(&self) -> Result<(), MailError> {
+        self.is_up()
+    }
+}
+
+impl Ready for MoodyReady {
+    async fn send(self, mail: &Mail, crossing: &Crossing) -> Result<(), MailError> {
+        self.ready.send(mail, crossing).await?;
+        let mut mood = self.mood.lock().unwrap_or_else(PoisonError::into_inner);
+        *mood.sent.entry(mail.to.user().to_owned()).or_default() += 1;
+        Ok(())
+    }
+}

@@ -1,0 +1,21 @@
+//! `healthcheck`: what the container runtime asks. No shell, no curl.
+
+use std::net::SocketAddr;
+
+use super::{Exit, complain, configured};
+use crate::config::{self, Environment};
+use crate::telemetry::health;
+
+pub(super) async fn healthcheck(environment: &Environment) -> Exit {
+    let address: SocketAddr = match configured(environment, |read| Some(config::http_addr(read))) {
+        Ok(address) => address,
+        Err(exit) => return exit,
+    };
+    match health::check(address).await {
+        Ok(()) => Exit::Clean,
+        Err(problem) => {
+            complain(problem);
+            Exit::Unavailable
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The commands, one file each, and how they end.
+//!
+//! Enters: a command and a snapshot of the environment. Leaves: an [`Exit`]. Only this room writes to
+//! the terminal.
+
+mod config;
+mod demo;
+mod healthcheck;
+mod publish;
+mod run;
+
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::app::REACTIONS;
+use crate::cli::Command;
+use crate::config::{Environment, Faults, Reader, logging, misspelt};
+use crate::telemetry;
+
+/// How a command ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or stopped when told to.
+    Clean,
+    /// The command line, or the file it names, makes no sense.
+    Usage,
+    /// A service that is needed is absent.
+    Unavailable,
+    /// What should not happen.
+    Bug,
+    /// The configuration has mistakes; all were printed.
+    Config,
+}
+
+impl From<Exit> for ExitCode {
+    /// 0, or the `sysexits` number: 2 (usage, as the argument parser has it), 69, 70, 78.
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Clean => 0,
+            Exit::Usage => 2,
+            Exit::Unavailable => 69,
+            Exit::Bug => 70,
+            Exit::Config => 78,
+        })
+    }
+}
+
+/// Executes one command.
+pub async fn execute(command: Command, environment: &Environment) -> Exit {
+    match command {
+        Command::Run { reactions } => run::run(environment, &reactions).await,
+        Command::Publish(what) => publish::publish(environment, &what).await,
+        Command::Demo { mails } => demo::demo(environment, &mails).await,
+        Command::Config { json } => config::config(environment, json),
+        Command::Healthcheck => healthcheck::healthcheck(environment).await,
+    }
+}
+
+/// Reads a command's settings and starts the log; every mistake is printed at once.
+fn configured<T>(environment: &Environment, read: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Result<T, Exit> {
+    let mut reader = Reader::new(environment);
+    let (filter, format) = logging(&mut reader);
+    let settings = read(&mut reader);
+    warn_of_misspelt(environment);
+    match reader.finish(settings) {
+        Ok(settings) => {
+            telemetry::init(&filter, format);
+            Ok(settings)
+        }
+        Err(faults) => Err(refuse(&faults)),
+    }
+}
+
+fn refuse(faults: &Faults) -> Exit {
+    complain(faults);
+    Exit::Config
+}
+
+fn warn_of_misspelt(environment: &Environment) {
+    let names: Vec<_> = REACTIONS.iter().map(|reaction| reaction.name).collect();
+    for (name, meant) in misspelt(environment.keys(), &names) {
+        complain(format_args!("warning: {name} is not read; did you mean {meant}?"));
+    }
+}
+
+/// Writes a line for the user. A reader who has gone (`| head`) is no fault.
+fn say(line: impl Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Writes a line about what went wrong.
+fn complain(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

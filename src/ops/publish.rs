@@ -1,0 +1,127 @@
+//! `publish`: events from the command line, a file or standard input, to the topic.
+//!
+//! All are validated, and have their ids, before the first is sent. Never silent about one that was not
+//! published: the exit code says so, and `--json` says which.
+
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::{Instant, sleep_until};
+
+use super::{Exit, complain, configured, say};
+use crate::app;
+use crate::cli;
+use crate::config::{self, Environment};
+use crate::event::{Arrival, EventId, EventKind, InvalidValue, Timestamp, UserSignedUp};
+use crate::publisher::{PublishError, Publisher};
+use crate::topic::sns::SnsTopic;
+use crate::topic::{MAX_ENTRIES, MessageId};
+
+/// On a long run, a line on standard error so often.
+const PROGRESS: usize = 1_000;
+
+/// Why the events asked for cannot be published at all.
+struct Invalid(String);
+
+pub(super) async fn publish(environment: &Environment, what: &cli::Publish) -> Exit {
+    let arn = match configured(environment, config::publish) {
+        Ok(arn) => arn,
+        Err(exit) => return exit,
+    };
+    let events = match events(what) {
+        Ok(events) => events,
+        Err(Invalid(problem)) => {
+            complain(problem);
+            return Exit::Usage;
+        }
+    };
+    let publisher = Publisher::new(SnsTopic::new(&app::aws().await, arn));
+    let mut results = Vec::with_capacity(events.len());
+    let started = Instant::now();
+    let chunk = what.rate.map_or(MAX_ENTRIES, |rate| MAX_ENTRIES.min(rate as usize));
+    for batch in events.chunks(chunk) {
+        if let Some(rate) = what.rate {
+            sleep_until(started + Duration::from_secs(1).mul_f64(results.len() as f64 / f64::from(rate))).await;
+        }
+        results.extend(publisher.publish_batch(batch).await);
+        if results.len().is_multiple_of(PROGRESS) {
+            complain(format_args!("{} of {} events", results.len(), events.len()));
+        }
+    }
+    report(&events, &results, what.json)
+}
+
+fn events(what: &cli::Publish) -> Result<Vec<UserSignedUp>, Invalid> {
+    match (&what.user_id, &what.email, &what.file) {
+        (Some(user_id), Some(email), _) => from_arguments(what, user_id, email),
+        (_, _, Some(path)) => from_lines(&read(path)?),
+        _ if what.stdin => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).map_err(|e| Invalid(format!("standard input: {}", e.kind())))?;
+            from_lines(&text)
+        }
+        _ => Err(Invalid("say what to publish: --user-id and --email, --file, or --stdin (see --help)".to_owned())),
+    }
+}
+
+fn from_arguments(what: &cli::Publish, user_id: &str, email: &str) -> Result<Vec<UserSignedUp>, Invalid> {
+    let named = |name: &'static str| move |InvalidValue(rule)| Invalid(format!("{name} {rule}"));
+    let email = email.parse().map_err(named("--email"))?;
+    let plan = what.plan.as_deref().map(str::parse).transpose().map_err(named("--plan"))?;
+    let event = |n: u32| {
+        let id = if what.count == 1 { user_id.to_owned() } else { format!("{user_id}-{n}") };
+        let email: &crate::event::EmailAddress = &email;
+        Ok(UserSignedUp::new(id.parse().map_err(named("--user-id"))?, email.clone(), plan.clone()))
+    };
+    (1..=what.count).map(event).collect()
+}
+
+fn read(path: &Path) -> Result<String, Invalid> {
+    std::fs::read_to_string(path).map_err(|error| Invalid(format!("{}: {}", path.display(), error.kind())))
+}
+
+/// Every faulty line is named, and nothing is sent.
+fn from_lines(text: &str) -> Result<Vec<UserSignedUp>, Invalid> {
+    let mut events = Vec::new();
+    let mut faults = Vec::new();
+    for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let id = EventId::fresh();
+        match EventKind::from_json(line, &Arrival { message_id: id.as_str(), sent_at: Timestamp::now() }) {
+            Ok(EventKind::UserSignedUp(event)) => events.push(event),
+            Ok(EventKind::Unknown(_)) => faults.push(format!("line {}: not a user.signed_up event", n + 1)),
+            Err(error) => faults.push(format!("line {}: {error}", n + 1)),
+        }
+    }
+    match faults.is_empty() {
+        true if events.is_empty() => Err(Invalid("no event to publish".to_owned())),
+        true => Ok(events),
+        false => Err(Invalid(faults.join("\n"))),
+    }
+}
+
+fn report(events: &[UserSignedUp], results: &[Result<MessageId, PublishError>], as_json: bool) -> Exit {
+    let published = results.iter().filter(|result| result.is_ok()).count();
+    let pairs = || events.iter().zip(results);
+    if as_json {
+        let line = |(event, result): (&UserSignedUp, &Result<MessageId, PublishError>)| match result {
+            Ok(id) => json!({ "eventId": event.event_id.as_str(), "messageId": id.0 }),
+            Err(error) => json!({ "eventId": event.event_id.as_str(), "error": error.to_string() }),
+        };
+        let lines: Vec<_> = pairs().map(line).collect();
+        say(json!({ "published": published, "failed": results.len() - published, "events": lines }));
+    } else if let (&[Ok(MessageId(id))], [event]) =
+        (&results.iter().map(Result::as_ref).collect::<Vec<_>>()[..], events)
+    {
+        say(format_args!("published event {} as message {id}", event.event_id));
+    } else {
+        say(format_args!("published {published} of {} events", results.len()));
+    }
+    for (event, result) in pairs().filter(|(_, result)| result.is_err()).take(10) {
+        if let Err(error) = result {
+            complain(format_args!("event {}: {error}", event.event_id));
+        }
+    }
+    if published == results.len() { Exit::Clean } else { Exit::Unavailable }
+}

@@ -1,0 +1,67 @@
+//! Profiles in Redis: one hash a user, one script, no expiry (a profile is data, not cache).
+//!
+//! Enters: a change. Leaves: what became of it. The script beside this file decides and writes in one
+//! moment; this file only speaks its language. Knows no handler.
+
+use ::redis::Script;
+use std::sync::Arc;
+
+use super::{Applied, Change, Profiles, ProfilesError};
+use crate::event::UserId;
+use crate::idempotency::key_part;
+use crate::redis_link::{RedisError, RedisLink};
+
+/// Profiles in Redis. Clones share the connection.
+#[derive(Debug, Clone)]
+pub struct RedisProfiles {
+    link: RedisLink,
+    script: Arc<Script>,
+}
+
+impl RedisProfiles {
+    /// A store over this link. Makes no call.
+    #[must_use]
+    pub fn new(link: RedisLink) -> Self {
+        Self { link, script: Arc::new(Script::new(include_str!("profile.lua"))) }
+    }
+
+    /// The key of a user's profile.
+    #[must_use]
+    pub fn key(user: &UserId) -> String {
+        format!("profile:{{{}}}", key_part(user.as_str()))
+    }
+}
+
+impl Profiles for RedisProfiles {
+    async fn apply(&self, change: &Change<'_>) -> Result<Applied, ProfilesError> {
+        let event = change.event;
+        let occurred_at = event.occurred_at.to_string();
+        let args = [
+            change.stamp.as_str(),
+            change.fingerprint.as_str(),
+            event.user_id.as_str(),
+            event.email.as_str(),
+            event.plan.as_ref().map_or("", |plan| plan.as_str()),
+            &occurred_at,
+        ];
+        let answer = self.link.run(&self.script, &Self::key(&event.user_id), &args).await?;
+        match answer.first().map(String::as_str) {
+            Some("CREATED") => Ok(Applied::Created),
+            Some("UPDATED") => Ok(Applied::Updated),
+            Some("DONE") => Ok(Applied::Done),
+            Some("STALE") => Ok(Applied::Stale),
+            Some("CONFLICT") => Ok(Applied::Conflict),
+            _ => Err(ProfilesError(format!("the script answered {answer:?}"))),
+        }
+    }
+
+    async fn ping(&self) -> Result<(), ProfilesError> {
+        Ok(self.link.ping().await?)
+    }
+}
+
+impl From<RedisError> for ProfilesError {
+    fn from(error: RedisError) -> Self {
+        Self(error.to_string())
+    }
+}

@@ -1,0 +1,248 @@
+//! The queue port: what a worker may ask of a queue, and what it may count on.
+//!
+//! Two adapters keep this contract and pass the same test (tests/it/contract.rs): [`sqs`], the real
+//! one, and [`memory`], SQS in this process on tokio's clock. This file knows neither, and no event.
+//!
+//! # The contract
+//! * A received message is hidden from everyone for the visibility timeout, counted from the receive;
+//!   then it appears again unless it was deleted. Each receive counts one [`Attempt`].
+//! * Delivery is at least once: a copy may arrive although the message was handled, even after its
+//!   delete. Order is not promised.
+//! * A message received more often than the queue's redrive policy allows moves to the DLQ.
+//! * A receive that was sent must be awaited: dropping its future may strand messages until their
+//!   visibility runs out.
+//! * Batch calls fail per entry. What comes back as [`Unsettled`] was not done; all else was.
+
+pub mod dead_letter;
+pub mod memory;
+pub mod sqs;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// The most messages one receive, delete or hide call may carry. SQS's own limit.
+pub const MAX_BATCH: usize = 10;
+/// The most bytes of one message, body and attributes together. SQS's own limit.
+pub const MAX_MESSAGE_BYTES: usize = 1_048_576;
+/// The longest a message may be hidden. SQS's own limit: 12 hours.
+pub const MAX_VISIBILITY: Duration = Duration::from_secs(43_200);
+
+/// A source of deliveries. See the module for what it promises.
+pub trait Queue: Send + Sync + 'static {
+    /// The queue's name, for logs and for the letter that goes to the DLQ.
+    fn name(&self) -> &str;
+
+    /// The settings that a worker's own timing depends on, as read when the queue was opened.
+    fn facts(&self) -> Facts;
+
+    /// Waits up to `wait` for messages and takes at most `at_most` (1 to [`MAX_BATCH`]) of them.
+    /// Returns as soon as there is one; an empty answer is no error.
+    fn receive(&self, at_most: usize, wait: Duration)
+    -> impl Future<Output = Result<Vec<Delivery>, QueueError>> + Send;
+
+    /// Deletes messages, at most [`MAX_BATCH`]. Returns those that are not deleted.
+    fn delete(&self, spent: Vec<ReceiptHandle>) -> impl Future<Output = Vec<Unsettled>> + Send;
+
+    /// Hides each message for the given time from now (zero: shows it again), at most [`MAX_BATCH`].
+    /// Returns those for which that did not happen.
+    fn hide(&self, entries: Vec<Hide>) -> impl Future<Output = Vec<Unsettled>> + Send;
+
+    /// Sends a letter to this queue's DLQ. The original is untouched: delete it only after this.
+    fn send_to_dlq(&self, letter: &DeadLetter) -> impl Future<Output = Result<(), QueueError>> + Send;
+}
+
+/// What a worker must know of its queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// How long a received message stays hidden.
+    pub visibility: Duration,
+    /// After how many receives the redrive policy moves a message away; `None`: no policy.
+    pub max_receive_count: Option<u32>,
+    /// Is there a DLQ to quarantine into?
+    pub has_dlq: bool,
+}
+
+/// One received message. Whoever holds it owes the queue a verdict.
+#[must_use = "a delivery that is dropped stays hidden until its visibility runs out"]
+#[derive(Debug)]
+pub struct Delivery {
+    /// The queue's own id of the message. Changes on redrive: never a key.
+    pub message_id: String,
+    /// The body as received.
+    pub body: Body,
+    /// The message's attributes (under raw delivery, SNS's).
+    pub attributes: Attributes,
+    /// How often the queue has handed it out, this time included.
+    pub attempt: Attempt,
+    /// When the queue first took it, in milliseconds since 1970.
+    pub sent_at_millis: i64,
+    /// The right to settle it, spent once.
+    pub receipt: ReceiptHandle,
+}
+
+/// A body. `Debug` tells its size only: bodies are never logged.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Body(String);
+
+/// Which delivery of a message this is; the first is 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Attempt(NonZeroU32);
+
+/// The right to settle one delivery: cannot be copied, and is spent by the call that settles.
+pub struct ReceiptHandle(String);
+
+/// A message attribute: its SQS data type (`String`, `Number`, `Binary` in base64) and value.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Attribute {
+    /// The SQS data type.
+    #[serde(rename = "Type")]
+    pub data_type: String,
+    /// The value as text.
+    #[serde(rename = "Value")]
+    pub value: String,
+}
+
+/// Attributes by name.
+pub type Attributes = BTreeMap<String, Attribute>;
+
+/// One entry of [`Queue::hide`].
+#[derive(Debug)]
+pub struct Hide {
+    /// Which delivery.
+    pub receipt: ReceiptHandle,
+    /// For how long from now.
+    pub delay: Duration,
+}
+
+/// What to tell the queue about a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The work is done, or there is none: gone for good.
+    Delete,
+    /// Show it again after this delay.
+    RetryIn(Duration),
+    /// It will never succeed: move it to the DLQ, with the reason.
+    Quarantine(Failure),
+    /// Say nothing: it reappears by itself when its visibility runs out.
+    Leave,
+}
+
+/// Why a delivery is quarantined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// A stable code that operators group by.
+    pub reason: &'static str,
+    /// Which handler said so.
+    pub handler: &'static str,
+}
+
+/// A message on its way to the DLQ: the original, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The original body, or its packed form if `failure.body_encoding` says so.
+    pub body: String,
+    /// The original attributes and `failure.*`.
+    pub attributes: Attributes,
+}
+
+/// An entry that was not settled: it comes back with its receipt, so that it can be tried again.
+#[derive(Debug)]
+pub struct Unsettled {
+    /// The right to settle it, given back.
+    pub receipt: ReceiptHandle,
+    /// What the queue said.
+    pub error: QueueError,
+}
+
+/// What can go wrong between a worker and its queue.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QueueError {
+    /// The queue does not exist or may not be used: waiting does not help, an operator does.
+    #[error("the queue refused: {0}")]
+    Refused(String),
+    /// The receipt is spent or was overtaken: the message is no longer ours.
+    #[error("the message is no longer in flight")]
+    NotInFlight,
+    /// Throttled, unreachable, or broken on its side: try again later.
+    #[error("the queue did not answer: {0}")]
+    Unavailable(String),
+    /// There is no DLQ to send to.
+    #[error("the queue has no dead-letter queue")]
+    NoDeadLetterQueue,
+    /// More than [`MAX_MESSAGE_BYTES`].
+    #[error("the message with its attributes is over {MAX_MESSAGE_BYTES} bytes")]
+    TooLarge,
+}
+
+impl QueueError {
+    /// May the same call succeed in a moment?
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+impl Attempt {
+    /// The `n`-th delivery; 0, which no queue counts, is read as 1.
+    #[must_use]
+    pub fn new(n: u32) -> Self {
+        Self(NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN))
+    }
+
+    /// The number, from 1.
+    #[must_use]
+    pub fn get(self) -> u32 {
+        self.0.get()
+    }
+}
+
+impl Body {
+    /// Takes a body as received.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl ReceiptHandle {
+    /// For adapters: wraps the queue's own handle.
+    #[must_use]
+    pub fn new(handle: String) -> Self {
+        Self(handle)
+    }
+
+    /// For adapters: the queue's own handle.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Attribute {
+    /// An attribute of type `String`.
+    #[must_use]
+    pub fn string(value: impl Into<String>) -> Self {
+        Self { data_type: "String".to_owned(), value: value.into() }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Body({} bytes)", self.0.len())
+    }
+}
+
+impl fmt::Debug for ReceiptHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReceiptHandle(..)")
+    }
+}

@@ -1,0 +1,255 @@
+//! The SQS adapter: AWS's Options and error shapes end here.
+//!
+//! Enters: the port's calls. Leaves: deliveries with every field there, and [`QueueError`]s that say
+//! what to do. Promises: one bad message never fails its batch, and a long poll never starves a delete
+//! (each has its own client). The only importer of `aws_sdk_sqs`; knows no event and no handler.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::StalledStreamProtectionConfig;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::types::{
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
+    MessageAttributeValue, MessageSystemAttributeName as System, QueueAttributeName,
+};
+use data_encoding::BASE64;
+
+use super::{
+    Attempt, Attribute, Attributes, Body, DeadLetter, Delivery, Facts, Hide, MAX_BATCH, Queue, QueueError,
+    ReceiptHandle, Unsettled,
+};
+
+/// Every call but the long poll answers within this, connecting included, or is tried again.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// A long poll is given its wait time and this much more; without a bound it may hang for ever.
+const POLL_SLACK: Duration = Duration::from_secs(5);
+
+/// One queue on SQS.
+#[derive(Debug, Clone)]
+pub struct SqsQueue {
+    polling: Client,
+    settling: Client,
+    url: String,
+    dlq_url: Option<String>,
+    facts: Facts,
+}
+
+impl SqsQueue {
+    /// Opens the queue: reads its settings, and finds its DLQ by the redrive policy unless `dlq_url`
+    /// names one. `longest_wait` bounds the `wait` of later receives.
+    ///
+    /// # Errors
+    /// [`QueueError::Refused`] if the queue is missing or may not be read, else `Unavailable`.
+    pub async fn open(
+        aws: &SdkConfig,
+        url: String,
+        dlq_url: Option<String>,
+        longest_wait: Duration,
+    ) -> Result<Self, QueueError> {
+        let settling = client(aws, CALL_TIMEOUT);
+        let answer = settling
+            .get_queue_attributes()
+            .queue_url(&url)
+            .attribute_names(QueueAttributeName::VisibilityTimeout)
+            .attribute_names(QueueAttributeName::RedrivePolicy)
+            .send()
+            .await
+            .map_err(|error| classify(&error))?;
+        let attribute = |name| answer.attributes().and_then(|all| all.get(&name));
+        let visibility = attribute(QueueAttributeName::VisibilityTimeout).and_then(|v| v.parse().ok());
+        let policy = attribute(QueueAttributeName::RedrivePolicy).and_then(|p| RedrivePolicy::parse(p));
+        let dlq_url = dlq_url.or_else(|| policy.as_ref().and_then(|p| sibling(&url, &p.dlq_name)));
+        let facts = Facts {
+            visibility: Duration::from_secs(visibility.unwrap_or(30)),
+            max_receive_count: policy.map(|p| p.max_receive_count),
+            has_dlq: dlq_url.is_some(),
+        };
+        Ok(Self { polling: client(aws, longest_wait + POLL_SLACK), settling, url, dlq_url, facts })
+    }
+
+    /// Hides received messages for this long instead of the queue's own setting.
+    #[must_use]
+    pub fn with_visibility(mut self, visibility: Duration) -> Self {
+        self.facts.visibility = visibility;
+        self
+    }
+}
+
+impl Queue for SqsQueue {
+    fn name(&self) -> &str {
+        self.url.rsplit('/').next().unwrap_or(&self.url)
+    }
+
+    fn facts(&self) -> Facts {
+        self.facts.clone()
+    }
+
+    async fn receive(&self, at_most: usize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
+        let answer = self
+            .polling
+            .receive_message()
+            .queue_url(&self.url)
+            .max_number_of_messages(i32::try_from(at_most.clamp(1, MAX_BATCH)).unwrap_or(1))
+            .wait_time_seconds(seconds(wait))
+            .visibility_timeout(seconds(self.facts.visibility))
+            .message_system_attribute_names(System::ApproximateReceiveCount)
+            .message_system_attribute_names(System::SentTimestamp)
+            .message_attribute_names("All")
+            .send()
+            .await
+            .map_err(|error| classify(&error))?;
+        Ok(answer.messages.unwrap_or_default().into_iter().filter_map(delivery).collect())
+    }
+
+    async fn delete(&self, spent: Vec<ReceiptHandle>) -> Vec<Unsettled> {
+        let entry = |(n, receipt): (usize, &ReceiptHandle)| {
+            DeleteMessageBatchRequestEntry::builder().id(n.to_string()).receipt_handle(receipt.as_str()).build().ok()
+        };
+        let entries = spent.iter().enumerate().filter_map(entry).collect();
+        let call = self.settling.delete_message_batch().queue_url(&self.url).set_entries(Some(entries));
+        match call.send().await {
+            Ok(answer) => unsettled(spent, &answer.failed),
+            Err(error) => all_unsettled(spent, &classify(&error)),
+        }
+    }
+
+    async fn hide(&self, entries: Vec<Hide>) -> Vec<Unsettled> {
+        let entry = |(n, hide): (usize, &Hide)| {
+            ChangeMessageVisibilityBatchRequestEntry::builder()
+                .id(n.to_string())
+                .receipt_handle(hide.receipt.as_str())
+                .visibility_timeout(seconds(hide.delay))
+                .build()
+                .ok()
+        };
+        let batch = entries.iter().enumerate().filter_map(entry).collect();
+        let receipts = entries.into_iter().map(|hide| hide.receipt).collect();
+        let call = self.settling.change_message_visibility_batch().queue_url(&self.url).set_entries(Some(batch));
+        match call.send().await {
+            Ok(answer) => unsettled(receipts, &answer.failed),
+            Err(error) => all_unsettled(receipts, &classify(&error)),
+        }
+    }
+
+    async fn send_to_dlq(&self, letter: &DeadLetter) -> Result<(), QueueError> {
+        let url = self.dlq_url.as_ref().ok_or(QueueError::NoDeadLetterQueue)?;
+        let attributes = letter.attributes.iter().filter_map(|(name, a)| Some((name.clone(), outgoing(a)?))).collect();
+        let call = self.settling.send_message().queue_url(url).message_body(&letter.body);
+        call.set_message_attributes(Some(attributes)).send().await.map_err(|error| classify(&error))?;
+        Ok(())
+    }
+}
+
+fn client(aws: &SdkConfig, attempt: Duration) -> Client {
+    let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_attempt_timeout(attempt);
+    let config = aws_sdk_sqs::config::Builder::from(aws)
+        .timeout_config(timeouts.build())
+        // Its grace is as long as the longest long poll, which by nature sends nothing meanwhile.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .build();
+    Client::from_conf(config)
+}
+
+struct RedrivePolicy {
+    dlq_name: String,
+    max_receive_count: u32,
+}
+
+impl RedrivePolicy {
+    /// AWS writes the count as a number, some tools as a string.
+    fn parse(json: &str) -> Option<Self> {
+        let policy: serde_json::Value = serde_json::from_str(json).ok()?;
+        let count = &policy["maxReceiveCount"];
+        let count = count.as_u64().or_else(|| count.as_str()?.parse().ok())?;
+        Some(Self {
+            dlq_name: policy["deadLetterTargetArn"].as_str()?.rsplit(':').next()?.to_owned(),
+            max_receive_count: u32::try_from(count).ok()?,
+        })
+    }
+}
+
+/// A DLQ lives in its source's account and region, so its URL differs in the name only.
+fn sibling(url: &str, name: &str) -> Option<String> {
+    url.rsplit_once('/').map(|(base, _)| format!("{base}/{name}"))
+}
+
+/// `None`: without a receipt nothing can be done to a message but let it come again.
+fn delivery(message: Message) -> Option<Delivery> {
+    let Some(receipt) = message.receipt_handle else {
+        tracing::warn!("a message came without a receipt handle; it will come again");
+        return None;
+    };
+    let system = |name| message.attributes.as_ref()?.get(&name)?.parse::<i64>().ok();
+    let attempt = system(System::ApproximateReceiveCount).and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
+    Some(Delivery {
+        sent_at_millis: system(System::SentTimestamp).unwrap_or(0),
+        message_id: message.message_id.unwrap_or_default(),
+        body: Body::new(message.body.unwrap_or_default()),
+        attributes: incoming(message.message_attributes.unwrap_or_default()),
+        attempt: Attempt::new(attempt),
+        receipt: ReceiptHandle::new(receipt),
+    })
+}
+
+fn incoming(all: impl IntoIterator<Item = (String, MessageAttributeValue)>) -> Attributes {
+    let attribute = |value: MessageAttributeValue| {
+        let text = value.string_value.or_else(|| Some(BASE64.encode(value.binary_value?.as_ref())))?;
+        Some(Attribute { data_type: value.data_type, value: text })
+    };
+    all.into_iter().filter_map(|(name, value)| Some((name, attribute(value)?))).collect()
+}
+
+fn outgoing(attribute: &Attribute) -> Option<MessageAttributeValue> {
+    let value = MessageAttributeValue::builder().data_type(&attribute.data_type);
+    let value = if attribute.data_type.starts_with("Binary") {
+        value.binary_value(aws_sdk_sqs::primitives::Blob::new(BASE64.decode(attribute.value.as_bytes()).ok()?))
+    } else {
+        value.string_value(&attribute.value)
+    };
+    value.build().ok()
+}
+
+/// Entry ids are positions: message ids would clash when one batch holds two copies of a message.
+fn unsettled(receipts: Vec<ReceiptHandle>, failed: &[BatchResultErrorEntry]) -> Vec<Unsettled> {
+    let error = |n: usize| failed.iter().find(|entry| entry.id == n.to_string());
+    let pairs = receipts.into_iter().enumerate().filter_map(|(n, receipt)| Some((receipt, error(n)?)));
+    pairs.map(|(receipt, entry)| Unsettled { receipt, error: by_code(&entry.code, entry.sender_fault) }).collect()
+}
+
+fn all_unsettled(receipts: Vec<ReceiptHandle>, error: &QueueError) -> Vec<Unsettled> {
+    receipts.into_iter().map(|receipt| Unsettled { receipt, error: error.clone() }).collect()
+}
+
+fn classify<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> QueueError {
+    match error {
+        SdkError::ServiceError(service) => {
+            let code = service.err().code().unwrap_or("unknown");
+            let passing = code.contains("Throttl") || code.contains("Internal") || code.contains("Unavailable");
+            by_code(code, !passing && code != "unknown")
+        }
+        SdkError::TimeoutError(_) => QueueError::Unavailable("timeout".to_owned()),
+        SdkError::DispatchFailure(failure) if failure.is_user() => QueueError::Refused("no credentials".to_owned()),
+        SdkError::DispatchFailure(_) => QueueError::Unavailable("no connection".to_owned()),
+        SdkError::ConstructionFailure(_) => QueueError::Refused("the request cannot be built".to_owned()),
+        _ => QueueError::Unavailable("an answer that is none".to_owned()),
+    }
+}
+
+fn by_code(code: &str, sender_fault: bool) -> QueueError {
+    let name = code.rsplit(['.', '#']).next().unwrap_or(code);
+    match name {
+        "ReceiptHandleIsInvalid" | "MessageNotInflight" => QueueError::NotInFlight,
+        "InvalidParameterValue" if code.contains("ReceiptHandle") => QueueError::NotInFlight,
+        _ if sender_fault => QueueError::Refused(name.to_owned()),
+        _ => QueueError::Unavailable(name.to_owned()),
+    }
+}
+
+fn seconds(duration: Duration) -> i32 {
+    // Rounded up: a message shown a moment late is late, shown early it is worked on twice.
+    let whole = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    i32::try_from(whole.min(super::MAX_VISIBILITY.as_secs())).unwrap_or(0)
+}

@@ -1,0 +1,157 @@
+//! One connection to Redis that heals: each call has a deadline, each fault a fresh connection.
+//!
+//! Enters: a script, its key and its arguments. Leaves: the script's words, or a [`RedisError`] within
+//! 2 s. Promises: a connection that timed out, broke or turned read-only is never used again (the
+//! client's own manager keeps it: measured, it never leaves a demoted primary). Every script run here
+//! may be run twice. Knows no script's meaning.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisResult, Script, Value};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+/// One try: connecting, if need be, and the call. Two of them stay under the 2 s a caller may wait.
+const TRY: Duration = Duration::from_millis(900);
+
+/// A link to one Redis. Clones share the connection.
+#[derive(Clone)]
+pub struct RedisLink {
+    client: Client,
+    current: Arc<Mutex<Option<(u64, MultiplexedConnection)>>>,
+}
+
+/// What is asked of the server.
+enum Call<'a> {
+    Script { script: &'a Script, key: &'a str, args: &'a [&'a str] },
+    Command(Cmd),
+}
+
+/// Redis could not do it. Tells the kind of fault, never address, password or content.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RedisError {
+    /// The URL is none that Redis's client understands.
+    #[error("not a redis:// or rediss:// URL")]
+    BadUrl,
+    /// No answer within the deadline.
+    #[error("redis: no answer in time")]
+    Timeout,
+    /// Redis, or the way there, said no.
+    #[error("redis: {0}")]
+    Failed(String),
+}
+
+impl RedisLink {
+    /// A link to the server of this URL. Connects at the first call.
+    ///
+    /// # Errors
+    /// [`RedisError::BadUrl`].
+    pub fn new(url: &SecretString) -> Result<Self, RedisError> {
+        let client = Client::open(url.expose_secret()).map_err(|_| RedisError::BadUrl)?;
+        Ok(Self { client, current: Arc::default() })
+    }
+
+    /// Runs a script on one key; loads it where the server does not know it.
+    ///
+    /// # Errors
+    /// [`RedisError`] after two tries, the second on a fresh connection, within 2 s in all.
+    pub async fn run(&self, script: &Script, key: &str, args: &[&str]) -> Result<Vec<String>, RedisError> {
+        let call = Call::Script { script, key, args };
+        match self.attempt(&call).await {
+            Err(_) => self.attempt(&call).await,
+            answer => answer,
+        }
+    }
+
+    /// Does the server answer, and does it take writes? Sets one tiny key that expires.
+    ///
+    /// # Errors
+    /// [`RedisError`] within one try.
+    pub async fn ping(&self) -> Result<(), RedisError> {
+        let mut set = redis::cmd("SET");
+        set.arg("idem:v1:ping").arg(1).arg("EX").arg(60);
+        self.attempt(&Call::Command(set)).await
+    }
+
+    /// Reads one hash; for looking, not for deciding.
+    ///
+    /// # Errors
+    /// [`RedisError`] within one try.
+    pub async fn hash(&self, key: &str) -> Result<BTreeMap<String, String>, RedisError> {
+        let mut get = redis::cmd("HGETALL");
+        get.arg(key);
+        self.attempt(&Call::Command(get)).await
+    }
+
+    async fn attempt<T: FromRedisValue>(&self, call: &Call<'_>) -> Result<T, RedisError> {
+        let mut used = None;
+        let result = timeout(TRY, async {
+            let (serial, mut connection) = self.connection().await?;
+            used = Some(serial);
+            call.send(&mut connection).await
+        })
+        .await;
+        let error = match result {
+            Ok(Ok(answer)) => return redis::from_redis_value(answer).map_err(|_| strange()),
+            Ok(Err(error)) => RedisError::Failed(kind(&error)),
+            Err(_) => RedisError::Timeout,
+        };
+        self.forget(used).await;
+        Err(error)
+    }
+
+    async fn connection(&self) -> RedisResult<(u64, MultiplexedConnection)> {
+        let mut current = self.current.lock().await;
+        if let Some((serial, connection)) = &*current {
+            return Ok((*serial, connection.clone()));
+        }
+        // Our own deadline bounds both; the client's would only make two answers to one question.
+        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+        let fresh = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let serial = fastrand::u64(..);
+        *current = Some((serial, fresh.clone()));
+        Ok((serial, fresh))
+    }
+
+    /// Only the connection that failed: another call may have made a new one already.
+    async fn forget(&self, used: Option<u64>) {
+        let mut current = self.current.lock().await;
+        if current.as_ref().is_some_and(|(serial, _)| Some(*serial) == used) {
+            *current = None;
+        }
+    }
+}
+
+impl Call<'_> {
+    async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
+        match self {
+            Self::Command(command) => command.query_async(connection).await,
+            Self::Script { script, key, args } => {
+                let mut invocation = script.key(*key);
+                for arg in *args {
+                    invocation.arg(*arg);
+                }
+                invocation.invoke_async(connection).await
+            }
+        }
+    }
+}
+
+fn strange() -> RedisError {
+    RedisError::Failed("an answer of an unexpected type".to_owned())
+}
+
+/// The server's code word or the kind of I/O fault: never the text, which may quote keys or addresses.
+fn kind(error: &redis::RedisError) -> String {
+    error.code().map_or_else(|| error.category().to_owned(), str::to_owned)
+}
+
+impl std::fmt::Debug for RedisLink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RedisLink(..)")
+    }
+}

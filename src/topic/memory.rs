@@ -1,0 +1,82 @@
+//! A topic in this process: wraps each message as SNS does and fans it out to queues in memory.
+//!
+//! Enters: entries. Leaves: the same bodies an SQS queue would get from an SNS subscription, wrapped or
+//! raw. For the embedded default and for tests; knows no event.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{Entry, MessageId, SendError, Topic};
+use crate::event::Timestamp;
+use crate::queue::memory::MemoryQueue;
+use crate::queue::{Attribute, Attributes};
+
+const ARN: &str = "arn:aws:sns:local:000000000000:user-events";
+
+/// A topic with its subscriptions. Clones share nothing but the queues.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryTopic {
+    subscriptions: Vec<(Arc<MemoryQueue>, Delivery)>,
+}
+
+/// How a subscription hands messages on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Delivery {
+    Wrapped,
+    Raw,
+}
+
+impl MemoryTopic {
+    /// Subscribes a queue; it gets SNS's envelope.
+    #[must_use]
+    pub fn subscribe(self, queue: &MemoryQueue) -> Self {
+        self.with(queue, Delivery::Wrapped)
+    }
+
+    /// Subscribes a queue with raw message delivery: the message itself, attributes beside it.
+    #[must_use]
+    pub fn subscribe_raw(self, queue: &MemoryQueue) -> Self {
+        self.with(queue, Delivery::Raw)
+    }
+
+    fn with(mut self, queue: &MemoryQueue, delivery: Delivery) -> Self {
+        self.subscriptions.push((Arc::new(queue.clone()), delivery));
+        self
+    }
+}
+
+impl Topic for MemoryTopic {
+    async fn send(&self, batch: &[&Entry]) -> Vec<Result<MessageId, SendError>> {
+        let publish = |entry: &&Entry| {
+            let id = uuid::Uuid::new_v4().to_string();
+            for (queue, delivery) in &self.subscriptions {
+                let sent = match delivery {
+                    Delivery::Wrapped => queue.send(&wrap(&id, entry), Attributes::new()),
+                    Delivery::Raw => queue.send(&entry.message, raw_attributes(entry)),
+                };
+                sent.map_err(|error| SendError::Refused(error.to_string()))?;
+            }
+            Ok(MessageId(id))
+        };
+        batch.iter().map(publish).collect()
+    }
+}
+
+fn wrap(message_id: &str, entry: &Entry) -> String {
+    let attribute = |(name, value): (&String, &String)| (name.clone(), json!({ "Type": "String", "Value": value }));
+    json!({
+        "Type": "Notification",
+        "MessageId": message_id,
+        "TopicArn": ARN,
+        "Message": entry.message,
+        "Timestamp": Timestamp::now().to_string(),
+        "MessageAttributes": entry.attributes.iter().map(attribute).collect::<BTreeMap<_, _>>(),
+    })
+    .to_string()
+}
+
+fn raw_attributes(entry: &Entry) -> Attributes {
+    entry.attributes.iter().map(|(name, value)| (name.clone(), Attribute::string(value))).collect()
+}

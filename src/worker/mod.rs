@@ -1,0 +1,93 @@
+//! The worker: takes deliveries from one queue and owes each of them a verdict.
+//!
+//! Promises, to whoever embeds it with any [`Queue`], [`Ledger`] and [`Handler`]:
+//! * a message is deleted only after its handler succeeded, or when there is nothing left to do;
+//! * no more messages are taken than there are free slots, so none waits for a hand with its clock running;
+//! * a message that will never succeed goes to the DLQ with its reason, and its neighbours do not notice;
+//! * while something every message needs is down, the worker pauses instead of burning attempts;
+//! * told to stop, it takes nothing more, finishes what runs, gives back the rest, and says how many.
+//!
+//! The rooms, in a message's order: [`poll`] (slots, receive, stop), [`process`] (one delivery on one
+//! screen), [`reaction`] (claim, handle, record), [`outcome`] (what happened → what we do), [`settle`].
+
+mod breaker;
+mod outcome;
+mod poll;
+pub(crate) mod process;
+mod pulse;
+mod reaction;
+mod settle;
+mod tally;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use outcome::{Outcome, UnknownEvents};
+pub use poll::Summary;
+pub use pulse::Pulse;
+pub use reaction::Reaction;
+pub use tally::{Count, Tally};
+
+use crate::backoff::Backoff;
+use crate::handlers::Handler;
+use crate::idempotency::Ledger;
+use crate::queue::Queue;
+
+/// How a worker works. The defaults are those of the README's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Messages handled at once.
+    pub concurrency: usize,
+    /// How long a receive waits for a message, 0 to 20 s.
+    pub wait: Duration,
+    /// The delay before a failed message is tried again.
+    pub backoff: Backoff,
+    /// What to do with other teams' events.
+    pub unknown_events: UnknownEvents,
+    /// How long stopping may take before what still runs is left behind.
+    pub shutdown: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            concurrency: 10,
+            wait: Duration::from_secs(20),
+            backoff: Backoff::HANDLER,
+            unknown_events: UnknownEvents::Ignore,
+            // Below the 120 s after which ECS kills.
+            shutdown: Duration::from_secs(110),
+        }
+    }
+}
+
+/// Carries one reaction's queue to its handler.
+#[derive(Debug)]
+pub struct Worker<Q, L, H> {
+    queue: Arc<Q>,
+    reaction: Arc<Reaction<L, H>>,
+    settings: Settings,
+    tally: Tally,
+    pulse: Pulse,
+}
+
+impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
+    /// A worker that takes from `queue` and does `reaction`. Nothing runs until [`Worker::run`].
+    #[must_use]
+    pub fn new(queue: Q, reaction: Reaction<L, H>, settings: Settings) -> Self {
+        let pulse = Pulse::new(settings.wait);
+        Self { queue: Arc::new(queue), reaction: Arc::new(reaction), settings, tally: Tally::default(), pulse }
+    }
+
+    /// What has happened so far; clones go on counting.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.tally.clone()
+    }
+
+    /// Does the loop turn? For a health check.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
+    }
+}

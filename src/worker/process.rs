@@ -1,0 +1,79 @@
+//! Stops 4 to 8: one delivery, from open to settle, on one screen.
+//!
+//! Enters: a delivery. Leaves: nothing; its verdict is carried out and its slot is free. Promises: one
+//! closing line in the log for each delivery, and no word of an address or a body in it.
+
+use std::time::Instant;
+
+use tracing::{Span, field, info, info_span};
+
+use super::outcome::{Outcome, UnknownEvents};
+use super::reaction::Reaction;
+use super::settle::Settler;
+use super::{Settings, Tally};
+use crate::envelope;
+use crate::event::{Arrival, EventKind, Timestamp, UserSignedUp};
+use crate::handlers::Handler;
+use crate::idempotency::Ledger;
+use crate::queue::{Delivery, Queue};
+
+/// One delivery: open it, claim it, handle it, record it, settle it.
+pub(super) async fn process<Q: Queue, L: Ledger, H: Handler>(
+    delivery: Delivery,
+    reaction: &Reaction<L, H>,
+    settings: &Settings,
+    settler: &Settler<Q>,
+    tally: &Tally,
+) -> Outcome {
+    let started = Instant::now();
+    let outcome = match open(&delivery, settings.unknown_events, tally) {
+        Ok(event) => react(reaction, &event).await,
+        Err(outcome) => outcome,
+    };
+    let verdict = outcome.verdict(delivery.attempt, &settings.backoff, H::NAME);
+    info!(outcome = outcome.name(), verdict = ?verdict, ms = started.elapsed().as_millis(), "delivery");
+    tally.count(&outcome);
+    settler.settle(delivery, verdict).await;
+    outcome
+}
+
+/// One event, without a message around it: claim it, handle it, record it.
+pub(crate) async fn react<L: Ledger, H: Handler>(reaction: &Reaction<L, H>, event: &UserSignedUp) -> Outcome {
+    let lease = match reaction.claim(event).await {
+        Ok(lease) => lease,
+        Err(outcome) => return outcome,
+    };
+    let ran = reaction.handle(event, &lease).await;
+    reaction.record(lease, ran).await
+}
+
+fn open(delivery: &Delivery, unknown: UnknownEvents, tally: &Tally) -> Result<UserSignedUp, Outcome> {
+    let sent_at = Timestamp::from_unix_millis(delivery.sent_at_millis).unwrap_or_else(Timestamp::now);
+    match envelope::open(delivery.body.as_str(), &Arrival { message_id: &delivery.message_id, sent_at }) {
+        Ok(EventKind::UserSignedUp(event)) => {
+            Span::current().record("event_id", field::display(&event.event_id));
+            Span::current().record("user", event.user_id.log_hash());
+            if event.is_newer_than_known() {
+                tally.newer_version();
+            }
+            Ok(event)
+        }
+        Ok(EventKind::Unknown(_)) if unknown == UnknownEvents::Ignore => Err(Outcome::Ignored),
+        Ok(EventKind::Unknown(_)) => Err(Outcome::UnknownType),
+        Err(refusal) => Err(Outcome::Refused(refusal)),
+    }
+}
+
+/// The span that every line about this delivery stands in.
+pub(super) fn span(queue: &str, handler: &str, delivery: &Delivery) -> Span {
+    let attempt = delivery.attempt.get();
+    info_span!(
+        "message",
+        queue,
+        handler,
+        message_id = delivery.message_id,
+        attempt,
+        event_id = field::Empty,
+        user = field::Empty
+    )
+}

@@ -1,0 +1,33 @@
+//! Does the loop turn? Liveness is the age of the last turn, never the state of a dependency.
+//!
+//! A health check that fails because Redis is down kills good tasks, and starting others does not bring
+//! Redis back. A loop that no longer turns, though, is mended by a restart.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The loop's last turn. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Pulse {
+    last: Arc<Mutex<Instant>>,
+    stale_after: Duration,
+}
+
+impl Pulse {
+    /// Stale when no turn ended for two long polls and 20 s: one may be slow, two are not.
+    pub(super) fn new(wait: Duration) -> Self {
+        Self { last: Arc::new(Mutex::new(Instant::now())), stale_after: 2 * wait + Duration::from_secs(20) }
+    }
+
+    pub(super) fn beat(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Has the loop turned lately?
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed() <= self.stale_after
+    }
+}

@@ -1,0 +1,143 @@
+//! Stops 5 and 6: may we, do it, put it on record.
+//!
+//! Enters: an event. Leaves: an [`Outcome`]. Promises: the handler runs only with a claim; its panic or
+//! its overrun is an outcome like any other; whatever is not known stays on record as unknown. Knows no
+//! queue and no message, so the in-process bus uses it as it is.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+
+use super::outcome::Outcome;
+use crate::event::UserSignedUp;
+use crate::handlers::{Handled, Handler, HandlerError};
+use crate::idempotency::{Claim, Fence, Fenced, Key, Lease, Ledger, Request, Terms};
+
+/// A handler with the ledger that keeps its effects single.
+#[derive(Debug)]
+pub struct Reaction<L, H> {
+    pub(super) ledger: L,
+    pub(super) handler: H,
+    terms: Terms,
+    timeout: Duration,
+}
+
+/// What a handler's run showed.
+pub(crate) struct Ran {
+    result: Result<Handled, Failed>,
+    /// Was the point of no return passed?
+    crossed: bool,
+}
+
+enum Failed {
+    Said(HandlerError),
+    Panicked,
+    TimedOut,
+}
+
+impl<L: Ledger, H: Handler> Reaction<L, H> {
+    /// `handler`, kept single by `ledger` on these `terms`. A run longer than `timeout` (or than the
+    /// lease, after which another may take over) is cut.
+    #[must_use]
+    pub fn new(handler: H, ledger: L, terms: Terms, timeout: Duration) -> Self {
+        Self { timeout: timeout.min(terms.lease), ledger, handler, terms }
+    }
+
+    /// Claims the effect for this delivery alone.
+    pub(crate) async fn claim(&self, event: &UserSignedUp) -> Result<Lease, Outcome> {
+        let key = Key::new(H::NAME, event.user_id.as_str());
+        let request = Request { key, fingerprint: self.handler.fingerprint(event) };
+        let token = uuid::Uuid::new_v4().to_string();
+        match self.ledger.claim(&request, &token, &self.terms).await {
+            Ok(Claim::Acquired(lease)) => Ok(lease),
+            Ok(Claim::Ambiguous(lease)) => {
+                tracing::warn!("an earlier delivery ended between fence and record: doing it again may be a duplicate");
+                Ok(lease)
+            }
+            Ok(Claim::Done) => Err(Outcome::Duplicate),
+            Ok(Claim::Busy(left)) => Err(Outcome::Busy(left)),
+            Ok(Claim::Conflict) => Err(Outcome::Conflict),
+            Ok(Claim::Parked) => Err(Outcome::Parked),
+            Err(error) => {
+                tracing::warn!(%error, "the claim failed");
+                Err(Outcome::Unavailable("ledger"))
+            }
+        }
+    }
+
+    /// Runs the handler, within its time and apart from its panics.
+    pub(crate) async fn handle(&self, event: &UserSignedUp, lease: &Lease) -> Ran {
+        let crossed = AtomicBool::new(false);
+        let fence = Fence::new(&self.ledger, lease, &self.terms, &crossed);
+        let run = AssertUnwindSafe(self.handler.handle(event, &fence)).catch_unwind();
+        let result = match tokio::time::timeout(self.timeout, run).await {
+            Ok(Ok(answer)) => answer.map_err(Failed::Said),
+            Ok(Err(_panic)) => Err(Failed::Panicked),
+            Err(_elapsed) => Err(Failed::TimedOut),
+        };
+        Ran { result, crossed: crossed.load(Ordering::Acquire) }
+    }
+
+    /// Puts on record what is known, and says what that comes to.
+    pub(crate) async fn record(&self, lease: Lease, ran: Ran) -> Outcome {
+        match ran.result {
+            Ok(Handled::Done { receipt, .. }) => self.commit(&lease, &receipt, Outcome::Done).await,
+            Ok(Handled::Applied) => self.commit(&lease, "", Outcome::Done).await,
+            Ok(Handled::AlreadyApplied) => self.commit(&lease, "", Outcome::Duplicate).await,
+            Ok(Handled::Superseded) => self.commit(&lease, "", Outcome::Stale).await,
+            Err(failed) => {
+                let outcome = failed.outcome(ran.crossed);
+                if !matches!(outcome, Outcome::OutcomeUnknown | Outcome::LeaseLost | Outcome::Duplicate) {
+                    self.release(&lease).await;
+                }
+                outcome
+            }
+        }
+    }
+
+    /// Is all there that the reaction needs?
+    pub(super) async fn probe(&self) -> bool {
+        self.ledger.ping().await.is_ok() && self.handler.probe().await.is_ok()
+    }
+
+    async fn commit(&self, lease: &Lease, receipt: &str, outcome: Outcome) -> Outcome {
+        match self.ledger.commit(lease, receipt, &self.terms).await {
+            Ok(()) => outcome,
+            Err(error) => {
+                tracing::error!(%error, "the effect happened and is not on record");
+                Outcome::DoneUnrecorded
+            }
+        }
+    }
+
+    /// Failing to release costs the next delivery the rest of the lease, no more.
+    async fn release(&self, lease: &Lease) {
+        if let Err(error) = self.ledger.release(lease).await {
+            tracing::warn!(%error, "the lease was not released; it will run out");
+        }
+    }
+}
+
+impl Failed {
+    fn outcome(self, crossed: bool) -> Outcome {
+        match self {
+            Self::Said(error) => {
+                tracing::warn!(%error, "the handler failed");
+                match error {
+                    HandlerError::Transient(_) => Outcome::Transient,
+                    HandlerError::Permanent { reason, .. } => Outcome::Permanent(reason),
+                    HandlerError::Unavailable { dependency, .. } => Outcome::Unavailable(dependency),
+                    HandlerError::OutcomeUnknown(_) => Outcome::OutcomeUnknown,
+                    HandlerError::Fenced(Fenced::Done) => Outcome::Duplicate,
+                    HandlerError::Fenced(Fenced::Lost) => Outcome::LeaseLost,
+                    HandlerError::Fenced(Fenced::Unavailable(_)) => Outcome::Unavailable("ledger"),
+                }
+            }
+            Self::Panicked | Self::TimedOut if crossed => Outcome::OutcomeUnknown,
+            Self::Panicked => Outcome::Panicked,
+            Self::TimedOut => Outcome::TimedOut,
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! What has happened so far, counted by outcome.
+//!
+//! Enters: outcomes. Leaves: numbers, for the closing line of a run and for the demo's table.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::outcome::Outcome;
+
+/// Counts outcomes. Clones share the counts.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    count: Arc<Mutex<Count>>,
+}
+
+/// The counts at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Deliveries by [`Outcome::name`].
+    pub outcomes: BTreeMap<&'static str, u64>,
+    /// Events of a newer schema version than ours, handled as the newest known.
+    pub newer_version: u64,
+}
+
+impl Tally {
+    pub(super) fn count(&self, outcome: &Outcome) {
+        *self.lock().outcomes.entry(outcome.name()).or_default() += 1;
+    }
+
+    pub(super) fn newer_version(&self) {
+        self.lock().newer_version += 1;
+    }
+
+    /// The counts now.
+    #[must_use]
+    pub fn read(&self) -> Count {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Count> {
+        // Counting cannot panic half way.
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Count {
+    /// How many deliveries had this outcome.
+    #[must_use]
+    pub fn of(&self, outcome: &str) -> u64 {
+        self.outcomes.get(outcome).copied().unwrap_or(0)
+    }
+}
