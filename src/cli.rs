@@ -4,9 +4,13 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are the help texts, where backticks would show")]
 
+use std::io::Write;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::builder::PossibleValuesParser;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::app::REACTIONS;
 
 /// Carries user.signed_up over SNS and SQS to the services that react to it.
 #[derive(Debug, Parser)]
@@ -15,6 +19,27 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Reads this process's arguments. A fault, or a call for help, is printed and answered with the code
+    /// to exit with: 2 for a fault, always with the usage.
+    ///
+    /// # Errors
+    /// The exit code.
+    pub fn from_arguments() -> Result<Self, u8> {
+        Self::try_parse().map_err(|error| {
+            let _ = error.print();
+            if error.use_stderr() && !error.to_string().contains("Usage") {
+                let mut command = Self::command();
+                command.build();
+                let named = std::env::args().nth(1).unwrap_or_default();
+                let usage = command.find_subcommand_mut(named).map(clap::Command::render_usage);
+                let _ = writeln!(std::io::stderr(), "{}", usage.unwrap_or_else(|| Self::command().render_usage()));
+            }
+            u8::try_from(error.exit_code()).unwrap_or(2)
+        })
+    }
 }
 
 /// What to do.
@@ -26,7 +51,7 @@ pub enum Command {
         Stops on SIGTERM or Ctrl-C once what runs is finished; a second one leaves at once.")]
     Run {
         /// The reactions to run; none: each whose <NAME>_QUEUE_URL is set
-        #[arg(value_parser = ["email", "profile"])]
+        #[arg(value_parser = PossibleValuesParser::new(REACTIONS.iter().map(|reaction| reaction.name)))]
         reactions: Vec<String>,
     },
     /// Publish events to the topic (USER_EVENTS_TOPIC_ARN)

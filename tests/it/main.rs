@@ -1,1 +1,18 @@
+//! The product's specification, one module a subject. Servers come from `tests/run` (`make test`).
+#![allow(missing_docs, dead_code, reason = "a test's name is its documentation; the harness serves many tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on says so by panicking, and prints its figures"
+)]
 
+mod world;
+
+mod configuration;
+mod duplicates;
+mod interop;
+mod poison;
+mod resilience;
+mod shutdown;
+mod smtp;

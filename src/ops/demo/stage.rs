@@ -100,8 +100,9 @@ impl Stage {
         while self.workers.join_next().await.is_some() {}
         let counts = self.tallies.each_ref().map(Tally::read);
         let sum = |name| counts.iter().map(|count| count.of(name)).sum::<u64>();
+        let sent = self.mailer.lock().sent.clone();
         Summary {
-            sent: self.mailer.lock().sent.clone(),
+            sent,
             known: self.profiles,
             reasons: reasons(&self.dead_letters).await,
             ignored: usize::try_from(sum("ignored")).unwrap_or(0),

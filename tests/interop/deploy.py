@@ -1,0 +1,46 @@
+"""Deploys infra/*.yaml into LocalStack under names of one test's own.
+
+Enters: ID REACTION...; leaves: the stacks, and on standard output one JSON object with each
+stack's outputs ("topic", then one key a reaction). Fails with the events of a stack that failed.
+"""
+
+import json
+import os
+import pathlib
+import sys
+import time
+
+import boto3
+
+INFRA = pathlib.Path(__file__).resolve().parents[2] / "infra"
+
+
+def main(test_id, reactions):
+    cloudformation = boto3.client(
+        "cloudformation", endpoint_url=os.environ["AWS_ENDPOINT_URL"], region_name=os.environ["AWS_REGION"]
+    )
+
+    def deploy(stack, template, **parameters):
+        cloudformation.create_stack(
+            StackName=stack,
+            TemplateBody=(INFRA / template).read_text(),
+            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
+        )
+        deadline = time.monotonic() + 60
+        while True:
+            found = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+            if found["StackStatus"] == "CREATE_COMPLETE":
+                return {o["OutputKey"]: o["OutputValue"] for o in found.get("Outputs", [])}
+            if not found["StackStatus"].endswith("IN_PROGRESS") or time.monotonic() > deadline:
+                events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+                sys.exit(f"{stack}: {found['StackStatus']}: {[e.get('ResourceStatusReason') for e in events]}")
+            time.sleep(0.1)
+
+    topic = f"user-events-{test_id}-topic"
+    outputs = {"topic": deploy(topic, "topic.yaml", TopicName=f"user-events-{test_id}")}
+    for reaction in reactions:
+        outputs[reaction] = deploy(f"user-events-{reaction}", "reaction.yaml", ReactionName=reaction, TopicStack=topic)
+    print(json.dumps(outputs))
+
+
+main(sys.argv[1], sys.argv[2:])

@@ -1,0 +1,148 @@
+//! Bad configuration: every mistake at once, exit 78, before any poll, and no secret on the way out.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use crate::world::processes::execute;
+
+const SECRET: &str = "hunter2-Zx9";
+
+fn sound() -> BTreeMap<String, String> {
+    let url = "http://127.0.0.1:1/000000000000/q";
+    let redis = format!("redis://:{SECRET}@127.0.0.1:1/0");
+    let smtp = format!("smtps://user:{SECRET}@127.0.0.1:1");
+    [
+        ("EMAIL_QUEUE_URL", url),
+        ("PROFILE_QUEUE_URL", url),
+        ("REDIS_URL", &redis),
+        ("SMTP_URL", &smtp),
+        ("MAIL_FROM", "Acme <hello@acme.example>"),
+        ("AWS_REGION", "us-east-1"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
+
+/// What is changed (`None`: removed), and what has to be named.
+type Case = (&'static [(&'static str, Option<&'static str>)], &'static [&'static str]);
+
+const CASES: &[Case] = &[
+    (&[("EMAIL_QUEUE_URL", None), ("PROFILE_QUEUE_URL", None)], &["EMAIL_QUEUE_URL or PROFILE_QUEUE_URL must be set"]),
+    (
+        &[("REDIS_URL", None), ("SMTP_URL", None), ("MAIL_FROM", None)],
+        &["REDIS_URL must", "SMTP_URL must", "MAIL_FROM must"],
+    ),
+    (&[("WORKER_CONCURRENCY", Some("lots")), ("RECEIVE_WAIT", Some("30"))], &["WORKER_CONCURRENCY", "RECEIVE_WAIT"]),
+    (&[("RECEIVE_WAIT", Some("21s")), ("HANDLER_TIMEOUT", Some("0s"))], &["RECEIVE_WAIT", "HANDLER_TIMEOUT"]),
+    (
+        &[("VISIBILITY_TIMEOUT", Some("30s")), ("IDEMPOTENCY_LEASE", Some("30s")), ("SHUTDOWN_TIMEOUT", Some("20s"))],
+        &["IDEMPOTENCY_LEASE must be shorter", "SHUTDOWN_TIMEOUT must be longer"],
+    ),
+    (
+        &[("SMTP_URL", Some("smtp://user:hunter2-Zx9@mail.example.com")), ("ON_AMBIGUOUS", Some("maybe"))],
+        &["SMTP_URL is not encrypted", "ON_AMBIGUOUS must be resend or park"],
+    ),
+    (
+        &[("REDIS_URL", Some("hunter2-Zx9")), ("EMAIL_QUEUE_URL", Some("my-queue")), ("RETRY_BACKOFF", Some("9m..2s"))],
+        &["REDIS_URL must be a URL", "EMAIL_QUEUE_URL must be a queue URL", "RETRY_BACKOFF"],
+    ),
+    (
+        &[("MAIL_FROM", Some("hello at acme")), ("MAIL_REPLY_TO", Some("nobody")), ("HTTP_ADDR", Some("8080"))],
+        &["MAIL_FROM must be a mailbox", "MAIL_REPLY_TO", "HTTP_ADDR must be an address"],
+    ),
+    (
+        &[("LOG_FORMAT", Some("xml")), ("UNKNOWN_EVENTS", Some("drop")), ("EMAIL_WORKER_CONCURRENCY", Some("0"))],
+        &["LOG_FORMAT", "UNKNOWN_EVENTS", "EMAIL_WORKER_CONCURRENCY"],
+    ),
+    (
+        &[("REDIS_URL_FILE", Some("/nowhere")), ("SMTP_URL", None), ("SMTP_URL_FILE", Some("/nowhere/hunter2-Zx9"))],
+        &["REDIS_URL is set twice", "SMTP_URL_FILE cannot be read"],
+    ),
+];
+
+#[tokio::test]
+async fn ten_bad_configurations_print_every_mistake_at_once_and_exit_78_within_a_second() {
+    for (changes, named) in CASES {
+        let mut env = sound();
+        for (name, value) in *changes {
+            match value {
+                Some(value) => drop(env.insert((*name).to_owned(), (*value).to_owned())),
+                None => drop(env.remove(*name)),
+            }
+        }
+        let started = Instant::now();
+        let output = execute(&env, &["run"]).await;
+        let took = started.elapsed();
+        let (stderr, stdout) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+        assert_eq!(output.status.code(), Some(78), "{changes:?}:\n{stderr}");
+        for name in *named {
+            assert!(stderr.contains(name), "{changes:?}: {name:?} is not named in:\n{stderr}");
+        }
+        let mistakes = stderr.lines().filter(|line| line.starts_with("  ")).count();
+        assert_eq!(mistakes, named.len(), "{changes:?}: neither more nor fewer mistakes than made:\n{stderr}");
+        assert!(!stderr.contains(SECRET) && !stdout.contains(SECRET), "{changes:?}: a secret was printed");
+        assert!(took.as_secs_f64() < 1.0, "{changes:?}: took {took:?}");
+    }
+}
+
+#[tokio::test]
+async fn config_shows_each_setting_with_its_source_and_no_secret() {
+    let mut env = sound();
+    env.insert("EMAIL_RECEIVE_WAIT".to_owned(), "5s".to_owned());
+    env.insert("WORKER_CONCURENCY".to_owned(), "5".to_owned());
+    let output = execute(&env, &["config", "--json"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let setting = |name: &str| {
+        let settings = shown["settings"].as_array().unwrap();
+        let found = settings.iter().find(|s| s["name"] == name).unwrap_or_else(|| panic!("no {name} in {shown}"));
+        (found["value"].as_str().map(str::to_owned), found["source"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(setting("REDIS_URL"), (Some("****".to_owned()), "environment".to_owned()));
+    assert_eq!(setting("EMAIL_RECEIVE_WAIT"), (Some("5s".to_owned()), "environment".to_owned()));
+    assert_eq!(setting("RECEIVE_WAIT"), (Some("20s".to_owned()), "default".to_owned()));
+    assert_eq!(setting("MAIL_REPLY_TO"), (None, "unset".to_owned()));
+    assert!(!String::from_utf8_lossy(&output.stdout).contains(SECRET));
+    let warning = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(warning.contains("WORKER_CONCURENCY is not read; did you mean WORKER_CONCURRENCY?"), "{warning}");
+}
+
+#[tokio::test]
+async fn a_secret_may_come_from_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("redis-url");
+    std::fs::write(&file, format!("redis://:{SECRET}@127.0.0.1:1/0\n")).unwrap();
+    let mut env = sound();
+    env.remove("REDIS_URL");
+    env.insert("REDIS_URL_FILE".to_owned(), file.display().to_string());
+    let output = execute(&env, &["config"]).await;
+    assert_eq!(output.status.code(), Some(0));
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = shown.lines().find(|line| line.contains("REDIS_URL")).unwrap();
+    assert!(line.contains("****") && line.contains("file"), "{line}");
+}
+
+#[tokio::test]
+async fn a_bad_command_line_prints_usage_and_exits_2() {
+    for arguments in
+        [&["rnu"][..], &["run", "emial"], &["publish", "--count", "0"], &["publish", "--user-id", "u"], &[]]
+    {
+        let output = execute(&sound(), arguments).await;
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert!(stderr.contains("Usage"), "{arguments:?}: {stderr}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_queue_is_named_and_exits_69() {
+    let world = crate::world::World::start().await;
+    let smtp = crate::world::smtp::SmtpServer::start().await;
+    let mut env = crate::world::processes::environment(&world, &smtp.url());
+    let base = &env["AWS_ENDPOINT_URL"];
+    env.insert("PROFILE_QUEUE_URL".to_owned(), format!("{base}/000000000000/nowhere-{}", world.id));
+    let output = execute(&env, &["run"]).await;
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(69), "{stderr}");
+    assert!(stderr.contains("the queue of `profile`"), "{stderr}");
+}

@@ -1,0 +1,99 @@
+//! Poison: what is no event is quarantined on its first receive, with its reason; its neighbours are done.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::world::processes::{Worker, both};
+use crate::world::smtp::SmtpServer;
+use crate::world::{World, address, event};
+
+/// Each kind of poison, with the reason it is quarantined for.
+fn poisons(user: &str) -> Vec<(String, &'static str)> {
+    let wrapped = |message: &str| {
+        json!({
+            "Type": "Notification", "MessageId": "6f1a", "TopicArn": "arn:aws:sns:us-east-1:0:t",
+            "Message": message, "Timestamp": "2026-01-02T03:04:05.678Z",
+        })
+        .to_string()
+    };
+    let with = |field: &str, value: serde_json::Value| {
+        let mut event: serde_json::Value = serde_json::from_str(&event(user)).unwrap();
+        event[field] = value;
+        event.to_string()
+    };
+    let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
+    let deep_event = event(user).replacen('{', &format!("{{\"x\":{deep},"), 1);
+    let confirmation = include_str!("../fixtures/subscription_confirmation.json");
+    vec![
+        ("{\"type\":\"user.signed_up\",".to_owned(), "not_json"),
+        ("hello".to_owned(), "not_json"),
+        (wrapped("hello"), "not_an_event"),
+        (with("userId", json!(123)), "invalid_field"),
+        (with("email", json!("no address")), "invalid_field"),
+        (with("version", json!("3")).replace("\"plan\"", "\"tariff\""), "unsupported_version"),
+        ("{\"type\":\"user.signed_up\",\"userId\":\"u\"}".to_owned(), "missing_field"),
+        ("x".repeat(1_048_576), "too_large"),
+        (deep, "too_deep"),
+        (wrapped(&deep_event), "too_deep"),
+        (confirmation.to_owned(), "not_a_notification"),
+    ]
+}
+
+#[tokio::test]
+async fn every_kind_of_poison_is_quarantined_on_its_first_receive_and_its_neighbours_are_done() {
+    let world = World::start().await;
+    let smtp = SmtpServer::start().await;
+    let (email, profile) =
+        tokio::join!(world.queue("email", Duration::from_secs(60)), world.queue("profile", Duration::from_secs(60)),);
+    let poisons = poisons(&format!("{}-poison", world.id));
+    let neighbours: Vec<String> = (0..poisons.len()).map(|n| format!("{}-{n}", world.id)).collect();
+    for ((poison, _), neighbour) in poisons.iter().zip(&neighbours) {
+        for queue in [&email, &profile] {
+            world.send(queue, poison).await;
+            world.send(queue, &event(neighbour)).await;
+        }
+    }
+    let worker = Worker::start(&both(&world, &smtp, &email, &profile));
+    smtp.wait_for(neighbours.len(), Duration::from_secs(60)).await;
+    tokio::join!(world.drained(&email, Duration::from_secs(30)), world.drained(&profile, Duration::from_secs(30)));
+
+    assert!(neighbours.iter().all(|user| smtp.accepted_to(&address(user)) == 1), "a neighbour went without its mail");
+    let mut expected: BTreeMap<&str, usize> = BTreeMap::new();
+    poisons.iter().for_each(|(_, reason)| *expected.entry(reason).or_default() += 1);
+    for (queue, handler) in [(&email, "welcome_email"), (&profile, "profile")] {
+        let letters = world.dead_letters(queue).await;
+        let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+        for (body, attributes) in &letters {
+            assert_eq!(attributes["failure.attempts"], "1", "quarantined on the first receive");
+            assert_eq!(attributes["failure.handler"], handler);
+            assert!(queue.url.ends_with(&attributes["failure.source_queue"]));
+            let packed = attributes.contains_key("failure.body_encoding");
+            assert!(packed || poisons.iter().any(|(poison, _)| poison == body), "a body that was never sent");
+            *reasons.entry(&attributes["failure.reason"]).or_default() += 1;
+        }
+        assert_eq!(reasons, expected, "{handler}");
+    }
+    assert_eq!(worker.terminate().await, Some(0));
+}
+
+#[tokio::test]
+async fn another_teams_event_is_ignored_or_quarantined_as_the_setting_says() {
+    let world = World::start().await;
+    let smtp = SmtpServer::start().await;
+    let (email, profile) =
+        tokio::join!(world.queue("email", Duration::from_secs(60)), world.queue("profile", Duration::from_secs(60)),);
+    let mut env = both(&world, &smtp, &email, &profile);
+    env.insert("PROFILE_UNKNOWN_EVENTS".to_owned(), "quarantine".to_owned());
+    let foreign = json!({ "type": "order.placed", "orderId": 7 }).to_string();
+    tokio::join!(world.send(&email, &foreign), world.send(&profile, &foreign));
+    let worker = Worker::start(&env);
+    tokio::join!(world.drained(&email, Duration::from_secs(30)), world.drained(&profile, Duration::from_secs(30)));
+
+    assert_eq!(world.dead_letters(&email).await, []);
+    let letters = world.dead_letters(&profile).await;
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].1["failure.reason"], "unknown_type");
+    assert_eq!(worker.terminate().await, Some(0));
+}

@@ -1,0 +1,100 @@
+//! What is down for a while loses nothing, and holds up nobody else.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, interval};
+use user_events::profiles::redis::RedisProfiles;
+
+use crate::world::processes::{Worker, both};
+use crate::world::smtp::SmtpServer;
+use crate::world::{EMPTY, World, address, event, eventually, redis};
+
+#[tokio::test]
+async fn a_mail_server_down_for_20_s_delays_fifty_mails_and_nothing_else() {
+    const EVENTS: usize = 50;
+    const OUTAGE: Duration = Duration::from_secs(20);
+    let world = World::start().await;
+    let smtp = SmtpServer::start().await;
+    let (port, env_smtp) = (smtp.port(), smtp);
+    let (email, profile) =
+        tokio::join!(world.queue("email", Duration::from_secs(30)), world.queue("profile", Duration::from_secs(30)),);
+    let worker = Worker::start(&both(&world, &env_smtp, &email, &profile));
+    worker.says("\"running\"", Duration::from_secs(10)).await;
+
+    env_smtp.stop().await;
+    let down_since = Instant::now();
+    let users: Vec<String> = (0..EVENTS).map(|n| format!("{}-{n}", world.id)).collect();
+    let bodies: Vec<String> = users.iter().map(|user| event(user)).collect();
+    tokio::join!(world.send_all(&email, &bodies), world.send_all(&profile, &bodies));
+
+    world.drained(&profile, OUTAGE).await;
+    let link = redis();
+    for user in &users {
+        let stored = link.hash(&RedisProfiles::key(&user.parse().unwrap())).await.unwrap();
+        assert_eq!(stored["email"], address(user), "a profile made while no mail could go out");
+    }
+    assert!(down_since.elapsed() < OUTAGE, "the profiles had to be complete within the outage");
+    let mut ticks = interval(Duration::from_secs(1));
+    while down_since.elapsed() < OUTAGE {
+        ticks.tick().await;
+        assert_eq!(world.depth(&email.dlq_url).await, EMPTY, "an outage must not fill the DLQ");
+    }
+
+    let back = SmtpServer::start_on(port).await;
+    let back_at = Instant::now();
+    back.wait_for(EVENTS, Duration::from_secs(30)).await;
+    println!("{EVENTS} mails within {:?} of the mail server's return", back_at.elapsed());
+    world.drained(&email, Duration::from_secs(10)).await;
+    assert!(users.iter().all(|user| back.accepted_to(&address(user)) == 1), "one mail each");
+    assert_eq!((world.depth(&email.dlq_url).await, world.depth(&profile.dlq_url).await), (EMPTY, EMPTY));
+    assert_eq!(worker.terminate().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_worker_started_before_its_mail_server_waits_for_it_and_burns_no_attempt() {
+    let world = World::start().await;
+    let smtp = SmtpServer::start().await;
+    let port = smtp.port();
+    smtp.stop().await;
+    let (email, profile) =
+        tokio::join!(world.queue("email", Duration::from_secs(30)), world.queue("profile", Duration::from_secs(30)),);
+    let user = format!("{}-u", world.id);
+    world.send(&email, &event(&user)).await;
+    let worker = Worker::start(&both(&world, &smtp, &email, &profile));
+    worker.says("waiting", Duration::from_secs(10)).await;
+
+    let back = SmtpServer::start_on(port).await;
+    back.wait_for(1, Duration::from_secs(20)).await;
+    let line = worker.says("\"outcome\":\"done\"", Duration::from_secs(5)).await;
+    assert!(line.contains("\"attempt\":1"), "{line}");
+    assert_eq!(worker.terminate().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_mail_refused_for_its_recipient_is_quarantined_and_its_neighbours_are_sent() {
+    use crate::world::smtp::{Phase, Reaction};
+    let world = World::start().await;
+    let smtp = SmtpServer::start().await;
+    let (email, profile) =
+        tokio::join!(world.queue("email", Duration::from_secs(30)), world.queue("profile", Duration::from_secs(30)),);
+    let users: Vec<String> = (0..5).map(|n| format!("{}-{n}", world.id)).collect();
+    let refused = Reaction::Reply { at: Phase::Rcpt, code: 550, text: "no such user" };
+    smtp.script_for(&address(&users[2]), vec![refused]);
+    world.send_all(&email, &users.iter().map(|user| event(user)).collect::<Vec<_>>()).await;
+    let worker = Worker::start(&both(&world, &smtp, &email, &profile));
+
+    smtp.wait_for(4, Duration::from_secs(30)).await;
+    world.drained(&email, Duration::from_secs(10)).await;
+    let letters = eventually("a dead letter", Duration::from_secs(10), || async {
+        let letters = world.dead_letters(&email).await;
+        (!letters.is_empty()).then_some(letters)
+    })
+    .await;
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].1["failure.reason"], "mail_refused");
+    assert_eq!(letters[0].1["failure.attempts"], "1");
+    assert_eq!(smtp.accepted_to(&address(&users[2])), 0);
+    let log = worker.log().join("\n");
+    assert!(!log.contains("@example.com"), "an address in the log:\n{log}");
+    assert_eq!(worker.terminate().await, Some(0));
+}

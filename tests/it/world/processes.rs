@@ -1,0 +1,102 @@
+//! Our own binary as a process: a worker that runs, or a command that ends.
+//!
+//! Promises: the environment is what the test says and nothing else; what still runs is killed when the
+//! test drops it; everything it wrote to standard error can be read.
+
+use std::collections::BTreeMap;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::{TestQueue, World, smtp::SmtpServer};
+
+/// A running worker.
+pub struct Worker {
+    child: Child,
+    log: watch::Receiver<Vec<String>>,
+}
+
+/// A worker's environment: both reactions on short waits, so that tests stop quickly.
+pub fn environment(world: &World, smtp_url: &str) -> BTreeMap<String, String> {
+    let mut env = world.env.clone();
+    let ours = [
+        ("SMTP_URL", smtp_url),
+        ("MAIL_FROM", "Welcome <welcome@acme.example>"),
+        ("HTTP_ADDR", "127.0.0.1:0"),
+        ("RECEIVE_WAIT", "1s"),
+        ("LOG_FORMAT", "json"),
+    ];
+    env.extend(ours.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    env
+}
+
+/// The environment of a worker on these two queues.
+pub fn both(world: &World, smtp: &SmtpServer, email: &TestQueue, profile: &TestQueue) -> BTreeMap<String, String> {
+    let mut env = environment(world, &smtp.url());
+    env.insert("EMAIL_QUEUE_URL".to_owned(), email.url.clone());
+    env.insert("PROFILE_QUEUE_URL".to_owned(), profile.url.clone());
+    env
+}
+
+fn command(env: &BTreeMap<String, String>, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_user-events"));
+    command.args(arguments).env_clear().envs(env).stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// Runs a command to its end.
+pub async fn execute(env: &BTreeMap<String, String>, arguments: &[&str]) -> Output {
+    let run = command(env, arguments).output();
+    timeout(Duration::from_secs(30), run).await.expect("the command ends within 30 s").expect("the binary runs")
+}
+
+impl Worker {
+    pub fn start(env: &BTreeMap<String, String>) -> Self {
+        let mut child = command(env, &["run"]).stderr(Stdio::piped()).spawn().expect("the binary runs");
+        let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let (sender, log) = watch::channel(Vec::new());
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                sender.send_modify(|log: &mut Vec<String>| log.push(line));
+            }
+        });
+        Self { child, log }
+    }
+
+    /// Waits for a line of the log that holds `text`.
+    pub async fn says(&self, text: &str, within: Duration) -> String {
+        let mut log = self.log.clone();
+        let found = |lines: &Vec<String>| lines.iter().any(|line| line.contains(text));
+        match timeout(within, log.wait_for(found)).await {
+            Ok(Ok(lines)) => lines.iter().find(|line| line.contains(text)).cloned().unwrap_or_default(),
+            _ => panic!("no line with {text:?} within {within:?} in:\n{}", self.log().join("\n")),
+        }
+    }
+
+    pub fn log(&self) -> Vec<String> {
+        self.log.borrow().clone()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().expect("it still runs").to_string();
+        let sent = std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
+    /// The exit code, or none if a signal ended it.
+    pub async fn exit(&mut self, within: Duration) -> Option<i32> {
+        match timeout(within, self.child.wait()).await {
+            Ok(status) => status.expect("it was ours to wait for").code(),
+            Err(_) => panic!("still running after {within:?}:\n{}", self.log().join("\n")),
+        }
+    }
+
+    pub async fn terminate(mut self) -> Option<i32> {
+        self.signal("TERM");
+        self.exit(Duration::from_secs(30)).await
+    }
+}
