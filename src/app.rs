@@ -2,7 +2,7 @@
 //!
 //! Enters: settings that hold together, and a token that says stop. Leaves: how each worker ended, or
 //! the service that was missing at the start. Adding a reaction: one line in [`REACTIONS`], one arm in
-//! [`start`].
+//! `start`.
 
 use std::time::Duration;
 

@@ -3,6 +3,7 @@
 //! Enters: argv. Leaves: a [`Command`]. Secrets are never taken from argv: any user can read it.
 
 #![expect(clippy::doc_markdown, reason = "these comments are the help texts, where backticks would show")]
+#![allow(rustdoc::invalid_html_tags, reason = "<NAME> is a placeholder in a help text")]
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! The event: what happened, parsed once and never raw again.
 //!
-//! Enters: JSON text ([`wire`]) or values that already hold their rules ([`values`]). Leaves: a
+//! Enters: JSON text (`wire`) or values that already hold their rules (`values`). Leaves: a
 //! [`UserSignedUp`] in which every field is valid. Pure: knows no envelope, no queue, no handler.
 
 mod values;

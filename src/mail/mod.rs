@@ -1,4 +1,4 @@
-//! Mail: composing one ([`compose`]) and handing it over, to a server ([`smtp`]) or to files ([`outbox`]).
+//! Mail: composing one (`compose`) and handing it over, to a server ([`smtp`]) or to files ([`outbox`]).
 //!
 //! Handing over has two halves with the point of no return between them: [`Mailer::prepare`] does all
 //! that can fail harmlessly, [`Ready::send`] the rest, and asks for proof that the fence was crossed.

@@ -7,8 +7,8 @@
 //! * while something every message needs is down, the worker pauses instead of burning attempts;
 //! * told to stop, it takes nothing more, finishes what runs, gives back the rest, and says how many.
 //!
-//! The rooms, in a message's order: [`poll`] (slots, receive, stop), [`process`] (one delivery on one
-//! screen), [`reaction`] (claim, handle, record), [`outcome`] (what happened → what we do), [`settle`].
+//! The rooms, in a message's order: `poll` (slots, receive, stop), `process` (one delivery on one
+//! screen), `reaction` (claim, handle, record), `outcome` (what happened → what we do), `settle`.
 
 mod breaker;
 mod outcome;
