@@ -1,16 +1,17 @@
 //! The composition root: the only file that knows every adapter, and the list of reactions.
 //!
 //! Enters: settings that hold together, and a token that says stop. Leaves: how each worker ended, or
-//! the service that was missing at the start. Adding a reaction: one line in [`REACTIONS`], one arm in
-//! `start`.
+//! what was missing at the start. Adding a reaction: one line in [`REACTIONS`], one arm in
+//! `build`.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::config::{MailConfig, ReactionConfig, ReactionNeeds, RunConfig};
 use crate::handlers::Handler;
@@ -31,9 +32,9 @@ use crate::worker::{Pulse, Reaction, Summary, Worker};
 pub const REACTIONS: &[ReactionNeeds] =
     &[ReactionNeeds { name: "email", mail: true }, ReactionNeeds { name: "profile", mail: false }];
 
-/// Why nothing was started.
+/// Why nothing was started, or why it ended by itself.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum RunError {
     /// A queue is not there, or not ours to use.
     #[error("the queue of `{reaction}`: {error}")]
     Queue {
@@ -54,6 +55,9 @@ pub enum StartError {
     /// A template is broken.
     #[error(transparent)]
     Compose(#[from] ComposeError),
+    /// A worker's loop ended without being told to.
+    #[error("a worker ended by itself: {0}")]
+    Ended(tokio::task::JoinError),
 }
 
 /// Loads what the AWS SDK finds by itself: region, credentials, endpoint.
@@ -69,36 +73,40 @@ pub async fn aws() -> SdkConfig {
 /// any message is taken.
 ///
 /// # Errors
-/// [`StartError`], before any poll.
-pub async fn run(config: RunConfig, stop: CancellationToken) -> Result<Vec<Summary>, StartError> {
+/// [`RunError`], before any poll.
+pub async fn run(config: RunConfig, stop: CancellationToken) -> Result<Vec<Summary>, RunError> {
     let aws = aws().await;
     let redis = RedisLink::new(&config.redis_url)?;
-    let listener = TcpListener::bind(config.http_addr).await.map_err(|error| StartError::Listen(error.kind()))?;
-    let address = listener.local_addr().map_err(|error| StartError::Listen(error.kind()))?;
+    let listener = TcpListener::bind(config.http_addr).await.map_err(|error| RunError::Listen(error.kind()))?;
+    let address = listener.local_addr().map_err(|error| RunError::Listen(error.kind()))?;
 
     let mut opened = Vec::new();
     for reaction in config.reactions {
         let queue = open(&aws, &reaction).await?;
         opened.push((queue, reaction));
     }
-    let mut workers = JoinSet::new();
     let mut pulses = Vec::new();
+    let mut built = Vec::new();
     for (queue, reaction) in opened {
-        pulses.push(start(&mut workers, queue, reaction, &redis, config.mail.as_ref(), &stop)?);
+        let (pulse, worker) = build(queue, reaction, &redis, config.mail.as_ref(), &stop)?;
+        pulses.push(pulse);
+        built.push(worker);
     }
-    // Stopped after the workers, so that a drain that takes its time still looks alive.
+    // Closed after the workers, so that a drain that takes its time still looks alive.
     let closed = CancellationToken::new();
     let endpoint = tokio::spawn(health::serve(listener, pulses, closed.clone()));
-    info!(%address, reactions = workers.len(), "running");
+    info!(%address, reactions = built.len(), "running");
 
-    let mut summaries = Vec::new();
+    // Nothing was received before this line, and nothing after it can refuse to start.
+    let mut workers: JoinSet<Summary> = built.into_iter().collect();
+    let (mut summaries, mut failed) = (Vec::new(), None);
     while let Some(ended) = workers.join_next().await {
         match ended {
             Ok(summary) => summaries.push(summary),
-            Err(failed) => {
-                // A loop never ends by itself; if one does, a restart is better than half a service.
-                error!(%failed, "a worker ended");
+            Err(error) => {
+                // A loop never ends by itself. If one does, a restart is better than half a service.
                 stop.cancel();
+                failed = Some(error);
             }
         }
     }
@@ -106,39 +114,39 @@ pub async fn run(config: RunConfig, stop: CancellationToken) -> Result<Vec<Summa
     if let Ok(Err(error)) = endpoint.await {
         warn!(%error, "the health endpoint failed");
     }
-    Ok(summaries)
+    failed.map_or(Ok(summaries), |error| Err(RunError::Ended(error)))
 }
 
+type Running = Pin<Box<dyn Future<Output = Summary> + Send>>;
+
 /// One arm for each reaction: its handler, and the ledger that keeps its effects single.
-fn start(
-    workers: &mut JoinSet<Summary>,
+fn build(
     queue: SqsQueue,
     config: ReactionConfig,
     redis: &RedisLink,
     mail: Option<&MailConfig>,
     stop: &CancellationToken,
-) -> Result<Pulse, StartError> {
+) -> Result<(Pulse, Running), RunError> {
     match (config.name, mail) {
         ("email", Some(mail)) => {
             let handler = WelcomeEmail::new(Composer::new(mail.sender.clone())?, mail.server.clone());
-            spawn(workers, queue, config, handler, RedisLedger::new(redis.clone()), stop)
+            worker(queue, config, handler, RedisLedger::new(redis.clone()), stop)
         }
         ("profile", _) => {
             let handler = ProfileHandler::new(RedisProfiles::new(redis.clone()));
-            spawn(workers, queue, config, handler, AtomicEffect, stop)
+            worker(queue, config, handler, AtomicEffect, stop)
         }
-        (name, _) => Err(StartError::Misfit(format!("the reaction `{name}` lacks what it needs"))),
+        (name, _) => Err(RunError::Misfit(format!("the reaction `{name}` lacks what it needs"))),
     }
 }
 
-fn spawn<L: Ledger, H: Handler>(
-    workers: &mut JoinSet<Summary>,
+fn worker<L: Ledger, H: Handler>(
     queue: SqsQueue,
     config: ReactionConfig,
     handler: H,
     ledger: L,
     stop: &CancellationToken,
-) -> Result<Pulse, StartError> {
+) -> Result<(Pulse, Running), RunError> {
     let visibility = queue.facts().visibility;
     let lease = config.lease.unwrap_or(visibility * 3 / 4);
     if lease >= visibility || lease < Duration::from_secs(1) {
@@ -146,20 +154,18 @@ fn spawn<L: Ledger, H: Handler>(
         let misfit = format!(
             "IDEMPOTENCY_LEASE of `{name}` must lie between 1s and its queue's visibility timeout, {visibility}"
         );
-        return Err(StartError::Misfit(misfit));
+        return Err(RunError::Misfit(misfit));
     }
     let terms = Terms { lease, retention: config.retention, max_sends: config.max_sends };
     let reaction = Reaction::new(handler, ledger, terms, config.handler_timeout);
     let worker = Worker::new(queue, reaction, config.settings);
-    let pulse = worker.pulse();
-    workers.spawn(worker.run(stop.clone()));
-    Ok(pulse)
+    Ok((worker.pulse(), Box::pin(worker.run(stop.clone()))))
 }
 
-async fn open(aws: &SdkConfig, config: &ReactionConfig) -> Result<SqsQueue, StartError> {
+async fn open(aws: &SdkConfig, config: &ReactionConfig) -> Result<SqsQueue, RunError> {
     let (url, dlq_url) = (config.queue_url.clone(), config.dlq_url.clone());
     let queue = SqsQueue::open(aws, url, dlq_url, config.settings.wait).await;
-    let queue = queue.map_err(|error| StartError::Queue { reaction: config.name, error })?;
+    let queue = queue.map_err(|error| RunError::Queue { reaction: config.name, error })?;
     Ok(match config.visibility {
         Some(visibility) => queue.with_visibility(visibility),
         None => queue,

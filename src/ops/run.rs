@@ -1,7 +1,7 @@
 //! `run`: consume until told to stop.
 
 use super::{Exit, complain, configured};
-use crate::app::{self, REACTIONS, StartError};
+use crate::app::{self, REACTIONS, RunError};
 use crate::config::{self, Environment};
 use crate::shutdown;
 
@@ -19,9 +19,9 @@ pub(super) async fn run(environment: &Environment, only: &[String]) -> Exit {
         Err(error) => {
             complain(&error);
             match error {
-                StartError::Queue { .. } | StartError::Listen(_) => Exit::Unavailable,
-                StartError::Misfit(_) | StartError::Redis(_) => Exit::Config,
-                StartError::Compose(_) => Exit::Bug,
+                RunError::Queue { .. } | RunError::Listen(_) => Exit::Unavailable,
+                RunError::Misfit(_) | RunError::Redis(_) => Exit::Config,
+                RunError::Compose(_) | RunError::Ended(_) => Exit::Bug,
             }
         }
     }

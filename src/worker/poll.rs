@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, warn};
 
+use super::Worker;
 use super::breaker::{Breaker, State};
 use super::process::{process, span};
 use super::settle::Settler;
-use super::{Settings, Worker};
 use crate::backoff::Backoff;
 use crate::handlers::Handler;
 use crate::idempotency::Ledger;
@@ -45,6 +45,8 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
         let slots = Arc::new(Semaphore::new(self.settings.concurrency));
         let settler = Arc::new(Settler::start(self.queue.clone()));
         let breaker = Arc::new(Breaker::default());
+        // The time to stop runs from the signal, not from the end of the long poll that is waited for.
+        let told = tokio::spawn(told_at(stop.clone()));
         let mut running = JoinSet::new();
         let mut failures = 0;
         let mut unworked = Vec::new();
@@ -70,7 +72,8 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
             }
         }
 
-        let summary = drain(running, unworked, &settler, &self.settings).await;
+        let deadline = told.await.unwrap_or_else(|_| Instant::now()) + self.settings.shutdown;
+        let summary = drain(running, unworked, &settler, deadline).await;
         info!(queue, handler, outcomes = ?self.tally.read().outcomes, "stopped: {summary}");
         summary
     }
@@ -130,7 +133,7 @@ async fn drain<Q: Queue>(
     mut running: JoinSet<()>,
     unworked: Vec<Delivery>,
     settler: &Settler<Q>,
-    settings: &Settings,
+    deadline: Instant,
 ) -> Summary {
     let returned = unworked.len();
     for delivery in unworked {
@@ -139,10 +142,15 @@ async fn drain<Q: Queue>(
     while running.try_join_next().is_some() {}
     let at_stop = running.len();
     let all_done = async { while running.join_next().await.is_some() {} };
-    if timeout(settings.shutdown, all_done).await.is_err() {
+    if timeout_at(deadline, all_done).await.is_err() {
         error!(count = running.len(), "the time to stop is up: these deliveries will come again");
     }
     Summary { drained: at_stop - running.len(), returned, abandoned: running.len() }
+}
+
+async fn told_at(stop: CancellationToken) -> Instant {
+    stop.cancelled().await;
+    Instant::now()
 }
 
 /// The first failure and every further minute or so of it: an outage must not flood the log.
