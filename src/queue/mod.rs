@@ -235,6 +235,18 @@ impl Attribute {
     }
 }
 
+/// As logs tell it.
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Delete => f.write_str("delete"),
+            Self::RetryIn(delay) => write!(f, "retry in {:.1} s", delay.as_secs_f64()),
+            Self::Quarantine(failure) => write!(f, "quarantine: {}", failure.reason),
+            Self::Leave => f.write_str("leave"),
+        }
+    }
+}
+
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Body({} bytes)", self.0.len())

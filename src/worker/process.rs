@@ -31,7 +31,7 @@ pub(super) async fn process<Q: Queue, L: Ledger, H: Handler>(
         Err(outcome) => outcome,
     };
     let verdict = outcome.verdict(delivery.attempt, &settings.backoff, H::NAME);
-    info!(outcome = outcome.name(), verdict = ?verdict, ms = started.elapsed().as_millis(), "delivery");
+    info!(outcome = outcome.name(), %verdict, seconds = started.elapsed().as_secs_f64(), "delivery");
     tally.count(&outcome);
     settler.settle(delivery, verdict).await;
     outcome

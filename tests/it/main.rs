@@ -13,6 +13,7 @@ mod configuration;
 mod duplicates;
 mod interop;
 mod poison;
+mod readme;
 mod resilience;
 mod shutdown;
 mod smtp;

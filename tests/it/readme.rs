@@ -1,0 +1,84 @@
+//! The README states only what is true: its tables are those of the code.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use user_events::config::VARIABLES;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn readme() -> String {
+    fs::read_to_string(root().join("README.md")).unwrap()
+}
+
+/// All Rust code below these directories, in one text.
+fn code(directories: &[&str]) -> String {
+    fn collect(path: &Path, into: &mut String) {
+        for entry in fs::read_dir(path).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            if path.is_dir() {
+                collect(&path, into);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                into.push_str(&fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let mut all = String::new();
+    directories.iter().for_each(|directory| collect(&root().join(directory), &mut all));
+    all
+}
+
+#[test]
+fn the_readmes_variables_are_those_of_the_code() {
+    let row = |variable: &user_events::config::Variable| {
+        let star = if variable.per_reaction { " *" } else { "" };
+        let default = variable.default.map_or("–".to_owned(), |default| format!("`{default}`"));
+        format!("| `{}`{star} | {default} | {} |\n", variable.name, variable.meaning)
+    };
+    let table: String = VARIABLES.iter().map(row).collect();
+    assert!(readme().contains(&table), "the README's table of variables should be:\n{table}");
+}
+
+#[test]
+fn each_line_of_what_happens_when_names_a_test_that_exists() {
+    let readme = readme();
+    let table = readme.split("## What happens when…").nth(1).unwrap().split("\n**").next().unwrap();
+    let names: Vec<&str> = table
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .skip(2)
+        .map(|line| line.rsplit('`').nth(1).unwrap())
+        .collect();
+    assert!(names.len() >= 10, "the table was not found");
+    let tests = code(&["tests", "src"]);
+    for name in names {
+        assert!(tests.contains(&format!("fn {name}(")), "no test is called {name}");
+    }
+}
+
+#[test]
+fn the_readmes_handler_is_the_examples() {
+    let example = fs::read_to_string(root().join("examples/in_process.rs")).unwrap();
+    let readme = readme();
+    let shown = readme.split("```rust\n").nth(1).unwrap().split("```").next().unwrap();
+    let handler = shown.split_once("impl Handler").unwrap().1;
+    assert!(example.contains(handler.trim_end()), "the README shows another handler than examples/in_process.rs");
+}
+
+#[test]
+fn each_reason_for_a_dead_letter_is_in_the_readme() {
+    let readme = readme();
+    let table = readme.split("## Dead letters").nth(1).unwrap().split("\n## ").next().unwrap();
+    let code = code(&["src"]);
+    let (refusals, rest) = (code.split("fn code(&self)").nth(1).unwrap(), code.split("reason: \"").skip(1));
+    let refusals = refusals.split("\n    }").next().unwrap().split('"').skip(1).step_by(2);
+    let quarantines = code.split("quarantine(\"").skip(1);
+    let quoted = rest.chain(quarantines).map(|text| text.split('"').next().unwrap());
+    let reasons: Vec<&str> = refusals.chain(quoted).filter(|reason| !matches!(*reason, "" | "x")).collect();
+    assert!(reasons.len() > 10, "the reasons were not found: {reasons:?}");
+    for reason in reasons {
+        assert!(table.contains(&format!("`{reason}`")), "the README does not tell of {reason}");
+    }
+}
