@@ -23,7 +23,8 @@ test: ## lint, then every test against servers of its own (starts and stops them
 
 lint: ## formatting, clippy, rustdoc: every warning is an error
 	cargo fmt --check
-	cargo clippy --all-targets --locked -- -D warnings
+	cargo clippy --all-targets --locked --features failpoints -- -D warnings
+	cargo check --locked
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
 
 fmt: ## format the code

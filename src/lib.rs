@@ -36,6 +36,7 @@ pub mod cli;
 pub mod config;
 pub mod envelope;
 pub mod event;
+mod failpoint;
 pub mod handlers;
 pub mod idempotency;
 pub mod mail;

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Begin, Lease, Ledger, LedgerError, Terms};
+use crate::failpoint::{self, Step};
 
 /// Stands between a handler and its effect.
 pub struct Fence<'a> {
@@ -44,6 +45,7 @@ impl<'a> Fence<'a> {
     /// # Errors
     /// [`Fenced`]: do not send.
     pub async fn cross(&self) -> Result<Crossing, Fenced> {
+        failpoint::reach(Step::Prepared);
         // Set before asking: if the answer is lost, the ledger may have let us pass.
         self.crossed.store(true, Ordering::Release);
         let begin = self.gate.begin().await;
@@ -51,7 +53,10 @@ impl<'a> Fence<'a> {
             self.crossed.store(false, Ordering::Release);
         }
         match begin? {
-            Begin::Go => Ok(Crossing(())),
+            Begin::Go => {
+                failpoint::reach(Step::Begun);
+                Ok(Crossing(()))
+            }
             Begin::Done => Err(Fenced::Done),
             Begin::Lost => Err(Fenced::Lost),
         }

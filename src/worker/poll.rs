@@ -18,6 +18,7 @@ use super::breaker::{Breaker, State};
 use super::process::{process, span};
 use super::settle::Settler;
 use crate::backoff::Backoff;
+use crate::failpoint::{self, Step};
 use crate::handlers::Handler;
 use crate::idempotency::Ledger;
 use crate::queue::{Delivery, MAX_BATCH, Queue, QueueError};
@@ -122,6 +123,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
         let (settler, breaker) = (settler.clone(), breaker.clone());
         async move {
             let _slot = slot;
+            failpoint::reach(Step::Received);
             let outcome = process(delivery, &reaction, &settings, &settler, &tally).await;
             breaker.observe(&outcome);
         }

@@ -12,6 +12,7 @@ use futures_util::FutureExt;
 
 use super::outcome::Outcome;
 use crate::event::UserSignedUp;
+use crate::failpoint::{self, Step};
 use crate::handlers::{Handled, Handler, HandlerError};
 use crate::idempotency::{Claim, Fence, Fenced, Key, Lease, Ledger, Request, Terms};
 
@@ -69,6 +70,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
 
     /// Runs the handler, within its time and apart from its panics.
     pub(crate) async fn handle(&self, event: &UserSignedUp, lease: &Lease) -> Ran {
+        failpoint::reach(Step::Claimed);
         let crossed = AtomicBool::new(false);
         let fence = Fence::new(&self.ledger, lease, &self.terms, &crossed);
         let run = AssertUnwindSafe(self.handler.handle(event, &fence)).catch_unwind();
@@ -103,8 +105,12 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
     }
 
     async fn commit(&self, lease: &Lease, receipt: &str, outcome: Outcome) -> Outcome {
+        failpoint::reach(Step::Sent);
         match self.ledger.commit(lease, receipt, &self.terms).await {
-            Ok(()) => outcome,
+            Ok(()) => {
+                failpoint::reach(Step::Recorded);
+                outcome
+            }
             Err(error) => {
                 tracing::error!(%error, "the effect happened and is not on record");
                 Outcome::DoneUnrecorded

@@ -10,6 +10,7 @@
 mod world;
 
 mod configuration;
+mod crashes;
 mod duplicates;
 mod interop;
 mod poison;

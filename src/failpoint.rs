@@ -1,0 +1,70 @@
+//! Named steps at which a test may end or freeze this process, as a crash or a pause would.
+//!
+//! Compiled in by the feature `failpoints` alone; without it [`reach`] is nothing. With it, the variable
+//! `FAILPOINTS` says what happens where: `begun=kill`, or `claimed=stop:0.05,sent=kill:0.1` with chances.
+//! `kill` is SIGKILL to oneself, `stop` SIGSTOP: nothing is flushed, closed or told to anyone.
+
+/// The steps of one delivery, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A delivery has its task; nothing was asked of the ledger.
+    Received,
+    /// The claim was granted.
+    Claimed,
+    /// All is ready but for the fence: the mail server has said 354.
+    Prepared,
+    /// The fence is passed; not a byte of the body has gone out.
+    Begun,
+    /// The effect has happened; it is not on record.
+    Sent,
+    /// The effect is on record; the message is not deleted.
+    Recorded,
+}
+
+#[cfg(not(feature = "failpoints"))]
+pub(crate) fn reach(_step: Step) {}
+
+#[cfg(feature = "failpoints")]
+pub(crate) use armed::reach;
+
+#[cfg(feature = "failpoints")]
+mod armed {
+    use std::sync::OnceLock;
+
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::Step;
+
+    struct Armed {
+        step: String,
+        signal: Signal,
+        chance: f64,
+    }
+
+    pub(crate) fn reach(step: Step) {
+        static ARMED: OnceLock<Vec<Armed>> = OnceLock::new();
+        let name = format!("{step:?}").to_lowercase();
+        for armed in ARMED.get_or_init(read).iter().filter(|armed| armed.step == name) {
+            if fastrand::f64() < armed.chance {
+                // Says nothing of the delivery: a crash would not either.
+                let _ = kill_process(getpid(), armed.signal);
+            }
+        }
+    }
+
+    fn read() -> Vec<Armed> {
+        let text = std::env::var("FAILPOINTS").unwrap_or_default();
+        text.split(',').filter(|part| !part.is_empty()).filter_map(parse).collect()
+    }
+
+    fn parse(part: &str) -> Option<Armed> {
+        let (step, action) = part.split_once('=')?;
+        let (action, chance) = action.split_once(':').unwrap_or((action, "1"));
+        let signal = match action {
+            "kill" => Signal::KILL,
+            "stop" => Signal::STOP,
+            _ => return None,
+        };
+        Some(Armed { step: step.to_owned(), signal, chance: chance.parse().ok()? })
+    }
+}
