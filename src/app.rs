@@ -20,6 +20,7 @@ use crate::handlers::welcome_email::WelcomeEmail;
 use crate::idempotency::atomic::AtomicEffect;
 use crate::idempotency::redis::RedisLedger;
 use crate::idempotency::{Ledger, Terms};
+use crate::mail::smtp::SmtpMailer;
 use crate::mail::{ComposeError, Composer};
 use crate::profiles::redis::RedisProfiles;
 use crate::queue::sqs::SqsQueue;
@@ -77,6 +78,7 @@ pub async fn aws() -> SdkConfig {
 pub async fn run(config: RunConfig, stop: CancellationToken) -> Result<Vec<Summary>, RunError> {
     let aws = aws().await;
     let redis = RedisLink::new(&config.redis_url)?;
+    check_redis(&redis, config.require_noeviction).await?;
     let listener = TcpListener::bind(config.http_addr).await.map_err(|error| RunError::Listen(error.kind()))?;
     let address = listener.local_addr().map_err(|error| RunError::Listen(error.kind()))?;
 
@@ -117,6 +119,31 @@ pub async fn run(config: RunConfig, stop: CancellationToken) -> Result<Vec<Summa
     failed.map_or(Ok(summaries), |error| Err(RunError::Ended(error)))
 }
 
+/// A Redis that is not there yet is waited for by the workers; one that cannot keep records is refused.
+async fn check_redis(redis: &RedisLink, require_noeviction: bool) -> Result<(), RunError> {
+    let facts = match redis.facts().await {
+        Ok(facts) => facts,
+        Err(error) if require_noeviction => return Err(error.into()),
+        Err(error) => {
+            warn!(%error, "redis is not there yet; its settings are not checked");
+            return Ok(());
+        }
+    };
+    if facts.major_version < 7 {
+        return Err(RunError::Misfit(format!("redis 7 or newer is needed, this is {}", facts.major_version)));
+    }
+    if facts.eviction_policy != "noeviction" {
+        let policy = facts.eviction_policy;
+        let problem =
+            format!("redis may drop records of effects in silence: maxmemory-policy is {policy}, not noeviction");
+        if require_noeviction {
+            return Err(RunError::Misfit(problem));
+        }
+        warn!("{problem}");
+    }
+    Ok(())
+}
+
 type Running = Pin<Box<dyn Future<Output = Summary> + Send>>;
 
 /// One arm for each reaction: its handler, and the ledger that keeps its effects single.
@@ -129,7 +156,8 @@ fn build(
 ) -> Result<(Pulse, Running), RunError> {
     match (config.name, mail) {
         ("email", Some(mail)) => {
-            let handler = WelcomeEmail::new(Composer::new(mail.sender.clone())?, mail.server.clone());
+            let handler =
+                WelcomeEmail::new(Composer::new(mail.sender.clone())?, SmtpMailer::new(mail.server.clone(), mail.rate));
             worker(queue, config, handler, RedisLedger::new(redis.clone()), stop)
         }
         ("profile", _) => {

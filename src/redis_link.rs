@@ -25,6 +25,15 @@ pub struct RedisLink {
     current: Arc<Mutex<Option<(u64, MultiplexedConnection)>>>,
 }
 
+/// What a start needs to know of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedisFacts {
+    /// Below 7 the scripts' flags are not understood.
+    pub major_version: u32,
+    /// Anything but `noeviction` may drop records in silence.
+    pub eviction_policy: String,
+}
+
 /// What is asked of the server.
 enum Call<'a> {
     Script { script: &'a Script, key: &'a str, args: &'a [&'a str] },
@@ -85,6 +94,20 @@ impl RedisLink {
         let mut get = redis::cmd("HGETALL");
         get.arg(key);
         self.attempt(&Call::Command(get)).await
+    }
+
+    /// Version and eviction policy, as the server tells them.
+    ///
+    /// # Errors
+    /// [`RedisError`] within one try.
+    pub async fn facts(&self) -> Result<RedisFacts, RedisError> {
+        let info: String = self.attempt(&Call::Command(redis::cmd("INFO"))).await?;
+        let field = |name: &str| info.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'));
+        let major = field("redis_version").and_then(|version| version.split('.').next()?.parse().ok());
+        Ok(RedisFacts {
+            major_version: major.ok_or_else(strange)?,
+            eviction_policy: field("maxmemory_policy").unwrap_or("unknown").to_owned(),
+        })
     }
 
     async fn attempt<T: FromRedisValue>(&self, call: &Call<'_>) -> Result<T, RedisError> {

@@ -20,7 +20,7 @@ pub use variables::{VARIABLES, Variable, misspelt};
 
 use crate::backoff::Backoff;
 use crate::mail::Sender;
-use crate::mail::smtp::SmtpServer;
+use crate::mail::smtp::SmtpSettings;
 use crate::queue::MAX_VISIBILITY;
 use crate::worker::{Settings, UnknownEvents};
 
@@ -43,6 +43,8 @@ pub struct RunConfig {
     pub reactions: Vec<ReactionConfig>,
     /// Where records and profiles are kept.
     pub redis_url: SecretString,
+    /// Refuse a Redis that may evict records, rather than warn.
+    pub require_noeviction: bool,
     /// How mail goes out; there if a reaction sends any.
     pub mail: Option<MailConfig>,
     /// Where `/livez` listens.
@@ -76,7 +78,9 @@ pub struct ReactionConfig {
 #[derive(Debug)]
 pub struct MailConfig {
     /// The server.
-    pub server: SmtpServer,
+    pub server: SmtpSettings,
+    /// Mails a second at most.
+    pub rate: Option<u32>,
     /// From whom.
     pub sender: Sender,
 }
@@ -117,12 +121,23 @@ pub fn run(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) 
         read.missing("REDIS_URL", "records and profiles are kept there");
     }
     let mail = if mail { Some(mail_config(read)) } else { None };
+    if let Some(rate) = mail.as_ref().and_then(|mail| mail.as_ref()?.rate) {
+        let sends = |r: &&ReactionConfig| reactions.iter().any(|needs| needs.mail && needs.name == r.name);
+        // Each mail waits for its turn while its lease runs: ten seconds of turns at the most.
+        if configured.iter().filter(sends).any(|r| r.settings.concurrency > 10 * rate as usize) {
+            read.fault(
+                "SMTP_RATE",
+                "is too low for WORKER_CONCURRENCY: at most ten times as many mails may wait for their turn",
+            );
+        }
+    }
+    let require_noeviction = read.parsed("REQUIRE_NOEVICTION", boolean).unwrap_or(false);
     let http_addr = http_addr(read);
     let mail = match mail {
         Some(mail) => Some(mail?),
         None => None,
     };
-    Some(RunConfig { reactions: configured, redis_url: redis_url?, mail, http_addr })
+    Some(RunConfig { reactions: configured, redis_url: redis_url?, require_noeviction, mail, http_addr })
 }
 
 /// Reads what `publish` needs: the topic's ARN.
@@ -199,8 +214,8 @@ fn reaction(read: &mut Reader<'_>, name: &'static str, queue_url: String) -> Opt
 }
 
 fn mail_config(read: &mut Reader<'_>) -> Option<MailConfig> {
-    let plain = read.parsed("SMTP_ALLOW_PLAINTEXT", |text| text.parse().map_err(|_| "must be true or false"));
-    let server = read.secret("SMTP_URL", |url| SmtpServer::parse(url, plain.unwrap_or(false)));
+    let plain = read.parsed("SMTP_ALLOW_PLAINTEXT", boolean);
+    let server = read.secret("SMTP_URL", |url| SmtpSettings::parse(url, plain.unwrap_or(false)));
     if server.is_none() {
         read.missing("SMTP_URL", "the email reaction sends mail");
     }
@@ -211,7 +226,10 @@ fn mail_config(read: &mut Reader<'_>) -> Option<MailConfig> {
     }
     let reply_to = read.parsed("MAIL_REPLY_TO", mailbox);
     let redirect_to = read.parsed("MAIL_REDIRECT_TO", |text| text.parse().map_err(|_| "must be an address"));
-    Some(MailConfig { server: server?, sender: Sender { from: from?, reply_to, redirect_to } })
+    let rate = read.parsed("SMTP_RATE", |text| {
+        text.parse().ok().filter(|n| (1..=1000).contains(n)).ok_or("must be a whole number from 1 to 1000")
+    });
+    Some(MailConfig { server: server?, rate, sender: Sender { from: from?, reply_to, redirect_to } })
 }
 
 fn queue_url(text: &str) -> Result<String, &'static str> {
@@ -226,6 +244,10 @@ fn redis_url(url: &SecretString) -> Result<SecretString, &'static str> {
         Ok(_) => Ok(url.clone()),
         Err(_) => Err("must be a URL like redis://host:6379/0 or rediss://user:password@host:6379/0"),
     }
+}
+
+fn boolean(text: &str) -> Result<bool, &'static str> {
+    text.parse().map_err(|_| "must be true or false")
 }
 
 fn concurrency(text: &str) -> Result<usize, &'static str> {

@@ -127,7 +127,8 @@ impl<'a> Reader<'a> {
         ReactionReader { reader: self, prefix: prefix.to_owned() }
     }
 
-    fn fault(&mut self, name: &str, problem: &str) {
+    /// Notes a mistake.
+    pub fn fault(&mut self, name: &str, problem: &str) {
         let fault = Fault { variable: name.to_owned(), problem: problem.to_owned() };
         // Two reactions read the same shared variable; one mistake is one line.
         if !self.faults.contains(&fault) {

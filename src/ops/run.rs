@@ -3,6 +3,7 @@
 use super::{Exit, complain, configured};
 use crate::app::{self, REACTIONS, RunError};
 use crate::config::{self, Environment};
+use crate::redis_link::RedisError;
 use crate::shutdown;
 
 pub(super) async fn run(environment: &Environment, only: &[String]) -> Exit {
@@ -19,8 +20,8 @@ pub(super) async fn run(environment: &Environment, only: &[String]) -> Exit {
         Err(error) => {
             complain(&error);
             match error {
-                RunError::Queue { .. } | RunError::Listen(_) => Exit::Unavailable,
-                RunError::Misfit(_) | RunError::Redis(_) => Exit::Config,
+                RunError::Misfit(_) | RunError::Redis(RedisError::BadUrl) => Exit::Config,
+                RunError::Queue { .. } | RunError::Listen(_) | RunError::Redis(_) => Exit::Unavailable,
                 RunError::Compose(_) | RunError::Ended(_) => Exit::Bug,
             }
         }

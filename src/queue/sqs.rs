@@ -216,7 +216,12 @@ fn outgoing(attribute: &Attribute) -> Option<MessageAttributeValue> {
 fn unsettled(receipts: Vec<ReceiptHandle>, failed: &[BatchResultErrorEntry]) -> Vec<Unsettled> {
     let error = |n: usize| failed.iter().find(|entry| entry.id == n.to_string());
     let pairs = receipts.into_iter().enumerate().filter_map(|(n, receipt)| Some((receipt, error(n)?)));
-    pairs.map(|(receipt, entry)| Unsettled { receipt, error: by_code(&entry.code, entry.sender_fault) }).collect()
+    let error = |entry: &BatchResultErrorEntry| match entry.code.rsplit('.').next() {
+        // Of an entry's two parameters we made one and SQS the other: the receipt is what is no longer valid.
+        Some("InvalidParameterValue") => QueueError::NotInFlight,
+        _ => by_code(&entry.code, entry.sender_fault),
+    };
+    pairs.map(|(receipt, entry)| Unsettled { receipt, error: error(entry) }).collect()
 }
 
 fn all_unsettled(receipts: Vec<ReceiptHandle>, error: &QueueError) -> Vec<Unsettled> {
@@ -242,7 +247,6 @@ fn by_code(code: &str, sender_fault: bool) -> QueueError {
     let name = code.rsplit(['.', '#']).next().unwrap_or(code);
     match name {
         "ReceiptHandleIsInvalid" | "MessageNotInflight" => QueueError::NotInFlight,
-        "InvalidParameterValue" if code.contains("ReceiptHandle") => QueueError::NotInFlight,
         _ if sender_fault => QueueError::Refused(name.to_owned()),
         _ => QueueError::Unavailable(name.to_owned()),
     }

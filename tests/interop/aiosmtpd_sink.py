@@ -1,19 +1,53 @@
-"""aiosmtpd_sink.py PORT_FILE MAILDIR: a mail server that is not ours (aiosmtpd 1.4.6).
+"""aiosmtpd_sink.py PORT_FILE MAILDIR [starttls|tls]: a mail server that is not ours (aiosmtpd 1.4.6).
 
-Enters: SMTP on a free port of 127.0.0.1.
+Enters: SMTP on a free port of 127.0.0.1; with `starttls` no mail without it, with `tls` from the start.
 Leaves: the port in PORT_FILE, once it listens; every accepted mail as a file in MAILDIR/new.
 Promises: PORT_FILE never holds half a number; it ends on SIGTERM and when stdin closes, so a test
 that dies takes it along.
-Does not know: TLS, AUTH, or what the mails mean.
+With TLS, PORT_FILE.pem holds the certificate to trust, made for `localhost` at each start.
+Does not know: AUTH, or what the mails mean.
 """
+
+import datetime
 
 import os
 import signal
+import ssl
 import sys
 import threading
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Mailbox
+
+
+def certificate(path):
+    """Writes a self-signed certificate for localhost to `path`; returns a server's TLS context."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    with open(path, "wb") as file:
+        file.write(made.public_bytes(serialization.Encoding.PEM))
+    with open(f"{path}.key", "wb") as file:
+        encoding, none = serialization.Encoding.PEM, serialization.NoEncryption()
+        file.write(key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, none))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path, f"{path}.key")
+    return context
 
 
 class OnAnyPort(Controller):
@@ -25,12 +59,17 @@ class OnAnyPort(Controller):
 
 
 def main():
-    if len(sys.argv) != 3:
-        sys.exit("usage: aiosmtpd_sink.py PORT_FILE MAILDIR")
-    _, port_file, maildir = sys.argv
+    if len(sys.argv) not in (3, 4) or sys.argv[3:] not in ([], ["starttls"], ["tls"]):
+        sys.exit("usage: aiosmtpd_sink.py PORT_FILE MAILDIR [starttls|tls]")
+    port_file, maildir, *mode = sys.argv[1:]
+    options = {}
+    if mode == ["tls"]:
+        options = {"ssl_context": certificate(f"{port_file}.pem")}
+    elif mode == ["starttls"]:
+        options = {"tls_context": certificate(f"{port_file}.pem"), "require_starttls": True}
     over = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: over.set())
-    controller = OnAnyPort(Mailbox(maildir), hostname="127.0.0.1", port=0)
+    controller = OnAnyPort(Mailbox(maildir), hostname="127.0.0.1", port=0, **options)
     controller.start()
     try:
         with open(f"{port_file}.tmp", "w", encoding="ascii") as file:

@@ -2,7 +2,7 @@
 //! a deployment that nobody here wrote.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
@@ -134,10 +134,11 @@ async fn a_topic_that_is_not_there_is_an_error_and_never_silence() {
 }
 
 /// A mail server from PyPI; ends when its standard input closes.
-async fn aiosmtpd(world: &World, directory: &std::path::Path) -> (Child, u16) {
+async fn aiosmtpd(world: &World, directory: &Path, tls: Option<&str>) -> (Child, u16) {
     let (port_file, mails) = (directory.join("port"), directory.join("mails"));
-    let arguments = [port_file.display().to_string(), mails.display().to_string()];
-    let mut command = python(world, "aiosmtpd_sink.py", &[&arguments[0], &arguments[1]]);
+    let (port_name, mails_name) = (port_file.display().to_string(), mails.display().to_string());
+    let arguments: Vec<&str> = [port_name.as_str(), &mails_name].into_iter().chain(tls).collect();
+    let mut command = python(world, "aiosmtpd_sink.py", &arguments);
     let child = command.stdin(Stdio::piped()).spawn().expect("Python runs");
     let port = eventually("aiosmtpd listens", Duration::from_secs(20), || async {
         std::fs::read_to_string(&port_file).ok()?.trim().parse().ok()
@@ -146,11 +147,39 @@ async fn aiosmtpd(world: &World, directory: &std::path::Path) -> (Child, u16) {
     (child, port)
 }
 
+async fn first_mail(directory: &Path) -> Option<String> {
+    let file = std::fs::read_dir(directory.join("mails/new")).ok()?.next()?.ok()?;
+    std::fs::read_to_string(file.path()).ok()
+}
+
+#[tokio::test]
+async fn mail_goes_out_under_tls_from_the_start_or_by_starttls_to_a_server_that_is_trusted() {
+    for (mode, url) in [("tls", "smtps://localhost:PORT"), ("starttls", "smtp://localhost:PORT?tls=required")] {
+        let world = World::start().await;
+        let directory = tempfile::tempdir().unwrap();
+        let (_sink, port) = aiosmtpd(&world, directory.path(), Some(mode)).await;
+        let queue = world.queue("email", Duration::from_secs(30)).await;
+        world.send(&queue, &crate::world::event(&format!("{}-u", world.id))).await;
+        let mut env = environment(&world, &url.replace("PORT", &port.to_string()));
+        env.insert("EMAIL_QUEUE_URL".to_owned(), queue.url.clone());
+
+        let worker = Worker::start(&env);
+        worker.says("waiting", Duration::from_secs(20)).await;
+        assert_eq!(worker.terminate().await, Some(0), "a server that is not trusted is waited for");
+        assert_eq!(first_mail(directory.path()).await, None, "{mode}");
+
+        env.insert("SSL_CERT_FILE".to_owned(), directory.path().join("port.pem").display().to_string());
+        let worker = Worker::start(&env);
+        eventually("a mail under TLS", Duration::from_secs(30), || first_mail(directory.path())).await;
+        assert_eq!(worker.terminate().await, Some(0));
+    }
+}
+
 #[tokio::test]
 async fn the_stack_deployed_from_infra_carries_an_event_to_a_mail_server_nobody_here_wrote() {
     let world = World::start().await;
     let directory = tempfile::tempdir().unwrap();
-    let (_sink, port) = aiosmtpd(&world, directory.path()).await;
+    let (_sink, port) = aiosmtpd(&world, directory.path(), None).await;
     let reactions = [format!("email-{}", world.id), format!("profile-{}", world.id)];
     let deployed = run(&world, "deploy.py", &[&world.id, &reactions[0], &reactions[1]]).await;
     let outputs: serde_json::Value = serde_json::from_slice(&deployed.stdout).unwrap();
@@ -166,11 +195,8 @@ async fn the_stack_deployed_from_infra_carries_an_event_to_a_mail_server_nobody_
     let arguments = ["publish", "--user-id", &user, "--email", &address(&user), "--plan", "pro"];
     assert_eq!(execute(&env, &arguments).await.status.code(), Some(0));
 
-    let mail = eventually("a mail in aiosmtpd's Maildir", Duration::from_secs(30), || async {
-        let file = std::fs::read_dir(directory.path().join("mails/new")).ok()?.next()?.ok()?;
-        std::fs::read_to_string(file.path()).ok()
-    })
-    .await;
+    let mail =
+        eventually("a mail in aiosmtpd's Maildir", Duration::from_secs(30), || first_mail(directory.path())).await;
     for part in [&format!("To: {}", address(&user)), "Subject: Welcome", "multipart/alternative", "Message-ID: <"] {
         assert!(mail.contains(part), "no {part:?} in:\n{mail}");
     }

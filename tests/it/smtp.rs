@@ -7,7 +7,7 @@ use user_events::event::UserSignedUp;
 use user_events::handlers::welcome_email::WelcomeEmail;
 use user_events::idempotency::Terms;
 use user_events::idempotency::memory::MemoryLedger;
-use user_events::mail::smtp;
+use user_events::mail::smtp::{SmtpMailer, SmtpSettings};
 use user_events::mail::{Composer, Sender};
 use user_events::worker::{Outcome, Reaction as Reacting};
 
@@ -20,7 +20,7 @@ const TERMS: Terms = Terms { lease: Duration::from_secs(30), retention: Duration
 fn bus(url: &str, timeout: Duration) -> Bus {
     let from = "Welcome <welcome@acme.example>".parse().unwrap();
     let composer = Composer::new(Sender { from, reply_to: None, redirect_to: None }).unwrap();
-    let mailer = smtp::SmtpServer::parse(&url.to_owned().into(), false).unwrap();
+    let mailer = SmtpMailer::new(SmtpSettings::parse(&url.to_owned().into(), false).unwrap(), None);
     Bus::new().react(Reacting::new(WelcomeEmail::new(composer, mailer), MemoryLedger::default(), TERMS, timeout))
 }
 
@@ -104,4 +104,31 @@ async fn the_right_password_sends_and_a_wrong_one_is_nobodys_mails_fault() {
     let wrong = bus(&url("wrong"), Duration::from_secs(8)).publish(&event("v")).await;
     assert_eq!(wrong[0].outcome, Outcome::Unavailable("smtp"));
     assert_eq!(server.accepted().len(), 1);
+}
+
+#[tokio::test]
+async fn mails_in_a_row_share_a_connection_and_one_closed_while_idle_costs_no_mail() {
+    let server = SmtpServer::start().await;
+    let bus = bus(&server.url(), Duration::from_secs(8));
+    for user in ["first", "second", "third"] {
+        assert_eq!(bus.publish(&event(user)).await[0].outcome, Outcome::Done);
+    }
+    assert_eq!((server.accepted().len(), server.connections()), (3, 1));
+
+    let port = server.port();
+    server.stop().await;
+    let server = SmtpServer::start_on(port).await;
+    assert_eq!(bus.publish(&event("fourth")).await[0].outcome, Outcome::Done);
+    assert_eq!((server.accepted().len(), server.connections()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_connection_on_which_a_mail_was_refused_is_not_used_again() {
+    let server = SmtpServer::start().await;
+    let bus = bus(&server.url(), Duration::from_secs(8));
+    server.script_for(&address("refused"), vec![reply(Phase::Rcpt, 550)]);
+    assert_eq!(bus.publish(&event("first")).await[0].outcome, Outcome::Done);
+    assert_eq!(bus.publish(&event("refused")).await[0].outcome, Outcome::Permanent("mail_refused"));
+    assert_eq!(bus.publish(&event("third")).await[0].outcome, Outcome::Done);
+    assert_eq!((server.accepted().len(), server.connections()), (2, 2));
 }
