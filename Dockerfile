@@ -29,7 +29,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 FROM gcr.io/distroless/cc-debian13:nonroot@sha256:54df941ed0d06a1bd95ef5e0ce391fd8d9f94b64782dc9a60062727849ee3f97
 LABEL org.opencontainers.image.title="user-events" \
       org.opencontainers.image.description="Carries user.signed_up from SNS through SQS to the reactions" \
-      org.opencontainers.image.licenses="MIT OR Apache-2.0"
+      org.opencontainers.image.licenses="MIT"
 COPY --from=builder /build/target/release/user-events /user-events
 ENV LOG_FORMAT=json
 USER 65532:65532
