@@ -65,7 +65,7 @@ impl Bus {
 async fn persist<L: Ledger, H: Handler>(reaction: &Reaction<L, H>, event: &UserSignedUp) -> Outcome {
     let mut tried = 1;
     loop {
-        let outcome = react(reaction, event).await;
+        let outcome = react(reaction, event, reaction.own_beats()).await;
         match outcome.verdict(Attempt::new(tried), &Backoff::ENTRY, H::NAME) {
             Verdict::RetryIn(delay) if tried < TRIES => tokio::time::sleep(delay).await,
             _ => return outcome,

@@ -14,8 +14,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::dead_letter::attributes_size;
 use super::{
-    Attempt, Attributes, Body, DeadLetter, Delivery, Facts, Hide, MAX_BATCH, MAX_MESSAGE_BYTES, Queue, QueueError,
-    ReceiptHandle, Unsettled,
+    Attempt, Attributes, Body, DeadLetter, Delivery, Facts, Hide, Hold, MAX_BATCH, MAX_MESSAGE_BYTES, Queue,
+    QueueError, ReceiptHandle, Unsettled,
 };
 use crate::event::Timestamp;
 
@@ -137,17 +137,13 @@ impl MemoryQueue {
         (taken, next)
     }
 
-    /// Runs `change` on the message that `receipt` is the latest of, while it is in flight.
-    fn settle(&self, receipt: ReceiptHandle, change: impl FnOnce(&mut VecDeque<Stored>, usize)) -> Option<Unsettled> {
+    /// Runs `change` on the message that `handle` is the latest receipt of, while it is in flight.
+    fn in_flight(&self, handle: &str, change: impl FnOnce(&mut VecDeque<Stored>, usize)) -> Result<(), QueueError> {
         let (now, mut messages) = (Instant::now(), self.lock());
-        let ours = |m: &Stored| m.receipt.as_deref() == Some(receipt.as_str()) && m.visible_at > now;
-        match messages.iter().position(ours) {
-            Some(index) => {
-                change(&mut messages, index);
-                None
-            }
-            None => Some(Unsettled { receipt, error: QueueError::NotInFlight }),
-        }
+        let ours = |m: &Stored| m.receipt.as_deref() == Some(handle) && m.visible_at > now;
+        let index = messages.iter().position(ours).ok_or(QueueError::NotInFlight)?;
+        change(&mut messages, index);
+        Ok(())
     }
 }
 
@@ -198,16 +194,31 @@ impl Queue for MemoryQueue {
     }
 
     async fn delete(&self, spent: Vec<ReceiptHandle>) -> Vec<Unsettled> {
-        let delete = |receipt| self.settle(receipt, |messages, index| drop(messages.remove(index)));
+        let delete = |receipt: ReceiptHandle| {
+            let deleted = self.in_flight(receipt.as_str(), |messages, index| drop(messages.remove(index)));
+            deleted.err().map(|error| Unsettled { receipt, error })
+        };
         spent.into_iter().filter_map(delete).collect()
     }
 
     async fn hide(&self, entries: Vec<Hide>) -> Vec<Unsettled> {
-        let hide =
-            |Hide { receipt, delay }| self.settle(receipt, |m, index| m[index].visible_at = Instant::now() + delay);
+        let hide = |Hide { receipt, delay }: Hide| {
+            let hidden = self.in_flight(receipt.as_str(), |m, index| m[index].visible_at = Instant::now() + delay);
+            hidden.err().map(|error| Unsettled { receipt, error })
+        };
         let unsettled = entries.into_iter().filter_map(hide).collect();
         self.shared.arrived.notify_waiters();
         unsettled
+    }
+
+    async fn extend(&self, holds: &[Hold], visibility: Duration) -> Vec<(usize, QueueError)> {
+        let extend = |(n, hold): (usize, &Hold)| {
+            let extended = self.in_flight(hold.as_str(), |m, index| m[index].visible_at = Instant::now() + visibility);
+            Some((n, extended.err()?))
+        };
+        let failed = holds.iter().enumerate().filter_map(extend).collect();
+        self.shared.arrived.notify_waiters();
+        failed
     }
 
     async fn send_to_dlq(&self, letter: &DeadLetter) -> Result<(), QueueError> {

@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The most messages one receive, delete or hide call may carry. SQS's own limit.
@@ -49,6 +50,10 @@ pub trait Queue: Send + Sync + 'static {
     /// Hides each message for the given time from now (zero: shows it again), at most [`MAX_BATCH`].
     /// Returns those for which that did not happen.
     fn hide(&self, entries: Vec<Hide>) -> impl Future<Output = Vec<Unsettled>> + Send;
+
+    /// Hides each held message for `visibility` from now, without settling it; at most [`MAX_BATCH`].
+    /// Returns the positions for which that did not happen, and why.
+    fn extend(&self, holds: &[Hold], visibility: Duration) -> impl Future<Output = Vec<(usize, QueueError)>> + Send;
 
     /// Sends a letter to this queue's DLQ. The original is untouched: delete it only after this.
     fn send_to_dlq(&self, letter: &DeadLetter) -> impl Future<Output = Result<(), QueueError>> + Send;
@@ -92,7 +97,11 @@ pub struct Body(String);
 pub struct Attempt(NonZeroU32);
 
 /// The right to settle one delivery: cannot be copied, and is spent by the call that settles.
-pub struct ReceiptHandle(String);
+pub struct ReceiptHandle(Arc<str>);
+
+/// The right to keep one delivery hidden while it is worked on. Can be shared, and cannot settle.
+#[derive(Clone)]
+pub struct Hold(Arc<str>);
 
 /// A message attribute: its SQS data type (`String`, `Number`, `Binary` in base64) and value.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -217,9 +226,23 @@ impl ReceiptHandle {
     /// For adapters: wraps the queue's own handle.
     #[must_use]
     pub fn new(handle: String) -> Self {
-        Self(handle)
+        Self(handle.into())
     }
 
+    /// For adapters: the queue's own handle.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The right to keep this delivery hidden, without the right to settle it.
+    #[must_use]
+    pub fn hold(&self) -> Hold {
+        Hold(self.0.clone())
+    }
+}
+
+impl Hold {
     /// For adapters: the queue's own handle.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -256,5 +279,11 @@ impl fmt::Debug for Body {
 impl fmt::Debug for ReceiptHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ReceiptHandle(..)")
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hold(..)")
     }
 }

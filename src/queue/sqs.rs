@@ -18,7 +18,7 @@ use aws_sdk_sqs::types::{
 use data_encoding::BASE64;
 
 use super::{
-    Attempt, Attribute, Attributes, Body, DeadLetter, Delivery, Facts, Hide, MAX_BATCH, Queue, QueueError,
+    Attempt, Attribute, Attributes, Body, DeadLetter, Delivery, Facts, Hide, Hold, MAX_BATCH, Queue, QueueError,
     ReceiptHandle, Unsettled,
 };
 
@@ -117,20 +117,20 @@ impl Queue for SqsQueue {
     }
 
     async fn hide(&self, entries: Vec<Hide>) -> Vec<Unsettled> {
-        let entry = |(n, hide): (usize, &Hide)| {
-            ChangeMessageVisibilityBatchRequestEntry::builder()
-                .id(n.to_string())
-                .receipt_handle(hide.receipt.as_str())
-                .visibility_timeout(seconds(hide.delay))
-                .build()
-                .ok()
-        };
-        let batch = entries.iter().enumerate().filter_map(entry).collect();
+        let failed = self.set_visibility(entries.iter().map(|hide| (hide.receipt.as_str(), hide.delay))).await;
         let receipts = entries.into_iter().map(|hide| hide.receipt).collect();
-        let call = self.settling.change_message_visibility_batch().queue_url(&self.url).set_entries(Some(batch));
-        match call.send().await {
-            Ok(answer) => unsettled(receipts, &answer.failed),
-            Err(error) => all_unsettled(receipts, &classify(&error)),
+        match failed {
+            Ok(failed) => unsettled(receipts, &failed),
+            Err(error) => all_unsettled(receipts, &error),
+        }
+    }
+
+    async fn extend(&self, holds: &[Hold], visibility: Duration) -> Vec<(usize, QueueError)> {
+        match self.set_visibility(holds.iter().map(|hold| (hold.as_str(), visibility))).await {
+            Ok(failed) => {
+                failed.iter().filter_map(|entry| Some((entry.id.parse().ok()?, entry_error(entry)))).collect()
+            }
+            Err(error) => (0..holds.len()).map(|n| (n, error.clone())).collect(),
         }
     }
 
@@ -140,6 +140,22 @@ impl Queue for SqsQueue {
         let call = self.settling.send_message().queue_url(url).message_body(&letter.body);
         call.set_message_attributes(Some(attributes)).send().await.map_err(|error| classify(&error))?;
         Ok(())
+    }
+}
+
+impl SqsQueue {
+    /// One batch; answers the entries that failed.
+    async fn set_visibility<'h>(
+        &self,
+        entries: impl Iterator<Item = (&'h str, Duration)>,
+    ) -> Result<Vec<BatchResultErrorEntry>, QueueError> {
+        let entry = |(n, (handle, visibility)): (usize, (&str, Duration))| {
+            let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(n.to_string()).receipt_handle(handle);
+            entry.visibility_timeout(seconds(visibility)).build().ok()
+        };
+        let entries = entries.enumerate().filter_map(entry).collect();
+        let call = self.settling.change_message_visibility_batch().queue_url(&self.url).set_entries(Some(entries));
+        Ok(call.send().await.map_err(|error| classify(&error))?.failed)
     }
 }
 
@@ -216,12 +232,15 @@ fn outgoing(attribute: &Attribute) -> Option<MessageAttributeValue> {
 fn unsettled(receipts: Vec<ReceiptHandle>, failed: &[BatchResultErrorEntry]) -> Vec<Unsettled> {
     let error = |n: usize| failed.iter().find(|entry| entry.id == n.to_string());
     let pairs = receipts.into_iter().enumerate().filter_map(|(n, receipt)| Some((receipt, error(n)?)));
-    let error = |entry: &BatchResultErrorEntry| match entry.code.rsplit('.').next() {
+    pairs.map(|(receipt, entry)| Unsettled { receipt, error: entry_error(entry) }).collect()
+}
+
+fn entry_error(entry: &BatchResultErrorEntry) -> QueueError {
+    match entry.code.rsplit('.').next() {
         // Of an entry's two parameters we made one and SQS the other: the receipt is what is no longer valid.
         Some("InvalidParameterValue") => QueueError::NotInFlight,
         _ => by_code(&entry.code, entry.sender_fault),
-    };
-    pairs.map(|(receipt, entry)| Unsettled { receipt, error: error(entry) }).collect()
+    }
 }
 
 fn all_unsettled(receipts: Vec<ReceiptHandle>, error: &QueueError) -> Vec<Unsettled> {

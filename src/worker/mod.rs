@@ -4,13 +4,16 @@
 //! * a message is deleted only after its handler succeeded, or when there is nothing left to do;
 //! * no more messages are taken than there are free slots, so none waits for a hand with its clock running;
 //! * a message that will never succeed goes to the DLQ with its reason, and its neighbours do not notice;
+//! * a message is kept hidden from others from its receive to its confirmed delete, and a handler whose
+//!   message is lost all the same does not pass the fence;
 //! * while something every message needs is down, the worker pauses instead of burning attempts;
 //! * told to stop, it takes nothing more, finishes what runs, gives back the rest, and says how many.
 //!
-//! The rooms, in a message's order: `poll` (slots, receive, stop), `process` (one delivery on one
+//! The rooms, in a message's order: `poll` (slots, receive, stop), `lease` (what is held stays hidden), `process` (one delivery on one
 //! screen), `reaction` (claim, handle, record), `outcome` (what happened → what we do), `settle`.
 
 mod breaker;
+mod lease;
 mod outcome;
 mod poll;
 pub(crate) mod process;

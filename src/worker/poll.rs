@@ -6,15 +6,18 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, error, info, warn};
 
 use super::Worker;
 use super::breaker::{Breaker, State};
+use super::lease::{Held, Leases};
 use super::process::{process, span};
 use super::settle::Settler;
 use crate::backoff::Backoff;
@@ -22,6 +25,9 @@ use crate::failpoint::{self, Step};
 use crate::handlers::Handler;
 use crate::idempotency::Ledger;
 use crate::queue::{Delivery, MAX_BATCH, Queue, QueueError};
+
+/// What is left running when the time to stop is up comes again after this: its handler is cut by then.
+const ABANDONED: Duration = Duration::from_secs(5);
 
 /// How a worker ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,6 +52,11 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
         let slots = Arc::new(Semaphore::new(self.settings.concurrency));
         let settler = Arc::new(Settler::start(self.queue.clone()));
         let breaker = Arc::new(Breaker::default());
+        let leases = Arc::new(Leases::default());
+        let _beating = AbortOnDropHandle::new(tokio::spawn({
+            let (leases, queue) = (leases.clone(), self.queue.clone());
+            async move { leases.keep(&*queue, facts.visibility).await }
+        }));
         // The time to stop runs from the signal, not from the end of the long poll that is waited for.
         let told = tokio::spawn(told_at(stop.clone()));
         let mut running = JoinSet::new();
@@ -54,6 +65,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
 
         while let Some(at_most) = self.allowance(&breaker, &slots, &stop).await {
             while running.try_join_next().is_some() {}
+            let asked = Instant::now();
             let received = self.queue.receive(at_most, self.settings.wait).await;
             self.pulse.beat();
             match received {
@@ -62,7 +74,8 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
                     failures = 0;
                     for delivery in deliveries {
                         let span = span(&queue, handler, &delivery);
-                        running.spawn(self.task(delivery, &slots, &settler, &breaker).instrument(span));
+                        let held = leases.hold(&delivery, asked, facts.visibility);
+                        running.spawn(self.task(delivery, held, &slots, &settler, &breaker).instrument(span));
                     }
                 }
                 Err(error) => {
@@ -74,7 +87,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
         }
 
         let deadline = told.await.unwrap_or_else(|_| Instant::now()) + self.settings.shutdown;
-        let summary = drain(running, unworked, &settler, deadline).await;
+        let summary = drain(running, unworked, &settler, &leases, &*self.queue, deadline).await;
         info!(queue, handler, outcomes = ?self.tally.read().outcomes, "stopped: {summary}");
         summary
     }
@@ -114,6 +127,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
     fn task(
         &self,
         delivery: Delivery,
+        held: Held,
         slots: &Arc<Semaphore>,
         settler: &Arc<Settler<Q>>,
         breaker: &Arc<Breaker>,
@@ -124,7 +138,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
         async move {
             let _slot = slot;
             failpoint::reach(Step::Received);
-            let outcome = process(delivery, &reaction, &settings, &settler, &tally).await;
+            let outcome = process(delivery, held, &reaction, &settings, &settler, &tally).await;
             breaker.observe(&outcome);
         }
     }
@@ -135,6 +149,8 @@ async fn drain<Q: Queue>(
     mut running: JoinSet<()>,
     unworked: Vec<Delivery>,
     settler: &Settler<Q>,
+    leases: &Leases,
+    queue: &Q,
     deadline: Instant,
 ) -> Summary {
     let returned = unworked.len();
@@ -145,7 +161,8 @@ async fn drain<Q: Queue>(
     let at_stop = running.len();
     let all_done = async { while running.join_next().await.is_some() {} };
     if timeout_at(deadline, all_done).await.is_err() {
-        error!(count = running.len(), "the time to stop is up: these deliveries will come again");
+        let left = leases.abandon(queue, ABANDONED).await;
+        error!(messages = ?left, "the time to stop is up: these were left running and will come again");
     }
     Summary { drained: at_stop - running.len(), returned, abandoned: running.len() }
 }

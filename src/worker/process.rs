@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use tracing::{Span, field, info, info_span};
 
+use super::lease::Held;
 use super::outcome::{Outcome, UnknownEvents};
-use super::reaction::Reaction;
+use super::reaction::{Beats, Reaction};
 use super::settle::Settler;
 use super::{Settings, Tally};
 use crate::envelope;
@@ -20,6 +21,7 @@ use crate::queue::{Delivery, Queue};
 /// One delivery: open it, claim it, handle it, record it, settle it.
 pub(super) async fn process<Q: Queue, L: Ledger, H: Handler>(
     delivery: Delivery,
+    held: Held,
     reaction: &Reaction<L, H>,
     settings: &Settings,
     settler: &Settler<Q>,
@@ -27,23 +29,27 @@ pub(super) async fn process<Q: Queue, L: Ledger, H: Handler>(
 ) -> Outcome {
     let started = Instant::now();
     let outcome = match open(&delivery, settings.unknown_events, tally) {
-        Ok(event) => react(reaction, &event).await,
+        Ok(event) => react(reaction, &event, held.beats()).await,
         Err(outcome) => outcome,
     };
     let verdict = outcome.verdict(delivery.attempt, &settings.backoff, H::NAME);
     info!(outcome = outcome.name(), %verdict, seconds = started.elapsed().as_secs_f64(), "delivery");
     tally.count(&outcome);
-    settler.settle(delivery, verdict).await;
+    settler.settle(delivery, verdict, held).await;
     outcome
 }
 
 /// One event, without a message around it: claim it, handle it, record it.
-pub(crate) async fn react<L: Ledger, H: Handler>(reaction: &Reaction<L, H>, event: &UserSignedUp) -> Outcome {
+pub(crate) async fn react<L: Ledger, H: Handler>(
+    reaction: &Reaction<L, H>,
+    event: &UserSignedUp,
+    beats: impl Beats,
+) -> Outcome {
     let lease = match reaction.claim(event).await {
         Ok(lease) => lease,
         Err(outcome) => return outcome,
     };
-    let ran = reaction.handle(event, &lease).await;
+    let ran = reaction.handle(event, &lease, beats).await;
     reaction.record(lease, ran).await
 }
 

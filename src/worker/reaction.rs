@@ -9,7 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
+use super::lease::Beat;
 use super::outcome::Outcome;
 use crate::event::UserSignedUp;
 use crate::failpoint::{self, Step};
@@ -36,14 +39,34 @@ enum Failed {
     Said(HandlerError),
     Panicked,
     TimedOut,
+    LeaseLost,
+}
+
+/// What tells a running handler's claim to renew itself.
+pub(crate) trait Beats: Send {
+    /// Waits for the next beat; `false`: the lease is lost.
+    fn next(&mut self) -> impl Future<Output = bool> + Send;
+}
+
+impl Beats for watch::Receiver<Beat> {
+    async fn next(&mut self) -> bool {
+        // A sender that is gone means that the lease has ended with its delivery.
+        self.changed().await.is_ok() && *self.borrow_and_update() != Beat::Lost
+    }
+}
+
+impl Beats for tokio::time::Interval {
+    async fn next(&mut self) -> bool {
+        self.tick().await;
+        true
+    }
 }
 
 impl<L: Ledger, H: Handler> Reaction<L, H> {
-    /// `handler`, kept single by `ledger` on these `terms`. A run longer than `timeout` (or than the
-    /// lease, after which another may take over) is cut.
+    /// `handler`, kept single by `ledger` on these `terms`. A run longer than `timeout` is cut.
     #[must_use]
     pub fn new(handler: H, ledger: L, terms: Terms, timeout: Duration) -> Self {
-        Self { timeout: timeout.min(terms.lease), ledger, handler, terms }
+        Self { ledger, handler, terms, timeout }
     }
 
     /// Claims the effect for this delivery alone.
@@ -68,18 +91,38 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         }
     }
 
-    /// Runs the handler, within its time and apart from its panics.
-    pub(crate) async fn handle(&self, event: &UserSignedUp, lease: &Lease) -> Ran {
+    /// Runs the handler, within its time, apart from its panics, and only while the lease is held.
+    pub(crate) async fn handle(&self, event: &UserSignedUp, lease: &Lease, beats: impl Beats) -> Ran {
         failpoint::reach(Step::Claimed);
         let crossed = AtomicBool::new(false);
         let fence = Fence::new(&self.ledger, lease, &self.terms, &crossed);
         let run = AssertUnwindSafe(self.handler.handle(event, &fence)).catch_unwind();
-        let result = match tokio::time::timeout(self.timeout, run).await {
-            Ok(Ok(answer)) => answer.map_err(Failed::Said),
-            Ok(Err(_panic)) => Err(Failed::Panicked),
-            Err(_elapsed) => Err(Failed::TimedOut),
+        let result = tokio::select! {
+            biased;
+            ended = tokio::time::timeout(self.timeout, run) => match ended {
+                Ok(Ok(answer)) => answer.map_err(Failed::Said),
+                Ok(Err(_panic)) => Err(Failed::Panicked),
+                Err(_elapsed) => Err(Failed::TimedOut),
+            },
+            () = self.renew_until_lost(lease, beats) => Err(Failed::LeaseLost),
         };
         Ran { result, crossed: crossed.load(Ordering::Acquire) }
+    }
+
+    /// After each beat: the message first, then the claim, so that a claim never outlives its message.
+    async fn renew_until_lost(&self, lease: &Lease, mut beats: impl Beats) {
+        while beats.next().await {
+            match self.ledger.renew(lease, &self.terms).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::warn!(%error, "the claim was not renewed; tried again at the next beat"),
+            }
+        }
+    }
+
+    /// Every third of a lease, where there is no message whose beats to follow.
+    pub(crate) fn own_beats(&self) -> impl Beats + use<L, H> {
+        tokio::time::interval_at(Instant::now() + self.terms.lease / 3, self.terms.lease / 3)
     }
 
     /// Puts on record what is known, and says what that comes to.
@@ -141,7 +184,8 @@ impl Failed {
                     HandlerError::Fenced(Fenced::Unavailable(_)) => Outcome::Unavailable("ledger"),
                 }
             }
-            Self::Panicked | Self::TimedOut if crossed => Outcome::OutcomeUnknown,
+            Self::Panicked | Self::TimedOut | Self::LeaseLost if crossed => Outcome::OutcomeUnknown,
+            Self::LeaseLost => Outcome::LeaseLost,
             Self::Panicked => Outcome::Panicked,
             Self::TimedOut => Outcome::TimedOut,
         }

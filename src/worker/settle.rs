@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{error, warn};
 
+use super::lease::Held;
 use crate::backoff::Backoff;
 use crate::queue::{
     DeadLetter, Delivery, Failure, Hide, MAX_BATCH, MAX_VISIBILITY, Queue, QueueError, ReceiptHandle, Verdict,
@@ -45,13 +46,16 @@ impl<Q: Queue> Settler<Q> {
         Self { queue, deletes }
     }
 
-    /// Carries out a verdict.
-    pub(super) async fn settle(&self, delivery: Delivery, verdict: Verdict) {
+    /// Carries out a verdict. The lease goes on until a delete is confirmed, and ends before a backoff.
+    pub(super) async fn settle(&self, delivery: Delivery, verdict: Verdict, held: Held) {
         match verdict {
             Verdict::Delete => self.delete(delivery.receipt).await,
-            Verdict::RetryIn(delay) => self.hide(delivery.receipt, delay).await,
-            Verdict::Quarantine(failure) => self.quarantine(delivery, &failure).await,
-            Verdict::Leave => {}
+            Verdict::RetryIn(delay) => {
+                held.freeze().await;
+                self.hide(delivery.receipt, delay).await;
+            }
+            Verdict::Quarantine(failure) => self.quarantine(delivery, &failure, held).await,
+            Verdict::Leave => held.freeze().await,
         }
     }
 
@@ -80,7 +84,7 @@ impl<Q: Queue> Settler<Q> {
         }
     }
 
-    async fn quarantine(&self, delivery: Delivery, failure: &Failure) {
+    async fn quarantine(&self, delivery: Delivery, failure: &Failure, held: Held) {
         let Some(letter) = DeadLetter::new(&delivery, self.queue.name(), failure) else {
             return error!("too large to be sent on with its reason: left to the queue's own redrive");
         };
@@ -89,6 +93,7 @@ impl<Q: Queue> Settler<Q> {
             Err(QueueError::NoDeadLetterQueue) => warn!("no DLQ to quarantine into: left to the queue"),
             Err(error) => {
                 warn!(%error, "the dead letter was not sent; the original stays and is tried again");
+                held.freeze().await;
                 self.hide(delivery.receipt, Backoff::HANDLER.delay(delivery.attempt.get())).await;
             }
         }

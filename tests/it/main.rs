@@ -13,6 +13,7 @@ mod configuration;
 mod crashes;
 mod duplicates;
 mod interop;
+mod leases;
 mod poison;
 mod readme;
 mod resilience;

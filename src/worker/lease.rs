@@ -1,0 +1,160 @@
+//! One lease from receive to confirmed delete: whatever the worker holds stays hidden from others.
+//!
+//! Enters: deliveries as they are received. Leaves: beats, each saying "hidden for longer" or "lost".
+//! Promises: extensions go out in batches, a third of the visibility timeout apart; an error is not a
+//! loss, only the queue's word is, or a visibility that ran out meanwhile; a held delivery that is frozen
+//! is extended no more, not even by a call under way; nothing is held for longer than [`LONGEST`]. Knows
+//! no handler and no event.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+use tracing::warn;
+
+use crate::queue::{Delivery, Hold, MAX_BATCH, Queue, QueueError};
+
+/// A handler that runs for longer has hung. Far below SQS's own end of 12 hours.
+const LONGEST: Duration = Duration::from_secs(600);
+/// An answer is at most this much younger than the moment SQS hid what it brings.
+const TRANSIT: Duration = Duration::from_secs(2);
+
+/// Everything one worker holds.
+#[derive(Debug, Default)]
+pub(super) struct Leases {
+    held: Mutex<HashMap<u64, Entry>>,
+    /// Taken while extensions are under way.
+    beating: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    hold: Hold,
+    message_id: String,
+    since: Instant,
+    until: Instant,
+    beats: watch::Sender<Beat>,
+}
+
+/// What a holder hears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beat {
+    /// Hidden for longer, for the n-th time.
+    Extended(u32),
+    /// No longer ours.
+    Lost,
+}
+
+/// One delivery's lease. Ends when dropped.
+#[derive(Debug)]
+pub(super) struct Held {
+    id: u64,
+    leases: Arc<Leases>,
+    beats: watch::Receiver<Beat>,
+}
+
+impl Leases {
+    /// Holds a delivery that a receive begun at `asked` has brought.
+    pub(super) fn hold(self: &Arc<Self>, delivery: &Delivery, asked: Instant, visibility: Duration) -> Held {
+        let now = Instant::now();
+        let (beats, receiver) = watch::channel(Beat::Extended(0));
+        let hidden_since = asked.max(now.checked_sub(TRANSIT).unwrap_or(now));
+        let (hold, message_id) = (delivery.receipt.hold(), delivery.message_id.clone());
+        let entry = Entry { hold, message_id, since: now, until: hidden_since + visibility, beats };
+        let id = fastrand::u64(..);
+        self.lock().insert(id, entry);
+        Held { id, leases: self.clone(), beats: receiver }
+    }
+
+    /// Extends what is held, until dropped.
+    pub(super) async fn keep<Q: Queue>(&self, queue: &Q, visibility: Duration) {
+        loop {
+            // Spread, so that many workers do not beat in step.
+            sleep(visibility.mul_f64((0.9 + 0.2 * fastrand::f64()) / 3.0)).await;
+            let _beating = self.beating.lock().await;
+            for batch in self.due(visibility).chunks(MAX_BATCH) {
+                let holds: Vec<Hold> = batch.iter().map(|(_, hold)| hold.clone()).collect();
+                let asked = Instant::now();
+                let failed = queue.extend(&holds, visibility).await;
+                for (n, (id, _)) in batch.iter().enumerate() {
+                    let error = failed.iter().find(|(index, _)| *index == n).map(|(_, error)| error);
+                    self.heard(*id, error, asked + visibility);
+                }
+            }
+        }
+    }
+
+    /// What runs when the time to stop is up: shown again soon, and named.
+    pub(super) async fn abandon<Q: Queue>(&self, queue: &Q, soon: Duration) -> Vec<String> {
+        let _beating = self.beating.lock().await;
+        let left: Vec<(Hold, String)> = self.lock().drain().map(|(_, entry)| (entry.hold, entry.message_id)).collect();
+        for batch in left.chunks(MAX_BATCH) {
+            let holds: Vec<Hold> = batch.iter().map(|(hold, _)| hold.clone()).collect();
+            queue.extend(&holds, soon).await;
+        }
+        left.into_iter().map(|(_, message_id)| message_id).collect()
+    }
+
+    /// What has used up a quarter of its visibility; younger ones wait for the next beat.
+    fn due(&self, visibility: Duration) -> Vec<(u64, Hold)> {
+        let now = Instant::now();
+        let due = |entry: &&Entry| entry.until.saturating_duration_since(now) <= visibility * 3 / 4;
+        let young = |entry: &&Entry| now.saturating_duration_since(entry.since) < LONGEST;
+        let held = self.lock();
+        for entry in held.values().filter(|entry| !young(entry) && entry.until <= now) {
+            entry.beats.send_replace(Beat::Lost);
+        }
+        let due = held.iter().filter(|(_, entry)| due(entry) && young(entry));
+        due.map(|(id, entry)| (*id, entry.hold.clone())).collect()
+    }
+
+    fn heard(&self, id: u64, error: Option<&QueueError>, until: Instant) {
+        let mut held = self.lock();
+        // Gone meanwhile: it was settled.
+        let Some(entry) = held.get_mut(&id) else { return };
+        match error {
+            None => {
+                entry.until = until;
+                entry.beats.send_modify(|beat| {
+                    if let Beat::Extended(n) = beat {
+                        *n += 1;
+                    }
+                });
+            }
+            Some(QueueError::NotInFlight) => {
+                entry.beats.send_replace(Beat::Lost);
+            }
+            Some(_) if entry.until <= Instant::now() => {
+                entry.beats.send_replace(Beat::Lost);
+            }
+            Some(error) => warn!(%error, message_id = entry.message_id, "not extended; tried again at the next beat"),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Entry>> {
+        // Every change is one insertion, one removal or one field.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    /// Hears the beats from now on.
+    pub(super) fn beats(&self) -> watch::Receiver<Beat> {
+        self.beats.clone()
+    }
+
+    /// Ends the lease so that nothing extends it any more. Before a backoff: a late beat would undo it.
+    pub(super) async fn freeze(self) {
+        let leases = self.leases.clone();
+        drop(self);
+        drop(leases.beating.lock().await);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.leases.lock().remove(&self.id);
+    }
+}

@@ -1,0 +1,184 @@
+//! Leases: what is worked on stays hidden, for as long as it is worked on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use user_events::event::UserSignedUp;
+use user_events::handlers::{Handled, Handler, HandlerError};
+use user_events::idempotency::memory::MemoryLedger;
+use user_events::idempotency::redis::RedisLedger;
+use user_events::idempotency::{Fence, Terms};
+use user_events::queue::memory::{Depth, MemoryQueue};
+use user_events::queue::sqs::SqsQueue;
+use user_events::queue::{
+    Attributes, DeadLetter, Delivery, Facts, Hide, Hold, Queue, QueueError, ReceiptHandle, Unsettled,
+};
+use user_events::worker::{Reaction, Settings, Worker};
+
+use crate::world::{World, event, eventually, redis};
+
+/// Takes its time, before the fence or behind it; counts its starts and its effects.
+#[derive(Clone)]
+struct Slow {
+    time: Duration,
+    starts: Arc<AtomicUsize>,
+    effects: Arc<AtomicUsize>,
+}
+
+impl Handler for Slow {
+    const NAME: &'static str = "slow";
+
+    async fn handle(&self, _event: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
+        self.starts.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(self.time / 2).await;
+        let crossing = fence.cross().await?;
+        tokio::time::sleep(self.time / 2).await;
+        self.effects.fetch_add(1, Ordering::SeqCst);
+        Ok(Handled::done(crossing))
+    }
+}
+
+fn slow(time: Duration) -> Slow {
+    Slow { time, starts: Arc::default(), effects: Arc::default() }
+}
+
+fn terms(visibility: Duration) -> Terms {
+    Terms { lease: visibility * 3 / 4, retention: Duration::from_secs(600), max_sends: 2 }
+}
+
+const EMPTY: Depth = Depth { visible: 0, in_flight: 0 };
+
+#[tokio::test]
+async fn a_handler_of_8_s_on_a_visibility_of_2_s_is_received_once_and_done_once() {
+    let world = World::start().await;
+    let visibility = Duration::from_secs(2);
+    let test_queue = world.queue("slow", visibility).await;
+    world.send(&test_queue, &event(&format!("{}-u", world.id))).await;
+    let wait = Duration::from_secs(1);
+    let open = async || SqsQueue::open(&world.aws, test_queue.url.clone(), None, wait).await.unwrap();
+    let handler = slow(Duration::from_secs(8));
+    let reaction =
+        || Reaction::new(handler.clone(), RedisLedger::new(redis()), terms(visibility), Duration::from_secs(30));
+    let settings = Settings { wait, ..Settings::default() };
+    let stop = CancellationToken::new();
+    // Two workers: if the message were shown again, the idle one would take it.
+    let workers = [Worker::new(open().await, reaction(), settings), Worker::new(open().await, reaction(), settings)];
+    let tallies = workers.each_ref().map(Worker::tally);
+    let running: Vec<_> = workers.into_iter().map(|worker| tokio::spawn(worker.run(stop.clone()))).collect();
+
+    eventually("the effect", Duration::from_secs(20), || async {
+        (handler.effects.load(Ordering::SeqCst) > 0).then_some(())
+    })
+    .await;
+    world.drained(&test_queue, Duration::from_secs(10)).await;
+    stop.cancel();
+    for worker in running {
+        worker.await.unwrap();
+    }
+    let received: u64 = tallies.iter().flat_map(|tally| tally.read().outcomes.into_values()).sum();
+    let (starts, effects) = (handler.starts.load(Ordering::SeqCst), handler.effects.load(Ordering::SeqCst));
+    assert_eq!((received, starts, effects), (1, 1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_takes_nine_minutes_keeps_its_message_and_its_claim() {
+    let visibility = Duration::from_secs(60);
+    let queue = MemoryQueue::new("slow", visibility);
+    queue.send(&event("u"), Attributes::new()).unwrap();
+    let handler = slow(Duration::from_secs(540));
+    let ledger = MemoryLedger::default();
+    let reaction = || Reaction::new(handler.clone(), ledger.clone(), terms(visibility), Duration::from_secs(3600));
+    let stop = CancellationToken::new();
+    let workers = [(); 2].map(|()| Worker::new(queue.clone(), reaction(), Settings::default()));
+    let running = workers.map(|worker| tokio::spawn(worker.run(stop.clone())));
+
+    let start = Instant::now();
+    while handler.effects.load(Ordering::SeqCst) == 0 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(start.elapsed() < Duration::from_secs(600), "never done");
+    }
+    eventually("the queue is empty", Duration::from_secs(5), || async { (queue.depth() == EMPTY).then_some(()) }).await;
+    stop.cancel();
+    for worker in running {
+        worker.await.unwrap();
+    }
+    assert_eq!(handler.starts.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_has_hung_loses_its_message_after_ten_minutes() {
+    let visibility = Duration::from_secs(60);
+    let queue = MemoryQueue::new("hung", visibility);
+    queue.send(&event("u"), Attributes::new()).unwrap();
+    let handler = slow(Duration::from_secs(10_000));
+    let day = Duration::from_secs(86_400);
+    let reaction = Reaction::new(handler.clone(), MemoryLedger::default(), terms(visibility), day);
+    let stop = CancellationToken::new();
+    let worker = Worker::new(queue.clone(), reaction, Settings::default());
+    let tally = worker.tally();
+    let running = tokio::spawn(worker.run(stop.clone()));
+
+    let start = Instant::now();
+    while tally.read().of("lease_lost") == 0 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(start.elapsed() < Duration::from_secs(800), "still held");
+    }
+    assert!(start.elapsed() >= Duration::from_secs(600), "cut after {:?}", start.elapsed());
+    stop.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_taken_away_cancels_its_handler_before_the_fence() {
+    let visibility = Duration::from_secs(60);
+    let queue = MemoryQueue::new("taken", visibility);
+    queue.send(&event("u"), Attributes::new()).unwrap();
+    let handler = slow(Duration::from_secs(100));
+    let reaction = Reaction::new(handler.clone(), MemoryLedger::default(), terms(visibility), Duration::from_secs(300));
+    let stop = CancellationToken::new();
+    let worker = Worker::new(Forgetful(queue.clone()), reaction, Settings::default());
+    let tally = worker.tally();
+    let running = tokio::spawn(worker.run(stop.clone()));
+    while tally.read().of("lease_lost") == 0 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!((handler.starts.load(Ordering::SeqCst), handler.effects.load(Ordering::SeqCst)), (1, 0));
+    stop.cancel();
+    running.await.unwrap();
+}
+
+/// Says of every extension that the message is no longer in flight.
+struct Forgetful(MemoryQueue);
+
+impl Queue for Forgetful {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn facts(&self) -> Facts {
+        self.0.facts()
+    }
+
+    async fn receive(&self, at_most: usize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
+        self.0.receive(at_most, wait).await
+    }
+
+    async fn delete(&self, spent: Vec<ReceiptHandle>) -> Vec<Unsettled> {
+        self.0.delete(spent).await
+    }
+
+    async fn hide(&self, entries: Vec<Hide>) -> Vec<Unsettled> {
+        self.0.hide(entries).await
+    }
+
+    async fn extend(&self, holds: &[Hold], _visibility: Duration) -> Vec<(usize, QueueError)> {
+        (0..holds.len()).map(|n| (n, QueueError::NotInFlight)).collect()
+    }
+
+    async fn send_to_dlq(&self, letter: &DeadLetter) -> Result<(), QueueError> {
+        self.0.send_to_dlq(letter).await
+    }
+}
