@@ -13,8 +13,8 @@ use crate::event::{Arrival, EventError, EventKind, Timestamp};
 /// the envelope can double an event of that size.
 pub const MAX_BODY_BYTES: usize = 512 * 1024;
 
-/// `serde_json`'s own bound, kept for unknown fields too, which it would skip at any depth.
-const MAX_DEPTH: usize = 128;
+/// What `serde_json` reads; kept for unknown fields too, which it would skip at any depth.
+const MAX_DEPTH: usize = 127;
 
 /// Why a body is not taken. The code goes to the DLQ as `failure.reason`, the text to the log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +22,7 @@ pub enum Refusal {
     /// More than [`MAX_BODY_BYTES`].
     #[error("the body has more than {MAX_BODY_BYTES} bytes")]
     TooLarge,
-    /// Arrays and objects nested more than 128 deep.
+    /// Arrays and objects nested more than 127 deep.
     #[error("the JSON is nested more than {MAX_DEPTH} deep")]
     TooDeep,
     /// Not a JSON object.
@@ -129,3 +129,6 @@ fn depth(text: &str) -> usize {
     }
     most
 }
+
+#[cfg(test)]
+mod tests;

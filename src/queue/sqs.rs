@@ -238,7 +238,7 @@ fn unsettled(receipts: Vec<ReceiptHandle>, failed: &[BatchResultErrorEntry]) -> 
 fn entry_error(entry: &BatchResultErrorEntry) -> QueueError {
     match entry.code.rsplit('.').next() {
         // Of an entry's two parameters we made one and SQS the other: the receipt is what is no longer valid.
-        Some("InvalidParameterValue") => QueueError::NotInFlight,
+        Some("InvalidParameterValue" | "InvalidParameterValueException") => QueueError::NotInFlight,
         _ => by_code(&entry.code, entry.sender_fault),
     }
 }

@@ -10,21 +10,24 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{Instrument, error, info, warn};
+use tracing::{Instrument, Span, error, field, info, info_span, warn};
 
 use super::Worker;
 use super::breaker::{Breaker, State};
 use super::lease::{Held, Leases};
-use super::process::{process, span};
+use super::process::process;
 use super::settle::Settler;
 use crate::backoff::Backoff;
 use crate::failpoint::{self, Step};
 use crate::handlers::Handler;
 use crate::idempotency::Ledger;
 use crate::queue::{Delivery, MAX_BATCH, Queue, QueueError};
+
+/// An empty queue is asked at most so often, even if it answers at once (`RECEIVE_WAIT=0s`).
+const EMPTY: Duration = Duration::from_millis(200);
 
 /// What is left running when the time to stop is up comes again after this: its handler is cut by then.
 const ABANDONED: Duration = Duration::from_secs(5);
@@ -63,13 +66,17 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
         let mut failures = 0;
         let mut unworked = Vec::new();
 
-        while let Some(at_most) = self.allowance(&breaker, &slots, &stop).await {
+        while let Some(at_most) = self.pulse.beating(self.allowance(&breaker, &slots, &stop)).await {
             while running.try_join_next().is_some() {}
             let asked = Instant::now();
             let received = self.queue.receive(at_most, self.settings.wait).await;
             self.pulse.beat();
             match received {
                 Ok(deliveries) if stop.is_cancelled() => unworked = deliveries,
+                Ok(deliveries) if deliveries.is_empty() => {
+                    failures = 0;
+                    stop.run_until_cancelled(sleep_until(asked + EMPTY)).await;
+                }
                 Ok(deliveries) => {
                     failures = 0;
                     for delivery in deliveries {
@@ -81,7 +88,8 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
                 Err(error) => {
                     failures += 1;
                     complain(&error, failures);
-                    stop.run_until_cancelled(sleep(Backoff::POLL.delay(failures))).await;
+                    let pause = stop.run_until_cancelled(sleep(Backoff::POLL.delay(failures)));
+                    self.pulse.beating(pause).await;
                 }
             }
         }
@@ -98,7 +106,6 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
             if stop.is_cancelled() {
                 return None;
             }
-            self.pulse.beat();
             let all = u32::try_from(self.settings.concurrency).unwrap_or(u32::MAX);
             match breaker.state() {
                 State::Closed => {
@@ -183,4 +190,18 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "drained {}, returned {}, abandoned {}", self.drained, self.returned, self.abandoned)
     }
+}
+
+/// The span that every line about this delivery stands in.
+fn span(queue: &str, handler: &str, delivery: &Delivery) -> Span {
+    let attempt = delivery.attempt.get();
+    info_span!(
+        "message",
+        queue,
+        handler,
+        message_id = delivery.message_id,
+        attempt,
+        event_id = field::Empty,
+        user = field::Empty
+    )
 }

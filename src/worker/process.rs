@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use tracing::{Span, field, info, info_span};
+use tracing::{Span, field, info};
 
 use super::lease::Held;
 use super::outcome::{Outcome, UnknownEvents};
@@ -68,18 +68,4 @@ fn open(delivery: &Delivery, unknown: UnknownEvents, tally: &Tally) -> Result<Us
         Ok(EventKind::Unknown(_)) => Err(Outcome::UnknownType),
         Err(refusal) => Err(Outcome::Refused(refusal)),
     }
-}
-
-/// The span that every line about this delivery stands in.
-pub(super) fn span(queue: &str, handler: &str, delivery: &Delivery) -> Span {
-    let attempt = delivery.attempt.get();
-    info_span!(
-        "message",
-        queue,
-        handler,
-        message_id = delivery.message_id,
-        attempt,
-        event_id = field::Empty,
-        user = field::Empty
-    )
 }

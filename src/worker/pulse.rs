@@ -3,10 +3,11 @@
 //! A health check that fails because Redis is down kills good tasks, and starting others does not bring
 //! Redis back. A loop that no longer turns, though, is mended by a restart.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, interval};
 
 /// The loop's last turn. Clones share it.
 #[derive(Debug, Clone)]
@@ -19,6 +20,18 @@ impl Pulse {
     /// Stale when no turn ended for two long polls and 20 s: one may be slow, two are not.
     pub(super) fn new(wait: Duration) -> Self {
         Self { last: Arc::new(Mutex::new(Instant::now())), stale_after: 2 * wait + Duration::from_secs(20) }
+    }
+
+    /// Waits, and beats meanwhile: a loop that waits for a slot or for its next try is a loop that turns.
+    pub(super) async fn beating<T>(&self, waiting: impl Future<Output = T>) -> T {
+        let mut waiting = pin!(waiting);
+        let mut beats = interval(self.stale_after / 4);
+        loop {
+            tokio::select! {
+                waited = &mut waiting => return waited,
+                _ = beats.tick() => self.beat(),
+            }
+        }
     }
 
     pub(super) fn beat(&self) {

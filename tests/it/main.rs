@@ -9,12 +9,20 @@
 
 mod world;
 
+mod bus;
 mod configuration;
 mod crashes;
 mod duplicates;
+mod engine;
+mod house;
 mod interop;
 mod leases;
+mod ledger_contract;
+mod ledger_model;
 mod poison;
+mod profiles_contract;
+mod publisher;
+mod queue_contract;
 mod readme;
 mod resilience;
 mod shutdown;

@@ -6,7 +6,7 @@
 //! Does not know: TLS, delivery, or who the client is.
 
 use std::collections::{HashMap, VecDeque};
-use std::{io, net::Ipv4Addr, sync::Arc, sync::Mutex, time::Duration};
+use std::{io, net::Ipv4Addr, sync::Arc, sync::Mutex, time::Duration, time::Instant};
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -52,6 +52,8 @@ pub struct AcceptedMail {
     pub recipients: Vec<String>,
     pub message_id: String, // as in the header, angle brackets included; may be empty
     pub data: String,
+    pub at: Option<Instant>, // when it began to count
+    pub reaction: Reaction,  // what the client got to hear of it
 }
 
 #[derive(Default)]
@@ -235,13 +237,15 @@ impl Session {
             }
         }
         // Pinned: a test that wakes up on this mail may change the script before the reply.
-        let accepted = match *self.own.get_or_insert(self.state.borrow().script) {
+        let reaction = *self.own.get_or_insert(self.state.borrow().script);
+        let accepted = match reaction {
             Reply { at, code, .. } => at != Dot || code / 100 == 2,
             Silent { at } | Close { at } => at != Dot,
             Accept | AcceptButNeverReply | AcceptThenClose => true,
         };
         if let (Some(mut mail), true) = (self.mail.take(), accepted) {
             (mail.message_id, mail.data) = (message_id(&data), data);
+            (mail.at, mail.reaction) = (Some(Instant::now()), reaction);
             self.state.send_modify(|s| s.accepted.push(mail));
         }
         let sent = self.answer(Some(Dot), "250 queued").await;

@@ -1,0 +1,304 @@
+//! What every body becomes: the captured ones, the hostile ones, and any at all.
+//!
+//! `tests/fixtures` holds bodies as SQS delivered them; its README says how they came to be.
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::event::{EmailAddress, EventId, InvalidValue, Plan, UserId, UserSignedUp};
+
+macro_rules! fixture {
+    ($name:literal) => {
+        include_str!(concat!("../../tests/fixtures/", $name))
+    };
+}
+
+/// What SQS would say of a message it took at 2026-01-01T00:00:00Z.
+fn arrival() -> Arrival<'static> {
+    Arrival { message_id: "sqs-message-id", sent_at: Timestamp::from_unix_millis(1_767_225_600_000).expect("valid") }
+}
+
+fn opened(body: &str) -> UserSignedUp {
+    match open(body, &arrival()) {
+        Ok(EventKind::UserSignedUp(event)) => event,
+        other => panic!("{other:?} of {body:.200}"),
+    }
+}
+
+fn code(body: &str) -> &'static str {
+    match open(body, &arrival()) {
+        Err(refusal) => refusal.code(),
+        Ok(kind) => panic!("{kind:?} of {body:.200}"),
+    }
+}
+
+/// As SNS wraps it: escaped inside, surrounded by marks.
+fn wrapped(message: &str) -> String {
+    let mut envelope = json!({ "Type": "Notification", "MessageId": "sns-id", "TopicArn": "arn:aws:sns:r:1:t" });
+    envelope["Message"] = message.into();
+    envelope["Timestamp"] = "2026-02-03T04:05:06.789Z".into();
+    envelope.to_string()
+}
+
+/// A raw version-1 event with more fields, as JSON text.
+fn raw_with(more: &str) -> String {
+    format!(r#"{{"type":"user.signed_up","userId":"1","email":"a@example.com"{more}}}"#)
+}
+
+fn sns(body: &str, field: &str) -> String {
+    let envelope: Value = serde_json::from_str(body).expect("JSON");
+    envelope[field].as_str().expect("text").to_owned()
+}
+
+// --- bodies as captured --------------------------------------------------------------------------
+
+#[test]
+fn version_1_opens_wrapped_and_raw_to_the_same_event_but_for_its_id() {
+    let (wrapped, raw) = (opened(fixture!("wrapped_v1.json")), opened(fixture!("raw_v1.json")));
+    assert_eq!((raw.user_id.as_str(), raw.email.as_str()), ("123", "user@example.com"));
+    assert_eq!((&raw.plan, raw.version), (&None, 1));
+    assert_eq!(raw.occurred_at.to_string(), "2026-01-02T03:04:05.678Z");
+    assert_eq!(raw.event_id.as_str(), "sqs-message-id");
+    assert_eq!(wrapped.event_id.as_str(), sns(fixture!("wrapped_v1.json"), "MessageId"));
+    assert_eq!(UserSignedUp { event_id: raw.event_id.clone(), ..wrapped }, raw);
+}
+
+#[test]
+fn version_2_has_its_plan_and_takes_the_carriers_id_and_time_where_it_has_none() {
+    let (wrapped, raw) = (opened(fixture!("wrapped_v2.json")), opened(fixture!("raw_v2.json")));
+    for event in [&wrapped, &raw] {
+        assert_eq!((event.plan.as_ref().map(Plan::as_str), event.version), (Some("pro"), 2));
+    }
+    assert_eq!(wrapped.event_id.as_str(), sns(fixture!("wrapped_v2.json"), "MessageId"));
+    assert_eq!(wrapped.occurred_at.to_string(), sns(fixture!("wrapped_v2.json"), "Timestamp"));
+    assert_eq!((raw.event_id.as_str(), raw.occurred_at), ("sqs-message-id", arrival().sent_at));
+}
+
+#[test]
+fn an_events_own_id_and_time_come_before_the_carriers() {
+    let event = opened(fixture!("wrapped_full.json"));
+    assert_eq!(event.event_id.as_str(), "019b7cb1-2a8e-7c3d-9f10-5a6b7c8d9e0f");
+    assert_eq!(event.occurred_at.to_string(), "2026-01-02T03:04:05.678Z");
+}
+
+#[test]
+fn a_newer_version_with_the_known_fields_opens_and_says_that_it_is_newer() {
+    let event = opened(fixture!("wrapped_v3.json"));
+    assert!(event.is_newer_than_known() && event.version == 3);
+    assert!(!opened(fixture!("wrapped_v2.json")).is_newer_than_known());
+}
+
+#[test]
+fn attributes_are_not_needed() {
+    assert_eq!(opened(fixture!("wrapped_no_attributes.json")).user_id.as_str(), "123");
+}
+
+#[test]
+fn letters_of_every_script_survive_both_escapings() {
+    // The plan holds a tab and a newline, which no plan may: the rest of the fixture is sound.
+    let body = fixture!("wrapped_unicode.json");
+    assert_eq!(open(body, &arrival()), Err(Refusal::Event(EventError::InvalidField("plan", plan_rule()))));
+    let message = sns(body, "Message").replace(r"\t", "").replace(r"\n", "");
+    let event = opened(&wrapped(&message));
+    assert_eq!(event.user_id.as_str(), "jürgen-🦀");
+    assert!(event.plan.expect("a plan").as_str().contains("\"plus\" \\ tab"));
+}
+
+fn plan_rule() -> InvalidValue {
+    "\n".parse::<Plan>().expect_err("a control character")
+}
+
+#[test]
+fn a_subscription_confirmation_is_refused_and_named() {
+    assert_eq!(code(fixture!("subscription_confirmation.json")), "not_a_notification");
+}
+
+#[test]
+fn a_notification_of_something_else_is_no_event() {
+    assert_eq!(code(fixture!("wrapped_message_is_not_json.json")), "not_an_event");
+    assert_eq!(code(&wrapped("[1]")), "not_an_event");
+    assert_eq!(code(&wrapped("{\"type\":")), "not_an_event");
+}
+
+// --- the border between an envelope and a raw event ----------------------------------------------
+
+#[test]
+fn a_raw_event_may_use_snss_words_for_its_own_fields() {
+    for own in [
+        r#","Type":"premium""#,
+        r#","Message":"hi","Timestamp":7"#,
+        r#","Type":"Notification","TopicArn":1,"MessageId":"x""#,
+    ] {
+        assert_eq!(opened(&raw_with(own)).user_id.as_str(), "1", "{own}");
+    }
+}
+
+#[test]
+fn an_envelope_without_text_in_it_is_refused() {
+    for message in ["", r#","Message":null"#, r#","Message":{"type":"user.signed_up"}"#] {
+        let body = format!(r#"{{"Type":"Notification","TopicArn":"t","MessageId":"m"{message}}}"#);
+        assert_eq!(code(&body), "no_message", "{body}");
+    }
+}
+
+#[test]
+fn a_body_that_is_no_object_is_refused() {
+    for body in ["", " ", "null", "42", "\"text\"", "[]", "{", "{}x", "<xml/>", "{\"a\":1,}", "\u{feff}{}"] {
+        assert_eq!(code(body), "not_json", "{body:?}");
+    }
+    assert_eq!(code("{}"), "missing_field");
+}
+
+#[test]
+fn a_known_field_that_stands_twice_is_refused() {
+    assert_eq!(code(&raw_with(r#","userId":"2""#)), "not_an_event");
+    assert_eq!(code(&wrapped(&raw_with(r#","email":"b@example.com""#))), "not_an_event");
+    let twice = wrapped(&raw_with("")).replacen('{', r#"{"Message":"{}","#, 1);
+    assert_eq!(code(&twice), "not_json");
+}
+
+#[test]
+fn another_teams_event_is_told_by_its_type() {
+    let kind = open(r#"{"type":"invoice.paid","version":{}}"#, &arrival());
+    assert_eq!(kind, Ok(EventKind::Unknown("invoice.paid".to_owned())));
+    assert_eq!(code(r#"{"type":7}"#), "invalid_field");
+    assert_eq!(code(r#"{"type":null}"#), "missing_field");
+}
+
+// --- versions ------------------------------------------------------------------------------------
+
+#[test]
+fn a_version_is_a_whole_number_from_1_up_as_number_or_string_and_1_if_absent() {
+    let version = |json: &str| opened(&raw_with(&format!(r#","plan":"pro"{json}"#))).version;
+    assert_eq!(["", r#","version":null"#, r#","version":1"#, r#","version":"1""#].map(version), [1; 4]);
+    assert_eq!([r#","version":2"#, r#","version":"2""#].map(version), [2; 2]);
+    for bad in ["\"x\"", "\"\"", "-1", "1.5", "2.0", "0", "\"0\"", "\"+2\"", "\" 2\"", "[]", "true", "4294967296"] {
+        assert_eq!(code(&raw_with(&format!(r#","plan":"pro","version":{bad}"#))), "invalid_field", "{bad}");
+    }
+}
+
+#[test]
+fn a_version_without_its_fields_is_refused_and_a_newer_one_by_its_own_name() {
+    assert_eq!(code(&raw_with(r#","version":2"#)), "missing_field");
+    assert_eq!(code(&raw_with(r#","version":2,"plan":7"#)), "invalid_field");
+    assert_eq!(code(&raw_with(r#","version":3"#)), "unsupported_version");
+    assert_eq!(code(&raw_with(r#","version":3,"plan":{"name":"pro"}"#)), "unsupported_version");
+}
+
+// --- size and depth ------------------------------------------------------------------------------
+
+/// A field's value that makes the event around it so many levels deep.
+fn nested(levels: usize) -> String {
+    "[".repeat(levels - 1) + &"]".repeat(levels - 1)
+}
+
+#[test]
+fn the_bound_on_depth_counts_unknown_fields_and_the_wrapped_message() {
+    let with_levels = |levels| raw_with(&format!(r#","unknown":{}"#, nested(levels)));
+    assert_eq!(opened(&with_levels(MAX_DEPTH)).user_id.as_str(), "1");
+    assert_eq!(opened(&wrapped(&with_levels(MAX_DEPTH))).user_id.as_str(), "1");
+    assert_eq!(code(&with_levels(MAX_DEPTH + 1)), "too_deep");
+    assert_eq!(code(&wrapped(&with_levels(MAX_DEPTH + 1))), "too_deep");
+    assert_eq!(code(&"[".repeat(100_000)), "too_deep");
+    let brackets_in_text = format!(r#","unknown":"\"{}""#, "[".repeat(1000));
+    assert_eq!(opened(&raw_with(&brackets_in_text)).user_id.as_str(), "1");
+}
+
+#[test]
+fn at_the_bound_on_depth_every_field_is_still_read() {
+    let own = raw_with(&format!(r#","Message":{}"#, nested(MAX_DEPTH)));
+    assert_eq!(open(&own, &arrival()).map(drop), Ok(()), "a raw event's own field");
+    let plan = raw_with(&format!(r#","version":2,"plan":{}"#, nested(MAX_DEPTH)));
+    assert_eq!(code(&plan), "invalid_field");
+}
+
+#[test]
+fn a_body_over_the_limit_is_refused_unread() {
+    let of_size = |bytes: usize| raw_with(&format!(r#","unknown":"{}""#, "x".repeat(bytes - raw_with("").len() - 13)));
+    assert_eq!(of_size(MAX_BODY_BYTES).len(), MAX_BODY_BYTES);
+    assert_eq!(opened(&of_size(MAX_BODY_BYTES)).user_id.as_str(), "1");
+    assert_eq!(code(&of_size(MAX_BODY_BYTES + 1)), "too_large");
+}
+
+// --- any body at all -----------------------------------------------------------------------------
+
+fn json_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+    ];
+    let names = "type|version|eventId|userId|email|plan|timestamp|Type|TopicArn|MessageId|Message|Timestamp|[a-z]{1,3}";
+    leaf.prop_recursive(4, 32, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(names, inner, 0..8).prop_map(|fields| fields.into_iter().collect()),
+        ]
+    })
+}
+
+/// Any event that its own constructor rules allow, of every version.
+fn event() -> impl Strategy<Value = UserSignedUp> {
+    let values =
+        ("[!-~]{1,128}", r"[^\p{Cc}\s]\PC{0,40}", r"[a-z0-9+]{1,20}@[a-z]{1,9}\.[a-z]{2,5}", r"[^\p{Cc}\s]\PC{0,15}");
+    (values, 0..253_402_300_800_000_i64, 1..5_u32).prop_map(|((id, user, email, plan), millis, version)| UserSignedUp {
+        event_id: id.parse::<EventId>().expect("an id"),
+        user_id: user.parse::<UserId>().expect("a user"),
+        email: email.parse::<EmailAddress>().expect("an address"),
+        plan: (version >= 2).then(|| plan.parse().expect("a plan")),
+        occurred_at: Timestamp::from_unix_millis(millis).expect("a moment"),
+        version,
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(body in any::<String>()) {
+        let _ = open(&body, &arrival());
+        let _ = open(&wrapped(&body), &arrival());
+    }
+
+    #[test]
+    fn no_json_panics(body in json_value()) {
+        let _ = open(&body.to_string(), &arrival());
+        let _ = open(&wrapped(&body.to_string()), &arrival());
+    }
+
+    #[test]
+    fn no_damaged_body_panics(cut in any::<prop::sample::Index>(), byte in 0..128_u8) {
+        let mut body = fixture!("wrapped_full.json").as_bytes().to_vec();
+        let at = cut.index(body.len());
+        body[at] = byte;
+        let _ = open(&String::from_utf8(body.clone()).expect("ASCII"), &arrival());
+        body.truncate(at);
+        let _ = open(&String::from_utf8(body).expect("ASCII"), &arrival());
+    }
+
+    #[test]
+    fn what_we_write_opens_to_what_it_was_wrapped_and_raw(event in event()) {
+        prop_assert_eq!(&opened(&event.to_json()), &event);
+        prop_assert_eq!(&opened(&wrapped(&event.to_json())), &event);
+    }
+
+    /// A marker in every place of a body: what is said of the body never holds it.
+    #[test]
+    fn a_refusal_never_repeats_content(
+        field in "type|version|eventId|userId|email|plan|timestamp|other",
+        before in any::<String>(),
+        is_wrapped in any::<bool>(),
+        broken in any::<bool>(),
+    ) {
+        let mut event = json!({ "type": "user.signed_up", "version": 2, "userId": "1", "email": "a@example.com" });
+        event[field] = format!("{before}SECRET\u{7}").into();
+        let text = if broken { format!("{event}SECRET") } else { event.to_string() };
+        let body = if is_wrapped { wrapped(&text) } else { text };
+        if let Err(refusal) = open(&body, &arrival()) {
+            let said = format!("{refusal} {refusal:?} {}", refusal.code());
+            prop_assert!(!said.contains("SECRET"), "{said}");
+            prop_assert!(refusal.code().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! How messages flow through a worker: never more than there are slots, deletes in company, and a loop
+//! that nothing ends.
+
+use tokio::sync::Barrier;
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn never_more_are_in_flight_than_there_are_slots_and_all_slots_are_used() {
+    let (queue, _dlq) = queue_and_dlq();
+    let (together, most) = (Arc::new(Barrier::new(3)), Arc::new(AtomicUsize::new(0)));
+    let handler = {
+        let (queue, most) = (queue.clone(), most.clone());
+        Does(move |_| {
+            most.fetch_max(queue.depth().in_flight, Ordering::SeqCst);
+            let together = together.clone();
+            async move {
+                // Opens only if three are at work at once.
+                together.wait().await;
+                Ok(())
+            }
+        })
+    };
+    send_events(&queue, 30);
+    let worker = Running::start(queue.clone(), handler, Settings { concurrency: 3, ..settings() });
+    emptied(&queue).await;
+    assert_eq!((most.load(Ordering::SeqCst), worker.tally.read().of("done")), (3, 30));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receive_asks_for_as_many_as_there_are_free_slots() {
+    let (queue, _dlq) = queue_and_dlq();
+    let entered = Arc::new(Barrier::new(5));
+    let handler = {
+        let entered = entered.clone();
+        Does(move |_| {
+            let entered = entered.clone();
+            async move {
+                entered.wait().await;
+                std::future::pending().await
+            }
+        })
+    };
+    send_events(&queue, 4);
+    let tapped = Tapped::new(&queue);
+    let _worker = Running::start(tapped.clone(), handler, Settings { concurrency: 6, ..settings() });
+    entered.wait().await;
+    eventually("a second receive", seconds(1), async || tapped.receives().get(1).copied()).await;
+    let asked: Vec<_> = tapped.receives().iter().map(|(_, at_most)| *at_most).collect();
+    assert_eq!(asked, [6, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn deletes_go_out_in_batches() {
+    let (queue, _dlq) = queue_and_dlq();
+    send_events(&queue, 100);
+    let tapped = Tapped::new(&queue);
+    let _worker = Running::start(tapped.clone(), counting(&Arc::default()), Settings { concurrency: 10, ..settings() });
+    emptied(&queue).await;
+    let sizes: Vec<_> = tapped.deletes().iter().map(Vec::len).collect();
+    assert!(sizes.len() <= 20 && sizes.iter().all(|size| *size <= 10), "{sizes:?}");
+    assert_eq!(sizes.iter().sum::<usize>(), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn deletes_a_few_milliseconds_apart_go_out_together() {
+    let (queue, _dlq) = queue_and_dlq();
+    send_events(&queue, 10);
+    let handler = Does(async |event: UserSignedUp| {
+        let n: u64 = event.user_id.as_str().trim_start_matches("user-").parse().expect("a number");
+        tokio::time::sleep(Duration::from_millis(4 * n)).await;
+        Ok(())
+    });
+    let tapped = Tapped::new(&queue);
+    let _worker = Running::start(tapped.clone(), handler, Settings { concurrency: 10, ..settings() });
+    emptied(&queue).await;
+    assert_eq!(tapped.deletes().iter().map(Vec::len).collect::<Vec<_>>(), [10]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delete_that_fails_for_one_entry_is_retried_for_that_entry_alone() {
+    let (queue, _dlq) = queue_and_dlq();
+    send_events(&queue, 10);
+    let tapped = Tapped::new(&queue);
+    tapped.fail_deletes(2, QueueError::Unavailable("test".to_owned()));
+    let calls = Arc::default();
+    let _worker = Running::start(tapped.clone(), counting(&calls), Settings { concurrency: 10, ..settings() });
+    emptied(&queue).await;
+    let deletes = tapped.deletes();
+    assert_eq!(deletes.iter().map(Vec::len).collect::<Vec<_>>(), [10, 1, 1]);
+    assert!(deletes[1] == deletes[2] && deletes[0].ends_with(&deletes[1]), "the entry that failed");
+    assert_eq!(calls.load(Ordering::SeqCst), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_whose_delete_is_refused_comes_again_and_is_a_duplicate() {
+    let (queue, _dlq) = queue_and_dlq();
+    send_events(&queue, 1);
+    let tapped = Tapped::new(&queue);
+    tapped.fail_deletes(1, QueueError::Refused("AccessDenied".to_owned()));
+    let calls = Arc::default();
+    let worker = Running::start(tapped.clone(), counting(&calls), settings());
+    emptied(&queue).await;
+    assert_eq!((calls.load(Ordering::SeqCst), worker.tally.read().of("duplicate")), (1, 1));
+    assert_eq!(tapped.deletes().len(), 2, "what was refused is not asked again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_receive_backs_off_and_never_ends_the_loop() {
+    for error in [QueueError::Unavailable("test".to_owned()), QueueError::Refused("AccessDenied".to_owned())] {
+        let (queue, _dlq) = queue_and_dlq();
+        send_events(&queue, 1);
+        let tapped = Tapped::new(&queue);
+        tapped.fail_receives(50, error);
+        let _worker = Running::start(tapped.clone(), counting(&Arc::default()), settings());
+        emptied(&queue).await;
+        let asked: Vec<_> = tapped.receives().iter().map(|(at, _)| *at).collect();
+        let gaps: Vec<_> = asked[..51].windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let within = Duration::from_millis(500)..=seconds(30) + Duration::from_millis(2);
+        assert!(gaps.iter().all(|gap| within.contains(gap)), "{gaps:?}");
+        assert!(gaps.iter().sum::<Duration>() > 5 * seconds(50), "they grow: {gaps:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_whose_slots_are_all_at_work_looks_alive() {
+    let (queue, _dlq) = queue_and_dlq();
+    send_events(&queue, 20);
+    let handler = Does(|_| std::future::pending());
+    let worker = Running::start(queue, handler, Settings { wait: seconds(1), ..settings() });
+    let pulse = worker.pulse.clone();
+    let busy = worker.counted("timed_out", 10);
+    always_alive(&pulse, busy).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_whose_queue_does_not_answer_looks_alive() {
+    let (queue, _dlq) = queue_and_dlq();
+    send_events(&queue, 1);
+    let tapped = Tapped::new(&queue);
+    tapped.fail_receives(100, QueueError::Unavailable("test".to_owned()));
+    let worker = Running::start(tapped, counting(&Arc::default()), Settings { wait: Duration::ZERO, ..settings() });
+    always_alive(&worker.pulse, emptied(&queue)).await;
+}
+
+/// Looks at the pulse every second until `meanwhile` is over.
+async fn always_alive<T>(pulse: &Pulse, meanwhile: impl Future<Output = T>) -> T {
+    let mut meanwhile = std::pin::pin!(meanwhile);
+    let mut ticks = tokio::time::interval(seconds(1));
+    let started = Instant::now();
+    loop {
+        tokio::select! {
+            over = &mut meanwhile => return over,
+            _ = ticks.tick() => assert!(pulse.is_alive(), "taken for dead after {:?}", started.elapsed()),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! While something that every message needs is down, the worker pauses: messages wait in the queue, where
+//! they cost nothing, and no receive count grows towards the DLQ.
+
+use std::sync::atomic::AtomicBool;
+
+use super::*;
+
+/// Needs something that a test can take away.
+struct Needs {
+    dependency: Arc<Dependency>,
+}
+
+#[derive(Default)]
+struct Dependency {
+    is_up: AtomicBool,
+    /// Answers probes although it does no work.
+    answers_probes: AtomicBool,
+    probes: AtomicUsize,
+    handled: AtomicUsize,
+}
+
+impl Dependency {
+    fn set(&self, is_up: bool) {
+        self.is_up.store(is_up, Ordering::SeqCst);
+    }
+
+    fn is_up(&self) -> bool {
+        self.is_up.load(Ordering::SeqCst)
+    }
+
+    fn down(&self) -> HandlerError {
+        HandlerError::Unavailable { dependency: "test", detail: "down".to_owned() }
+    }
+
+    async fn probed(&self, times: usize) {
+        let until = self.probes.load(Ordering::SeqCst) + times;
+        let look = async || (self.probes.load(Ordering::SeqCst) >= until).then_some(());
+        eventually("the probes", HOUR, look).await;
+    }
+}
+
+impl Handler for Needs {
+    const NAME: &'static str = "needs";
+
+    async fn handle(&self, _event: &UserSignedUp, _fence: &Fence<'_>) -> Result<Handled, HandlerError> {
+        if !self.dependency.is_up() {
+            return Err(self.dependency.down());
+        }
+        self.dependency.handled.fetch_add(1, Ordering::SeqCst);
+        Ok(Handled::Applied)
+    }
+
+    async fn probe(&self) -> Result<(), HandlerError> {
+        self.dependency.probes.fetch_add(1, Ordering::SeqCst);
+        let answers = self.dependency.answers_probes.load(Ordering::SeqCst);
+        if answers || self.dependency.is_up() { Ok(()) } else { Err(self.dependency.down()) }
+    }
+}
+
+/// Five messages, a worker with so many slots, and what it needs, which is there at the start.
+fn stage(concurrency: usize, is_up: bool) -> (Tapped, Arc<Dependency>, Running) {
+    let (queue, _dlq) = queue_and_dlq();
+    let dependency = Arc::new(Dependency::default());
+    dependency.set(is_up);
+    let tapped = Tapped::new(&queue);
+    let handler = Needs { dependency: dependency.clone() };
+    let worker = Running::start(tapped.clone(), handler, Settings { concurrency, ..settings() });
+    (tapped, dependency, worker)
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_dependency_is_down_nothing_is_received() {
+    let (tapped, dependency, worker) = stage(1, true);
+    eventually("the first receive", HOUR, async || tapped.receives().first().copied()).await;
+    dependency.set(false);
+    send_events(&tapped.queue, 5);
+    worker.counted("unavailable", 1).await;
+    let receives = tapped.receives().len();
+    dependency.probed(1000).await;
+    assert_eq!((tapped.receives().len(), tapped.attempts()), (receives, vec![1]));
+    dependency.set(true);
+    emptied(&tapped.queue).await;
+    let mut attempts = tapped.attempts();
+    attempts.sort_unstable();
+    assert_eq!(attempts, [1, 1, 1, 1, 1, 2], "one message has paid for the outage");
+    assert_eq!(dependency.handled.load(Ordering::SeqCst), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_return_of_a_dependency_is_noticed_within_seconds() {
+    let (tapped, dependency, worker) = stage(1, true);
+    eventually("the first receive", HOUR, async || tapped.receives().first().copied()).await;
+    dependency.set(false);
+    send_events(&tapped.queue, 2);
+    worker.counted("unavailable", 1).await;
+    dependency.probed(100).await;
+    dependency.set(true);
+    let back = Instant::now();
+    emptied(&tapped.queue).await;
+    assert!(back.elapsed() < seconds(3), "{:?}", back.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_without_a_dependency_takes_nothing_until_it_is_there() {
+    let (tapped, dependency, _worker) = stage(10, false);
+    send_events(&tapped.queue, 5);
+    dependency.probed(1000).await;
+    assert_eq!(tapped.receives().len(), 0);
+    dependency.set(true);
+    emptied(&tapped.queue).await;
+    assert_eq!(tapped.attempts(), [1; 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dependency_that_answers_probes_and_does_no_work_costs_one_message_at_a_time() {
+    let (tapped, dependency, worker) = stage(10, false);
+    dependency.answers_probes.store(true, Ordering::SeqCst);
+    eventually("the first receive", HOUR, async || tapped.receives().first().copied()).await;
+    send_events(&tapped.queue, 5);
+    worker.counted("unavailable", 8).await;
+    let asked: Vec<_> = tapped.receives().iter().map(|(_, at_most)| *at_most).collect();
+    assert!(asked[0] == 10 && asked[1..].len() >= 3 && asked[1..].iter().all(|n| *n <= 9), "{asked:?}");
+    let last = &asked[asked.len() - 2..];
+    assert_eq!(last, [1, 1], "{asked:?}");
+    dependency.set(true);
+    emptied(&tapped.queue).await;
+    assert_eq!(dependency.handled.load(Ordering::SeqCst), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_worker_stops_at_once() {
+    let (tapped, dependency, worker) = stage(1, false);
+    send_events(&tapped.queue, 1);
+    dependency.probed(10).await;
+    let told = Instant::now();
+    assert_eq!(worker.stopped().await, Summary::default());
+    assert!(told.elapsed() < Duration::from_millis(100), "{:?}", told.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_worker_looks_alive() {
+    let (_tapped, dependency, worker) = stage(1, false);
+    for _ in 0..100 {
+        dependency.probed(1).await;
+        assert!(worker.pulse.is_alive());
+    }
+}

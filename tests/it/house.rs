@@ -1,0 +1,278 @@
+//! The rules of the house, read off the source: who may import whom, how long a room may be, what no
+//! file may hold, and under which licences everything we link stands.
+//!
+//! Enters: the files under `src` and `tests`. Leaves: every breach at once, each with its file.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Which rooms a file may name; the longest matching beginning counts. A file not listed may name all.
+const IMPORTS: &[(&str, &[&str])] = &[
+    ("backoff.rs", &[]),
+    ("bus.rs", &["backoff", "event", "handlers", "idempotency", "queue", "worker"]),
+    ("cli.rs", &["app"]),
+    ("envelope.rs", &["event"]),
+    ("event/", &["event"]),
+    ("failpoint.rs", &[]),
+    ("handlers/", &["event", "idempotency"]),
+    ("handlers/profile.rs", &["event", "idempotency", "profiles"]),
+    ("handlers/welcome_email.rs", &["event", "idempotency", "mail"]),
+    ("idempotency/", &[]),
+    ("idempotency/fence.rs", &["failpoint"]),
+    ("idempotency/redis.rs", &["redis_link"]),
+    ("mail/", &["event", "idempotency", "mail"]),
+    ("profiles/", &["event", "idempotency"]),
+    ("profiles/redis.rs", &["event", "idempotency", "redis_link"]),
+    ("publisher.rs", &["backoff", "event", "topic"]),
+    ("queue/", &["event"]),
+    ("queue/mod.rs", &[]),
+    ("redis_link.rs", &[]),
+    ("shutdown.rs", &[]),
+    ("telemetry/", &["config", "worker"]),
+    ("topic/", &[]),
+    ("topic/memory.rs", &["event", "queue"]),
+    ("worker/", &["backoff", "envelope", "event", "failpoint", "handlers", "idempotency", "queue"]),
+];
+
+/// Modules that know one particular server, or stand in for it.
+const ADAPTERS: &[&str] = &[
+    "idempotency::atomic",
+    "idempotency::memory",
+    "idempotency::redis",
+    "mail::outbox",
+    "mail::smtp",
+    "profiles::memory",
+    "profiles::redis",
+    "queue::memory",
+    "queue::sqs",
+    "redis_link",
+    "topic::memory",
+    "topic::sns",
+];
+
+/// Who may name adapters; and an adapter may name the one it is built on.
+const NAMES_ADAPTERS: &[&str] = &["app.rs", "config/", "ops/"];
+const BUILT_ON: &[(&str, &str)] = &[
+    ("idempotency/redis.rs", "redis_link"),
+    ("profiles/redis.rs", "redis_link"),
+    ("topic/memory.rs", "queue::memory"),
+];
+
+/// Every file under `folder` whose name ends like one of `ends`, by its path in it.
+fn files(folder: &str, ends: &[&str]) -> BTreeMap<String, String> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+            if entry.is_dir() { walk(&entry, found) } else { found.push(entry) }
+        }
+    }
+    let (root, mut found) = (Path::new(ROOT).join(folder), Vec::new());
+    walk(&root, &mut found);
+    let named = |path: &PathBuf| path.strip_prefix(&root).expect("inside").to_str().expect("UTF-8").to_owned();
+    let fits = |name: &String| ends.iter().any(|end| name.ends_with(end));
+    let with_text = |name: String| (fs::read_to_string(root.join(&name)).expect("text"), name);
+    found.iter().map(named).filter(fits).map(with_text).map(|(text, name)| (name, text)).collect()
+}
+
+/// The modules of `src` without comments and tests.
+fn code() -> BTreeMap<String, String> {
+    let strip = |text: &str| -> String {
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        text.lines().filter(|line| !line.trim_start().starts_with("//")).flat_map(|line| [line, "\n"]).collect()
+    };
+    let all = files("src", &[".rs"]).into_iter().filter(|(name, _)| !name.ends_with("tests.rs"));
+    all.map(|(name, text)| (name, strip(&text))).collect()
+}
+
+/// The paths that a file names after `crate::`, with the braces of a `use` multiplied out.
+fn imports(code: &str) -> Vec<String> {
+    let starts = code.match_indices("crate::").filter(|(at, _)| !code[..*at].ends_with(['$', '_']));
+    starts.flat_map(|(at, word)| expand(&code[at + word.len()..]).0).collect()
+}
+
+/// Reads one path or one brace of paths; answers them and what follows.
+fn expand(text: &str) -> (Vec<String>, &str) {
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').unwrap_or(text.len());
+    let (head, mut rest) = (&text[..end], &text[end..]);
+    if !rest.starts_with('{') || !(head.is_empty() || head.ends_with("::")) {
+        return (vec![head.trim_end_matches(':').to_owned()], rest);
+    }
+    let mut paths = Vec::new();
+    while let Some(inner) = rest.strip_prefix(['{', ',']) {
+        let (tails, after) = expand(inner.trim_start());
+        paths.extend(tails.iter().map(|tail| format!("{head}{tail}")));
+        rest = after.trim_start();
+    }
+    (paths, rest.strip_prefix('}').unwrap_or(rest))
+}
+
+fn is_in(path: &str, room: &str) -> bool {
+    path == room || path.strip_prefix(room).is_some_and(|rest| rest.starts_with("::"))
+}
+
+fn assert_none(breaches: &[String]) {
+    assert!(breaches.is_empty(), "\n{}", breaches.join("\n"));
+}
+
+#[test]
+fn braces_of_a_use_are_multiplied_out() {
+    let code = "use crate::a::{b, c::{D, e::F}, self};\nuse crate::g::H as I;\nlet x: &crate::j::K = crate::l();";
+    assert_eq!(imports(code), ["a::b", "a::c::D", "a::c::e::F", "a::self", "g::H", "j::K", "l"]);
+}
+
+#[test]
+fn imports_run_one_way() {
+    let mut breaches = Vec::new();
+    for (name, code) in code() {
+        let rule = IMPORTS.iter().filter(|(start, _)| name.starts_with(start)).max_by_key(|(start, _)| start.len());
+        let Some((_, allowed)) = rule else { continue };
+        let forbidden = |path: &String| !allowed.iter().any(|room| is_in(path, room));
+        breaches.extend(imports(&code).into_iter().filter(forbidden).map(|path| format!("{name} names {path}")));
+        if code.contains("super::super") {
+            breaches.push(format!("{name} climbs by super::super"));
+        }
+    }
+    assert_none(&breaches);
+    let unknown = |(start, _): &&(&str, &[&str])| !Path::new(ROOT).join("src").join(start).exists();
+    assert_eq!(IMPORTS.iter().find(unknown), None, "the table names what is not there");
+}
+
+#[test]
+fn adapters_are_named_by_the_composition_root_and_by_what_configures_or_shows_it() {
+    let mut breaches = Vec::new();
+    for (name, code) in code() {
+        if NAMES_ADAPTERS.iter().any(|start| name.starts_with(start)) {
+            continue;
+        }
+        for path in imports(&code) {
+            let is_adapter = ADAPTERS.iter().any(|adapter| is_in(&path, adapter));
+            let is_built_on = BUILT_ON.iter().any(|(who, adapter)| *who == name && is_in(&path, adapter));
+            if is_adapter && !is_built_on {
+                breaches.push(format!("{name} names {path}"));
+            }
+        }
+    }
+    assert_none(&breaches);
+}
+
+#[test]
+fn the_engine_knows_no_server_by_name() {
+    let mut breaches = Vec::new();
+    for (name, code) in code().into_iter().filter(|(name, _)| name.starts_with("worker/")) {
+        let words = code.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
+        let named = words.filter(|word| ["sqs", "sns", "redis", "smtp", "lettre"].contains(&word.as_str()));
+        breaches.extend(named.map(|word| format!("{name} says {word}")));
+    }
+    assert_none(&breaches);
+}
+
+#[test]
+fn each_foreign_client_has_one_importer() {
+    let doors = [
+        ("aws_sdk_sqs", "queue/sqs.rs"),
+        ("aws_sdk_sns", "topic/sns.rs"),
+        ("axum", "telemetry/health.rs"),
+        ("minijinja", "mail/compose.rs"),
+        ("clap", "cli.rs"),
+    ];
+    for (client, door) in doors {
+        // As a path: names in texts, such as a log filter's, import nothing.
+        let imports = |code: &String| [" ", "(", "&", "<"].iter().any(|c| code.contains(&format!("{c}{client}::")));
+        let found: Vec<_> = code().into_iter().filter(|(_, code)| imports(code)).map(|(name, _)| name).collect();
+        let found: Vec<_> = found.iter().filter(|name| client != "clap" || *name != "main.rs").collect();
+        assert_eq!(found, [door], "{client}");
+    }
+}
+
+#[test]
+fn nothing_but_main_and_config_reads_the_environment() {
+    // Failpoints are compiled in by their feature alone.
+    let may = |name: &str| name == "main.rs" || name == "failpoint.rs" || name.starts_with("config/");
+    let ways = ["env::var", "env::{", "use std::env;"];
+    let reads = |(name, code): &(String, String)| ways.iter().any(|way| code.contains(way)) && !may(name);
+    assert_none(&code().into_iter().filter(reads).map(|(name, _)| name).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_corridor_fits_on_one_screen() {
+    let corridor = &files("src/worker", &["process.rs"])["process.rs"];
+    assert!(corridor.lines().count() <= 80, "{} lines", corridor.lines().count());
+    let is_code = |line: &&str| {
+        !["", "//", "use "].iter().any(|s| if s.is_empty() { line.is_empty() } else { line.starts_with(s) })
+    };
+    let lines = corridor.lines().map(str::trim).filter(is_code).count();
+    assert!(lines <= 60, "{lines} lines of code");
+}
+
+#[test]
+fn no_room_is_longer_than_350_lines() {
+    let all = ["src", "tests"].into_iter().flat_map(|folder| files(folder, &[".rs", ".lua", ".py"]));
+    let long = all.filter(|(_, text)| text.lines().count() > 350);
+    assert_none(&long.map(|(name, text)| format!("{name}: {}", text.lines().count())).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_file_opens_with_what_it_is() {
+    let mut breaches = Vec::new();
+    for (folder, name, text) in
+        ["src", "tests"].into_iter().flat_map(|f| files(f, &[".rs"]).into_iter().map(move |(n, t)| (f, n, t)))
+    {
+        if !text.starts_with("//! ") {
+            breaches.push(format!("{folder}/{name}"));
+        }
+    }
+    for (name, text) in files("src", &[".lua"]) {
+        if !text.trim_start_matches("#!lua flags=allow-oom\n").starts_with("-- ") {
+            breaches.push(format!("src/{name}"));
+        }
+    }
+    assert_none(&breaches);
+}
+
+#[test]
+fn nothing_is_skipped_and_nothing_is_left_for_later() {
+    // Put together here, so that this file does not find itself.
+    let words =
+        [["#[ign", "ore"], ["TO", "DO"], ["FIX", "ME"], ["unimpl", "emented!"], ["to", "do!("]].map(|w| w.concat());
+    let mut breaches = Vec::new();
+    for (name, text) in ["src", "tests"].into_iter().flat_map(|folder| files(folder, &[".rs", ".lua", ".py"])) {
+        breaches.extend(words.iter().filter(|w| text.contains(w.as_str())).map(|w| format!("{name} holds {w}")));
+    }
+    assert_none(&breaches);
+}
+
+/// A licence expression that can be met without the GPL.
+fn is_free_of_gpl(expression: &str) -> bool {
+    let or = expression.replace('/', " OR ");
+    or.split(" AND ").all(|part| part.split(" OR ").any(|choice| !choice.contains("GPL")))
+}
+
+fn output(program: &str, arguments: &[&str]) -> String {
+    let answer = Command::new(program).args(arguments).current_dir(ROOT).output().expect("it runs");
+    assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+    String::from_utf8(answer.stdout).expect("UTF-8")
+}
+
+#[test]
+fn everything_we_link_has_a_licence_and_none_is_gpl_only() {
+    assert!(is_free_of_gpl("MIT OR Apache-2.0 OR LGPL-2.1-or-later") && !is_free_of_gpl("MIT AND AGPL-3.0"));
+    let version = output("rustc", &["-vV"]);
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).expect("a host");
+    // Without the filter cargo wants what only other platforms link, which offline is not there.
+    let filter = ["--filter-platform", host];
+    let metadata =
+        output(env!("CARGO"), &[&["metadata", "--locked", "--offline", "--format-version=1"], &filter[..]].concat());
+    let metadata: serde_json::Value = serde_json::from_str(&metadata).expect("JSON");
+    let mut breaches = Vec::new();
+    for package in metadata["packages"].as_array().expect("packages") {
+        match (package["license"].as_str(), package["license_file"].as_str()) {
+            (Some(licence), _) if !is_free_of_gpl(licence) => breaches.push(format!("{}: {licence}", package["name"])),
+            (None, None) => breaches.push(format!("{}: no licence", package["name"])),
+            _ => {}
+        }
+    }
+    assert_none(&breaches);
+}

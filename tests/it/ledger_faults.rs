@@ -1,0 +1,344 @@
+//! Redis that is down, slow, read-only, full or forgetful: what the ledger and the worker make of it.
+//!
+//! Enters: a redis-server of each test's own, behind a proxy where the way there is at fault. Leaves: the
+//! figures that are required, printed as measured.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use tokio::time::{interval, sleep};
+use user_events::idempotency::redis::RedisLedger;
+use user_events::idempotency::{Begin, Claim, Fingerprint, Key, Lease, Ledger, Request, Terms};
+use user_events::redis_link::RedisLink;
+
+use crate::world::processes::{Worker, both};
+use crate::world::proxy::{Cut, Mode, Proxy};
+use crate::world::redis_server::{Keep, RedisServer, url};
+use crate::world::smtp::SmtpServer;
+use crate::world::{EMPTY, TestQueue, World, address, event, eventually};
+
+const TERMS: Terms = Terms { lease: Duration::from_secs(20), retention: Duration::from_secs(600), max_sends: 2 };
+/// No call may keep its caller longer.
+const CALL: Duration = Duration::from_secs(2);
+/// Within this everything works again.
+const RECOVERY: Duration = Duration::from_secs(5);
+
+/// A ledger over a proxy before a Redis.
+struct Desk {
+    server: RedisServer,
+    proxy: Proxy,
+    link: RedisLink,
+    ledger: RedisLedger,
+}
+
+impl Desk {
+    async fn set_up() -> Self {
+        let server = RedisServer::start(Keep::Nothing).await;
+        let proxy = Proxy::start(server.port()).await;
+        let link = RedisLink::new(&url(proxy.port()).into()).unwrap();
+        Self { ledger: RedisLedger::new(link.clone()), link, server, proxy }
+    }
+
+    async fn acquired(&self, user: &str) -> Lease {
+        match self.ledger.claim(&request(user), user, &TERMS).await {
+            Ok(Claim::Acquired(lease)) => lease,
+            other => panic!("{user} was not acquired: {other:?}"),
+        }
+    }
+
+    async fn begun(&self, user: &str) -> Lease {
+        let lease = self.acquired(user).await;
+        assert_eq!(self.ledger.begin(&lease, &TERMS).await, Ok(Begin::Go));
+        lease
+    }
+
+    async fn record(&self, user: &str) -> BTreeMap<String, String> {
+        self.server.command(&["HGETALL", Key::new("h", user).as_str()]).await
+    }
+
+    /// Claims again and again until one is granted; no try may take longer than a call.
+    async fn recovered(&self, since: Instant) {
+        let mut tries = interval(Duration::from_millis(100));
+        for n in 0.. {
+            tries.tick().await;
+            let user = format!("after-{n}");
+            let claimed = within(CALL, self.ledger.claim(&request(&user), &user, &TERMS)).await;
+            if claimed.is_ok() {
+                break;
+            }
+            assert!(since.elapsed() < RECOVERY, "{claimed:?} after {:?}", since.elapsed());
+        }
+        println!("the ledger recovered in {:?}", since.elapsed());
+        assert!(since.elapsed() <= RECOVERY);
+    }
+}
+
+fn request(user: &str) -> Request {
+    Request { key: Key::new("h", user), fingerprint: Fingerprint::of(&[user]) }
+}
+
+/// Measures; a paused scheduler is given a quarter of a second.
+async fn within<T>(limit: Duration, call: impl Future<Output = T>) -> T {
+    let started = Instant::now();
+    let answer = call.await;
+    let took = started.elapsed();
+    assert!(took <= limit + Duration::from_millis(250), "the call took {took:?}");
+    answer
+}
+
+/// A worker on both queues, a mail server, and a Redis of its own.
+struct Service {
+    world: World,
+    smtp: SmtpServer,
+    redis: RedisServer,
+    email: TestQueue,
+    profile: TestQueue,
+}
+
+impl Service {
+    async fn set_up() -> Self {
+        let (world, smtp) = tokio::join!(World::start(), SmtpServer::start());
+        let visibility = Duration::from_secs(30);
+        let (email, profile) = tokio::join!(world.queue("email", visibility), world.queue("profile", visibility));
+        Self { redis: RedisServer::start(Keep::Everything).await, world, smtp, email, profile }
+    }
+
+    fn worker(&self) -> Worker {
+        let mut env = both(&self.world, &self.smtp, &self.email, &self.profile);
+        env.insert("REDIS_URL".to_owned(), self.redis.url());
+        Worker::start(&env)
+    }
+
+    async fn drained(&self) {
+        let within = Duration::from_secs(60);
+        tokio::join!(self.world.drained(&self.email, within), self.world.drained(&self.profile, within));
+        for queue in [&self.email, &self.profile] {
+            assert_eq!(self.world.depth(&queue.dlq_url).await, EMPTY, "an outage must not fill the DLQ");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_worker_started_before_its_redis_waits_and_works_within_2_s_of_its_return() {
+    let service = Service::set_up().await;
+    service.redis.kill();
+    let user = format!("{}-u", service.world.id);
+    service.world.send(&service.email, &event(&user)).await;
+    service.world.send(&service.profile, &event(&user)).await;
+    let worker = service.worker();
+    worker.says("waiting", Duration::from_secs(10)).await;
+
+    service.redis.restart().await;
+    let back = Instant::now();
+    let line = worker.says("\"message\":\"delivery\"", Duration::from_secs(10)).await;
+    println!("the first delivery ended {:?} after Redis's return", back.elapsed());
+    assert!(back.elapsed() <= Duration::from_secs(2), "ready too late: {:?}", back.elapsed());
+    assert!(line.contains("\"attempt\":1"), "{line}");
+    service.smtp.wait_for(1, Duration::from_secs(10)).await;
+    service.drained().await;
+    assert_eq!(worker.terminate().await, Some(0));
+}
+
+#[tokio::test]
+async fn redis_killed_for_8_s_in_service_costs_no_dead_letter_and_work_resumes_within_5_s() {
+    const EVENTS: usize = 100;
+    let service = Service::set_up().await;
+    let users: Vec<String> = (0..EVENTS).map(|n| format!("{}-{n}", service.world.id)).collect();
+    let bodies: Vec<String> = users.iter().map(|user| event(user)).collect();
+    tokio::join!(service.world.send_all(&service.email, &bodies), service.world.send_all(&service.profile, &bodies));
+    let worker = service.worker();
+    service.smtp.wait_for(5, Duration::from_secs(20)).await;
+
+    service.redis.kill();
+    let (down, link) = (Instant::now(), RedisLink::new(&service.redis.url().into()).unwrap());
+    let (mut ticks, mut longest) = (interval(Duration::from_millis(400)), Duration::ZERO);
+    while down.elapsed() < Duration::from_secs(8) {
+        ticks.tick().await;
+        let asked = Instant::now();
+        assert!(link.ping().await.is_err(), "a dead server answered");
+        longest = longest.max(asked.elapsed());
+    }
+    let before = service.smtp.accepted().len();
+    assert!(before < EVENTS, "nothing was left to do after the outage");
+    service.redis.restart().await;
+    let back = Instant::now();
+    service.smtp.wait_for(before + 1, Duration::from_secs(20)).await;
+    let resumed = back.elapsed();
+    service.drained().await;
+
+    let log = worker.log();
+    let attempt = |line: &String| line.split_once("\"attempt\":")?.1.split([',', '}']).next()?.parse::<u32>().ok();
+    let attempts = log.iter().filter_map(attempt).max().unwrap_or(0);
+    println!("{before} mails before; resumed {resumed:?} after; longest call {longest:?}; at most {attempts} receives");
+    assert!(longest <= CALL, "a call took {longest:?}");
+    assert!(resumed <= RECOVERY, "resumed after {resumed:?}");
+    assert!(attempts <= 2, "{attempts} receives of one message");
+    assert!(users.iter().all(|user| service.smtp.accepted_to(&address(user)) == 1), "one mail each");
+    assert_eq!(worker.terminate().await, Some(0));
+}
+
+#[tokio::test]
+async fn no_call_outlasts_2_s_while_redis_is_slow_silent_frozen_or_gone() {
+    let desk = Desk::set_up().await;
+    let lease = desk.begun("u").await;
+    let calls = async || {
+        let claim = within(CALL, desk.ledger.claim(&request("v"), "v", &TERMS)).await;
+        assert!(claim.is_err(), "{claim:?}");
+        let begin = within(CALL, desk.ledger.begin(&lease, &TERMS)).await;
+        assert!(begin.is_err(), "{begin:?}");
+        assert!(within(CALL, desk.ledger.ping()).await.is_err());
+        // Many at once, all in need of a new connection.
+        let commits = (0..10).map(|_| within(CALL, desk.ledger.commit(&lease, "", &TERMS)));
+        for commit in futures_util::future::join_all(commits).await {
+            assert!(commit.is_err());
+        }
+    };
+    for mode in [Mode::Delay(Duration::from_secs(3)), Mode::Hole, Mode::Refuse] {
+        desk.proxy.set(mode);
+        desk.proxy.reset();
+        calls().await;
+        desk.proxy.set(Mode::Pass);
+        desk.recovered(Instant::now()).await;
+    }
+    desk.server.pause();
+    calls().await;
+    desk.server.resume();
+    desk.recovered(Instant::now()).await;
+    desk.server.kill();
+    calls().await;
+}
+
+#[tokio::test]
+async fn a_claim_whose_answer_was_lost_is_not_busy_for_its_own_token() {
+    let desk = Desk::set_up().await;
+    desk.acquired("warm").await;
+
+    // Slow: the request arrives after its caller has given up.
+    desk.proxy.set(Mode::Delay(Duration::from_secs(3)));
+    assert!(within(CALL, desk.ledger.claim(&request("slow"), "slow", &TERMS)).await.is_err());
+    desk.proxy.set(Mode::Pass);
+    let late = || async { (!desk.record("slow").await.is_empty()).then_some(()) };
+    eventually("the late claim is on record", Duration::from_secs(5), late).await;
+    let lease = desk.acquired("slow").await;
+    assert_eq!(desk.ledger.begin(&lease, &TERMS).await, Ok(Begin::Go));
+    assert_eq!(desk.record("slow").await["att"], "1");
+
+    // Cut: it was done, and its answer never came. 10 bytes are the handshake's; what follows is the answer.
+    for bytes in [0, 5, 10, 11, 15, 20, 25] {
+        let user = format!("cut-{bytes}");
+        let fresh = || RedisLedger::new(RedisLink::new(&url(desk.proxy.port()).into()).unwrap());
+        desk.proxy.cut_next(Cut::ToClient(bytes));
+        let claim = fresh().claim(&request(&user), &user, &TERMS).await;
+        let Ok(Claim::Acquired(lease)) = claim else { panic!("{user}: {claim:?}") };
+        desk.proxy.cut_next(Cut::ToClient(bytes));
+        assert_eq!(fresh().begin(&lease, &TERMS).await, Ok(Begin::Go));
+        let record = desk.record(&user).await;
+        assert_eq!((record["gen"].as_str(), record["att"].as_str()), ("1", "1"), "asked twice, counted once");
+    }
+    assert_eq!(desk.proxy.broken().len(), 14, "each first connection was cut");
+
+    // Frozen: the server itself answers late.
+    desk.server.pause();
+    assert!(within(CALL, desk.ledger.claim(&request("frozen"), "frozen", &TERMS)).await.is_err());
+    desk.server.resume();
+    let lease = desk.acquired("frozen").await;
+    assert_eq!(desk.ledger.begin(&lease, &TERMS).await, Ok(Begin::Go));
+    assert_eq!(desk.record("frozen").await["gen"], "1");
+}
+
+#[tokio::test]
+async fn a_demoted_primary_is_left_within_5_s_of_a_writable_one() {
+    let desk = Desk::set_up().await;
+    let lease = desk.begun("u").await;
+    let _: String = desk.server.command(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    assert!(within(CALL, desk.ledger.claim(&request("v"), "v", &TERMS)).await.is_err(), "a replica took a claim");
+    assert!(within(CALL, desk.ledger.commit(&lease, "", &TERMS)).await.is_err());
+    assert!(desk.ledger.ping().await.is_err(), "a probe that reads only would end the pause too early");
+    let _: String = desk.server.command(&["REPLICAOF", "NO", "ONE"]).await;
+    desk.recovered(Instant::now()).await;
+    assert_eq!(desk.ledger.commit(&lease, "m", &TERMS).await, Ok(()));
+    assert_eq!(desk.record("u").await["st"], "D");
+}
+
+#[tokio::test]
+async fn a_connection_that_falls_silent_is_replaced_within_5_s() {
+    let desk = Desk::set_up().await;
+    let lease = desk.begun("u").await;
+    desk.proxy.set(Mode::Hole);
+    assert!(within(CALL, desk.ledger.renew(&lease, &TERMS)).await.is_err());
+    desk.proxy.set(Mode::Pass);
+    desk.recovered(Instant::now()).await;
+
+    // Silent for one connection only: the caller does not even notice.
+    desk.proxy.set(Mode::Hole);
+    let renew = desk.ledger.renew(&lease, &TERMS);
+    let heal = async {
+        sleep(Duration::from_millis(300)).await;
+        desk.proxy.set(Mode::Pass);
+    };
+    let (renewed, ()) = tokio::join!(within(CALL, renew), heal);
+    assert_eq!(renewed, Ok(true), "the second try is made on a new connection");
+}
+
+#[tokio::test]
+async fn a_redis_out_of_memory_refuses_claims_and_takes_commits_renewals_and_releases() {
+    let desk = Desk::set_up().await;
+    let (sent, waiting, unsent) =
+        (desk.begun("sent").await, desk.begun("waiting").await, desk.acquired("unsent").await);
+    let _: String = desk.server.command(&["CONFIG", "SET", "maxmemory", "1"]).await;
+
+    assert!(desk.ledger.claim(&request("new"), "new", &TERMS).await.is_err(), "claimed without a record");
+    assert!(desk.record("new").await.is_empty());
+    assert!(desk.ledger.begin(&unsent, &TERMS).await.is_err(), "the fence opened without a record");
+    assert!(desk.ledger.ping().await.is_err(), "the pause would end too early");
+    assert_eq!(desk.ledger.commit(&sent, "m", &TERMS).await, Ok(()));
+    assert_eq!(desk.record("sent").await["st"], "D");
+    assert_eq!(desk.ledger.renew(&waiting, &TERMS).await, Ok(true));
+    // Even for a server that has forgotten the scripts.
+    let _: String = desk.server.command(&["SCRIPT", "FLUSH"]).await;
+    assert_eq!(desk.ledger.release(&waiting).await, Ok(()));
+    assert_eq!(desk.record("waiting").await["st"], "P");
+
+    let _: String = desk.server.command(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    desk.recovered(Instant::now()).await;
+    assert!(matches!(desk.ledger.claim(&request("sent"), "other", &TERMS).await, Ok(Claim::Done)));
+}
+
+#[tokio::test]
+async fn a_server_that_has_forgotten_the_scripts_is_told_them_again() {
+    let desk = Desk::set_up().await;
+    let lease = desk.begun("u").await;
+    let _: String = desk.server.command(&["SCRIPT", "FLUSH"]).await;
+    assert_eq!(desk.ledger.commit(&lease, "m", &TERMS).await, Ok(()));
+    desk.server.restart().await;
+    desk.recovered(Instant::now()).await;
+    assert!(desk.record("u").await.is_empty(), "this one keeps nothing over a restart");
+    assert!(desk.link.hash("none").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_failover_that_loses_a_record_costs_a_second_mail_only_if_a_copy_is_still_to_come() {
+    let service = Service::set_up().await;
+    let worker = service.worker();
+    let user = format!("{}-u", service.world.id);
+    let key = Key::new("welcome_email", &user);
+    service.world.send(&service.email, &event(&user)).await;
+    service.smtp.wait_for(1, Duration::from_secs(20)).await;
+    service.drained().await;
+
+    // After the delete there is nothing that could be delivered again.
+    assert_eq!(service.redis.command::<u32>(&["DEL", key.as_str()]).await, 1);
+    let mut polls = interval(Duration::from_millis(1500));
+    for _ in 0..3 {
+        polls.tick().await;
+    }
+    assert_eq!(service.smtp.accepted_to(&address(&user)), 1);
+
+    service.world.send(&service.email, &event(&user)).await;
+    service.smtp.wait_for(2, Duration::from_secs(20)).await;
+    service.drained().await;
+    let mails = service.smtp.accepted();
+    assert_eq!(mails.len(), 2);
+    assert_eq!(mails[0].message_id, mails[1].message_id, "a receiver can tell the copy");
+    assert_eq!(worker.terminate().await, Some(0));
+}

@@ -1,0 +1,343 @@
+//! The contract of [`Queue`], one sentence a function, kept by SQS in memory and by SQS on LocalStack.
+//!
+//! Enters: a [`Bench`] that makes a queue with its DLQ. Every wait is the queue's own long poll, so the
+//! sentences read alike on a paused clock and on the real one. What LocalStack does otherwise than AWS
+//! stands at the end, under a name that says so.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
+use user_events::queue::memory::MemoryQueue;
+use user_events::queue::sqs::SqsQueue;
+use user_events::queue::{Attribute, Attributes, DeadLetter, Delivery, Hide, Queue, QueueError, ReceiptHandle};
+
+use crate::world::{TestQueue, World};
+
+const fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// Longer than any test: a message that must not come back by itself.
+const LONG: Duration = seconds(60);
+
+/// A queue and its DLQ, both to be received from.
+trait Bench: Sized {
+    type Queue: Queue;
+    async fn open(visibility: Duration, max_receive_count: u32) -> Self;
+    fn queue(&self) -> &Self::Queue;
+    fn dlq(&self) -> &Self::Queue;
+    async fn send(&self, body: &str, attributes: Attributes);
+}
+
+struct InMemory {
+    queue: MemoryQueue,
+    dlq: MemoryQueue,
+}
+
+impl Bench for InMemory {
+    type Queue = MemoryQueue;
+
+    async fn open(visibility: Duration, max_receive_count: u32) -> Self {
+        let dlq = MemoryQueue::new("contract-dlq", visibility);
+        Self { queue: MemoryQueue::with_dlq("contract", visibility, &dlq, max_receive_count), dlq }
+    }
+
+    fn queue(&self) -> &MemoryQueue {
+        &self.queue
+    }
+
+    fn dlq(&self) -> &MemoryQueue {
+        &self.dlq
+    }
+
+    async fn send(&self, body: &str, attributes: Attributes) {
+        self.queue.send(body, attributes).expect("it fits");
+    }
+}
+
+struct OnLocalStack {
+    world: World,
+    urls: TestQueue,
+    queue: SqsQueue,
+    dlq: SqsQueue,
+}
+
+impl Bench for OnLocalStack {
+    type Queue = SqsQueue;
+
+    async fn open(visibility: Duration, max_receive_count: u32) -> Self {
+        let world = World::start().await;
+        let urls = world.queue_with("contract", visibility, max_receive_count).await;
+        let open = async |url: &String| SqsQueue::open(&world.aws, url.clone(), None, seconds(20)).await;
+        let (queue, dlq) = (open(&urls.url).await.expect("there"), open(&urls.dlq_url).await.expect("there"));
+        Self { world, urls, queue, dlq }
+    }
+
+    fn queue(&self) -> &SqsQueue {
+        &self.queue
+    }
+
+    fn dlq(&self) -> &SqsQueue {
+        &self.dlq
+    }
+
+    async fn send(&self, body: &str, attributes: Attributes) {
+        use aws_sdk_sqs::types::MessageAttributeValue;
+        let call = self.world.sqs.send_message().queue_url(&self.urls.url).message_body(body);
+        let call = attributes.into_iter().fold(call, |call, (name, a)| {
+            let value = MessageAttributeValue::builder().data_type(a.data_type).string_value(a.value);
+            call.message_attributes(name, value.build().expect("a type"))
+        });
+        call.send().await.expect("LocalStack takes it");
+    }
+}
+
+/// The one message, which must come within `wait`.
+async fn one(queue: &impl Queue, wait: Duration) -> Delivery {
+    let mut deliveries = queue.receive(10, wait).await.expect("an answer");
+    assert_eq!(deliveries.len(), 1, "messages within {wait:?}");
+    deliveries.pop().expect("one")
+}
+
+async fn nothing(queue: &impl Queue, wait: Duration) {
+    let deliveries = queue.receive(10, wait).await.expect("an answer");
+    assert!(deliveries.is_empty(), "{deliveries:?}");
+}
+
+async fn hide(queue: &impl Queue, receipt: ReceiptHandle, delay: Duration) -> Option<QueueError> {
+    queue.hide(vec![Hide { receipt, delay }]).await.pop().map(|unsettled| unsettled.error)
+}
+
+async fn delete(queue: &impl Queue, receipt: ReceiptHandle) -> Option<QueueError> {
+    queue.delete(vec![receipt]).await.pop().map(|unsettled| unsettled.error)
+}
+
+/// What a careless caller could do: keep a receipt that it has spent.
+fn copy(receipt: &ReceiptHandle) -> ReceiptHandle {
+    ReceiptHandle::new(receipt.as_str().to_owned())
+}
+
+fn attributes() -> Attributes {
+    let number = Attribute { data_type: "Number".to_owned(), value: "42".to_owned() };
+    Attributes::from([("eventType".to_owned(), Attribute::string("user.signed_up")), ("n".to_owned(), number)])
+}
+
+async fn it_knows_the_settings_a_worker_depends_on<B: Bench>() {
+    let bench = B::open(seconds(7), 3).await;
+    let facts = bench.queue().facts();
+    assert_eq!((facts.visibility, facts.max_receive_count, facts.has_dlq), (seconds(7), Some(3), true));
+    assert!(bench.queue().name().starts_with("contract"), "{}", bench.queue().name());
+    assert!(!bench.dlq().facts().has_dlq);
+}
+
+async fn an_empty_receive_is_no_error_and_returns_after_the_wait<B: Bench>() {
+    let bench = B::open(LONG, 5).await;
+    let before = Instant::now();
+    nothing(bench.queue(), seconds(1)).await;
+    assert!((Duration::from_millis(900)..seconds(3)).contains(&before.elapsed()), "{:?}", before.elapsed());
+}
+
+async fn a_receive_ends_as_soon_as_a_message_comes<B: Bench>() {
+    let bench = B::open(LONG, 5).await;
+    let before = Instant::now();
+    let later = async {
+        nothing(bench.dlq(), seconds(1)).await;
+        bench.send("x", Attributes::new()).await;
+    };
+    let (delivery, ()) = tokio::join!(one(bench.queue(), seconds(20)), later);
+    assert_eq!(delivery.body.as_str(), "x");
+    assert!(before.elapsed() < seconds(5), "{:?}", before.elapsed());
+}
+
+async fn no_receive_brings_more_than_it_asked_for<B: Bench>() {
+    let bench = B::open(LONG, 5).await;
+    for body in ["1", "2", "3", "4", "5"] {
+        bench.send(body, Attributes::new()).await;
+    }
+    let mut bodies = Vec::new();
+    while bodies.len() < 5 {
+        let deliveries = bench.queue().receive(3, seconds(2)).await.expect("an answer");
+        assert!((1..=3).contains(&deliveries.len()), "{}", deliveries.len());
+        bodies.extend(deliveries.iter().map(|d| d.body.as_str().to_owned()));
+    }
+    bodies.sort();
+    assert_eq!(bodies, ["1", "2", "3", "4", "5"]);
+}
+
+async fn a_received_message_is_hidden_and_comes_again_with_the_attempt_counted<B: Bench>() {
+    let bench = B::open(seconds(1), 5).await;
+    bench.send("x", Attributes::new()).await;
+    let first = one(bench.queue(), seconds(2)).await;
+    let received = Instant::now();
+    nothing(bench.queue(), Duration::ZERO).await;
+    let again = one(bench.queue(), seconds(5)).await;
+    assert!(received.elapsed() > Duration::from_millis(800), "after {:?}", received.elapsed());
+    assert_eq!((first.attempt.get(), again.attempt.get()), (1, 2));
+    assert_eq!(first.message_id, again.message_id);
+    assert_ne!(first.receipt.as_str(), again.receipt.as_str());
+}
+
+async fn a_deleted_message_does_not_come_again<B: Bench>() {
+    let bench = B::open(seconds(1), 5).await;
+    bench.send("x", Attributes::new()).await;
+    let delivery = one(bench.queue(), seconds(2)).await;
+    assert_eq!(delete(bench.queue(), delivery.receipt).await, None);
+    nothing(bench.queue(), seconds(2)).await;
+}
+
+async fn hiding_for_zero_shows_it_at_once<B: Bench>() {
+    let bench = B::open(LONG, 5).await;
+    bench.send("x", Attributes::new()).await;
+    let delivery = one(bench.queue(), seconds(2)).await;
+    assert_eq!(hide(bench.queue(), delivery.receipt, Duration::ZERO).await, None);
+    assert_eq!(one(bench.queue(), seconds(2)).await.attempt.get(), 2);
+}
+
+async fn hiding_for_longer_keeps_it_hidden<B: Bench>() {
+    let bench = B::open(seconds(1), 5).await;
+    bench.send("x", Attributes::new()).await;
+    let delivery = one(bench.queue(), seconds(2)).await;
+    assert_eq!(hide(bench.queue(), delivery.receipt, seconds(3)).await, None);
+    nothing(bench.queue(), seconds(2)).await;
+    assert_eq!(one(bench.queue(), seconds(4)).await.attempt.get(), 2);
+}
+
+async fn a_batch_of_ten_is_deleted_whole<B: Bench>() {
+    let bench = B::open(seconds(2), 5).await;
+    for n in 0..10 {
+        bench.send(&n.to_string(), Attributes::new()).await;
+    }
+    let deliveries = bench.queue().receive(10, seconds(2)).await.expect("an answer");
+    assert_eq!(deliveries.len(), 10);
+    let unsettled = bench.queue().delete(deliveries.into_iter().map(|d| d.receipt).collect()).await;
+    assert!(unsettled.is_empty(), "{unsettled:?}");
+    nothing(bench.queue(), seconds(3)).await;
+}
+
+async fn one_bad_entry_does_not_fail_its_batch<B: Bench>() {
+    let bench = B::open(seconds(2), 5).await;
+    for n in 0..2 {
+        bench.send(&n.to_string(), Attributes::new()).await;
+    }
+    let mut receipts = Vec::new();
+    while receipts.len() < 2 {
+        let deliveries = bench.queue().receive(10, seconds(2)).await.expect("an answer");
+        receipts.extend(deliveries.into_iter().map(|d| d.receipt));
+    }
+    receipts.insert(1, ReceiptHandle::new("no receipt at all".to_owned()));
+    let unsettled = bench.queue().delete(receipts).await;
+    let [entry] = &unsettled[..] else { panic!("{unsettled:?}") };
+    assert_eq!(entry.receipt.as_str(), "no receipt at all");
+    assert_eq!(entry.error, QueueError::NotInFlight);
+    nothing(bench.queue(), seconds(3)).await;
+}
+
+async fn after_its_last_receive_a_message_is_in_the_dlq<B: Bench>() {
+    let bench = B::open(LONG, 2).await;
+    bench.send("x", attributes()).await;
+    for attempt in 1..=2 {
+        let delivery = one(bench.queue(), seconds(2)).await;
+        assert_eq!(delivery.attempt.get(), attempt);
+        assert_eq!(hide(bench.queue(), delivery.receipt, Duration::ZERO).await, None);
+    }
+    nothing(bench.queue(), Duration::ZERO).await;
+    let dead = one(bench.dlq(), seconds(2)).await;
+    assert_eq!((dead.body.as_str(), &dead.attributes), ("x", &attributes()));
+}
+
+async fn a_letter_arrives_in_the_dlq_whole_and_the_original_is_untouched<B: Bench>() {
+    let bench = B::open(LONG, 5).await;
+    bench.send("x", Attributes::new()).await;
+    let original = one(bench.queue(), seconds(2)).await;
+    let letter = DeadLetter { body: "x".to_owned(), attributes: attributes() };
+    bench.queue().send_to_dlq(&letter).await.expect("taken");
+    let dead = one(bench.dlq(), seconds(2)).await;
+    assert_eq!((dead.body.as_str(), &dead.attributes), ("x", &letter.attributes));
+    nothing(bench.queue(), Duration::ZERO).await;
+    assert_eq!(hide(bench.queue(), original.receipt, Duration::ZERO).await, None);
+    assert_eq!(one(bench.queue(), seconds(2)).await.attempt.get(), 2);
+    assert_eq!(bench.dlq().send_to_dlq(&letter).await, Err(QueueError::NoDeadLetterQueue));
+}
+
+async fn attributes_and_sent_time_arrive<B: Bench>() {
+    let bench = B::open(LONG, 5).await;
+    bench.send("x", attributes()).await;
+    let delivery = one(bench.queue(), seconds(2)).await;
+    assert_eq!(delivery.attributes, attributes());
+    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis());
+    assert!((0..30_000).contains(&(now.expect("small") - delivery.sent_at_millis)), "{}", delivery.sent_at_millis);
+}
+
+async fn the_receipt_of_a_deleted_message_hides_nothing<B: Bench>() {
+    let bench = B::open(LONG, 5).await;
+    bench.send("x", Attributes::new()).await;
+    let delivery = one(bench.queue(), seconds(2)).await;
+    let spent = copy(&delivery.receipt);
+    assert_eq!(delete(bench.queue(), delivery.receipt).await, None);
+    assert_eq!(hide(bench.queue(), spent, seconds(1)).await, Some(QueueError::NotInFlight));
+}
+
+macro_rules! contract {
+    ($($sentence:ident)*) => {
+        mod memory {
+            $(#[tokio::test(start_paused = true)]
+            async fn $sentence() {
+                super::$sentence::<super::InMemory>().await;
+            })*
+        }
+        mod localstack {
+            $(#[tokio::test]
+            async fn $sentence() {
+                super::$sentence::<super::OnLocalStack>().await;
+            })*
+        }
+    };
+}
+
+contract! {
+    it_knows_the_settings_a_worker_depends_on
+    an_empty_receive_is_no_error_and_returns_after_the_wait
+    a_receive_ends_as_soon_as_a_message_comes
+    no_receive_brings_more_than_it_asked_for
+    a_received_message_is_hidden_and_comes_again_with_the_attempt_counted
+    a_deleted_message_does_not_come_again
+    hiding_for_zero_shows_it_at_once
+    hiding_for_longer_keeps_it_hidden
+    a_batch_of_ten_is_deleted_whole
+    one_bad_entry_does_not_fail_its_batch
+    after_its_last_receive_a_message_is_in_the_dlq
+    a_letter_arrives_in_the_dlq_whole_and_the_original_is_untouched
+    attributes_and_sent_time_arrive
+    the_receipt_of_a_deleted_message_hides_nothing
+}
+
+/// A message received twice, with the receipts of both.
+async fn received_twice<B: Bench>() -> (B, ReceiptHandle, ReceiptHandle) {
+    let bench = B::open(seconds(1), 5).await;
+    bench.send("x", Attributes::new()).await;
+    let first = one(bench.queue(), seconds(2)).await;
+    let second = one(bench.queue(), seconds(5)).await;
+    (bench, first.receipt, second.receipt)
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_memory_a_stale_receipt_settles_nothing_and_says_so() {
+    let (bench, stale, _latest) = received_twice::<InMemory>().await;
+    assert_eq!(hide(bench.queue(), copy(&stale), LONG).await, Some(QueueError::NotInFlight));
+    assert_eq!(delete(bench.queue(), stale).await, Some(QueueError::NotInFlight));
+    assert_eq!(one(bench.queue(), seconds(5)).await.attempt.get(), 3);
+}
+
+#[tokio::test]
+async fn on_localstack_a_stale_receipt_hides_where_aws_would_do_nothing() {
+    let (bench, stale, _latest) = received_twice::<OnLocalStack>().await;
+    assert_eq!(hide(bench.queue(), stale, LONG).await, None);
+    nothing(bench.queue(), seconds(2)).await;
+}
+
+#[tokio::test]
+async fn on_localstack_a_stale_receipt_deletes_where_aws_would_keep_the_message() {
+    let (bench, stale, _latest) = received_twice::<OnLocalStack>().await;
+    assert_eq!(delete(bench.queue(), stale).await, None);
+    nothing(bench.queue(), seconds(2)).await;
+}

@@ -1,0 +1,109 @@
+//! A redis-server of a test's own: it can be killed, frozen, started again and given commands.
+//!
+//! Enters: nothing; `redis-server` is on the path wherever `localstack/servers` works. Leaves: a port on
+//! 127.0.0.1 that stays the same over restarts. Promises: whoever waited for `start` or `restart` gets
+//! answers; with `Keep::Everything` a kill loses no write that was answered. Dropped, it is killed.
+
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use redis::{Client, FromRedisValue, RedisResult};
+use tempfile::TempDir;
+
+use super::eventually;
+use super::proxy::free_port;
+
+/// What outlives a kill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    Nothing,
+    /// Each write is on disk before it is answered.
+    Everything,
+}
+
+pub struct RedisServer {
+    port: u16,
+    keep: Keep,
+    dir: TempDir,
+    child: Mutex<Option<Child>>,
+}
+
+impl RedisServer {
+    pub async fn start(keep: Keep) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let server = Self { port: free_port(), keep, dir, child: Mutex::default() };
+        server.restart().await;
+        server
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn url(&self) -> String {
+        url(self.port)
+    }
+
+    /// SIGKILL; returns once the port refuses.
+    pub fn kill(&self) {
+        if let Some(mut child) = self.child.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            child.kill().expect("it was ours to kill");
+            child.wait().expect("it was ours to wait for");
+        }
+    }
+
+    /// Starts it, after a kill or not, on its port, and waits for its PONG.
+    pub async fn restart(&self) {
+        self.kill();
+        let durable: &[&str] = match self.keep {
+            Keep::Nothing => &["--appendonly", "no"],
+            Keep::Everything => &["--appendonly", "yes", "--appendfsync", "always"],
+        };
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""]).args(durable);
+        command.arg("--dir").arg(self.dir.path()).stdin(Stdio::null()).stdout(Stdio::null());
+        let child = command.spawn().expect("redis-server is installed: localstack/servers install");
+        *self.child.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
+        let answers = || async { self.ask::<String>(&["PING"]).await.ok() };
+        eventually("redis-server answers", Duration::from_secs(15), answers).await;
+    }
+
+    /// SIGSTOP: connections stay, answers do not come.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    /// Runs a command that must succeed, past any proxy.
+    pub async fn command<T: FromRedisValue>(&self, words: &[&str]) -> T {
+        self.ask(words).await.unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> RedisResult<T> {
+        let mut connection = Client::open(self.url())?.get_multiplexed_async_connection().await?;
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]).query_async(&mut connection).await
+    }
+
+    fn signal(&self, name: &str) {
+        let child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        let pid = child.as_ref().expect("it runs").id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The URL of a Redis, or of a proxy before one, on this port.
+pub fn url(port: u16) -> String {
+    format!("redis://127.0.0.1:{port}")
+}
