@@ -10,6 +10,7 @@
 mod world;
 
 mod bus;
+mod chaos;
 mod configuration;
 mod crashes;
 mod duplicates;
@@ -18,7 +19,9 @@ mod house;
 mod interop;
 mod leases;
 mod ledger_contract;
+mod ledger_faults;
 mod ledger_model;
+mod model;
 mod poison;
 mod profiles_contract;
 mod publisher;

@@ -4,6 +4,8 @@
 //! missing server fails the test and says how to start it; whatever a test started ends with it.
 
 pub mod processes;
+pub mod proxy;
+pub mod redis_server;
 pub mod smtp;
 
 use std::collections::BTreeMap;

@@ -81,6 +81,11 @@ impl Worker {
         self.log.borrow().clone()
     }
 
+    /// Its process id, until its end was waited for.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().expect("it still runs").to_string();
         let sent = std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status();
