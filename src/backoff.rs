@@ -23,9 +23,8 @@ impl Backoff {
     pub const HANDLER: Self = Self::constant(2_000, 900_000, 1_000);
     /// A failing receive: 1 s doubled up to 30 s. Never a hot loop.
     pub const POLL: Self = Self::constant(1_000, 30_000, 500);
-    /// A dependency that is down, between two probes: about once a second, so that its return is
-    /// noticed at once; when probes pass and work still fails, up to 15 s.
-    pub const PROBE: Self = Self::constant(1_000, 15_000, 700);
+    /// A dependency that is down, between two probes: about once a second, so that its return is noticed.
+    pub const PROBE: Self = Self::constant(1_000, 1_000, 700);
     /// One entry of a batch call that failed: settled or sent again within the call's own budget.
     pub const ENTRY: Self = Self::constant(100, 2_000, 50);
 

@@ -5,6 +5,7 @@
 //! first. Other reactions have breakers of their own. Pure but for its lock.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::outcome::Outcome;
 
@@ -15,17 +16,35 @@ pub(super) struct Breaker {
 }
 
 /// What the loop may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// Nothing was received yet: probe first, so that a start without a dependency burns no attempt.
-    #[default]
-    Starting,
     /// Receive as many as there are slots.
     Closed,
-    /// Receive nothing; probe. `failures`: how often in a row going on has failed.
+    /// Receive nothing, and do not even probe, for [`pause`] of this many failures in a row.
     Open { failures: u32 },
+    /// Receive nothing; probe about once a second. No failures: nothing was received yet.
+    Probing { failures: u32 },
     /// Receive one message, and wait for what comes of it.
     HalfOpen { failures: u32 },
+}
+
+/// A start probes first, so that without a dependency it burns no attempt.
+impl Default for State {
+    fn default() -> Self {
+        Self::Probing { failures: 0 }
+    }
+}
+
+/// How long to pause after so many failures in a row.
+///
+/// After the first, probing starts at once. After the second the probe has proved to be no judge (a mail
+/// server that takes connections and no mail), so each further try costs a message one receive: times five
+/// up to 15 min, five tries take longer than ten minutes, and five is how many receives a queue forgives.
+pub(super) fn pause(failures: u32) -> Duration {
+    match failures {
+        0 | 1 => Duration::ZERO,
+        more => Duration::from_secs(5_u64.saturating_pow(more - 1).min(900)),
+    }
 }
 
 impl Breaker {
@@ -33,16 +52,24 @@ impl Breaker {
         *self.lock()
     }
 
+    /// The pause is over.
+    pub(super) fn paused(&self) {
+        let mut state = self.lock();
+        if let State::Open { failures } = *state {
+            *state = State::Probing { failures };
+        }
+    }
+
     /// The probe was answered.
     pub(super) fn probed(&self, is_there: bool) {
         let mut state = self.lock();
         *state = match (*state, is_there) {
-            (State::Starting, true) => State::Closed,
-            (State::Starting, false) => {
+            (State::Probing { failures: 0 }, true) => State::Closed,
+            (State::Probing { failures: 0 }, false) => {
                 tracing::warn!("waiting: something this reaction needs is not there yet");
-                State::Open { failures: 1 }
+                State::Probing { failures: 1 }
             }
-            (State::Open { failures }, true) => State::HalfOpen { failures },
+            (State::Probing { failures }, true) => State::HalfOpen { failures },
             (unchanged, _) => unchanged,
         };
     }
@@ -56,7 +83,9 @@ impl Breaker {
                 State::Open { failures: 1 }
             }
             (State::HalfOpen { failures }, Outcome::Unavailable(_)) => {
-                State::Open { failures: failures.saturating_add(1) }
+                let failures = failures.saturating_add(1);
+                tracing::warn!(pause = ?pause(failures), "paused again: it answers and does no work");
+                State::Open { failures }
             }
             // Only work that needed the dependency proves that it is back.
             (State::HalfOpen { .. }, Outcome::Done | Outcome::Transient | Outcome::Permanent(_)) => {
@@ -78,20 +107,27 @@ impl Breaker {
 mod tests {
     use super::*;
 
+    const DOWN: Outcome = Outcome::Unavailable("smtp");
+
     #[test]
     fn it_opens_on_an_outage_and_closes_only_after_work_that_succeeded() {
         let breaker = Breaker::default();
         breaker.probed(true);
-        breaker.observe(&Outcome::Unavailable("smtp"));
-        breaker.observe(&Outcome::Unavailable("smtp"));
-        assert_eq!(breaker.state(), State::Open { failures: 1 });
+        assert_eq!(breaker.state(), State::Closed);
+        breaker.observe(&DOWN);
+        breaker.observe(&DOWN);
+        assert_eq!(breaker.state(), State::Open { failures: 1 }, "one outage, however many it hit");
         breaker.observe(&Outcome::Done);
         assert_eq!(breaker.state(), State::Open { failures: 1 }, "a straggler proves nothing");
+        breaker.paused();
+        breaker.probed(false);
+        assert_eq!(breaker.state(), State::Probing { failures: 1 });
         breaker.probed(true);
         breaker.observe(&Outcome::Duplicate);
         assert_eq!(breaker.state(), State::HalfOpen { failures: 1 }, "a duplicate needed no mail server");
-        breaker.observe(&Outcome::Unavailable("smtp"));
+        breaker.observe(&DOWN);
         assert_eq!(breaker.state(), State::Open { failures: 2 });
+        breaker.paused();
         breaker.probed(true);
         breaker.observe(&Outcome::Done);
         assert_eq!(breaker.state(), State::Closed);
@@ -101,6 +137,12 @@ mod tests {
     fn a_start_without_a_dependency_waits_for_it() {
         let breaker = Breaker::default();
         breaker.probed(false);
-        assert_eq!(breaker.state(), State::Open { failures: 1 });
+        assert_eq!(breaker.state(), State::Probing { failures: 1 });
+    }
+
+    #[test]
+    fn five_receives_last_longer_than_ten_minutes_of_a_server_that_answers_and_does_no_work() {
+        let until_the_sixth: Duration = (1..=5).map(pause).sum();
+        assert!(until_the_sixth > Duration::from_secs(600), "{until_the_sixth:?}");
     }
 }

@@ -16,7 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, Span, error, field, info, info_span, warn};
 
 use super::Worker;
-use super::breaker::{Breaker, State};
+use super::breaker::{Breaker, State, pause};
 use super::lease::{Held, Leases};
 use super::process::process;
 use super::settle::Settler;
@@ -114,9 +114,14 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
                         return Some(slots.available_permits().clamp(1, MAX_BATCH));
                     }
                 }
-                State::Starting => breaker.probed(self.reaction.probe().await),
                 State::Open { failures } => {
-                    stop.run_until_cancelled(sleep(Backoff::PROBE.delay(failures))).await?;
+                    stop.run_until_cancelled(sleep(pause(failures))).await?;
+                    breaker.paused();
+                }
+                State::Probing { failures } => {
+                    if failures > 0 {
+                        stop.run_until_cancelled(sleep(Backoff::PROBE.delay(1))).await?;
+                    }
                     breaker.probed(self.reaction.probe().await);
                 }
                 State::HalfOpen { .. } => {

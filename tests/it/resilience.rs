@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::time::{Instant, interval};
 use user_events::profiles::redis::RedisProfiles;
 
-use crate::world::processes::{Worker, both};
-use crate::world::smtp::SmtpServer;
-use crate::world::{EMPTY, World, address, event, eventually, redis};
+use crate::world::processes::{Worker, both, environment};
+use crate::world::smtp::{Phase, Reaction, SmtpServer};
+use crate::world::{EMPTY, TestQueue, World, address, event, eventually, redis};
 
 #[tokio::test]
 async fn a_mail_server_down_for_20_s_delays_fifty_mails_and_nothing_else() {
@@ -72,7 +72,6 @@ async fn a_worker_started_before_its_mail_server_waits_for_it_and_burns_no_attem
 
 #[tokio::test]
 async fn a_mail_refused_for_its_recipient_is_quarantined_and_its_neighbours_are_sent() {
-    use crate::world::smtp::{Phase, Reaction};
     let world = World::start().await;
     let smtp = SmtpServer::start().await;
     let (email, profile) =
@@ -96,5 +95,74 @@ async fn a_mail_refused_for_its_recipient_is_quarantined_and_its_neighbours_are_
     assert_eq!(smtp.accepted_to(&address(&users[2])), 0);
     let log = worker.log().join("\n");
     assert!(!log.contains("@example.com"), "an address in the log:\n{log}");
+    assert_eq!(worker.terminate().await, Some(0));
+}
+
+/// A worker on a queue of four seconds' visibility, and one event for a user whose mails go as scripted.
+async fn scripted(reactions: Vec<Reaction>) -> (World, SmtpServer, TestQueue, Worker, String) {
+    let world = World::start().await;
+    let smtp = SmtpServer::start().await;
+    let queue = world.queue("email", Duration::from_secs(4)).await;
+    let user = format!("{}-u", world.id);
+    smtp.script_for(&address(&user), reactions);
+    let mut env = environment(&world, &smtp.url());
+    env.insert("EMAIL_QUEUE_URL".to_owned(), queue.url.clone());
+    env.insert("HANDLER_TIMEOUT".to_owned(), "2s".to_owned());
+    world.send(&queue, &event(&user)).await;
+    let worker = Worker::start(&env);
+    (world, smtp, queue, worker, user)
+}
+
+#[tokio::test]
+async fn a_mail_server_silent_before_the_dot_sends_one_mail_and_no_doubt_about_it() {
+    let silent = |at| async move {
+        let (world, smtp, queue, worker, user) = scripted(vec![Reaction::Silent { at }]).await;
+        smtp.wait_for(1, Duration::from_secs(40)).await;
+        world.drained(&queue, Duration::from_secs(20)).await;
+        let log = worker.log().join("\n");
+        assert!(!log.contains("may be a duplicate"), "{at:?}: {log}");
+        assert_eq!((smtp.accepted_to(&address(&user)), world.depth(&queue.dlq_url).await), (1, EMPTY), "{at:?}");
+        assert_eq!(worker.terminate().await, Some(0));
+    };
+    tokio::join!(silent(Phase::Rcpt), silent(Phase::Data));
+}
+
+#[tokio::test]
+async fn a_reply_lost_after_the_dot_sends_a_second_mail_with_the_same_message_id_and_no_third() {
+    for lost in [Reaction::AcceptThenClose, Reaction::AcceptButNeverReply] {
+        let (world, smtp, queue, worker, _user) = scripted(vec![lost]).await;
+        smtp.wait_for(2, Duration::from_secs(40)).await;
+        world.drained(&queue, Duration::from_secs(20)).await;
+        let mails = smtp.accepted();
+        assert_eq!(mails.len(), 2, "{lost:?}");
+        assert_eq!(mails[0].message_id, mails[1].message_id, "{lost:?}");
+        assert!(worker.log().join("\n").contains("may be a duplicate"), "{lost:?}: told of");
+        assert_eq!(world.depth(&queue.dlq_url).await, EMPTY);
+        assert_eq!(worker.terminate().await, Some(0));
+    }
+}
+
+#[tokio::test]
+async fn a_mail_server_that_throttles_pauses_the_queue_and_fills_no_dlq() {
+    let world = World::start().await;
+    let smtp = SmtpServer::start().await;
+    smtp.script(Reaction::Reply { at: Phase::Dot, code: 454, text: "Throttling failure: rate exceeded" });
+    let queue = world.queue("email", Duration::from_secs(30)).await;
+    let users: Vec<String> = (0..20).map(|n| format!("{}-{n}", world.id)).collect();
+    world.send_all(&queue, &users.iter().map(|user| event(user)).collect::<Vec<_>>()).await;
+    let mut env = environment(&world, &smtp.url());
+    env.insert("EMAIL_QUEUE_URL".to_owned(), queue.url.clone());
+    let worker = Worker::start(&env);
+
+    // The third pause in a row is of 25 s: by then it is clear that the tries grow rarer.
+    worker.says("\"pause\":\"25s\"", Duration::from_secs(60)).await;
+    let tries = smtp.commands().iter().filter(|verb| *verb == "DATA").count();
+    assert!(tries <= 13, "ten that were in flight and three alone, not {tries}");
+    assert_eq!(world.depth(&queue.dlq_url).await, EMPTY);
+    smtp.script(Reaction::Accept);
+    smtp.wait_for(users.len(), Duration::from_secs(60)).await;
+    world.drained(&queue, Duration::from_secs(20)).await;
+    assert!(users.iter().all(|user| smtp.accepted_to(&address(user)) == 1), "one mail each");
+    assert_eq!(world.depth(&queue.dlq_url).await, EMPTY);
     assert_eq!(worker.terminate().await, Some(0));
 }

@@ -4,12 +4,18 @@
 //! own "transient" and "permanent" are no complements and know no phase, so neither is asked. Server
 //! texts are never passed on: they quote addresses.
 
+use std::error::Error;
+
 use lettre::transport::smtp::Error as SmtpError;
 
 use crate::mail::{MailError, Phase};
 
 pub(super) fn classify(phase: Phase, error: &SmtpError) -> MailError {
     match error.status() {
+        // Amazon SES in its sandbox says so at the final dot, of every mail: looked for, never passed on.
+        Some(code) if error.source().is_some_and(|text| text.to_string().contains("not verified")) => {
+            MailError::Unavailable { phase, why: format!("reply {code}: sender or recipient not verified") }
+        }
         Some(code) => {
             let number = code.to_string().parse().ok();
             judge(phase, number, format!("reply {code}"))
@@ -23,8 +29,8 @@ pub(super) fn classify(phase: Phase, error: &SmtpError) -> MailError {
 /// The table: phase × reply → whose fault it is, and whether the mail can have gone out.
 pub(super) fn judge(phase: Phase, code: Option<u16>, why: String) -> MailError {
     match (phase, code) {
-        // The service as a whole says no, or is going away.
-        (Phase::Connect | Phase::Auth, _) | (_, Some(421)) => MailError::Unavailable { phase, why },
+        // The service as a whole says no, is going away (421), or throttles (454, as Amazon SES does it).
+        (Phase::Connect | Phase::Auth, _) | (_, Some(421 | 454)) => MailError::Unavailable { phase, why },
         (Phase::Rcpt, Some(550..=553 | 556)) => MailError::Refused { phase, why },
         (Phase::Dot, Some(500..=599)) => MailError::Refused { phase, why },
         (_, Some(500..=599)) => MailError::Unavailable { phase, why },
@@ -41,24 +47,24 @@ mod tests {
     #[test]
     fn each_phase_and_reply_is_judged_by_whose_fault_it_is() {
         use Phase::{Auth, Connect, Data, Dot, Mail, Rcpt};
-        let word = |phase, code| match judge(phase, code, String::new()) {
-            MailError::Unavailable { .. } => "unavailable",
-            MailError::Deferred { .. } => "deferred",
-            MailError::Refused { .. } => "refused",
-            MailError::Unknown { .. } => "unknown",
+        let letter = |phase, code| match judge(phase, code, String::new()) {
+            MailError::Unavailable { .. } => 'u',
+            MailError::Deferred { .. } => 'd',
+            MailError::Refused { .. } => 'r',
+            MailError::Unknown { .. } => '?',
         };
-        // Columns: no reply, 250 where 354 was due or the like, 421, 451, 530, 550, 554.
-        let codes = [None, Some(250), Some(421), Some(451), Some(530), Some(550), Some(554)];
+        // No reply, a reply of the wrong kind, then codes.
+        let codes = [None, Some(250), Some(421), Some(454), Some(451), Some(530), Some(550), Some(554)];
         let rows = [
-            (Connect, ["unavailable"; 7]),
-            (Auth, ["unavailable"; 7]),
-            (Mail, ["deferred", "deferred", "unavailable", "deferred", "unavailable", "unavailable", "unavailable"]),
-            (Rcpt, ["deferred", "deferred", "unavailable", "deferred", "unavailable", "refused", "unavailable"]),
-            (Data, ["deferred", "deferred", "unavailable", "deferred", "unavailable", "unavailable", "unavailable"]),
-            (Dot, ["unknown", "unknown", "unavailable", "deferred", "refused", "refused", "refused"]),
+            (Connect, "uuuuuuuu"),
+            (Auth, "uuuuuuuu"),
+            (Mail, "dduuduuu"),
+            (Rcpt, "dduuduru"),
+            (Data, "dduuduuu"),
+            (Dot, "??uudrrr"),
         ];
         for (phase, expected) in rows {
-            assert_eq!(codes.map(|code| word(phase, code)), expected, "{phase:?}");
+            assert_eq!(codes.map(|code| letter(phase, code)).iter().collect::<String>(), expected, "{phase:?}");
         }
     }
 }
