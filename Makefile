@@ -4,7 +4,7 @@
 # Leaves: what each target says.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test lint fmt docs clean-servers
+.PHONY: help demo up down test chaos lint fmt docs clean-servers
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ down: ## stop them
 
 test: ## lint, then every test against servers of its own (starts and stops them)
 	tests/run
+
+chaos: ## the long chaos run, about seven minutes: 5,000 events, 200 kills and more (CHAOS_SEED=n repeats one)
+	CHAOS_EVENTS=5000 CHAOS_KILLS=200 tests/run chaos_loses_nothing
 
 lint: ## formatting, clippy, rustdoc: every warning is an error
 	cargo fmt --check

@@ -104,9 +104,18 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
                 Ok(Err(_panic)) => Err(Failed::Panicked),
                 Err(_elapsed) => Err(Failed::TimedOut),
             },
-            () = self.renew_until_lost(lease, beats) => Err(Failed::LeaseLost),
+            () = self.lost_before_the_fence(lease, beats, &crossed) => Err(Failed::LeaseLost),
         };
         Ran { result, crossed: crossed.load(Ordering::Acquire) }
+    }
+
+    /// Renews the claim until it or its message is lost; returns if that is a reason to cut the run. Behind
+    /// the fence it is none: the effect may be out, and only the run can still tell.
+    async fn lost_before_the_fence(&self, lease: &Lease, beats: impl Beats, crossed: &AtomicBool) {
+        self.renew_until_lost(lease, beats).await;
+        if crossed.load(Ordering::Acquire) {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// After each beat: the message first, then the claim, so that a claim never outlives its message.
@@ -184,7 +193,7 @@ impl Failed {
                     HandlerError::Fenced(Fenced::Unavailable(_)) => Outcome::Unavailable("ledger"),
                 }
             }
-            Self::Panicked | Self::TimedOut | Self::LeaseLost if crossed => Outcome::OutcomeUnknown,
+            Self::Panicked | Self::TimedOut if crossed => Outcome::OutcomeUnknown,
             Self::LeaseLost => Outcome::LeaseLost,
             Self::Panicked => Outcome::Panicked,
             Self::TimedOut => Outcome::TimedOut,

@@ -23,7 +23,8 @@ use crate::world::{World, event, eventually, redis};
 /// Takes its time, before the fence or behind it; counts its starts and its effects.
 #[derive(Clone)]
 struct Slow {
-    time: Duration,
+    before: Duration,
+    behind: Duration,
     starts: Arc<AtomicUsize>,
     effects: Arc<AtomicUsize>,
 }
@@ -33,16 +34,16 @@ impl Handler for Slow {
 
     async fn handle(&self, _event: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
         self.starts.fetch_add(1, Ordering::SeqCst);
-        tokio::time::sleep(self.time / 2).await;
+        tokio::time::sleep(self.before).await;
         let crossing = fence.cross().await?;
-        tokio::time::sleep(self.time / 2).await;
+        tokio::time::sleep(self.behind).await;
         self.effects.fetch_add(1, Ordering::SeqCst);
         Ok(Handled::done(crossing))
     }
 }
 
 fn slow(time: Duration) -> Slow {
-    Slow { time, starts: Arc::default(), effects: Arc::default() }
+    Slow { before: time / 2, behind: time / 2, starts: Arc::default(), effects: Arc::default() }
 }
 
 fn terms(visibility: Duration) -> Terms {
@@ -146,6 +147,28 @@ async fn a_message_taken_away_cancels_its_handler_before_the_fence() {
         tokio::time::advance(Duration::from_secs(1)).await;
     }
     assert_eq!((handler.starts.load(Ordering::SeqCst), handler.effects.load(Ordering::SeqCst)), (1, 0));
+    stop.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_taken_away_behind_the_fence_does_not_cut_its_handler() {
+    let visibility = Duration::from_secs(60);
+    let queue = MemoryQueue::new("taken", visibility);
+    queue.send(&event("u"), Attributes::new()).unwrap();
+    // The first beat that finds the message gone falls behind the fence, and the end long after it.
+    let handler = Slow { before: Duration::from_secs(5), ..slow(Duration::from_secs(70)) };
+    let reaction = Reaction::new(handler.clone(), MemoryLedger::default(), terms(visibility), Duration::from_secs(300));
+    let stop = CancellationToken::new();
+    let worker = Worker::new(Forgetful(queue.clone()), reaction, Settings::default());
+    let tally = worker.tally();
+    let running = tokio::spawn(worker.run(stop.clone()));
+    while tally.read().outcomes.is_empty() {
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    // Had it been cut, its mail might be out and nobody would know.
+    assert_eq!(tally.read().of("done"), 1, "{:?}", tally.read());
+    assert_eq!((handler.starts.load(Ordering::SeqCst), handler.effects.load(Ordering::SeqCst)), (1, 1));
     stop.cancel();
     running.await.unwrap();
 }

@@ -61,6 +61,7 @@ impl Slot {
         history: History,
     ) -> Self {
         let (redis, smtp) = tokio::join!(Proxy::start(redis), Proxy::start(smtp));
+        smtp.set(Side::Smtp.as_usual());
         env.insert("REDIS_URL".to_owned(), redis_server::url(redis.port()));
         env.insert("SMTP_URL".to_owned(), format!("smtp://127.0.0.1:{}", smtp.port()));
         let (sender, commands) = mpsc::unbounded_channel();

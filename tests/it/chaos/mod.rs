@@ -90,7 +90,7 @@ impl Arena {
                 let from = Instant::now();
                 self.slots[slot].proxy(side).set(mode);
                 sleep(lasting).await;
-                self.slots[slot].proxy(side).set(Mode::Pass);
+                self.slots[slot].proxy(side).set(side.as_usual());
                 self.history.add(Who::Slot(slot), What::Mode(side, mode), from);
             }
             Fault::RedisKill { down } => {

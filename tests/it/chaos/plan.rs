@@ -35,6 +35,16 @@ pub enum Side {
     Smtp,
 }
 
+impl Side {
+    /// Without a fault. A mail takes a while, as in life, so that deliveries of one event overlap in it.
+    pub fn as_usual(self) -> Mode {
+        match self {
+            Self::Redis => Mode::Pass,
+            Self::Smtp => Mode::Delay(Duration::from_millis(25)),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 pub enum Fault {
     Kill { slot: usize },
@@ -77,9 +87,12 @@ impl Settings {
         rng.shuffle(&mut faults);
         let steps = faults.into_iter().map(|fault| (Duration::from_millis(rng.u64(200..1200)), fault)).collect();
 
+        // Three in ten have a second copy: half of them at once, for another worker, and half some time later.
         let mut copies: Vec<usize> = (0..self.events).collect();
-        copies.extend((0..self.events * 3 / 10).map(|_| rng.usize(..self.events)));
+        copies.extend((0..self.events * 3 / 20).map(|_| rng.usize(..self.events)));
         rng.shuffle(&mut copies);
+        let at_once = |user| if rng.u8(..100) < 12 { vec![user; 2] } else { vec![user] };
+        let copies = copies.into_iter().flat_map(at_once).collect();
         let replies = (0..self.events).filter_map(|user| Some((user, reply(&mut rng)?))).collect();
         Plan { steps, copies, replies, failpoints: self.failpoints() }
     }

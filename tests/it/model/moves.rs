@@ -172,20 +172,21 @@ impl Moves<'_> {
     /// Beside a running handler: holds the lease longer, or cuts the handler, which then releases nothing.
     fn beat(&mut self, who: usize, at: At) {
         let (protocol, lease) = (self.protocol, self.from.lease(who));
+        // Behind it, a lost lease ends the beats and not the run.
+        let before_the_fence = matches!(at, At::Claimed | At::Prepared);
         self.step("beats", |s| {
             if protocol.renew(&mut s.record, lease) {
                 s.deliveries[who].holds = true;
-            } else {
+            } else if before_the_fence {
                 s.ends(who, At::Waiting);
             }
         });
         if self.from.late.is_none() {
             self.fault("beat delayed", LATE_CALL, |s| s.late = Some((Call::Renew, lease)));
         }
-        self.fault("loses its message", PAUSE, |s| {
-            s.excused |= at == At::Accepted;
-            s.ends(who, At::Waiting);
-        });
+        if before_the_fence {
+            self.fault("loses its message", PAUSE, |s| s.ends(who, At::Waiting));
+        }
     }
 
     /// A call to Redis, as `redis_link.rs` makes it: two tries, either of which may have run.
