@@ -26,7 +26,7 @@ pub struct UserId(String);
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct EmailAddress(lettre::Address);
 
-/// The plan a user signed up for: 1 to 64 characters without control characters.
+/// The plan a user signed up for: 1 to 64 bytes without control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan(String);
 

@@ -32,7 +32,7 @@ impl<P: Profiles> Handler for ProfileHandler<P> {
             Applied::Stale => Ok(Handled::Superseded),
             Applied::Conflict => Err(HandlerError::Permanent {
                 reason: "conflict",
-                detail: "the same event id came before with other content".to_owned(),
+                detail: "the same event came before with other content".to_owned(),
             }),
         }
     }

@@ -29,7 +29,7 @@ pub struct Change<'a> {
     pub event: &'a UserSignedUp,
     /// Its place in the order.
     pub stamp: Stamp,
-    /// Its content: one event id with two contents is a conflict.
+    /// Its content: one stamp with two contents is a conflict.
     pub fingerprint: Fingerprint,
 }
 
@@ -44,7 +44,7 @@ pub enum Applied {
     Done,
     /// Newer events have said it all.
     Stale,
-    /// The same event id came with other content.
+    /// The same event (id and time) came with other content.
     Conflict,
 }
 

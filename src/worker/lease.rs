@@ -18,7 +18,8 @@ use crate::queue::{Delivery, Hold, MAX_BATCH, Queue, QueueError};
 
 /// A handler that runs for longer has hung. Far below SQS's own end of 12 hours.
 const LONGEST: Duration = Duration::from_secs(600);
-/// An answer is at most this much younger than the moment SQS hid what it brings.
+/// An answer is at most this much younger than the moment SQS hid what it brings; less on a visibility
+/// so short that this would be most of it.
 const TRANSIT: Duration = Duration::from_secs(2);
 
 /// Everything one worker holds.
@@ -60,7 +61,8 @@ impl Leases {
     pub(super) fn hold(self: &Arc<Self>, delivery: &Delivery, asked: Instant, visibility: Duration) -> Held {
         let now = Instant::now();
         let (beats, receiver) = watch::channel(Beat::Extended(0));
-        let hidden_since = asked.max(now.checked_sub(TRANSIT).unwrap_or(now));
+        let transit = TRANSIT.min(visibility / 6);
+        let hidden_since = asked.max(now.checked_sub(transit).unwrap_or(now));
         let (hold, message_id) = (delivery.receipt.hold(), delivery.message_id.clone());
         let entry = Entry { hold, message_id, since: now, until: hidden_since + visibility, beats };
         let id = fastrand::u64(..);
@@ -97,16 +99,17 @@ impl Leases {
         left.into_iter().map(|(_, message_id)| message_id).collect()
     }
 
-    /// What has used up a quarter of its visibility; younger ones wait for the next beat.
+    /// What has used up a quarter of its visibility; younger ones wait for the next beat. What has used up
+    /// all of it is lost without asking: of an expired receipt SQS may say yes and do nothing.
     fn due(&self, visibility: Duration) -> Vec<(u64, Hold)> {
         let now = Instant::now();
         let due = |entry: &&Entry| entry.until.saturating_duration_since(now) <= visibility * 3 / 4;
         let young = |entry: &&Entry| now.saturating_duration_since(entry.since) < LONGEST;
         let held = self.lock();
-        for entry in held.values().filter(|entry| !young(entry) && entry.until <= now) {
+        for entry in held.values().filter(|entry| entry.until <= now) {
             entry.beats.send_replace(Beat::Lost);
         }
-        let due = held.iter().filter(|(_, entry)| due(entry) && young(entry));
+        let due = held.iter().filter(|(_, entry)| due(entry) && young(entry) && entry.until > now);
         due.map(|(id, entry)| (*id, entry.hold.clone())).collect()
     }
 

@@ -26,7 +26,7 @@ impl Crash {
     async fn set_up() -> Self {
         let world = World::start().await;
         let smtp = SmtpServer::start().await;
-        let (email, profile) = tokio::join!(world.queue("email", VISIBILITY), world.queue("profile", VISIBILITY));
+        let (email, profile) = world.email_and_profile(VISIBILITY).await;
         let env = both(&world, &smtp, &email, &profile);
         Self { user: format!("{}-u", world.id), world, smtp, email, profile, env }
     }

@@ -13,8 +13,7 @@ async fn two_hundred_events_published_three_times_and_shuffled_make_two_hundred_
     const USERS: usize = 200;
     let world = World::start().await;
     let smtp = SmtpServer::start().await;
-    let (email, profile) =
-        tokio::join!(world.queue("email", Duration::from_secs(30)), world.queue("profile", Duration::from_secs(30)),);
+    let (email, profile) = world.email_and_profile(Duration::from_secs(30)).await;
     let users: Vec<String> = (0..USERS).map(|n| format!("{}-{n}", world.id)).collect();
     let mut bodies: Vec<String> = users.iter().flat_map(|user| vec![event(user); 3]).collect();
     fastrand::shuffle(&mut bodies);
@@ -41,8 +40,7 @@ async fn two_hundred_events_published_three_times_and_shuffled_make_two_hundred_
 async fn the_same_user_with_another_address_is_quarantined_as_a_conflict_and_gets_one_mail() {
     let world = World::start().await;
     let smtp = SmtpServer::start().await;
-    let (email, profile) =
-        tokio::join!(world.queue("email", Duration::from_secs(10)), world.queue("profile", Duration::from_secs(10)),);
+    let (email, profile) = world.email_and_profile(Duration::from_secs(10)).await;
     let worker = Worker::start(&both(&world, &smtp, &email, &profile));
     let user = format!("{}-u", world.id);
     world.send(&email, &event(&user)).await;

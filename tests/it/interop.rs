@@ -43,8 +43,7 @@ async fn profile_of(user: &str) -> BTreeMap<String, String> {
 async fn what_the_sources_publisher_sends_gets_mail_and_profile_from_our_worker() {
     let world = World::start().await;
     let smtp = SmtpServer::start().await;
-    let (email, profile) =
-        tokio::join!(world.queue("email", Duration::from_secs(30)), world.queue("profile", Duration::from_secs(30)),);
+    let (email, profile) = world.email_and_profile(Duration::from_secs(30)).await;
     let topic = world.topic(&[&email, &profile]).await;
     let worker = Worker::start(&both(&world, &smtp, &email, &profile));
     let (first, second) = (format!("{}-v1", world.id), format!("{}-v2", world.id));

@@ -140,7 +140,7 @@ async fn a_message_taken_away_cancels_its_handler_before_the_fence() {
     let handler = slow(Duration::from_secs(100));
     let reaction = Reaction::new(handler.clone(), MemoryLedger::default(), terms(visibility), Duration::from_secs(300));
     let stop = CancellationToken::new();
-    let worker = Worker::new(Forgetful(queue.clone()), reaction, Settings::default());
+    let worker = Worker::new(Deaf(queue.clone(), Some(QueueError::NotInFlight)), reaction, Settings::default());
     let tally = worker.tally();
     let running = tokio::spawn(worker.run(stop.clone()));
     while tally.read().of("lease_lost") == 0 {
@@ -160,7 +160,7 @@ async fn a_message_taken_away_behind_the_fence_does_not_cut_its_handler() {
     let handler = Slow { before: Duration::from_secs(5), ..slow(Duration::from_secs(70)) };
     let reaction = Reaction::new(handler.clone(), MemoryLedger::default(), terms(visibility), Duration::from_secs(300));
     let stop = CancellationToken::new();
-    let worker = Worker::new(Forgetful(queue.clone()), reaction, Settings::default());
+    let worker = Worker::new(Deaf(queue.clone(), Some(QueueError::NotInFlight)), reaction, Settings::default());
     let tally = worker.tally();
     let running = tokio::spawn(worker.run(stop.clone()));
     while tally.read().outcomes.is_empty() {
@@ -173,10 +173,34 @@ async fn a_message_taken_away_behind_the_fence_does_not_cut_its_handler() {
     running.await.unwrap();
 }
 
-/// Says of every extension that the message is no longer in flight.
-struct Forgetful(MemoryQueue);
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_was_frozen_for_longer_than_the_visibility_gives_its_message_up() {
+    let visibility = Duration::from_secs(60);
+    let queue = MemoryQueue::new("frozen", visibility);
+    queue.send(&event("u"), Attributes::new()).unwrap();
+    let handler = slow(Duration::from_secs(1000));
+    let reaction =
+        Reaction::new(handler.clone(), MemoryLedger::default(), terms(visibility), Duration::from_secs(3600));
+    let stop = CancellationToken::new();
+    let worker = Worker::new(Deaf(queue.clone(), None), reaction, Settings::default());
+    let tally = worker.tally();
+    let running = tokio::spawn(worker.run(stop.clone()));
+    while handler.starts.load(Ordering::SeqCst) == 0 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    tokio::time::advance(Duration::from_secs(200)).await;
+    while tally.read().of("lease_lost") == 0 {
+        assert_eq!(handler.effects.load(Ordering::SeqCst), 0, "{:?}", tally.read());
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    stop.cancel();
+    running.await.unwrap();
+}
 
-impl Queue for Forgetful {
+/// Extends nothing, and says this of it; none: says that it did, as SQS may of an expired receipt.
+struct Deaf(MemoryQueue, Option<QueueError>);
+
+impl Queue for Deaf {
     fn name(&self) -> &str {
         self.0.name()
     }
@@ -198,7 +222,7 @@ impl Queue for Forgetful {
     }
 
     async fn extend(&self, holds: &[Hold], _visibility: Duration) -> Vec<(usize, QueueError)> {
-        (0..holds.len()).map(|n| (n, QueueError::NotInFlight)).collect()
+        (0..holds.len()).filter_map(|n| Some((n, self.1.clone()?))).collect()
     }
 
     async fn send_to_dlq(&self, letter: &DeadLetter) -> Result<(), QueueError> {

@@ -45,8 +45,7 @@ fn poisons(user: &str) -> Vec<(String, &'static str)> {
 async fn every_kind_of_poison_is_quarantined_on_its_first_receive_and_its_neighbours_are_done() {
     let world = World::start().await;
     let smtp = SmtpServer::start().await;
-    let (email, profile) =
-        tokio::join!(world.queue("email", Duration::from_secs(60)), world.queue("profile", Duration::from_secs(60)),);
+    let (email, profile) = world.email_and_profile(Duration::from_secs(60)).await;
     let poisons = poisons(&format!("{}-poison", world.id));
     let neighbours: Vec<String> = (0..poisons.len()).map(|n| format!("{}-{n}", world.id)).collect();
     for ((poison, _), neighbour) in poisons.iter().zip(&neighbours) {
@@ -82,8 +81,7 @@ async fn every_kind_of_poison_is_quarantined_on_its_first_receive_and_its_neighb
 async fn another_teams_event_is_ignored_or_quarantined_as_the_setting_says() {
     let world = World::start().await;
     let smtp = SmtpServer::start().await;
-    let (email, profile) =
-        tokio::join!(world.queue("email", Duration::from_secs(60)), world.queue("profile", Duration::from_secs(60)),);
+    let (email, profile) = world.email_and_profile(Duration::from_secs(60)).await;
     let mut env = both(&world, &smtp, &email, &profile);
     env.insert("PROFILE_UNKNOWN_EVENTS".to_owned(), "quarantine".to_owned());
     let foreign = json!({ "type": "order.placed", "orderId": 7 }).to_string();

@@ -16,8 +16,7 @@ async fn a_mail_server_down_for_20_s_delays_fifty_mails_and_nothing_else() {
     let world = World::start().await;
     let smtp = SmtpServer::start().await;
     let (port, env_smtp) = (smtp.port(), smtp);
-    let (email, profile) =
-        tokio::join!(world.queue("email", Duration::from_secs(30)), world.queue("profile", Duration::from_secs(30)),);
+    let (email, profile) = world.email_and_profile(Duration::from_secs(30)).await;
     let worker = Worker::start(&both(&world, &env_smtp, &email, &profile));
     worker.says("\"running\"", Duration::from_secs(10)).await;
 
@@ -56,8 +55,7 @@ async fn a_worker_started_before_its_mail_server_waits_for_it_and_burns_no_attem
     let smtp = SmtpServer::start().await;
     let port = smtp.port();
     smtp.stop().await;
-    let (email, profile) =
-        tokio::join!(world.queue("email", Duration::from_secs(30)), world.queue("profile", Duration::from_secs(30)),);
+    let (email, profile) = world.email_and_profile(Duration::from_secs(30)).await;
     let user = format!("{}-u", world.id);
     world.send(&email, &event(&user)).await;
     let worker = Worker::start(&both(&world, &smtp, &email, &profile));
@@ -74,8 +72,7 @@ async fn a_worker_started_before_its_mail_server_waits_for_it_and_burns_no_attem
 async fn a_mail_refused_for_its_recipient_is_quarantined_and_its_neighbours_are_sent() {
     let world = World::start().await;
     let smtp = SmtpServer::start().await;
-    let (email, profile) =
-        tokio::join!(world.queue("email", Duration::from_secs(30)), world.queue("profile", Duration::from_secs(30)),);
+    let (email, profile) = world.email_and_profile(Duration::from_secs(30)).await;
     let users: Vec<String> = (0..5).map(|n| format!("{}-{n}", world.id)).collect();
     let refused = Reaction::Reply { at: Phase::Rcpt, code: 550, text: "no such user" };
     smtp.script_for(&address(&users[2]), vec![refused]);

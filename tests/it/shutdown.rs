@@ -14,8 +14,7 @@ async fn sigterm_under_load_finishes_what_runs_and_strands_and_repeats_nothing()
     let world = World::start().await;
     let smtp = SmtpServer::start().await;
     // Longer than the test: a message stranded invisible would be missed at the end.
-    let (email, profile) =
-        tokio::join!(world.queue("email", Duration::from_secs(300)), world.queue("profile", Duration::from_secs(300)),);
+    let (email, profile) = world.email_and_profile(Duration::from_secs(300)).await;
     let users: Vec<String> = (0..EVENTS).map(|n| format!("{}-{n}", world.id)).collect();
     let bodies: Vec<String> = users.iter().map(|user| event(user)).collect();
     tokio::join!(world.send_all(&email, &bodies), world.send_all(&profile, &bodies));
@@ -48,8 +47,7 @@ async fn sigterm_under_load_finishes_what_runs_and_strands_and_repeats_nothing()
 async fn a_second_signal_leaves_at_once() {
     let world = World::start().await;
     let smtp = SmtpServer::start().await;
-    let (email, profile) =
-        tokio::join!(world.queue("email", Duration::from_secs(30)), world.queue("profile", Duration::from_secs(30)),);
+    let (email, profile) = world.email_and_profile(Duration::from_secs(30)).await;
     let mut env = both(&world, &smtp, &email, &profile);
     env.insert("RECEIVE_WAIT".to_owned(), "20s".to_owned());
     let mut worker = Worker::start(&env);
@@ -68,8 +66,7 @@ async fn the_health_check_sees_a_worker_that_runs_and_one_that_does_not() {
     use crate::world::processes::execute;
     let world = World::start().await;
     let smtp = SmtpServer::start().await;
-    let (email, profile) =
-        tokio::join!(world.queue("email", Duration::from_secs(30)), world.queue("profile", Duration::from_secs(30)),);
+    let (email, profile) = world.email_and_profile(Duration::from_secs(30)).await;
     let mut env = both(&world, &smtp, &email, &profile);
     let worker = Worker::start(&env);
     let line = worker.says("\"running\"", Duration::from_secs(10)).await;

@@ -180,7 +180,7 @@ async fn copies_alone_make_no_duplicate() {
     let (world, smtp) = tokio::join!(World::start(), SmtpServer::start());
     let slow = Proxy::start(smtp.port()).await;
     slow.set(Mode::Delay(Duration::from_millis(20)));
-    let (email, profile) = tokio::join!(world.queue("email", VISIBILITY), world.queue("profile", VISIBILITY));
+    let (email, profile) = world.email_and_profile(VISIBILITY).await;
     let mut env = both(&world, &smtp, &email, &profile);
     env.insert("SMTP_URL".to_owned(), format!("smtp://127.0.0.1:{}", slow.port()));
     let workers: Vec<Worker> = (0..3).map(|_| Worker::start(&env)).collect();

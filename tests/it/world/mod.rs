@@ -100,6 +100,11 @@ impl World {
         self.queue_with(name, visibility, 5).await
     }
 
+    /// The two queues of the shipped reactions.
+    pub async fn email_and_profile(&self, visibility: Duration) -> (TestQueue, TestQueue) {
+        tokio::join!(self.queue("email", visibility), self.queue("profile", visibility))
+    }
+
     pub async fn queue_with(&self, name: &str, visibility: Duration, max_receive_count: u32) -> TestQueue {
         let dlq_url = self.create(&format!("{name}-{}-dlq", self.id), []).await;
         let policy = format!(
