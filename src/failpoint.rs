@@ -30,10 +30,14 @@ pub(crate) use armed::reach;
 #[cfg(feature = "failpoints")]
 mod armed {
     use std::sync::OnceLock;
+    use std::time::Duration;
 
     use rustix::process::{Signal, getpid, kill_process};
 
     use super::Step;
+
+    /// Time for a stop to land. It runs on while the process is stopped, so it delays no one afterwards.
+    const LANDED: Duration = Duration::from_secs(1);
 
     struct Armed {
         step: String,
@@ -48,6 +52,8 @@ mod armed {
             if fastrand::f64() < armed.chance {
                 // Says nothing of the delivery: a crash would not either.
                 let _ = kill_process(getpid(), armed.signal);
+                // A stop may reach another thread first and this one a moment later. This one must not go on.
+                std::thread::sleep(LANDED);
             }
         }
     }
