@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use user_events::event::UserSignedUp;
@@ -16,7 +17,7 @@ use user_events::queue::sqs::SqsQueue;
 use user_events::queue::{
     Attributes, DeadLetter, Delivery, Facts, Hide, Hold, Queue, QueueError, ReceiptHandle, Unsettled,
 };
-use user_events::worker::{Reaction, Settings, Worker};
+use user_events::worker::{Reaction, Settings, Summary, Tally, Worker};
 
 use crate::world::{World, event, eventually, redis};
 
@@ -109,92 +110,78 @@ async fn a_handler_that_takes_nine_minutes_keeps_its_message_and_its_claim() {
     assert_eq!(handler.starts.load(Ordering::SeqCst), 1);
 }
 
+/// One worker at one event, on a visibility of a minute.
+struct One {
+    started: Instant,
+    tally: Tally,
+    stop: CancellationToken,
+    worker: JoinHandle<Summary>,
+}
+
+impl One {
+    fn start<Q: Queue>(handler: &Slow, queue: impl FnOnce(MemoryQueue) -> Q) -> Self {
+        let (visibility, day) = (Duration::from_secs(60), Duration::from_secs(86_400));
+        let memory = MemoryQueue::new("one", visibility);
+        memory.send(&event("u"), Attributes::new()).unwrap();
+        let reaction = Reaction::new(handler.clone(), MemoryLedger::default(), terms(visibility), day);
+        let worker = Worker::new(queue(memory), reaction, Settings::default());
+        let (tally, stop) = (worker.tally(), CancellationToken::new());
+        Self { started: Instant::now(), tally, worker: tokio::spawn(worker.run(stop.clone())), stop }
+    }
+
+    /// Lets time pass until the first delivery has ended; answers how it did, and when.
+    async fn ended(self) -> (&'static str, Duration) {
+        while self.tally.read().outcomes.is_empty() {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            assert!(self.started.elapsed() < Duration::from_secs(1200), "still held");
+        }
+        let (outcomes, after) = (self.tally.read().outcomes, self.started.elapsed());
+        self.stop.cancel();
+        self.worker.await.unwrap();
+        (outcomes.into_keys().next().unwrap(), after)
+    }
+}
+
+/// A queue that has taken its messages away.
+fn taken(queue: MemoryQueue) -> Deaf {
+    Deaf(queue, Some(QueueError::NotInFlight))
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_has_hung_loses_its_message_after_ten_minutes() {
-    let visibility = Duration::from_secs(60);
-    let queue = MemoryQueue::new("hung", visibility);
-    queue.send(&event("u"), Attributes::new()).unwrap();
     let handler = slow(Duration::from_secs(10_000));
-    let day = Duration::from_secs(86_400);
-    let reaction = Reaction::new(handler.clone(), MemoryLedger::default(), terms(visibility), day);
-    let stop = CancellationToken::new();
-    let worker = Worker::new(queue.clone(), reaction, Settings::default());
-    let tally = worker.tally();
-    let running = tokio::spawn(worker.run(stop.clone()));
-
-    let start = Instant::now();
-    while tally.read().of("lease_lost") == 0 {
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(start.elapsed() < Duration::from_secs(800), "still held");
-    }
-    assert!(start.elapsed() >= Duration::from_secs(600), "cut after {:?}", start.elapsed());
-    stop.cancel();
-    running.await.unwrap();
+    let (outcome, after) = One::start(&handler, |queue| queue).ended().await;
+    assert_eq!(outcome, "lease_lost");
+    assert!((600..800).contains(&after.as_secs()), "cut after {after:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_message_taken_away_cancels_its_handler_before_the_fence() {
-    let visibility = Duration::from_secs(60);
-    let queue = MemoryQueue::new("taken", visibility);
-    queue.send(&event("u"), Attributes::new()).unwrap();
     let handler = slow(Duration::from_secs(100));
-    let reaction = Reaction::new(handler.clone(), MemoryLedger::default(), terms(visibility), Duration::from_secs(300));
-    let stop = CancellationToken::new();
-    let worker = Worker::new(Deaf(queue.clone(), Some(QueueError::NotInFlight)), reaction, Settings::default());
-    let tally = worker.tally();
-    let running = tokio::spawn(worker.run(stop.clone()));
-    while tally.read().of("lease_lost") == 0 {
-        tokio::time::advance(Duration::from_secs(1)).await;
-    }
-    assert_eq!((handler.starts.load(Ordering::SeqCst), handler.effects.load(Ordering::SeqCst)), (1, 0));
-    stop.cancel();
-    running.await.unwrap();
+    let (outcome, _) = One::start(&handler, taken).ended().await;
+    assert_eq!((outcome, handler.effects.load(Ordering::SeqCst)), ("lease_lost", 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_message_taken_away_behind_the_fence_does_not_cut_its_handler() {
-    let visibility = Duration::from_secs(60);
-    let queue = MemoryQueue::new("taken", visibility);
-    queue.send(&event("u"), Attributes::new()).unwrap();
     // The first beat that finds the message gone falls behind the fence, and the end long after it.
     let handler = Slow { before: Duration::from_secs(5), ..slow(Duration::from_secs(70)) };
-    let reaction = Reaction::new(handler.clone(), MemoryLedger::default(), terms(visibility), Duration::from_secs(300));
-    let stop = CancellationToken::new();
-    let worker = Worker::new(Deaf(queue.clone(), Some(QueueError::NotInFlight)), reaction, Settings::default());
-    let tally = worker.tally();
-    let running = tokio::spawn(worker.run(stop.clone()));
-    while tally.read().outcomes.is_empty() {
-        tokio::time::advance(Duration::from_secs(1)).await;
-    }
+    let (outcome, _) = One::start(&handler, taken).ended().await;
     // Had it been cut, its mail might be out and nobody would know.
-    assert_eq!(tally.read().of("done"), 1, "{:?}", tally.read());
-    assert_eq!((handler.starts.load(Ordering::SeqCst), handler.effects.load(Ordering::SeqCst)), (1, 1));
-    stop.cancel();
-    running.await.unwrap();
+    assert_eq!((outcome, handler.effects.load(Ordering::SeqCst)), ("done", 1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_was_frozen_for_longer_than_the_visibility_gives_its_message_up() {
-    let visibility = Duration::from_secs(60);
-    let queue = MemoryQueue::new("frozen", visibility);
-    queue.send(&event("u"), Attributes::new()).unwrap();
     let handler = slow(Duration::from_secs(1000));
-    let reaction =
-        Reaction::new(handler.clone(), MemoryLedger::default(), terms(visibility), Duration::from_secs(3600));
-    let stop = CancellationToken::new();
-    let worker = Worker::new(Deaf(queue.clone(), None), reaction, Settings::default());
-    let tally = worker.tally();
-    let running = tokio::spawn(worker.run(stop.clone()));
+    let one = One::start(&handler, |queue| Deaf(queue, None));
     while handler.starts.load(Ordering::SeqCst) == 0 {
         tokio::time::advance(Duration::from_secs(1)).await;
     }
     tokio::time::advance(Duration::from_secs(200)).await;
-    while tally.read().of("lease_lost") == 0 {
-        assert_eq!(handler.effects.load(Ordering::SeqCst), 0, "{:?}", tally.read());
-        tokio::time::advance(Duration::from_secs(1)).await;
-    }
-    stop.cancel();
-    running.await.unwrap();
+    let (outcome, after) = one.ended().await;
+    assert_eq!((outcome, handler.effects.load(Ordering::SeqCst)), ("lease_lost", 0));
+    assert!(after < Duration::from_secs(240), "noticed after {after:?}");
 }
 
 /// Extends nothing, and says this of it; none: says that it did, as SQS may of an expired receipt.
