@@ -40,7 +40,7 @@ pub const VARIABLES: &[Variable] = &[
     engine("WORKER_CONCURRENCY", Some("10"), "messages handled at once, 1 to 1000"),
     engine("RECEIVE_WAIT", Some("20s"), "long poll, 0s to 20s"),
     engine("VISIBILITY_TIMEOUT", None, "how long a received message is hidden, 1s to 12h; unset: the queue's own"),
-    engine("HANDLER_TIMEOUT", Some("60s"), "one handler run at most; after 10m it is cut in any case"),
+    engine("HANDLER_TIMEOUT", Some("60s"), "one handler run at most; before the fence never longer than 10m"),
     engine(
         "RETRY_BACKOFF",
         Some("2s..15m"),

@@ -1,6 +1,6 @@
 //! Connections that ended their last mail cleanly, and turns under a rate limit.
 //!
-//! Enters: connections after a clean end, and nothing else: one that timed out, broke or was refused
+//! Enters: connections that have carried no mail yet, or whose last one ended cleanly: one that timed out, broke or was refused
 //! something is dropped by whoever held it. Leaves: the freshest of them. Knows no mail.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -35,7 +35,7 @@ impl Pool {
         idle.pop().map(|(connection, _)| connection)
     }
 
-    /// Keeps a connection whose last mail ended with a 2xx.
+    /// Keeps a connection that is fresh, or whose last mail ended with a 2xx.
     pub(super) fn put(&self, connection: AsyncSmtpConnection) {
         let mut idle = self.lock();
         if idle.len() < MOST_IDLE {

@@ -1,8 +1,6 @@
 //! How messages flow through a worker: never more than there are slots, deletes in company, and a loop
 //! that nothing ends.
 
-use tokio::sync::Barrier;
-
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -31,16 +29,7 @@ async fn never_more_are_in_flight_than_there_are_slots_and_all_slots_are_used() 
 async fn a_receive_asks_for_as_many_as_there_are_free_slots() {
     let (queue, _dlq) = queue_and_dlq();
     let entered = Arc::new(Barrier::new(5));
-    let handler = {
-        let entered = entered.clone();
-        Does(move |_| {
-            let entered = entered.clone();
-            async move {
-                entered.wait().await;
-                std::future::pending().await
-            }
-        })
-    };
+    let handler = never_leaving(&entered);
     send_events(&queue, 4);
     let tapped = Tapped::new(&queue);
     let _worker = Running::start(tapped.clone(), handler, Settings { concurrency: 6, ..settings() });

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::Barrier;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -52,6 +53,42 @@ where
     async fn handle(&self, event: &UserSignedUp, _fence: &Fence<'_>) -> Result<Handled, HandlerError> {
         (self.0)(event.clone()).await.map(|()| Handled::Applied)
     }
+}
+
+/// Holds its event until the test lets it go.
+struct Held {
+    entered: Arc<Barrier>,
+    leave: Arc<Barrier>,
+}
+
+impl Held {
+    fn new() -> Self {
+        Self { entered: Arc::new(Barrier::new(2)), leave: Arc::new(Barrier::new(2)) }
+    }
+
+    fn handler(&self) -> impl Handler + use<> {
+        let (entered, leave) = (self.entered.clone(), self.leave.clone());
+        Does(move |_| {
+            let (entered, leave) = (entered.clone(), leave.clone());
+            async move {
+                entered.wait().await;
+                leave.wait().await;
+                Ok(())
+            }
+        })
+    }
+}
+
+/// A handler that meets the test at `entered` and never ends.
+fn never_leaving(entered: &Arc<Barrier>) -> impl Handler + use<> {
+    let entered = entered.clone();
+    Does(move |_| {
+        let entered = entered.clone();
+        async move {
+            entered.wait().await;
+            std::future::pending().await
+        }
+    })
 }
 
 /// A handler that counts its calls and succeeds.

@@ -4,7 +4,7 @@ use std::future::pending;
 use std::panic::panic_any;
 use std::sync::atomic::AtomicBool;
 
-use tokio::sync::{Barrier, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::advance;
 use user_events::idempotency::Crossing;
 use user_events::worker::UnknownEvents;
@@ -14,24 +14,13 @@ use super::*;
 #[tokio::test(start_paused = true)]
 async fn a_message_is_deleted_once_its_handler_succeeded_and_not_before() {
     let (queue, _dlq) = queue_and_dlq();
-    let (entered, leave) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
-    let handler = {
-        let (entered, leave) = (entered.clone(), leave.clone());
-        Does(move |_| {
-            let (entered, leave) = (entered.clone(), leave.clone());
-            async move {
-                entered.wait().await;
-                leave.wait().await;
-                Ok(())
-            }
-        })
-    };
+    let held = Held::new();
     send_events(&queue, 1);
-    let worker = Running::start(queue.clone(), handler, settings());
-    entered.wait().await;
+    let worker = Running::start(queue.clone(), held.handler(), settings());
+    held.entered.wait().await;
     advance(seconds(10)).await;
     assert_eq!(queue.depth(), Depth { visible: 0, in_flight: 1 });
-    leave.wait().await;
+    held.leave.wait().await;
     emptied(&queue).await;
     assert_eq!(worker.tally.read().of("done"), 1);
 }

@@ -1,34 +1,6 @@
 //! Told to stop: nothing more is taken, what runs is finished, the rest is given back, all in good time.
 
-use std::future::pending;
-
-use tokio::sync::Barrier;
-
 use super::*;
-
-/// Holds its event until the test lets it go.
-struct Held {
-    entered: Arc<Barrier>,
-    leave: Arc<Barrier>,
-}
-
-impl Held {
-    fn new() -> Self {
-        Self { entered: Arc::new(Barrier::new(2)), leave: Arc::new(Barrier::new(2)) }
-    }
-
-    fn handler(&self) -> impl Handler + use<> {
-        let (entered, leave) = (self.entered.clone(), self.leave.clone());
-        Does(move |_| {
-            let (entered, leave) = (entered.clone(), leave.clone());
-            async move {
-                entered.wait().await;
-                leave.wait().await;
-                Ok(())
-            }
-        })
-    }
-}
 
 #[tokio::test(start_paused = true)]
 async fn in_flight_work_finishes_after_stop() {
@@ -90,16 +62,7 @@ async fn the_shutdown_time_counts_from_stop_though_a_long_poll_is_waited_for() {
     let (queue, _dlq) = queue_and_dlq();
     let tapped = Tapped::new(&queue);
     let entered = Arc::new(Barrier::new(2));
-    let handler = {
-        let entered = entered.clone();
-        Does(move |_| {
-            let entered = entered.clone();
-            async move {
-                entered.wait().await;
-                pending().await
-            }
-        })
-    };
+    let handler = never_leaving(&entered);
     send_events(&queue, 1);
     let settings = Settings { concurrency: 2, shutdown: seconds(21), ..settings() };
     let worker = Running::start(tapped.clone(), handler, settings);
