@@ -24,7 +24,7 @@ use crate::mail::smtp::SmtpMailer;
 use crate::mail::{ComposeError, Composer};
 use crate::profiles::redis::RedisProfiles;
 use crate::queue::sqs::SqsQueue;
-use crate::queue::{Queue, QueueError};
+use crate::queue::{Facts, Queue, QueueError};
 use crate::redis_link::{RedisError, RedisLink};
 use crate::telemetry::health;
 use crate::worker::{Pulse, Reaction, Summary, Worker};
@@ -175,7 +175,7 @@ fn worker<L: Ledger, H: Handler>(
     ledger: L,
     stop: &CancellationToken,
 ) -> Result<(Pulse, Running), RunError> {
-    let visibility = queue.facts().visibility;
+    let Facts { visibility, max_receive_count, .. } = queue.facts();
     let lease = config.lease.unwrap_or(visibility * 3 / 4);
     if lease >= visibility || lease < Duration::from_secs(1) {
         let (name, visibility) = (config.name, humantime::format_duration(visibility));
@@ -183,6 +183,14 @@ fn worker<L: Ledger, H: Handler>(
             "IDEMPOTENCY_LEASE of `{name}` must lie between 1s and its queue's visibility timeout, {visibility}"
         );
         return Err(RunError::Misfit(misfit));
+    }
+    if let (Some(attempts), Some(receives)) = (config.settings.max_attempts, max_receive_count)
+        && attempts >= receives
+    {
+        return Err(RunError::Misfit(format!(
+            "MAX_ATTEMPTS of `{}` must be below its queue's maxReceiveCount, {receives}: or the queue moves the message first",
+            config.name
+        )));
     }
     let terms = Terms { lease, retention: config.retention, max_sends: config.max_sends };
     let reaction = Reaction::new(handler, ledger, terms, config.handler_timeout);

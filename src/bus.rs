@@ -12,10 +12,11 @@ use futures_util::future::join_all;
 use crate::backoff::Backoff;
 use crate::event::UserSignedUp;
 use crate::handlers::Handler;
+use crate::idempotency::Failures;
 use crate::idempotency::Ledger;
 use crate::queue::{Attempt, Verdict};
 use crate::worker::process::react;
-use crate::worker::{Outcome, Reaction};
+use crate::worker::{Limits, Outcome, Reaction, Tries};
 
 /// Tries for each reaction before it is reported as it stands.
 const TRIES: u32 = 4;
@@ -65,10 +66,12 @@ impl Bus {
 async fn persist<L: Ledger, H: Handler>(reaction: &Reaction<L, H>, event: &UserSignedUp) -> Outcome {
     let mut tried = 1;
     loop {
-        let outcome = react(reaction, event, reaction.own_beats()).await;
-        match outcome.verdict(Attempt::new(tried), &Backoff::ENTRY, H::NAME) {
+        let reacted = react(reaction, event, event.event_id.as_str(), reaction.own_beats()).await;
+        let limits = Limits { attempts: TRIES, receives: Some(TRIES) };
+        let tries = Tries { failures: Failures::default(), receives: Attempt::new(tried), limits };
+        match reacted.outcome.verdict(&tries, &Backoff::ENTRY, H::NAME) {
             Verdict::RetryIn(delay) if tried < TRIES => tokio::time::sleep(delay).await,
-            _ => return outcome,
+            _ => return reacted.outcome,
         }
         tried += 1;
     }

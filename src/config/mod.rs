@@ -197,6 +197,7 @@ fn reaction(read: &mut Reader<'_>, name: &'static str, queue_url: String) -> Opt
         wait,
         backoff: of.parsed("RETRY_BACKOFF", backoff).unwrap_or(defaults.backoff),
         unknown_events: of.parsed("UNKNOWN_EVENTS", unknown_events).unwrap_or(defaults.unknown_events),
+        max_attempts: of.parsed("MAX_ATTEMPTS", max_attempts),
         shutdown,
     };
     let month = 31 * 24 * 3600;
@@ -252,6 +253,10 @@ fn boolean(text: &str) -> Result<bool, &'static str> {
 
 fn concurrency(text: &str) -> Result<usize, &'static str> {
     text.parse().ok().filter(|n| (1..=1000).contains(n)).ok_or("must be a whole number from 1 to 1000")
+}
+
+fn max_attempts(text: &str) -> Result<u32, &'static str> {
+    text.parse().ok().filter(|n| (1..=100).contains(n)).ok_or("must be a whole number from 1 to 100")
 }
 
 fn backoff(text: &str) -> Result<Backoff, &'static str> {

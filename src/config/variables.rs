@@ -46,6 +46,11 @@ pub const VARIABLES: &[Variable] = &[
         Some("2s..15m"),
         "first and longest delay of a failed message, doubled in between, jittered",
     ),
+    engine(
+        "MAX_ATTEMPTS",
+        None,
+        "failures of its own after which a message is quarantined, 1 to 100, below the queue's maxReceiveCount; unset: one less than that",
+    ),
     engine("SHUTDOWN_TIMEOUT", Some("110s"), "how long stopping may take; keep it under ECS's StopTimeout"),
     engine("UNKNOWN_EVENTS", Some("ignore"), "`ignore` or `quarantine` events of another type"),
     engine("IDEMPOTENCY_LEASE", None, "how long a claim holds, below the visibility timeout; unset: ¾ of it"),

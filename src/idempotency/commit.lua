@@ -12,6 +12,6 @@ end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 redis.call('HSET', key, 'st', 'D', 'tok', tok, 'gen', gen, 'fp', ARGV[3], 'mid', ARGV[4], 't1', now)
-redis.call('HDEL', key, 'dl', 'bg')
+redis.call('HDEL', key, 'dl', 'bg', 'fm', 'fn', 'fh')
 redis.call('PEXPIRE', key, ARGV[5])
 return {mine and 'OK' or 'STOLEN'}

@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use super::{Begin, Claim, Fingerprint, Key, Lease, Ledger, LedgerError, Request, Terms};
+use super::{Begin, Claim, Failed, Failures, Fingerprint, Key, Lease, Ledger, LedgerError, Request, Terms};
 
 /// A ledger in memory. Clones share the records.
 #[derive(Debug, Clone, Default)]
@@ -34,12 +35,27 @@ struct Record {
     begun: Option<u64>,
     sends: u32,
     deadline: Instant,
+    failing: Option<(String, Failures)>,
 }
 
 impl Record {
     fn is_owned_by(&self, lease: &Lease) -> bool {
         let open = matches!(self.state, State::Pending | State::Sending);
         open && self.token == lease.token && self.generation == lease.generation
+    }
+
+    fn failed(&mut self, failed: Failed<'_>) -> Failures {
+        let earlier = self.failing.take().filter(|(message_id, _)| message_id == failed.message_id);
+        let mut failures = earlier.map(|(_, failures)| failures).unwrap_or_default();
+        failures.count += 1;
+        let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let space = if failures.history.is_empty() { "" } else { " " };
+        failures.history.push_str(&format!("{space}{}@{millis}", failed.outcome));
+        if failures.history.len() > 1000 {
+            failures.history = failures.history.split_once(' ').map_or_else(String::new, |(_, later)| later.to_owned());
+        }
+        self.failing = Some((failed.message_id.to_owned(), failures.clone()));
+        failures
     }
 }
 
@@ -62,6 +78,7 @@ impl Ledger for MemoryLedger {
             begun: None,
             sends: 0,
             deadline: now,
+            failing: None,
         });
         if record.fingerprint != request.fingerprint {
             return Ok(Claim::Conflict);
@@ -121,20 +138,23 @@ impl Ledger for MemoryLedger {
             record.state = State::Done;
             record.token.clone_from(&lease.token);
             record.generation = lease.generation;
+            record.failing = None;
         }
         Ok(())
     }
 
-    async fn release(&self, lease: &Lease) -> Result<(), LedgerError> {
-        if let Some(record) = self.lock().get_mut(&lease.key).filter(|r| r.is_owned_by(lease)) {
-            if record.begun.take() == Some(lease.generation) {
-                record.sends -= 1;
-            }
-            record.state = if record.sends > 0 { State::Sending } else { State::Pending };
-            record.token.clear();
-            record.deadline = Instant::now();
+    async fn release(&self, lease: &Lease, failed: Option<Failed<'_>>) -> Result<Failures, LedgerError> {
+        let mut records = self.lock();
+        let Some(record) = records.get_mut(&lease.key).filter(|r| r.is_owned_by(lease)) else {
+            return Ok(Failures::default());
+        };
+        if record.begun.take() == Some(lease.generation) {
+            record.sends -= 1;
         }
-        Ok(())
+        record.state = if record.sends > 0 { State::Sending } else { State::Pending };
+        record.token.clear();
+        record.deadline = Instant::now();
+        Ok(failed.map(|failed| record.failed(failed)).unwrap_or_default())
     }
 
     async fn ping(&self) -> Result<(), LedgerError> {

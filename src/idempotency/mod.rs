@@ -89,6 +89,25 @@ pub enum Claim {
     Parked,
 }
 
+/// A run that truly failed, for the record's count of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failed<'a> {
+    /// The queue's id of the message: a redriven message is another one, and starts anew.
+    pub message_id: &'a str,
+    /// The outcome's name.
+    pub outcome: &'a str,
+}
+
+/// How often a message's handler has truly failed so far, on whatever machine. Zero and empty where the
+/// ledger keeps no count.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// How often.
+    pub count: u32,
+    /// The latest ones, oldest first: `outcome@milliseconds since 1970`, a space between; up to about a thousand bytes.
+    pub history: String,
+}
+
 /// The answer at the point of no return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begin {
@@ -130,8 +149,13 @@ pub trait Ledger: Send + Sync + 'static {
         terms: &Terms,
     ) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
-    /// Gives the lease back: the effect is known not to have happened by this delivery.
-    fn release(&self, lease: &Lease) -> impl Future<Output = Result<(), LedgerError>> + Send;
+    /// Gives the lease back: the effect is known not to have happened by this delivery. Counts the failure,
+    /// if it was one of the message's own.
+    fn release(
+        &self,
+        lease: &Lease,
+        failed: Option<Failed<'_>>,
+    ) -> impl Future<Output = Result<Failures, LedgerError>> + Send;
 
     /// Is the ledger there and writable? Asked while a worker pauses, before it goes on.
     fn ping(&self) -> impl Future<Output = Result<(), LedgerError>> + Send;

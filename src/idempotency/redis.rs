@@ -7,7 +7,7 @@
 use ::redis::Script;
 use std::time::Duration;
 
-use super::{Begin, Claim, Lease, Ledger, LedgerError, Request, Terms};
+use super::{Begin, Claim, Failed, Failures, Lease, Ledger, LedgerError, Request, Terms};
 use crate::redis_link::{RedisError, RedisLink};
 
 /// The ledger in Redis. Clones share the connection.
@@ -96,9 +96,17 @@ impl Ledger for RedisLedger {
         Ok(())
     }
 
-    async fn release(&self, lease: &Lease) -> Result<(), LedgerError> {
-        let args = [lease.token.as_str(), &lease.generation.to_string()];
-        self.run(&self.scripts.release, lease.key.as_str(), &args).await.map(drop)
+    async fn release(&self, lease: &Lease, failed: Option<Failed<'_>>) -> Result<Failures, LedgerError> {
+        let (message_id, outcome) = failed.map_or(("", ""), |failed| (failed.message_id, failed.outcome));
+        let args = [lease.token.as_str(), &lease.generation.to_string(), message_id, outcome];
+        let answer = self.run(&self.scripts.release, lease.key.as_str(), &args).await?;
+        match words(&answer)[..] {
+            ["OK", count, history] => {
+                Ok(Failures { count: count.parse().map_err(|_| strange(&answer))?, history: history.to_owned() })
+            }
+            ["LOST"] => Ok(Failures::default()),
+            _ => Err(strange(&answer)),
+        }
     }
 
     async fn ping(&self) -> Result<(), LedgerError> {

@@ -12,7 +12,7 @@ use flate2::{Compression, write::GzEncoder};
 use super::{Attribute, Attributes, DeadLetter, Delivery, Failure, MAX_MESSAGE_BYTES};
 use crate::event::Timestamp;
 
-/// SQS takes 10 attributes a message; `failure.*` needs six, and one more to pack the rest into.
+/// SQS takes 10 attributes a message; `failure.*` needs six or seven, and one more to pack the rest into.
 const MAX_ATTRIBUTES: usize = 10;
 
 /// Set when the body is packed: gzip, then base64.
@@ -33,7 +33,9 @@ impl DeadLetter {
             let packed = serde_json::to_string(&delivery.attributes).ok()?;
             attributes.insert(ORIGINAL_ATTRIBUTES.to_owned(), Attribute::string(packed));
         }
-        let plain = Self { body: delivery.body.as_str().to_owned(), attributes };
+        let (body, group, message_id) =
+            (delivery.body.as_str().to_owned(), delivery.group.clone(), delivery.message_id.clone());
+        let plain = Self { body, attributes, group, message_id };
         if plain.size() <= MAX_MESSAGE_BYTES { Some(plain) } else { plain.packed() }
     }
 
@@ -59,6 +61,7 @@ pub(super) fn attributes_size(attributes: &Attributes) -> usize {
 
 fn failure_attributes(delivery: &Delivery, source_queue: &str, failure: &Failure) -> Attributes {
     let first_seen = Timestamp::from_unix_millis(delivery.sent_at_millis).map(|t| t.to_string());
+    let history = Some(("failure.history", failure.history.clone())).filter(|(_, history)| !history.is_empty());
     [
         ("failure.reason", failure.reason.to_owned()),
         ("failure.handler", failure.handler.to_owned()),
@@ -68,6 +71,7 @@ fn failure_attributes(delivery: &Delivery, source_queue: &str, failure: &Failure
         ("failure.message_id", delivery.message_id.clone()),
     ]
     .into_iter()
+    .chain(history)
     .map(|(name, value)| (name.to_owned(), Attribute::string(value)))
     .collect()
 }
@@ -79,7 +83,7 @@ mod tests {
     use super::*;
     use crate::queue::{Attempt, Body, ReceiptHandle};
 
-    const FAILURE: Failure = Failure { reason: "too_large", handler: "profile" };
+    const FAILURE: Failure = Failure { reason: "too_large", handler: "profile", history: String::new() };
 
     fn delivery(body: String, attributes: usize) -> Delivery {
         let attributes = (0..attributes).map(|n| (format!("a{n}"), Attribute::string("v"))).collect();
@@ -89,6 +93,7 @@ mod tests {
             attributes,
             attempt: Attempt::new(1),
             sent_at_millis: 0,
+            group: None,
             receipt: ReceiptHandle::new("r".to_owned()),
         }
     }

@@ -7,7 +7,8 @@
 //! * A received message is hidden from everyone for the visibility timeout, counted from the receive;
 //!   then it appears again unless it was deleted. Each receive counts one [`Attempt`].
 //! * Delivery is at least once: a copy may arrive although the message was handled, even after its
-//!   delete. Order is not promised.
+//!   delete. Order is not promised, but by a FIFO queue (its name ends in `.fifo`, nothing else decides): there
+//!   nothing of a group is handed out while something earlier of it is in flight or hidden.
 //! * A message received more often than the queue's redrive policy allows moves to the DLQ.
 //! * A receive that was sent must be awaited: dropping its future may strand messages until their
 //!   visibility runs out.
@@ -84,6 +85,9 @@ pub struct Delivery {
     pub attempt: Attempt,
     /// When the queue first took it, in milliseconds since 1970.
     pub sent_at_millis: i64,
+    /// On a FIFO queue, the group within which order is kept; else none, whatever the sender said: on other
+    /// queues a group id is for fairness alone.
+    pub group: Option<String>,
     /// The right to settle it, spent once.
     pub receipt: ReceiptHandle,
 }
@@ -146,6 +150,8 @@ pub struct Failure {
     pub reason: &'static str,
     /// Which handler said so.
     pub handler: &'static str,
+    /// The failures that led here, if there were several: `outcome@milliseconds since 1970`, a space between.
+    pub history: String,
 }
 
 /// A message on its way to the DLQ: the original, and why.
@@ -155,6 +161,10 @@ pub struct DeadLetter {
     pub body: String,
     /// The original attributes and `failure.*`.
     pub attributes: Attributes,
+    /// The original's group, on a FIFO queue.
+    pub group: Option<String>,
+    /// The original's message id: what a FIFO queue tells repetitions by.
+    pub message_id: String,
 }
 
 /// An entry that was not settled: it comes back with its receipt, so that it can be tried again.
@@ -184,6 +194,12 @@ pub enum QueueError {
     /// More than [`MAX_MESSAGE_BYTES`].
     #[error("the message with its attributes is over {MAX_MESSAGE_BYTES} bytes")]
     TooLarge,
+}
+
+/// Does a queue of this name keep order within its groups?
+#[must_use]
+pub fn is_fifo(name: &str) -> bool {
+    name.ends_with(".fifo")
 }
 
 impl QueueError {

@@ -19,7 +19,7 @@ use data_encoding::BASE64;
 
 use super::{
     Attempt, Attribute, Attributes, Body, DeadLetter, Delivery, Facts, Hide, Hold, MAX_BATCH, Queue, QueueError,
-    ReceiptHandle, Unsettled,
+    ReceiptHandle, Unsettled, is_fifo,
 };
 
 /// Every call but the long poll answers within this, connecting included, or is tried again.
@@ -97,11 +97,13 @@ impl Queue for SqsQueue {
             .visibility_timeout(seconds(self.facts.visibility))
             .message_system_attribute_names(System::ApproximateReceiveCount)
             .message_system_attribute_names(System::SentTimestamp)
+            .message_system_attribute_names(System::MessageGroupId)
             .message_attribute_names("All")
             .send()
             .await
             .map_err(|error| classify(&error))?;
-        Ok(answer.messages.unwrap_or_default().into_iter().filter_map(delivery).collect())
+        let is_fifo = is_fifo(&self.url);
+        Ok(answer.messages.unwrap_or_default().into_iter().filter_map(|message| delivery(message, is_fifo)).collect())
     }
 
     async fn delete(&self, spent: Vec<ReceiptHandle>) -> Vec<Unsettled> {
@@ -138,6 +140,10 @@ impl Queue for SqsQueue {
         let url = self.dlq_url.as_ref().ok_or(QueueError::NoDeadLetterQueue)?;
         let attributes = letter.attributes.iter().filter_map(|(name, a)| Some((name.clone(), outgoing(a)?))).collect();
         let call = self.settling.send_message().queue_url(url).message_body(&letter.body);
+        let call = match &letter.group {
+            Some(group) => call.message_group_id(group).message_deduplication_id(&letter.message_id),
+            None => call,
+        };
         call.set_message_attributes(Some(attributes)).send().await.map_err(|error| classify(&error))?;
         Ok(())
     }
@@ -193,14 +199,16 @@ fn sibling(url: &str, name: &str) -> Option<String> {
 }
 
 /// `None`: without a receipt nothing can be done to a message but let it come again.
-fn delivery(message: Message) -> Option<Delivery> {
-    let Some(receipt) = message.receipt_handle else {
+fn delivery(mut message: Message, is_fifo: bool) -> Option<Delivery> {
+    let Some(receipt) = message.receipt_handle.take() else {
         tracing::warn!("a message came without a receipt handle; it will come again");
         return None;
     };
     let system = |name| message.attributes.as_ref()?.get(&name)?.parse::<i64>().ok();
     let attempt = system(System::ApproximateReceiveCount).and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
+    let group = || message.attributes.as_ref()?.get(&System::MessageGroupId).cloned();
     Some(Delivery {
+        group: if is_fifo { group() } else { None },
         sent_at_millis: system(System::SentTimestamp).unwrap_or(0),
         message_id: message.message_id.unwrap_or_default(),
         body: Body::new(message.body.unwrap_or_default()),

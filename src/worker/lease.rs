@@ -6,7 +6,8 @@
 //! is extended no more, not even by a call under way; nothing is held for longer than [`LONGEST`]. Knows
 //! no handler and no event.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,7 +26,8 @@ const TRANSIT: Duration = Duration::from_secs(2);
 /// Everything one worker holds.
 #[derive(Debug, Default)]
 pub(super) struct Leases {
-    held: Mutex<HashMap<u64, Entry>>,
+    held: Mutex<BTreeMap<u64, Entry>>,
+    last_id: AtomicU64,
     /// Taken while extensions are under way.
     beating: tokio::sync::Mutex<()>,
 }
@@ -65,7 +67,7 @@ impl Leases {
         let hidden_since = asked.max(now.checked_sub(transit).unwrap_or(now));
         let (hold, message_id) = (delivery.receipt.hold(), delivery.message_id.clone());
         let entry = Entry { hold, message_id, since: now, until: hidden_since + visibility, beats };
-        let id = fastrand::u64(..);
+        let id = self.last_id.fetch_add(1, Ordering::Relaxed);
         self.lock().insert(id, entry);
         Held { id, leases: self.clone(), beats: receiver }
     }
@@ -91,7 +93,8 @@ impl Leases {
     /// What runs when the time to stop is up: shown again soon, and named.
     pub(super) async fn abandon<Q: Queue>(&self, queue: &Q, soon: Duration) -> Vec<String> {
         let _beating = self.beating.lock().await;
-        let left: Vec<(Hold, String)> = self.lock().drain().map(|(_, entry)| (entry.hold, entry.message_id)).collect();
+        let left: Vec<(Hold, String)> =
+            std::mem::take(&mut *self.lock()).into_values().map(|entry| (entry.hold, entry.message_id)).collect();
         for batch in left.chunks(MAX_BATCH) {
             let holds: Vec<Hold> = batch.iter().map(|(hold, _)| hold.clone()).collect();
             queue.extend(&holds, soon).await;
@@ -136,7 +139,7 @@ impl Leases {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Entry>> {
         // Every change is one insertion, one removal or one field.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -9,12 +9,18 @@
 //! * while something every message needs is down, the worker pauses instead of burning attempts;
 //! * told to stop, it takes nothing more, finishes what runs, gives back the rest, and says how many.
 //!
-//! The rooms, in a message's order: `poll` (slots, receive, stop), `lease` (what is held stays hidden), `process` (one delivery on one
-//! screen), `reaction` (claim, handle, record), `outcome` (what happened → what we do), `settle`.
+//! The rooms, in a message's order: `gate` and `pace` (may we receive, and for how many), `poll` (the loop), `lease` (what is
+//! held stays hidden), `lane` (side by side, or one after the other), `process` (one delivery on one screen), `reaction` (claim,
+//! handle, record), `outcome` (what happened → what we do), `settle`; and `drain`, the way out.
 
 mod breaker;
+mod drain;
+mod duty;
+mod gate;
+mod lane;
 mod lease;
 mod outcome;
+mod pace;
 mod poll;
 pub(crate) mod process;
 mod pulse;
@@ -25,8 +31,9 @@ mod tally;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use outcome::{Outcome, UnknownEvents};
-pub use poll::Summary;
+pub use drain::Summary;
+pub use duty::Duty;
+pub use outcome::{Limits, Outcome, Tries, UnknownEvents};
 pub use pulse::Pulse;
 pub use reaction::Reaction;
 pub use tally::{Count, Tally};
@@ -47,6 +54,9 @@ pub struct Settings {
     pub backoff: Backoff,
     /// What to do with other teams' events.
     pub unknown_events: UnknownEvents,
+    /// Failures of its own after which a message is quarantined; `None`: one less than the receives that the
+    /// queue's redrive policy allows. Anything that is not the message's fault counts nothing.
+    pub max_attempts: Option<u32>,
     /// How long stopping may take before what still runs is left behind.
     pub shutdown: Duration,
 }
@@ -58,6 +68,7 @@ impl Default for Settings {
             wait: Duration::from_secs(20),
             backoff: Backoff::HANDLER,
             unknown_events: UnknownEvents::Ignore,
+            max_attempts: None,
             // Below the 120 s after which ECS kills.
             shutdown: Duration::from_secs(110),
         }
@@ -72,6 +83,7 @@ pub struct Worker<Q, L, H> {
     settings: Settings,
     tally: Tally,
     pulse: Pulse,
+    duty: Duty,
 }
 
 impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
@@ -79,7 +91,21 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
     #[must_use]
     pub fn new(queue: Q, reaction: Reaction<L, H>, settings: Settings) -> Self {
         let pulse = Pulse::new(settings.wait);
-        Self { queue: Arc::new(queue), reaction: Arc::new(reaction), settings, tally: Tally::default(), pulse }
+        Self {
+            queue: Arc::new(queue),
+            reaction: Arc::new(reaction),
+            settings,
+            tally: Tally::default(),
+            pulse,
+            duty: Duty::default(),
+        }
+    }
+
+    /// Shares `duty` with other workers and with whoever watches it.
+    #[must_use]
+    pub fn on_duty(mut self, duty: &Duty) -> Self {
+        self.duty = duty.clone();
+        self
     }
 
     /// What has happened so far; clones go on counting.

@@ -1,12 +1,13 @@
 //! Stop 7: what happened, and the one table of what to do about it.
 //!
-//! Enters: an [`Outcome`] and which attempt it was. Leaves: a [`Verdict`]. Pure: does nothing itself.
+//! Enters: an [`Outcome`] and the [`Tries`] so far. Leaves: a [`Verdict`]. Pure: does nothing itself.
 
 use std::time::Duration;
 
 use crate::backoff::Backoff;
 use crate::envelope::Refusal;
-use crate::queue::{Attempt, Failure, Verdict};
+use crate::idempotency::Failures;
+use crate::queue::{Attempt, Facts, Failure, Verdict};
 
 /// What came of one delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +57,63 @@ pub enum UnknownEvents {
     Quarantine,
 }
 
+/// How often a message was tried, and how much is borne.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tries {
+    /// What the ledger has counted. A deploy, a lost lease, a busy effect and an outage count nothing.
+    pub failures: Failures,
+    /// What the queue has counted: every receive.
+    pub receives: Attempt,
+    /// How much is borne.
+    pub limits: Limits,
+}
+
+/// How much is borne before a message that goes on failing is quarantined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Failures of its own.
+    pub attempts: u32,
+    /// Receives, after which the queue itself moves the message to the DLQ, and without a reason.
+    pub receives: Option<u32>,
+}
+
+/// Tries where neither the setting nor a redrive policy limits them.
+const MAX_ATTEMPTS: u32 = 4;
+
+impl Limits {
+    /// The limits by the setting and the queue's redrive policy. Unset: one less than the policy's receives.
+    /// Without a DLQ there are none: there is nowhere to put what is given up.
+    #[must_use]
+    pub fn new(max_attempts: Option<u32>, facts: &Facts) -> Self {
+        if !facts.has_dlq {
+            return Self { attempts: u32::MAX, receives: None };
+        }
+        let below = facts.max_receive_count.map(|most| most.saturating_sub(1).max(1));
+        Self { attempts: max_attempts.or(below).unwrap_or(MAX_ATTEMPTS), receives: facts.max_receive_count }
+    }
+}
+
+impl Tries {
+    /// Is this failure the last that is borne? On the last receive too: else the queue would move the
+    /// message, and nobody could say why.
+    fn are_exhausted(&self) -> bool {
+        self.failures.count >= self.limits.attempts
+            || self.limits.receives.is_some_and(|most| self.receives.get() >= most)
+    }
+
+    /// The number that the backoff grows by.
+    fn count(&self) -> u32 {
+        if self.failures.count > 0 { self.failures.count } else { self.receives.get() }
+    }
+}
+
 impl Outcome {
+    /// Is it a failure of this message, rather than of its surroundings?
+    #[must_use]
+    pub fn is_own_failure(&self) -> bool {
+        matches!(self, Self::Transient | Self::Panicked | Self::TimedOut | Self::Permanent(_))
+    }
+
     /// The outcome's name in logs and counts.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -84,13 +141,17 @@ impl Outcome {
     /// The table. Whatever is not surely finished comes again, or goes to the DLQ with its reason;
     /// nothing is deleted that was not done.
     #[must_use]
-    pub fn verdict(&self, attempt: Attempt, backoff: &Backoff, handler: &'static str) -> Verdict {
-        let quarantine = |reason| Verdict::Quarantine(Failure { reason, handler });
+    pub fn verdict(&self, tries: &Tries, backoff: &Backoff, handler: &'static str) -> Verdict {
+        let quarantine =
+            |reason| Verdict::Quarantine(Failure { reason, handler, history: tries.failures.history.clone() });
         match self {
             // Unrecorded too: the effect is certain, and keeping the message would make its copy so.
             Self::Done | Self::DoneUnrecorded | Self::Duplicate | Self::Stale | Self::Ignored => Verdict::Delete,
             Self::Busy(left) => Verdict::RetryIn(*left + spread(1.0, 3.0)),
-            Self::Transient | Self::Panicked | Self::TimedOut => Verdict::RetryIn(backoff.delay(attempt.get())),
+            Self::Transient | Self::Panicked | Self::TimedOut if tries.are_exhausted() => {
+                quarantine("attempts_exhausted")
+            }
+            Self::Transient | Self::Panicked | Self::TimedOut => Verdict::RetryIn(backoff.delay(tries.count())),
             // Short: the worker pauses, and takes nothing until the dependency is back.
             Self::Unavailable(_) => Verdict::RetryIn(spread(1.0, 5.0)),
             Self::UnknownType => quarantine("unknown_type"),
@@ -112,8 +173,41 @@ fn spread(from: f64, to: f64) -> Duration {
 mod tests {
     use super::*;
 
+    fn tries(failures: u32, receives: u32) -> Tries {
+        let failures = Failures { count: failures, history: "transient@1".to_owned() };
+        Tries { failures, receives: Attempt::new(receives), limits: Limits { attempts: 4, receives: Some(9) } }
+    }
+
     fn verdict(outcome: &Outcome) -> Verdict {
-        outcome.verdict(Attempt::new(1), &Backoff::HANDLER, "h")
+        outcome.verdict(&tries(1, 1), &Backoff::HANDLER, "h")
+    }
+
+    #[test]
+    fn attempts_are_exhausted_by_failures_of_its_own_or_on_the_last_receive_that_the_queue_allows() {
+        for (failures, receives, exhausted) in [(1, 1, false), (3, 8, false), (4, 4, true), (1, 9, true), (0, 9, true)]
+        {
+            for outcome in [Outcome::Transient, Outcome::Panicked, Outcome::TimedOut] {
+                match outcome.verdict(&tries(failures, receives), &Backoff::HANDLER, "h") {
+                    Verdict::Quarantine(failure) => {
+                        assert!(exhausted, "{failures} failures in {receives} receives");
+                        assert_eq!((failure.reason, failure.history.as_str()), ("attempts_exhausted", "transient@1"));
+                    }
+                    other => assert!(!exhausted, "{failures} failures in {receives} receives: {other:?}"),
+                }
+            }
+        }
+        let outage = Outcome::Unavailable("x").verdict(&tries(3, 9), &Backoff::HANDLER, "h");
+        assert!(matches!(outage, Verdict::RetryIn(_)), "an outage is not the message's fault");
+    }
+
+    #[test]
+    fn the_limit_is_kept_below_the_receives_that_the_queue_allows() {
+        let facts = |most| Facts { visibility: Duration::ZERO, max_receive_count: most, has_dlq: true };
+        let attempts = |set, most| Limits::new(set, &facts(most)).attempts;
+        assert_eq!([attempts(None, Some(5)), attempts(Some(3), Some(5)), attempts(None, None)], [4, 3, 4]);
+        assert_eq!(attempts(None, Some(1)), 1, "a queue that allows one receive");
+        let without_dlq = Facts { has_dlq: false, ..facts(None) };
+        assert_eq!(Limits::new(Some(3), &without_dlq), Limits { attempts: u32::MAX, receives: None });
     }
 
     #[test]

@@ -28,6 +28,7 @@ impl Pulse {
         let mut beats = interval(self.stale_after / 4);
         loop {
             tokio::select! {
+                biased;
                 waited = &mut waiting => return waited,
                 _ = beats.tick() => self.beat(),
             }

@@ -17,7 +17,7 @@ use super::outcome::Outcome;
 use crate::event::UserSignedUp;
 use crate::failpoint::{self, Step};
 use crate::handlers::{Handled, Handler, HandlerError};
-use crate::idempotency::{Claim, Fence, Fenced, Key, Lease, Ledger, Request, Terms};
+use crate::idempotency::{Claim, Failed, Failures, Fence, Fenced, Key, Lease, Ledger, Request, Terms};
 
 /// A handler with the ledger that keeps its effects single.
 #[derive(Debug)]
@@ -28,14 +28,26 @@ pub struct Reaction<L, H> {
     timeout: Duration,
 }
 
+/// What came of an event, and how often its handler has failed so far.
+pub(crate) struct Reacted {
+    pub(crate) outcome: Outcome,
+    pub(crate) failures: Failures,
+}
+
+impl From<Outcome> for Reacted {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, failures: Failures::default() }
+    }
+}
+
 /// What a handler's run showed.
 pub(crate) struct Ran {
-    result: Result<Handled, Failed>,
+    result: Result<Handled, Cut>,
     /// Was the point of no return passed?
     crossed: bool,
 }
 
-enum Failed {
+enum Cut {
     Said(HandlerError),
     Panicked,
     TimedOut,
@@ -100,11 +112,11 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         let result = tokio::select! {
             biased;
             ended = tokio::time::timeout(self.timeout, run) => match ended {
-                Ok(Ok(answer)) => answer.map_err(Failed::Said),
-                Ok(Err(_panic)) => Err(Failed::Panicked),
-                Err(_elapsed) => Err(Failed::TimedOut),
+                Ok(Ok(answer)) => answer.map_err(Cut::Said),
+                Ok(Err(_panic)) => Err(Cut::Panicked),
+                Err(_elapsed) => Err(Cut::TimedOut),
             },
-            () = self.lost_before_the_fence(lease, beats, &crossed) => Err(Failed::LeaseLost),
+            () = self.lost_before_the_fence(lease, beats, &crossed) => Err(Cut::LeaseLost),
         };
         Ran { result, crossed: crossed.load(Ordering::Acquire) }
     }
@@ -135,20 +147,23 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
     }
 
     /// Puts on record what is known, and says what that comes to.
-    pub(crate) async fn record(&self, lease: Lease, ran: Ran) -> Outcome {
-        match ran.result {
+    pub(crate) async fn record(&self, lease: Lease, ran: Ran, message_id: &str) -> Reacted {
+        let outcome = match ran.result {
             Ok(Handled::Done { receipt, .. }) => self.commit(&lease, &receipt, Outcome::Done).await,
             Ok(Handled::Applied) => self.commit(&lease, "", Outcome::Done).await,
             Ok(Handled::AlreadyApplied) => self.commit(&lease, "", Outcome::Duplicate).await,
             Ok(Handled::Superseded) => self.commit(&lease, "", Outcome::Stale).await,
-            Err(failed) => {
-                let outcome = failed.outcome(ran.crossed);
+            Err(cut) => {
+                let outcome = cut.outcome(ran.crossed);
                 if !matches!(outcome, Outcome::OutcomeUnknown | Outcome::LeaseLost | Outcome::Duplicate) {
-                    self.release(&lease).await;
+                    let failed = Failed { message_id, outcome: outcome.name() };
+                    let failures = self.release(&lease, outcome.is_own_failure().then_some(failed)).await;
+                    return Reacted { outcome, failures };
                 }
                 outcome
             }
-        }
+        };
+        outcome.into()
     }
 
     /// Is all there that the reaction needs?
@@ -170,15 +185,16 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         }
     }
 
-    /// Failing to release costs the next delivery the rest of the lease, no more.
-    async fn release(&self, lease: &Lease) {
-        if let Err(error) = self.ledger.release(lease).await {
+    /// Failing to release costs the next delivery the rest of the lease, and a failure its count, no more.
+    async fn release(&self, lease: &Lease, failed: Option<Failed<'_>>) -> Failures {
+        self.ledger.release(lease, failed).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "the lease was not released; it will run out");
-        }
+            Failures::default()
+        })
     }
 }
 
-impl Failed {
+impl Cut {
     fn outcome(self, crossed: bool) -> Outcome {
         match self {
             Self::Said(error) => {

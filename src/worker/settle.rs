@@ -1,11 +1,11 @@
 //! Stop 8: a verdict is carried out. The one place that deletes.
 //!
-//! Enters: a delivery and its verdict. Leaves: nothing; when [`Settler::settle`] returns, the queue has
-//! confirmed, or the message will come again. Promises: deletes go out in batches of up to ten, waiting
-//! at most 50 ms for company; an entry that failed is tried again by itself; a dead letter's original is
-//! deleted only after the letter is confirmed. Knows no event and no handler.
+//! Enters: a delivery and its verdict. Leaves: [`Settled`]; when [`Settler::settle`] returns, the queue has
+//! confirmed, or the message will come again. Promises: deletes and hides go out in batches of up to ten,
+//! waiting at most 50 ms for company; an entry that failed is tried again by itself; a dead letter's
+//! original is deleted only after the letter is confirmed. Knows no event and no handler.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,133 +16,191 @@ use tracing::{error, warn};
 use super::lease::Held;
 use crate::backoff::Backoff;
 use crate::queue::{
-    DeadLetter, Delivery, Failure, Hide, MAX_BATCH, MAX_VISIBILITY, Queue, QueueError, ReceiptHandle, Verdict,
+    DeadLetter, Delivery, Failure, Hide, MAX_BATCH, MAX_VISIBILITY, Queue, QueueError, ReceiptHandle, Unsettled,
+    Verdict,
 };
 
-/// How long the first delete of a batch waits for others: far below what a poll costs.
+/// How long the first entry of a batch waits for others: far below what a poll costs.
 const LINGER: Duration = Duration::from_millis(50);
 /// The first try and three more.
 const TRIES: u32 = 4;
+
+/// Where a settled message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// Off the queue for good, and the queue has said so.
+    Gone,
+    /// It comes again.
+    Remains,
+}
 
 /// Carries verdicts to one queue.
 #[derive(Debug)]
 pub(super) struct Settler<Q> {
     queue: Arc<Q>,
-    deletes: mpsc::Sender<Delete>,
+    deletes: mpsc::Sender<Entry>,
+    hides: mpsc::Sender<Entry>,
+}
+
+/// What a batch does to its messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Delete,
+    Hide,
 }
 
 #[derive(Debug)]
-struct Delete {
+struct Entry {
     receipt: ReceiptHandle,
-    /// Told when the delete is confirmed; dropped when it is given up.
+    waiting: Waiting,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    /// Of a hide.
+    delay: Duration,
+    /// Told when it is confirmed; dropped when it is given up.
     confirmed: oneshot::Sender<()>,
 }
 
 impl<Q: Queue> Settler<Q> {
     /// Starts the batching. It ends by itself once the settler is dropped and all is flushed.
     pub(super) fn start(queue: Arc<Q>) -> Self {
-        let (deletes, batches) = mpsc::channel(4 * MAX_BATCH);
-        tokio::spawn(delete_in_batches(queue.clone(), batches));
-        Self { queue, deletes }
+        let start = |change| {
+            let (entries, batches) = mpsc::channel(4 * MAX_BATCH);
+            tokio::spawn(in_batches(queue.clone(), change, batches));
+            entries
+        };
+        Self { deletes: start(Change::Delete), hides: start(Change::Hide), queue }
     }
 
     /// Carries out a verdict. The lease goes on until a delete is confirmed, and ends before a backoff.
-    pub(super) async fn settle(&self, delivery: Delivery, verdict: Verdict, held: Held) {
+    pub(super) async fn settle(&self, delivery: Delivery, verdict: Verdict, held: Held) -> Settled {
         match verdict {
             Verdict::Delete => self.delete(delivery.receipt).await,
-            Verdict::RetryIn(delay) => {
-                held.freeze().await;
-                self.hide(delivery.receipt, delay).await;
-            }
+            Verdict::RetryIn(delay) => self.hide(delivery.receipt, delay, held).await,
             Verdict::Quarantine(failure) => self.quarantine(delivery, &failure, held).await,
-            Verdict::Leave => held.freeze().await,
+            Verdict::Leave => {
+                held.freeze().await;
+                Settled::Remains
+            }
         }
     }
 
     /// Gives a delivery back unworked: visible again at once.
-    pub(super) async fn give_back(&self, delivery: Delivery) {
-        self.hide(delivery.receipt, Duration::ZERO).await;
+    pub(super) async fn give_back(&self, delivery: Delivery, held: Held) {
+        self.hide(delivery.receipt, Duration::ZERO, held).await;
     }
 
-    async fn delete(&self, receipt: ReceiptHandle) {
-        let (confirmed, confirmation) = oneshot::channel();
-        if self.deletes.send(Delete { receipt, confirmed }).await.is_err() || confirmation.await.is_err() {
-            warn!("the delete was not confirmed; the message may come again, and will be a duplicate");
+    async fn delete(&self, receipt: ReceiptHandle) -> Settled {
+        if confirmed(&self.deletes, receipt, Duration::ZERO).await {
+            return Settled::Gone;
         }
+        warn!("the delete was not confirmed; the message may come again, and will be a duplicate");
+        Settled::Remains
     }
 
-    async fn hide(&self, mut receipt: ReceiptHandle, delay: Duration) {
-        let delay = delay.min(MAX_VISIBILITY);
-        for attempt in 1..=TRIES {
-            let mut unsettled = self.queue.hide(vec![Hide { receipt, delay }]).await;
-            let Some(entry) = unsettled.pop() else { return };
-            if !entry.error.is_passing() || attempt == TRIES {
-                return warn!(error = %entry.error, "the message keeps its visibility timeout");
-            }
-            receipt = entry.receipt;
-            sleep(Backoff::ENTRY.delay(attempt)).await;
+    async fn hide(&self, receipt: ReceiptHandle, delay: Duration, held: Held) -> Settled {
+        held.freeze().await;
+        if !confirmed(&self.hides, receipt, delay.min(MAX_VISIBILITY)).await {
+            warn!("the message keeps its visibility timeout");
         }
+        Settled::Remains
     }
 
-    async fn quarantine(&self, delivery: Delivery, failure: &Failure, held: Held) {
+    async fn quarantine(&self, delivery: Delivery, failure: &Failure, held: Held) -> Settled {
         let Some(letter) = DeadLetter::new(&delivery, self.queue.name(), failure) else {
-            return error!("too large to be sent on with its reason: left to the queue's own redrive");
+            error!("too large to be sent on with its reason: left to the queue's own redrive");
+            return Settled::Remains;
         };
         match self.queue.send_to_dlq(&letter).await {
             Ok(()) => self.delete(delivery.receipt).await,
-            Err(QueueError::NoDeadLetterQueue) => warn!("no DLQ to quarantine into: left to the queue"),
+            Err(QueueError::NoDeadLetterQueue) => {
+                warn!("no DLQ to quarantine into: left to the queue");
+                Settled::Remains
+            }
             Err(error) => {
                 warn!(%error, "the dead letter was not sent; the original stays and is tried again");
-                held.freeze().await;
-                self.hide(delivery.receipt, Backoff::HANDLER.delay(delivery.attempt.get())).await;
+                self.hide(delivery.receipt, Backoff::HANDLER.delay(delivery.attempt.get()), held).await
             }
         }
     }
 }
 
-async fn delete_in_batches<Q: Queue>(queue: Arc<Q>, mut deletes: mpsc::Receiver<Delete>) {
-    while let Some(first) = deletes.recv().await {
+/// Hands an entry to its batch, and waits for the queue's word.
+async fn confirmed(entries: &mpsc::Sender<Entry>, receipt: ReceiptHandle, delay: Duration) -> bool {
+    let (confirmed, confirmation) = oneshot::channel();
+    entries.send(Entry { receipt, waiting: Waiting { delay, confirmed } }).await.is_ok() && confirmation.await.is_ok()
+}
+
+async fn in_batches<Q: Queue>(queue: Arc<Q>, change: Change, mut entries: mpsc::Receiver<Entry>) {
+    while let Some(first) = entries.recv().await {
         let mut batch = vec![first];
         let deadline = Instant::now() + LINGER;
         while batch.len() < MAX_BATCH {
-            match timeout_at(deadline, deletes.recv()).await {
-                Ok(Some(delete)) => batch.push(delete),
+            match timeout_at(deadline, entries.recv()).await {
+                Ok(Some(entry)) => batch.push(entry),
                 Ok(None) | Err(_) => break,
             }
         }
         // On its own, so that a slow call does not hold up the next batch.
-        tokio::spawn(delete_batch(queue.clone(), batch));
+        tokio::spawn(carry_out(queue.clone(), change, batch));
     }
 }
 
-async fn delete_batch<Q: Queue>(queue: Arc<Q>, batch: Vec<Delete>) {
-    let mut waiting = HashMap::new();
+async fn carry_out<Q: Queue>(queue: Arc<Q>, change: Change, batch: Vec<Entry>) {
+    let mut waiting = BTreeMap::new();
     let mut open = Vec::new();
-    for Delete { receipt, confirmed } in batch {
-        waiting.insert(receipt.as_str().to_owned(), confirmed);
+    for Entry { receipt, waiting: entry } in batch {
+        waiting.insert(receipt.as_str().to_owned(), entry);
         open.push(receipt);
     }
     for attempt in 1..=TRIES {
         let mut again = Vec::new();
-        let mut given_up = Vec::new();
-        for entry in queue.delete(open).await {
-            if entry.error.is_passing() && attempt < TRIES {
-                again.push(entry.receipt);
+        let mut unconfirmed = BTreeMap::new();
+        for Unsettled { receipt, error } in ask(&*queue, change, open, &waiting).await {
+            let entry = waiting.remove_entry(receipt.as_str());
+            if error.is_passing() && attempt < TRIES {
+                unconfirmed.extend(entry);
+                again.push(receipt);
             } else {
-                warn!(error = %entry.error, "a delete failed");
-                given_up.extend(waiting.remove(entry.receipt.as_str()));
+                warn!(%error, "a {} failed", change.name());
             }
         }
-        let is_open = |receipt: &str| again.iter().any(|r: &ReceiptHandle| r.as_str() == receipt);
-        let (left, done): (HashMap<_, _>, _) = waiting.into_iter().partition(|(receipt, _)| is_open(receipt));
-        for (_, confirmed) in done {
-            // Nobody waits any more when the worker was told to hurry; the delete has happened.
-            let _ = confirmed.send(());
+        for (_, entry) in waiting {
+            // Nobody waits any more when the worker was told to hurry; it has happened all the same.
+            let _ = entry.confirmed.send(());
         }
         if again.is_empty() {
             return;
         }
-        (waiting, open) = (left, again);
+        (waiting, open) = (unconfirmed, again);
         sleep(Backoff::ENTRY.delay(attempt)).await;
+    }
+}
+
+/// One call.
+async fn ask<Q: Queue>(
+    queue: &Q,
+    change: Change,
+    receipts: Vec<ReceiptHandle>,
+    waiting: &BTreeMap<String, Waiting>,
+) -> Vec<Unsettled> {
+    let delay = |receipt: &ReceiptHandle| waiting.get(receipt.as_str()).map_or(Duration::ZERO, |entry| entry.delay);
+    match change {
+        Change::Delete => queue.delete(receipts).await,
+        Change::Hide => {
+            let hide = |receipt| Hide { delay: delay(&receipt), receipt };
+            queue.hide(receipts.into_iter().map(hide).collect()).await
+        }
+    }
+}
+
+impl Change {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Delete => "delete",
+            Self::Hide => "hide",
+        }
     }
 }

@@ -29,6 +29,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("profiles/redis.rs", &["event", "idempotency", "redis_link"]),
     ("publisher.rs", &["backoff", "event", "topic"]),
     ("queue/", &["event"]),
+    ("queue/memory/", &["event", "queue"]),
     ("queue/mod.rs", &[]),
     ("redis_link.rs", &[]),
     ("shutdown.rs", &[]),

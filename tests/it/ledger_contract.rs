@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 use user_events::idempotency::memory::MemoryLedger;
 use user_events::idempotency::redis::RedisLedger;
-use user_events::idempotency::{Begin, Claim, Fingerprint, Key, Lease, Ledger, Request, Terms};
+use user_events::idempotency::{Begin, Claim, Failed, Failures, Fingerprint, Key, Lease, Ledger, Request, Terms};
 
 use crate::world::{redis, unique};
 
@@ -82,7 +82,7 @@ impl<L: Ledger> Case<L> {
     }
 
     pub async fn release(&self, lease: &Lease) {
-        self.ledger.release(lease).await.expect("an answer");
+        self.ledger.release(lease, None).await.expect("an answer");
     }
 
     /// A delivery that crossed the fence and was killed: the record stands at S, its lease is over.
@@ -277,6 +277,32 @@ async fn effects_of_other_users_and_handlers_are_others(case: Case<impl Ledger>)
     case.ledger.ping().await.expect("there");
 }
 
+async fn failures_are_counted_per_message_and_nothing_else_is(case: Case<impl Ledger>) {
+    let fail = async |token: &str, failed: Option<Failed<'_>>| {
+        let lease = case.acquire(token, LONG).await;
+        case.ledger.release(&lease, failed).await.expect("an answer")
+    };
+    let failed = |message_id| Some(Failed { message_id, outcome: "transient" });
+    assert_eq!(fail("a", failed("one")).await.count, 1);
+    assert_eq!(fail("b", None).await, Failures::default(), "an outage, a deploy");
+    let second = fail("c", failed("one")).await;
+    assert_eq!((second.count, second.history.matches("transient@").count()), (2, 2), "{second:?}");
+    assert_eq!(fail("d", failed("another")).await.count, 1, "redriven, it starts anew");
+    let mut failures = Failures::default();
+    for n in 2..=100 {
+        failures = fail(&n.to_string(), failed("another")).await;
+    }
+    assert_eq!(failures.count, 100);
+    assert!(
+        (900..=1000).contains(&failures.history.len()) && failures.history.starts_with("transient@"),
+        "{failures:?}"
+    );
+    let old = case.acquire("e", OVER).await;
+    let lease = case.acquire("f", LONG).await;
+    assert_eq!(case.ledger.release(&old, failed("another")).await, Ok(Failures::default()), "not the owner's any more");
+    case.commit(&lease).await;
+}
+
 macro_rules! contract {
     ($($sentence:ident)*) => {
         mod memory {
@@ -314,4 +340,5 @@ contract! {
     done_is_final
     other_content_is_a_conflict_in_every_state
     effects_of_other_users_and_handlers_are_others
+    failures_are_counted_per_message_and_nothing_else_is
 }

@@ -3,8 +3,10 @@
 //! Enters: a handler made in the test, often held in mid-flight by a barrier so that the test can look at
 //! the queue meanwhile. Leaves: what the queue, its DLQ and the tally show. Hours pass in milliseconds.
 
+mod fifo;
 mod flow;
 mod outages;
+mod pollers;
 mod settling;
 mod stopping;
 
@@ -19,8 +21,10 @@ use tokio_util::sync::CancellationToken;
 use user_events::backoff::Backoff;
 use user_events::event::UserSignedUp;
 use user_events::handlers::{Handled, Handler, HandlerError};
+use user_events::idempotency::atomic::AtomicEffect;
 use user_events::idempotency::memory::MemoryLedger;
-use user_events::idempotency::{Fence, Terms};
+use user_events::idempotency::{Fence, Ledger, Terms};
+use user_events::queue::memory::faults::{Call, Fault};
 use user_events::queue::memory::{Depth, MemoryQueue};
 use user_events::queue::{
     Attributes, DeadLetter, Delivery, Facts, Hide, Hold, Queue, QueueError, ReceiptHandle, Unsettled,
@@ -155,7 +159,14 @@ impl Running {
     }
 
     fn with_terms(queue: impl Queue, handler: impl Handler, settings: Settings, terms: Terms) -> Self {
-        let worker = Worker::new(queue, Reaction::new(handler, MemoryLedger::default(), terms, TIMEOUT), settings);
+        Self::of(Worker::new(queue, Reaction::new(handler, MemoryLedger::default(), terms, TIMEOUT), settings))
+    }
+
+    fn with_ledger(queue: impl Queue, handler: impl Handler, settings: Settings, ledger: impl Ledger) -> Self {
+        Self::of(Worker::new(queue, Reaction::new(handler, ledger, terms(), TIMEOUT), settings))
+    }
+
+    fn of<Q: Queue, L: Ledger, H: Handler>(worker: Worker<Q, L, H>) -> Self {
         let (tally, pulse, stop) = (worker.tally(), worker.pulse(), CancellationToken::new());
         Self { tally, pulse, task: tokio::spawn(worker.run(stop.clone())), stop }
     }
@@ -185,6 +196,9 @@ struct Tap {
     receives: Mutex<Vec<(Instant, usize)>>,
     /// The attempt that each delivery was.
     attempts: Mutex<Vec<u32>>,
+    /// Receives under way now, and at most.
+    under_way: AtomicUsize,
+    most: AtomicUsize,
     /// The receipts in each delete.
     deletes: Mutex<Vec<Vec<String>>>,
     /// So many receives fail, and like this.
@@ -202,6 +216,14 @@ impl Tapped {
 
     fn receives(&self) -> Vec<(Instant, usize)> {
         self.tap.receives.lock().unwrap().clone()
+    }
+
+    fn receives_under_way(&self) -> usize {
+        self.tap.under_way.load(Ordering::SeqCst)
+    }
+
+    fn most_receives(&self) -> usize {
+        self.tap.most.load(Ordering::SeqCst)
     }
 
     fn attempts(&self) -> Vec<u32> {
@@ -242,7 +264,11 @@ impl Queue for Tapped {
         if let Some(error) = due(&self.tap.failing_receives) {
             return Err(error);
         }
-        let deliveries = self.queue.receive(at_most, wait).await?;
+        let now = self.tap.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+        self.tap.most.fetch_max(now, Ordering::SeqCst);
+        let deliveries = self.queue.receive(at_most, wait).await;
+        self.tap.under_way.fetch_sub(1, Ordering::SeqCst);
+        let deliveries = deliveries?;
         self.tap.attempts.lock().unwrap().extend(deliveries.iter().map(|d| d.attempt.get()));
         Ok(deliveries)
     }

@@ -35,6 +35,11 @@ fn failing(error: fn() -> HandlerError) -> (impl Handler, mpsc::UnboundedReceive
     (handler, calls)
 }
 
+/// Fails always.
+fn says(error: fn() -> HandlerError) -> impl Handler {
+    Does(move |_| async move { Err(error()) })
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failing_handler_never_deletes() {
     let queue = MemoryQueue::new("without-redrive", VISIBILITY);
@@ -65,14 +70,56 @@ async fn a_failed_message_returns_after_its_backoff() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_fails_too_often_is_moved_by_the_queue() {
+async fn a_message_that_fails_too_often_is_quarantined_with_its_history_before_the_queue_moves_it() {
     let (queue, dlq) = queue_and_dlq();
     send_events(&queue, 1);
     let (handler, _calls) = failing(transient);
     let worker = Running::start(queue.clone(), handler, settings());
     emptied(&queue).await;
-    assert_eq!(worker.tally.read().of("transient"), 5);
-    assert_eq!(letters(&dlq).await[0].body.as_str(), event("user-0"));
+    assert_eq!(worker.tally.read().of("transient"), 4);
+    let letter = letters(&dlq).await.remove(0);
+    assert_eq!((letter.body.as_str(), reason(&letter)), (event("user-0").as_str(), "attempts_exhausted"));
+    let history = &letter.attributes["failure.history"].value;
+    assert_eq!(history.split(' ').filter(|failure| failure.starts_with("transient@")).count(), 4, "{history}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_are_counted_across_workers_and_nothing_else_is() {
+    let dlq = MemoryQueue::new("work-dlq", VISIBILITY);
+    let queue = MemoryQueue::with_dlq("work", VISIBILITY, &dlq, 100);
+    let ledger = MemoryLedger::default();
+    send_events(&queue, 1);
+    let settings = Settings { max_attempts: Some(3), ..settings() };
+    for _ in 0..2 {
+        // Two receives a round that are not the message's fault: a deploy gives it back, an outage hides it.
+        let given_back = queue.receive(1, HOUR).await.expect("an answer").remove(0);
+        queue.hide(vec![Hide { receipt: given_back.receipt, delay: Duration::ZERO }]).await;
+        let down = || HandlerError::Unavailable { dependency: "test", detail: String::new() };
+        let worker = Running::with_ledger(queue.clone(), says(down), settings, ledger.clone());
+        worker.counted("unavailable", 1).await;
+        worker.stopped().await;
+        let worker = Running::with_ledger(queue.clone(), says(transient), settings, ledger.clone());
+        worker.counted("transient", 1).await;
+        worker.stopped().await;
+    }
+    assert_eq!(dlq.depth(), EMPTY, "two failures of three");
+    let _worker = Running::with_ledger(queue.clone(), says(transient), settings, ledger);
+    emptied(&queue).await;
+    let letter = letters(&dlq).await.remove(0);
+    let history = &letter.attributes["failure.history"].value;
+    assert_eq!((reason(&letter), history.matches("transient@").count()), ("attempts_exhausted", 3));
+    let receives: u32 = letter.attributes["failure.attempts"].value.parse().expect("a number");
+    assert!(receives >= 7, "received more often than it failed: {receives}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_count_the_last_receive_that_the_queue_allows_is_the_last_attempt() {
+    let (queue, dlq) = queue_and_dlq();
+    send_events(&queue, 1);
+    let _worker = Running::with_ledger(queue.clone(), says(transient), settings(), AtomicEffect);
+    emptied(&queue).await;
+    let letter = letters(&dlq).await.remove(0);
+    assert_eq!((reason(&letter), letter.attributes["failure.attempts"].value.as_str()), ("attempts_exhausted", "5"));
 }
 
 #[tokio::test(start_paused = true)]

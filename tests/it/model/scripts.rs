@@ -135,7 +135,7 @@ async fn play(mut bench: impl Bench, acts: Acts, max_sends: u8) -> Result<(), Te
                         }
                         Call::Release => {
                             protocol.release(&mut record, *ours);
-                            prop_assert_eq!(bench.ledger().release(theirs).await, Ok(()));
+                            prop_assert_eq!(bench.ledger().release(theirs, None).await, Ok(real::Failures::default()));
                         }
                     }
                 }

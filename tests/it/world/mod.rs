@@ -106,7 +106,16 @@ impl World {
     }
 
     pub async fn queue_with(&self, name: &str, visibility: Duration, max_receive_count: u32) -> TestQueue {
-        let dlq_url = self.create(&format!("{name}-{}-dlq", self.id), []).await;
+        self.queue_of_kind(name, "", visibility, max_receive_count).await
+    }
+
+    pub async fn fifo_queue(&self, name: &str, visibility: Duration, max_receive_count: u32) -> TestQueue {
+        self.queue_of_kind(name, ".fifo", visibility, max_receive_count).await
+    }
+
+    async fn queue_of_kind(&self, name: &str, end: &str, visibility: Duration, max_receive_count: u32) -> TestQueue {
+        let fifo = (end == ".fifo").then(|| (QueueAttributeName::FifoQueue, "true".to_owned()));
+        let dlq_url = self.create(&format!("{name}-{}-dlq{end}", self.id), fifo.clone()).await;
         let policy = format!(
             r#"{{"deadLetterTargetArn":"{}","maxReceiveCount":"{max_receive_count}"}}"#,
             self.arn(&dlq_url).await
@@ -114,7 +123,7 @@ impl World {
         let visibility = visibility.as_secs().to_string();
         let attributes =
             [(QueueAttributeName::RedrivePolicy, policy), (QueueAttributeName::VisibilityTimeout, visibility)];
-        let url = self.create(&format!("{name}-{}", self.id), attributes).await;
+        let url = self.create(&format!("{name}-{}{end}", self.id), attributes.into_iter().chain(fifo)).await;
         TestQueue { arn: self.arn(&url).await, url, dlq_url }
     }
 

@@ -1,0 +1,112 @@
+//! Lanes: which deliveries of a receive run side by side, and which one after the other.
+//!
+//! Enters: what one receive has brought. Leaves: one task a lane. Promises: without groups each delivery
+//! has a lane of its own; a group's deliveries share one, in order, and what cannot be settled stops it:
+//! the rest is given back unworked. A slot is given back however its delivery ends.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, field, info_span};
+
+use super::breaker::Breaker;
+use super::duty::Duty;
+use super::lease::Held;
+use super::process::Corridor;
+use super::settle::{Settled, Settler};
+use crate::failpoint::{self, Step};
+use crate::handlers::Handler;
+use crate::idempotency::Ledger;
+use crate::queue::{Delivery, Queue};
+
+/// What every lane of a worker shares.
+pub(super) struct Road<Q, L, H> {
+    pub(super) corridor: Corridor<Q, L, H>,
+    pub(super) breaker: Breaker,
+    pub(super) duty: Duty,
+    pub(super) stop: CancellationToken,
+}
+
+/// A delivery with its lease, its slot, and the span that every line about it stands in.
+pub(super) struct Taken {
+    delivery: Delivery,
+    held: Held,
+    slot: Option<OwnedSemaphorePermit>,
+    span: Span,
+}
+
+/// Deliveries that run one after the other.
+pub(super) struct Lane(Vec<Taken>);
+
+impl Taken {
+    /// A slot for each delivery; the slots left over are free again.
+    pub(super) fn each(
+        deliveries: impl Iterator<Item = (Held, Delivery)>,
+        mut slots: OwnedSemaphorePermit,
+        queue: &str,
+        handler: &'static str,
+    ) -> Vec<Self> {
+        let taken = |(held, delivery): (Held, Delivery)| {
+            let (attempt, message_id) = (delivery.attempt.get(), &delivery.message_id);
+            let (event_id, user) = (field::Empty, field::Empty);
+            let span = info_span!("message", queue, handler, message_id, attempt, event_id, user);
+            Self { delivery, held, slot: slots.split(1), span }
+        };
+        deliveries.map(taken).collect()
+    }
+}
+
+/// One lane for each group, in the order received; one for each delivery without a group.
+pub(super) fn lanes(taken: Vec<Taken>) -> Vec<Lane> {
+    let mut lanes: Vec<Lane> = Vec::new();
+    for one in taken {
+        let group = one.delivery.group.clone();
+        let same = |lane: &&mut Lane| group.is_some() && lane.0[0].delivery.group == group;
+        match lanes.iter_mut().find(same) {
+            Some(lane) => lane.0.push(one),
+            None => lanes.push(Lane(vec![one])),
+        }
+    }
+    lanes
+}
+
+impl Lane {
+    /// Works through the lane. Answers what was not begun because it was told to stop: given back while a
+    /// receive is under way, it would come straight back.
+    pub(super) async fn walk<Q: Queue, L: Ledger, H: Handler>(self, road: Arc<Road<Q, L, H>>) -> Vec<Taken> {
+        let mut rest = self.0.into_iter();
+        while let Some(next) = rest.next() {
+            let settled = next.work(&road).await;
+            if road.stop.is_cancelled() {
+                return rest.collect();
+            }
+            if settled == Settled::Remains {
+                break;
+            }
+        }
+        give_back(rest, &road.corridor.settler).await;
+        Vec::new()
+    }
+}
+
+/// Gives back what was not begun, side by side so that it shares calls.
+pub(super) async fn give_back<Q: Queue>(unworked: impl Iterator<Item = Taken>, settler: &Settler<Q>) {
+    let each = |Taken { delivery, held, slot, span }| async move {
+        settler.give_back(delivery, held).instrument(span).await;
+        drop(slot);
+    };
+    join_all(unworked.map(each)).await;
+}
+
+impl Taken {
+    async fn work<Q: Queue, L: Ledger, H: Handler>(self, road: &Road<Q, L, H>) -> Settled {
+        let Self { delivery, held, slot: _slot, span } = self;
+        let _at_work = road.duty.at_work();
+        failpoint::reach(Step::Received);
+        let (outcome, settled) = road.corridor.process(delivery, held).instrument(span).await;
+        road.breaker.observe(&outcome);
+        settled
+    }
+}

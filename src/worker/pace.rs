@@ -1,0 +1,116 @@
+//! How fast to ask: one poller while there is little, more while receives come back full, none for a
+//! while after an error.
+//!
+//! Enters: what each receive brought. Leaves: how many receives may be under way, whether to wait for more
+//! slots before the next, and from when on. Pure but for reading the clock.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::backoff::Backoff;
+use crate::queue::{Delivery, MAX_BATCH, QueueError};
+
+/// An empty queue is asked at most so often, even if it answers at once (`RECEIVE_WAIT=0s`).
+const EMPTY: Duration = Duration::from_millis(200);
+/// While there is a backlog, a receive waits this long for enough free slots to bring a full batch: a
+/// receive for each slot that falls free would cost ten times the calls.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// One worker's pace.
+#[derive(Debug)]
+pub(super) struct Pace {
+    most: usize,
+    pollers: usize,
+    failures: u32,
+    not_before: Instant,
+}
+
+/// One receive that is over.
+pub(super) struct Asked {
+    pub(super) at: Instant,
+    pub(super) at_most: usize,
+}
+
+impl Pace {
+    /// At most one poller for each ten slots.
+    pub(super) fn new(concurrency: usize) -> Self {
+        Self { most: concurrency.div_ceil(MAX_BATCH), pollers: 0, failures: 0, not_before: Instant::now() }
+    }
+
+    /// How many receives may be under way at once.
+    pub(super) fn pollers(&self) -> usize {
+        self.pollers.max(1)
+    }
+
+    /// How long to wait for a full batch of slots, once there is one.
+    pub(super) fn patience(&self) -> Duration {
+        if self.pollers > 0 { PATIENCE } else { Duration::ZERO }
+    }
+
+    /// The next receive goes out no sooner.
+    pub(super) fn not_before(&self) -> Instant {
+        self.not_before
+    }
+
+    /// A receive is over: what it brought.
+    pub(super) fn heard(&mut self, asked: &Asked, result: Result<Vec<Delivery>, QueueError>) -> Vec<Delivery> {
+        match &result {
+            Ok(deliveries) => self.received(asked, deliveries.len()),
+            Err(error) => self.failed(error),
+        }
+        result.unwrap_or_default()
+    }
+
+    fn received(&mut self, asked: &Asked, brought: usize) {
+        self.failures = 0;
+        let is_full = brought >= asked.at_most;
+        self.pollers = if is_full { (self.pollers + 1).min(self.most) } else { 0 };
+        if brought == 0 {
+            self.not_before = asked.at + EMPTY;
+        }
+    }
+
+    fn failed(&mut self, error: &QueueError) {
+        self.failures += 1;
+        self.pollers = 0;
+        self.not_before = Instant::now() + Backoff::POLL.delay(self.failures);
+        // The first failure and every further minutes of it: an outage must not flood the log.
+        if self.failures == 1 || self.failures.is_multiple_of(10) {
+            tracing::warn!(%error, failures = self.failures, "receiving failed; trying again");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(pace: &mut Pace, brought: &[usize]) -> Vec<usize> {
+        let asked = || Asked { at: Instant::now(), at_most: 10 };
+        let pollers = |brought: &usize| {
+            pace.received(&asked(), *brought);
+            pace.pollers()
+        };
+        brought.iter().map(pollers).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pollers_grow_to_a_tenth_of_the_slots_while_receives_are_full_and_fall_back_to_one() {
+        let mut pace = Pace::new(25);
+        assert_eq!(after(&mut pace, &[10, 10, 10, 10, 10]), [1, 2, 3, 3, 3]);
+        assert_eq!(after(&mut pace, &[9, 10, 10, 0]), [1, 1, 2, 1]);
+        assert_eq!(after(&mut Pace::new(10), &[10, 10, 10]), [1, 1, 1], "ten slots need one");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_pauses_and_leaves_one_poller() {
+        let mut pace = Pace::new(100);
+        after(&mut pace, &[10, 10, 10]);
+        pace.failed(&QueueError::Unavailable("test".to_owned()));
+        assert_eq!(pace.pollers(), 1);
+        assert!(pace.not_before() >= Instant::now() + Duration::from_millis(500));
+        after(&mut pace, &[0]);
+        assert_eq!(pace.not_before(), Instant::now() + EMPTY);
+    }
+}
