@@ -4,7 +4,7 @@
 # Leaves: what each target says.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test chaos lint fmt docs clean-servers
+.PHONY: help demo up down test chaos simulate mutations lint fmt docs clean-servers
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,12 @@ test: ## lint, then every test against servers of its own (starts and stops them
 
 chaos: ## the long chaos run, about seven minutes: 5,000 events, 200 kills and more (CHAOS_SEED=n repeats one)
 	CHAOS_EVENTS=5000 CHAOS_KILLS=200 tests/run chaos_loses_nothing
+
+simulate: ## the engine in virtual time under seeded trouble: 10,000 schedules (SEEDS=n more or fewer, SEED=n one alone)
+	SEEDS=$${SEEDS:-10000} cargo test --locked --test simulation every_invariant -- --nocapture
+
+mutations: ## break the engine in one place at a time and see that the simulator notices
+	tests/mutations
 
 lint: ## formatting, clippy, rustdoc: every warning is an error
 	cargo fmt --check
