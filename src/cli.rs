@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::app::REACTIONS;
+use crate::app::{REACTIONS, RECORDED};
 
 /// Carries user.signed_up over SNS and SQS to the services that react to it.
 #[derive(Debug, Parser)]
@@ -69,8 +69,68 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// The records that keep effects single (REDIS_URL): look, take back, count
+    Idem {
+        /// What to do with them.
+        #[command(subcommand)]
+        what: Idem,
+    },
     /// Ask the worker of this container whether its loops turn (HTTP_ADDR); exit 0 or 69
     Healthcheck,
+}
+
+/// What to do with records.
+#[derive(Debug, Subcommand)]
+pub enum Idem {
+    /// How far a reaction has come for a user
+    #[command(after_help = "Reads REDIS_URL. States: claimed (surely nothing was sent), begun (may have\n\
+        been sent), done (sent), parked (may have been sent, and no further try is made).\n\
+        --json: {\"record\": null or {state, sends, claimedAt, settledAt, heldForMs,\n\
+        keptUntil, receipt, duplicates}}; times in RFC 3339, null where there is none.")]
+    Get {
+        /// Which.
+        #[command(flatten)]
+        effect: Effect,
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take a record back, so that the effect may happen again
+    #[command(after_help = "Reads REDIS_URL. Without --yes it says what it would do, and does nothing.\n\
+        The remedy for events quarantined as conflict, mail_refused or outcome_unknown:\n\
+        forget the record, then publish or redrive the event that is right. Refused\n\
+        (exit 69) while a delivery holds the record's lease.")]
+    Forget {
+        /// Which.
+        #[command(flatten)]
+        effect: Effect,
+        /// Forget it even while a delivery is at work on it
+        #[arg(long)]
+        force: bool,
+        /// Do it
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Count records by handler and state
+    #[command(after_help = "Reads REDIS_URL. Goes by SCAN, page by page: the server is never stopped, and\n\
+        records that change meanwhile may be missed or counted twice.\n\
+        --json: {\"handlers\": {NAME: {claimed, begun, done, parked}}}.")]
+    Stats {
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// A reaction's effect on a user.
+#[derive(Debug, clap::Args)]
+pub struct Effect {
+    /// Whose record
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(RECORDED.iter().map(|(name, _)| *name)))]
+    pub reaction: String,
+    /// The user's id, as in the event
+    #[arg(value_name = "USER_ID")]
+    pub user_id: String,
 }
 
 /// What to publish.

@@ -116,10 +116,7 @@ pub fn run(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) 
         let names: Vec<_> = reactions.iter().map(|r| format!("{}_QUEUE_URL", r.name.to_uppercase())).collect();
         read.missing(&names.join(" or "), "without a queue there is nothing to run");
     }
-    let redis_url = read.secret("REDIS_URL", redis_url);
-    if redis_url.is_none() {
-        read.missing("REDIS_URL", "records and profiles are kept there");
-    }
+    let redis_url = redis(read);
     let mail = if mail { Some(mail_config(read)) } else { None };
     if let Some(rate) = mail.as_ref().and_then(|mail| mail.as_ref()?.rate) {
         let sends = |r: &&ReactionConfig| reactions.iter().any(|needs| needs.mail && needs.name == r.name);
@@ -138,6 +135,15 @@ pub fn run(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) 
         None => None,
     };
     Some(RunConfig { reactions: configured, redis_url: redis_url?, require_noeviction, mail, http_addr })
+}
+
+/// Reads where records and profiles are kept.
+pub fn redis(read: &mut Reader<'_>) -> Option<SecretString> {
+    let url = read.secret("REDIS_URL", redis_url);
+    if url.is_none() {
+        read.missing("REDIS_URL", "records and profiles are kept there");
+    }
+    url
 }
 
 /// Reads what `publish` needs: the topic's ARN.

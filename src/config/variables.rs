@@ -26,7 +26,7 @@ pub const VARIABLES: &[Variable] = &[
     shared("USER_EVENTS_TOPIC_ARN", None, "the topic; `publish` needs it"),
     shared("<NAME>_QUEUE_URL", None, "a reaction runs when its queue is set: `EMAIL_QUEUE_URL`, `PROFILE_QUEUE_URL`"),
     shared("<NAME>_DLQ_URL", None, "its DLQ, if not the one of the queue's redrive policy"),
-    shared("REDIS_URL", None, "required by `run`; `redis://` or `rediss://`; secret, `REDIS_URL_FILE` works too"),
+    shared("REDIS_URL", None, "required by `run` and `idem`; `redis://` or `rediss://`; secret, `REDIS_URL_FILE` works too"),
     shared(
         "SMTP_URL",
         None,

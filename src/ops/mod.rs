@@ -6,6 +6,7 @@
 mod config;
 mod demo;
 mod healthcheck;
+mod idem;
 mod publish;
 mod run;
 
@@ -53,6 +54,7 @@ pub async fn execute(command: Command, environment: &Environment) -> Exit {
         Command::Publish(what) => publish::publish(environment, &what).await,
         Command::Demo { mails } => demo::demo(environment, &mails).await,
         Command::Config { json } => config::config(environment, json),
+        Command::Idem { what } => idem::idem(environment, &what).await,
         Command::Healthcheck => healthcheck::healthcheck(environment).await,
     }
 }

@@ -27,6 +27,7 @@ mod profiles_contract;
 mod publisher;
 mod queue_contract;
 mod readme;
+mod records;
 mod resilience;
 mod shutdown;
 mod smtp;
