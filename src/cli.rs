@@ -75,6 +75,22 @@ pub enum Command {
         #[command(subcommand)]
         what: Idem,
     },
+    /// Show the welcome mail as it would go out
+    Render(Render),
+    /// Send one welcome mail through the configured server, told step by step
+    #[command(after_help = "Reads SMTP_URL, SMTP_ALLOW_PLAINTEXT, MAIL_FROM, MAIL_REPLY_TO, MAIL_REDIRECT_TO\n\
+        and SEND_TEST_TO: an address on the command line could be read by any user of\n\
+        this machine. Exit 69 if the server does not take the mail. No record is touched.\n\
+        --json: {sent, messageId, steps: [{step, result, detail}]}; result is ok, -\n\
+        (not needed) or FAILED.")]
+    SendTest {
+        /// Read the address from standard input, not from SEND_TEST_TO
+        #[arg(long)]
+        stdin: bool,
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
     /// Ask the worker of this container whether its loops turn (HTTP_ADDR); exit 0 or 69
     Healthcheck,
 }
@@ -131,6 +147,37 @@ pub struct Effect {
     /// The user's id, as in the event
     #[arg(value_name = "USER_ID")]
     pub user_id: String,
+}
+
+/// What to show.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Reads MAIL_FROM, MAIL_REPLY_TO and MAIL_REDIRECT_TO; none of them need be set.\n\
+    Without --html, --text or --eml: a few headers and the plain text.")]
+pub struct Render {
+    /// Who signed up
+    #[arg(long, value_name = "ID", default_value = "123")]
+    pub user_id: String,
+    /// To whom it goes
+    #[arg(long, value_name = "ADDRESS", default_value = "user@example.com")]
+    pub email: String,
+    /// The plan; unset: pro, and none in version 1
+    #[arg(long, value_name = "PLAN")]
+    pub plan: Option<String>,
+    /// The event's schema version
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    pub version: u32,
+    /// The HTML alone
+    #[arg(long, group = "form")]
+    pub html: bool,
+    /// The plain text alone
+    #[arg(long, group = "form")]
+    pub text: bool,
+    /// The whole mail, as a mail client reads it
+    #[arg(long, group = "form")]
+    pub eml: bool,
+    /// Write it to a file (HTML, unless told) and open that
+    #[arg(long)]
+    pub open: bool,
 }
 
 /// What to publish.

@@ -8,7 +8,9 @@ mod demo;
 mod healthcheck;
 mod idem;
 mod publish;
+mod render;
 mod run;
+mod send_test;
 
 use std::fmt::Display;
 use std::io::Write;
@@ -55,6 +57,8 @@ pub async fn execute(command: Command, environment: &Environment) -> Exit {
         Command::Demo { mails } => demo::demo(environment, &mails).await,
         Command::Config { json } => config::config(environment, json),
         Command::Idem { what } => idem::idem(environment, &what).await,
+        Command::Render(what) => render::render(environment, &what),
+        Command::SendTest { stdin, json } => send_test::send_test(environment, stdin, json).await,
         Command::Healthcheck => healthcheck::healthcheck(environment).await,
     }
 }

@@ -21,6 +21,7 @@ mod leases;
 mod ledger_contract;
 mod ledger_faults;
 mod ledger_model;
+mod mail_commands;
 mod model;
 mod poison;
 mod profiles_contract;
