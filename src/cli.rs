@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::app::{REACTIONS, RECORDED};
 
@@ -91,6 +91,25 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print a contract: JSON Schema of the event or its envelope, or AsyncAPI
+    #[command(after_help = "event: what publishers write (JSON Schema 2020-12, versions 1 and 2).\n\
+        envelope: what lies in an SQS body. asyncapi: topic, queues and messages\n\
+        (AsyncAPI 3.0). Reads no variable.")]
+    Schema {
+        /// Which
+        #[arg(value_enum, default_value_t = Contract::Event)]
+        what: Contract,
+    },
+    /// Print the completion script of a shell
+    #[command(after_help = "bash: source <(user-events completions bash)\n\
+        zsh:  user-events completions zsh > \"${fpath[1]}/_user-events\"\n\
+        fish: user-events completions fish | source\n\
+        Reads no variable.")]
+    Completions {
+        /// Which
+        #[arg(value_enum)]
+        shell: Shell,
+    },
     /// Ask the worker of this container whether its loops turn (HTTP_ADDR); exit 0 or 69
     Healthcheck,
 }
@@ -147,6 +166,43 @@ pub struct Effect {
     /// The user's id, as in the event
     #[arg(value_name = "USER_ID")]
     pub user_id: String,
+}
+
+/// Which contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Contract {
+    /// The event, versions 1 and 2.
+    Event,
+    /// SNS's JSON around it.
+    Envelope,
+    /// Topic, queues and what travels on them.
+    Asyncapi,
+}
+
+/// Which shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// GNU Bash.
+    Bash,
+    /// Z shell.
+    Zsh,
+    /// fish.
+    Fish,
+}
+
+/// The script that completes this command line in a shell.
+#[must_use]
+pub fn completions(shell: Shell) -> String {
+    let shell = match shell {
+        Shell::Bash => clap_complete::Shell::Bash,
+        Shell::Zsh => clap_complete::Shell::Zsh,
+        Shell::Fish => clap_complete::Shell::Fish,
+    };
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "user-events", &mut script);
+    // The generator spells a name with a hyphen in two ways in one script, and Bash then completes nothing
+    // behind a command (clap-rs/clap#6421).
+    String::from_utf8_lossy(&script).replace("user__subcmd__events", "user__events")
 }
 
 /// What to show.

@@ -3,6 +3,7 @@
 //! Enters: a command and a snapshot of the environment. Leaves: an [`Exit`]. Only this room writes to
 //! the terminal.
 
+mod completions;
 mod config;
 mod demo;
 mod healthcheck;
@@ -10,6 +11,7 @@ mod idem;
 mod publish;
 mod render;
 mod run;
+mod schema;
 mod send_test;
 
 use std::fmt::Display;
@@ -59,6 +61,8 @@ pub async fn execute(command: Command, environment: &Environment) -> Exit {
         Command::Idem { what } => idem::idem(environment, &what).await,
         Command::Render(what) => render::render(environment, &what),
         Command::SendTest { stdin, json } => send_test::send_test(environment, stdin, json).await,
+        Command::Schema { what } => schema::schema(what),
+        Command::Completions { shell } => completions::completions(shell),
         Command::Healthcheck => healthcheck::healthcheck(environment).await,
     }
 }

@@ -16,6 +16,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("bus.rs", &["backoff", "event", "handlers", "idempotency", "queue", "worker"]),
     ("cli.rs", &["app"]),
     ("envelope.rs", &["event"]),
+    ("envelope/", &["event"]),
     ("event/", &["event"]),
     ("failpoint.rs", &[]),
     ("handlers/", &["event", "idempotency"]),

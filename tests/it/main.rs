@@ -12,6 +12,7 @@ mod world;
 mod bus;
 mod chaos;
 mod configuration;
+mod contracts;
 mod crashes;
 mod duplicates;
 mod engine;
