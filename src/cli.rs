@@ -58,12 +58,17 @@ pub enum Command {
     /// Publish events to the topic (USER_EVENTS_TOPIC_ARN)
     Publish(Publish),
     /// The whole story in this process: no AWS, no Redis, no mail server
+    #[command(after_help = "Reads no variable, but for RUST_LOG, which brings up the log.")]
     Demo {
         /// Where the mails are written
         #[arg(long, value_name = "DIR", default_value = "demo-mails")]
         mails: PathBuf,
     },
     /// Print the settings in force, each with its source; secrets masked
+    #[command(after_help = "Reads every variable that `run` and `publish` read. Exit 78, and every mistake,\n\
+        if `run` would not start with them.\n\
+        --json: {settings: [{name, value, source}], faults: [{variable, problem}]};\n\
+        source is environment, file, default or unset.")]
     Config {
         /// For machines
         #[arg(long)]
@@ -110,7 +115,8 @@ pub enum Command {
         #[arg(value_enum)]
         shell: Shell,
     },
-    /// Ask the worker of this container whether its loops turn (HTTP_ADDR); exit 0 or 69
+    /// Ask the worker of this container whether its loops turn; exit 0 or 69
+    #[command(after_help = "Reads HTTP_ADDR.")]
     Healthcheck,
 }
 
@@ -238,8 +244,9 @@ pub struct Render {
 
 /// What to publish.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Events are validated before the first is sent. An event keeps its id over every try,\n\
-    so publishing again what failed repeats no effect.")]
+#[command(after_help = "Reads USER_EVENTS_TOPIC_ARN, and AWS_REGION, AWS_ENDPOINT_URL and credentials as\n\
+    every AWS tool does. Events are validated before the first is sent. An event\n\
+    keeps its id over every try, so publishing again what failed repeats no effect.")]
 pub struct Publish {
     /// Who signed up
     #[arg(long, value_name = "ID", requires = "email", conflicts_with_all = ["file", "stdin"])]
