@@ -192,6 +192,12 @@ fn each_foreign_client_has_one_importer() {
 }
 
 #[test]
+fn no_mail_goes_out_without_a_fence_but_the_one_a_person_asked_for() {
+    let sends = |(name, code): (String, String)| code.contains(".trial(").then_some(name);
+    assert_eq!(code().into_iter().filter_map(sends).collect::<Vec<_>>(), ["ops/send_test.rs"]);
+}
+
+#[test]
 fn nothing_but_main_and_config_reads_the_environment() {
     // Failpoints are compiled in by their feature alone.
     let may = |name: &str| name == "main.rs" || name == "failpoint.rs" || name.starts_with("config/");
