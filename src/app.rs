@@ -33,6 +33,10 @@ use crate::worker::{Pulse, Reaction, Summary, Worker};
 pub const REACTIONS: &[ReactionNeeds] =
     &[ReactionNeeds { name: "email", mail: true }, ReactionNeeds { name: "profile", mail: false }];
 
+/// The reactions whose effects are recorded, and the name their handler's records bear. (A profile's
+/// effect is its own record.)
+pub const RECORDED: &[(&str, &str)] = &[("email", WelcomeEmail::<SmtpMailer>::NAME)];
+
 /// Why nothing was started, or why it ended by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {

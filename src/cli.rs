@@ -9,9 +9,9 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::app::REACTIONS;
+use crate::app::{REACTIONS, RECORDED};
 
 /// Carries user.signed_up over SNS and SQS to the services that react to it.
 #[derive(Debug, Parser)]
@@ -58,25 +58,195 @@ pub enum Command {
     /// Publish events to the topic (USER_EVENTS_TOPIC_ARN)
     Publish(Publish),
     /// The whole story in this process: no AWS, no Redis, no mail server
+    #[command(after_help = "Reads no variable, but for RUST_LOG, which brings up the log.")]
     Demo {
         /// Where the mails are written
         #[arg(long, value_name = "DIR", default_value = "demo-mails")]
         mails: PathBuf,
     },
     /// Print the settings in force, each with its source; secrets masked
+    #[command(after_help = "Reads every variable that `run` and `publish` read. Exit 78, and every mistake,\n\
+        if `run` would not start with them.\n\
+        --json: {settings: [{name, value, source}], faults: [{variable, problem}]};\n\
+        source is environment, file, default or unset.")]
     Config {
         /// For machines
         #[arg(long)]
         json: bool,
     },
-    /// Ask the worker of this container whether its loops turn (HTTP_ADDR); exit 0 or 69
+    /// The records that keep effects single (REDIS_URL): look, take back, count
+    Idem {
+        /// What to do with them.
+        #[command(subcommand)]
+        what: Idem,
+    },
+    /// Show the welcome mail as it would go out
+    Render(Render),
+    /// Send one welcome mail through the configured server, told step by step
+    #[command(after_help = "Reads SMTP_URL, SMTP_ALLOW_PLAINTEXT, MAIL_FROM, MAIL_REPLY_TO, MAIL_REDIRECT_TO\n\
+        and SEND_TEST_TO: an address on the command line could be read by any user of\n\
+        this machine. Exit 69 if the server does not take the mail. No record is touched.\n\
+        --json: {sent, messageId, steps: [{step, result, detail}]}; result is ok, -\n\
+        (not needed) or FAILED.")]
+    SendTest {
+        /// Read the address from standard input, not from SEND_TEST_TO
+        #[arg(long)]
+        stdin: bool,
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a contract: JSON Schema of the event or its envelope, or AsyncAPI
+    #[command(after_help = "event: what publishers write (JSON Schema 2020-12, versions 1 and 2).\n\
+        envelope: what lies in an SQS body. asyncapi: topic, queues and messages\n\
+        (AsyncAPI 3.0). Reads no variable.")]
+    Schema {
+        /// Which
+        #[arg(value_enum, default_value_t = Contract::Event)]
+        what: Contract,
+    },
+    /// Print the completion script of a shell
+    #[command(after_help = "bash: source <(user-events completions bash)\n\
+        zsh:  user-events completions zsh > \"${fpath[1]}/_user-events\"\n\
+        fish: user-events completions fish | source\n\
+        Reads no variable.")]
+    Completions {
+        /// Which
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Ask the worker of this container whether its loops turn; exit 0 or 69
+    #[command(after_help = "Reads HTTP_ADDR.")]
     Healthcheck,
+}
+
+/// What to do with records.
+#[derive(Debug, Subcommand)]
+pub enum Idem {
+    /// How far a reaction has come for a user
+    #[command(after_help = "Reads REDIS_URL. States: claimed (surely nothing was sent), begun (may have\n\
+        been sent), done (sent), parked (may have been sent, and no further try is made).\n\
+        --json: {\"record\": null or {state, sends, claimedAt, settledAt, heldForMs,\n\
+        keptUntil, receipt, duplicates}}; times in RFC 3339, null where there is none.")]
+    Get {
+        /// Which.
+        #[command(flatten)]
+        effect: Effect,
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take a record back, so that the effect may happen again
+    #[command(after_help = "Reads REDIS_URL. Without --yes it says what it would do, and does nothing.\n\
+        The remedy for events quarantined as conflict, mail_refused or outcome_unknown:\n\
+        forget the record, then publish or redrive the event that is right. Refused\n\
+        (exit 69) while a delivery holds the record's lease.")]
+    Forget {
+        /// Which.
+        #[command(flatten)]
+        effect: Effect,
+        /// Forget it even while a delivery is at work on it
+        #[arg(long)]
+        force: bool,
+        /// Do it
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Count records by handler and state
+    #[command(after_help = "Reads REDIS_URL. Goes by SCAN, page by page: the server is never stopped, and\n\
+        records that change meanwhile may be missed or counted twice.\n\
+        --json: {\"handlers\": {NAME: {claimed, begun, done, parked}}}.")]
+    Stats {
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// A reaction's effect on a user.
+#[derive(Debug, clap::Args)]
+pub struct Effect {
+    /// Whose record
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(RECORDED.iter().map(|(name, _)| *name)))]
+    pub reaction: String,
+    /// The user's id, as in the event
+    #[arg(value_name = "USER_ID")]
+    pub user_id: String,
+}
+
+/// Which contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Contract {
+    /// The event, versions 1 and 2.
+    Event,
+    /// SNS's JSON around it.
+    Envelope,
+    /// Topic, queues and what travels on them.
+    Asyncapi,
+}
+
+/// Which shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// GNU Bash.
+    Bash,
+    /// Z shell.
+    Zsh,
+    /// fish.
+    Fish,
+}
+
+/// The script that completes this command line in a shell.
+#[must_use]
+pub fn completions(shell: Shell) -> String {
+    let shell = match shell {
+        Shell::Bash => clap_complete::Shell::Bash,
+        Shell::Zsh => clap_complete::Shell::Zsh,
+        Shell::Fish => clap_complete::Shell::Fish,
+    };
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "user-events", &mut script);
+    // The generator spells a name with a hyphen in two ways in one script, and Bash then completes nothing
+    // behind a command (clap-rs/clap#6421).
+    String::from_utf8_lossy(&script).replace("user__subcmd__events", "user__events")
+}
+
+/// What to show.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Reads MAIL_FROM, MAIL_REPLY_TO and MAIL_REDIRECT_TO; none of them need be set.\n\
+    Without --html, --text or --eml: a few headers and the plain text.")]
+pub struct Render {
+    /// Who signed up
+    #[arg(long, value_name = "ID", default_value = "123")]
+    pub user_id: String,
+    /// To whom it goes
+    #[arg(long, value_name = "ADDRESS", default_value = "user@example.com")]
+    pub email: String,
+    /// The plan; unset: pro, and none in version 1
+    #[arg(long, value_name = "PLAN")]
+    pub plan: Option<String>,
+    /// The event's schema version
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    pub version: u32,
+    /// The HTML alone
+    #[arg(long, group = "form")]
+    pub html: bool,
+    /// The plain text alone
+    #[arg(long, group = "form")]
+    pub text: bool,
+    /// The whole mail, as a mail client reads it
+    #[arg(long, group = "form")]
+    pub eml: bool,
+    /// Write it to a file (HTML, unless told) and open that
+    #[arg(long)]
+    pub open: bool,
 }
 
 /// What to publish.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Events are validated before the first is sent. An event keeps its id over every try,\n\
-    so publishing again what failed repeats no effect.")]
+#[command(after_help = "Reads USER_EVENTS_TOPIC_ARN, and AWS_REGION, AWS_ENDPOINT_URL and credentials as\n\
+    every AWS tool does. Events are validated before the first is sent. An event\n\
+    keeps its id over every try, so publishing again what failed repeats no effect.")]
 pub struct Publish {
     /// Who signed up
     #[arg(long, value_name = "ID", requires = "email", conflicts_with_all = ["file", "stdin"])]

@@ -10,13 +10,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisResult, Script, Value};
+use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline, RedisResult, Script, Value};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 /// One try: connecting, if need be, and the call. Two of them stay under the 2 s a caller may wait.
 const TRY: Duration = Duration::from_millis(900);
+
+/// Keys looked at by one SCAN: a moment's work for the server.
+const PAGE: usize = 1_000;
 
 /// A link to one Redis. Clones share the connection.
 #[derive(Clone)]
@@ -38,6 +41,7 @@ pub struct RedisFacts {
 enum Call<'a> {
     Script { script: &'a Script, key: &'a str, args: &'a [&'a str] },
     Command(Cmd),
+    Pipeline(Pipeline),
 }
 
 /// Redis could not do it. Tells the kind of fault, never address, password or content.
@@ -94,6 +98,31 @@ impl RedisLink {
         let mut get = redis::cmd("HGETALL");
         get.arg(key);
         self.attempt(&Call::Command(get)).await
+    }
+
+    /// One page of the keys of hashes that match `pattern`, and where the next one starts; 0: nowhere.
+    ///
+    /// # Errors
+    /// [`RedisError`] within one try.
+    pub async fn scan(&self, pattern: &str, cursor: u64) -> Result<(u64, Vec<String>), RedisError> {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(PAGE).arg("TYPE").arg("hash");
+        self.attempt(&Call::Command(scan)).await
+    }
+
+    /// One field of each of these hashes; none where hash or field is gone.
+    ///
+    /// # Errors
+    /// [`RedisError`] within one try.
+    pub async fn fields(&self, keys: &[String], field: &str) -> Result<Vec<Option<String>>, RedisError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut gets = redis::pipe();
+        for key in keys {
+            gets.hget(key, field);
+        }
+        self.attempt(&Call::Pipeline(gets)).await
     }
 
     /// Version and eviction policy, as the server tells them.
@@ -153,6 +182,7 @@ impl Call<'_> {
     async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
         match self {
             Self::Command(command) => command.query_async(connection).await,
+            Self::Pipeline(commands) => commands.query_async(connection).await,
             Self::Script { script, key, args } => {
                 let mut invocation = script.key(*key);
                 for arg in *args {

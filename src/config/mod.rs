@@ -19,6 +19,7 @@ pub use reader::{Environment, Fault, Faults, Reader, Setting};
 pub use variables::{VARIABLES, Variable, misspelt};
 
 use crate::backoff::Backoff;
+use crate::event::{EmailAddress, InvalidValue};
 use crate::mail::Sender;
 use crate::mail::smtp::SmtpSettings;
 use crate::queue::MAX_VISIBILITY;
@@ -116,10 +117,7 @@ pub fn run(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) 
         let names: Vec<_> = reactions.iter().map(|r| format!("{}_QUEUE_URL", r.name.to_uppercase())).collect();
         read.missing(&names.join(" or "), "without a queue there is nothing to run");
     }
-    let redis_url = read.secret("REDIS_URL", redis_url);
-    if redis_url.is_none() {
-        read.missing("REDIS_URL", "records and profiles are kept there");
-    }
+    let redis_url = redis(read);
     let mail = if mail { Some(mail_config(read)) } else { None };
     if let Some(rate) = mail.as_ref().and_then(|mail| mail.as_ref()?.rate) {
         let sends = |r: &&ReactionConfig| reactions.iter().any(|needs| needs.mail && needs.name == r.name);
@@ -140,6 +138,15 @@ pub fn run(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) 
     Some(RunConfig { reactions: configured, redis_url: redis_url?, require_noeviction, mail, http_addr })
 }
 
+/// Reads where records and profiles are kept.
+pub fn redis(read: &mut Reader<'_>) -> Option<SecretString> {
+    let url = read.secret("REDIS_URL", redis_url);
+    if url.is_none() {
+        read.missing("REDIS_URL", "records and profiles are kept there");
+    }
+    url
+}
+
 /// Reads what `publish` needs: the topic's ARN.
 pub fn publish(read: &mut Reader<'_>) -> Option<String> {
     let arn = read.parsed("USER_EVENTS_TOPIC_ARN", |text| {
@@ -151,6 +158,19 @@ pub fn publish(read: &mut Reader<'_>) -> Option<String> {
         read.missing("USER_EVENTS_TOPIC_ARN", "events are published there");
     }
     arn
+}
+
+/// Reads what `send-test` needs: how mail goes out, and to whom unless standard input says so.
+pub fn send_test(read: &mut Reader<'_>, from_stdin: bool) -> Option<(MailConfig, Option<EmailAddress>)> {
+    let mail = mail_config(read);
+    if from_stdin {
+        return Some((mail?, None));
+    }
+    let to = read.parsed("SEND_TEST_TO", |text| text.parse().map_err(|InvalidValue(rule)| rule));
+    if to.is_none() {
+        read.missing("SEND_TEST_TO", "the mail goes there, unless --stdin gives the address");
+    }
+    Some((mail?, Some(to?)))
 }
 
 /// Reads where the health endpoint listens.
@@ -220,17 +240,23 @@ fn mail_config(read: &mut Reader<'_>) -> Option<MailConfig> {
     if server.is_none() {
         read.missing("SMTP_URL", "the email reaction sends mail");
     }
-    let mailbox = |text: &str| text.parse::<Mailbox>().map_err(|_| "must be a mailbox like Name <name@example.com>");
-    let from = read.parsed("MAIL_FROM", mailbox);
-    if from.is_none() {
+    let sender = sender(read);
+    if sender.is_none() {
         read.missing("MAIL_FROM", "the email reaction sends mail");
     }
-    let reply_to = read.parsed("MAIL_REPLY_TO", mailbox);
-    let redirect_to = read.parsed("MAIL_REDIRECT_TO", |text| text.parse().map_err(|_| "must be an address"));
     let rate = read.parsed("SMTP_RATE", |text| {
         text.parse().ok().filter(|n| (1..=1000).contains(n)).ok_or("must be a whole number from 1 to 1000")
     });
-    Some(MailConfig { server: server?, rate, sender: Sender { from: from?, reply_to, redirect_to } })
+    Some(MailConfig { server: server?, rate, sender: sender? })
+}
+
+/// Reads from whom mails are, and where they really go; none while `MAIL_FROM` is unset.
+pub fn sender(read: &mut Reader<'_>) -> Option<Sender> {
+    let mailbox = |text: &str| text.parse::<Mailbox>().map_err(|_| "must be a mailbox like Name <name@example.com>");
+    let from = read.parsed("MAIL_FROM", mailbox);
+    let reply_to = read.parsed("MAIL_REPLY_TO", mailbox);
+    let redirect_to = read.parsed("MAIL_REDIRECT_TO", |text| text.parse().map_err(|_| "must be an address"));
+    Some(Sender { from: from?, reply_to, redirect_to })
 }
 
 fn queue_url(text: &str) -> Result<String, &'static str> {

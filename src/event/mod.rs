@@ -1,8 +1,9 @@
 //! The event: what happened, parsed once and never raw again.
 //!
 //! Enters: JSON text (`wire`) or values that already hold their rules (`values`). Leaves: a
-//! [`UserSignedUp`] in which every field is valid. Pure: knows no envelope, no queue, no handler.
+//! [`UserSignedUp`] in which every field is valid, and the contract as a [`schema`]. Pure: knows no envelope, no queue, no handler.
 
+pub mod schema;
 mod values;
 mod wire;
 

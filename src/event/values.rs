@@ -35,6 +35,9 @@ pub struct Plan(String);
 pub struct Timestamp(OffsetDateTime);
 
 impl EventId {
+    /// In bytes.
+    pub const LONGEST: usize = 128;
+
     /// A new id, UUID v7: unique, and sortable by the time it was made.
     #[must_use]
     pub fn fresh() -> Self {
@@ -49,6 +52,9 @@ impl EventId {
 }
 
 impl UserId {
+    /// In bytes.
+    pub const LONGEST: usize = 256;
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -57,6 +63,9 @@ impl UserId {
 }
 
 impl EmailAddress {
+    /// In bytes.
+    pub const LONGEST: usize = 254;
+
     /// The whole address. Only the mail's own envelope and headers may ask for it.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -77,6 +86,9 @@ impl EmailAddress {
 }
 
 impl Plan {
+    /// In bytes.
+    pub const LONGEST: usize = 64;
+
     /// The plan's name.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -126,7 +138,7 @@ fn text(value: &str, longest: usize, rule: &'static str) -> Result<String, Inval
 impl FromStr for EventId {
     type Err = InvalidValue;
     fn from_str(value: &str) -> Result<Self, InvalidValue> {
-        let valid = (1..=128).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_graphic());
+        let valid = (1..=Self::LONGEST).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_graphic());
         let rule = InvalidValue("must be 1 to 128 visible ASCII characters");
         valid.then(|| Self(value.to_owned())).ok_or(rule)
     }
@@ -135,14 +147,14 @@ impl FromStr for EventId {
 impl FromStr for UserId {
     type Err = InvalidValue;
     fn from_str(value: &str) -> Result<Self, InvalidValue> {
-        text(value, 256, "must be 1 to 256 bytes without control characters").map(Self)
+        text(value, Self::LONGEST, "must be 1 to 256 bytes without control characters").map(Self)
     }
 }
 
 impl FromStr for Plan {
     type Err = InvalidValue;
     fn from_str(value: &str) -> Result<Self, InvalidValue> {
-        text(value, 64, "must be 1 to 64 bytes without control characters").map(Self)
+        text(value, Self::LONGEST, "must be 1 to 64 bytes without control characters").map(Self)
     }
 }
 
@@ -152,7 +164,7 @@ impl FromStr for EmailAddress {
     /// are valid to the library and wrong for a user's mailbox.
     fn from_str(value: &str) -> Result<Self, InvalidValue> {
         const RULE: InvalidValue = InvalidValue("must be an address like name@example.com");
-        if value.len() > 254 || value.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        if value.len() > Self::LONGEST || value.chars().any(|c| c.is_control() || c.is_whitespace()) {
             return Err(RULE);
         }
         let address: lettre::Address = value.parse().map_err(|_| RULE)?;

@@ -16,11 +16,12 @@
 //! `max_sends` times. That window cannot be closed from this side (RFC 1047), so it is counted.
 //!
 //! Two adapters pass one contract test (tests/it/contract.rs): [`redis`] (one script a step) and
-//! [`memory`]. This file knows neither, nor events, nor queues; times come from the ledger's own clock.
+//! [`memory`]. What a person may do to a record is in [`records`]. This file knows none of them, nor events, nor queues; times come from the ledger's own clock.
 
 pub mod atomic;
 mod fence;
 pub mod memory;
+pub mod records;
 pub mod redis;
 
 pub use fence::{Crossing, Fence, Fenced};

@@ -31,6 +31,15 @@ pub struct Sender {
     pub redirect_to: Option<lettre::Address>,
 }
 
+/// What a mail says, in both forms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bodies {
+    /// For a terminal, and for who reads no HTML.
+    pub text: String,
+    /// For a mail client, its style sheet inlined.
+    pub html: String,
+}
+
 /// A mail could not be made from this event. Never repeats its content.
 #[derive(Debug, thiserror::Error)]
 pub enum ComposeError {
@@ -48,6 +57,8 @@ pub enum ComposeError {
 impl Composer {
     /// The welcome template's id; part of the effect's fingerprint.
     pub const WELCOME: &'static str = "welcome";
+    /// The welcome mail's subject.
+    pub const SUBJECT: &'static str = "Welcome";
 
     /// A composer with the built-in templates.
     ///
@@ -66,6 +77,14 @@ impl Composer {
     /// # Errors
     /// [`ComposeError`]: this event will never make a mail.
     pub fn welcome(&self, handler: &str, event: &UserSignedUp) -> Result<Mail, ComposeError> {
+        self.assemble(handler, event, self.bodies(event)?)
+    }
+
+    /// What the welcome mail for this event says.
+    ///
+    /// # Errors
+    /// [`ComposeError`]: this event will never make a mail.
+    pub fn bodies(&self, event: &UserSignedUp) -> Result<Bodies, ComposeError> {
         let values = context! {
             plan => event.plan.as_ref().map(|plan| plan.as_str()),
             signed_up_on => &event.occurred_at.to_string()[..10],
@@ -74,10 +93,10 @@ impl Composer {
         let text = self.templates.get_template("welcome.txt")?.render(&values)?;
         let html = self.templates.get_template("welcome.html")?.render(&values)?;
         let html = css_inline::inline(&html).map_err(|_| ComposeError::Css)?;
-        self.assemble(handler, event, text, html)
+        Ok(Bodies { text, html })
     }
 
-    fn assemble(&self, handler: &str, event: &UserSignedUp, text: String, html: String) -> Result<Mail, ComposeError> {
+    fn assemble(&self, handler: &str, event: &UserSignedUp, bodies: Bodies) -> Result<Mail, ComposeError> {
         let Sender { from, reply_to, redirect_to } = &self.sender;
         let to = redirect_to.as_ref().unwrap_or(event.email.as_address()).clone();
         let id = reference(handler, event.user_id.as_str());
@@ -85,13 +104,14 @@ impl Composer {
         let mut builder = lettre::Message::builder()
             .from(from.clone())
             .to(Mailbox::new(None, to.clone()))
-            .subject("Welcome")
+            .subject(Self::SUBJECT)
             .message_id(Some(format!("<{message_id}>")));
         if let Some(reply_to) = reply_to {
             builder = builder.reply_to(reply_to.clone());
         }
-        let mut message =
-            builder.multipart(MultiPart::alternative_plain_html(text, html)).map_err(|_| ComposeError::Message)?;
+        let mut message = builder
+            .multipart(MultiPart::alternative_plain_html(bodies.text, bodies.html))
+            .map_err(|_| ComposeError::Message)?;
         // Amazon SES replaces Message-ID; this one it leaves alone.
         let extra = [("Auto-Submitted", "auto-generated"), ("X-Entity-Ref-ID", id.as_str())];
         for (name, value) in extra {

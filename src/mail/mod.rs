@@ -10,7 +10,7 @@ pub mod smtp;
 use std::fmt;
 use std::future::Future;
 
-pub use compose::{ComposeError, Composer, Sender};
+pub use compose::{Bodies, ComposeError, Composer, Sender};
 
 use crate::idempotency::Crossing;
 

@@ -3,11 +3,16 @@
 //! Enters: a command and a snapshot of the environment. Leaves: an [`Exit`]. Only this room writes to
 //! the terminal.
 
+mod completions;
 mod config;
 mod demo;
 mod healthcheck;
+mod idem;
 mod publish;
+mod render;
 mod run;
+mod schema;
+mod send_test;
 
 use std::fmt::Display;
 use std::io::Write;
@@ -53,6 +58,11 @@ pub async fn execute(command: Command, environment: &Environment) -> Exit {
         Command::Publish(what) => publish::publish(environment, &what).await,
         Command::Demo { mails } => demo::demo(environment, &mails).await,
         Command::Config { json } => config::config(environment, json),
+        Command::Idem { what } => idem::idem(environment, &what).await,
+        Command::Render(what) => render::render(environment, &what),
+        Command::SendTest { stdin, json } => send_test::send_test(environment, stdin, json).await,
+        Command::Schema { what } => schema::schema(what),
+        Command::Completions { shell } => completions::completions(shell),
         Command::Healthcheck => healthcheck::healthcheck(environment).await,
     }
 }

@@ -172,3 +172,43 @@ async fn a_redis_that_may_evict_records_is_warned_of_or_refused() {
     let output = execute(&env, &["run"]).await;
     assert_eq!(output.status.code(), Some(69), "what has to be checked has to be there");
 }
+
+/// The commands and their subcommands, from the help pages themselves.
+async fn help_pages() -> Vec<(String, String)> {
+    let (mut pages, mut open) = (Vec::new(), vec![Vec::new()]);
+    while let Some(path) = open.pop() {
+        let arguments: Vec<&str> = path.iter().map(String::as_str).chain(["--help"]).collect();
+        let output = execute(&BTreeMap::new(), &arguments).await;
+        let page = String::from_utf8_lossy(&output.stdout).into_owned();
+        match page.split_once("Commands:\n") {
+            Some((_, commands)) => {
+                let names = commands.lines().take_while(|line| !line.is_empty());
+                let names = names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
+                open.extend(names.map(|name| [&path[..], &[name.to_owned()]].concat()));
+            }
+            None => pages.push((path.join(" "), page)),
+        }
+    }
+    pages
+}
+
+#[tokio::test]
+async fn each_commands_help_says_what_it_reads_and_names_no_variable_that_is_not_read() {
+    let pages = help_pages().await;
+    assert!(pages.iter().any(|(command, _)| command == "idem forget"), "{pages:?}");
+    let known = |word: &str| {
+        let bare = word.trim_end_matches("_FILE");
+        let placeholder = |name: &str| name.strip_prefix("<NAME>").is_some_and(|suffix| bare.ends_with(suffix));
+        bare.starts_with("AWS_")
+            || bare == "NO_COLOR"
+            || user_events::config::VARIABLES.iter().any(|v| v.name == bare || placeholder(v.name))
+    };
+    for (command, page) in pages {
+        assert!(page.contains("Reads "), "`{command}` does not say what it reads:\n{page}");
+        let words = page.split(|c: char| !(c.is_ascii_uppercase() || c == '_' || c == '<' || c == '>'));
+        let variables = words.filter(|word| word.contains('_') && word.len() > 5 && !word.starts_with('<'));
+        for word in variables {
+            assert!(known(word), "`{command}` names {word}, which nothing reads:\n{page}");
+        }
+    }
+}

@@ -175,6 +175,31 @@ async fn mail_goes_out_under_tls_from_the_start_or_by_starttls_to_a_server_that_
 }
 
 #[tokio::test]
+async fn a_test_mail_under_tls_says_whether_the_server_is_trusted() {
+    for (mode, url) in [("tls", "smtps://localhost:PORT"), ("starttls", "smtp://localhost:PORT?tls=required")] {
+        let world = World::start().await;
+        let directory = tempfile::tempdir().unwrap();
+        let (_sink, port) = aiosmtpd(&world, directory.path(), Some(mode)).await;
+        let mut env = environment(&world, &url.replace("PORT", &port.to_string()));
+        env.insert("SEND_TEST_TO".to_owned(), address("u"));
+
+        let output = execute(&env, &["send-test"]).await;
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(69), "{mode}: {told}");
+        let last = told.lines().last().unwrap();
+        assert!(last.starts_with("TLS      FAILED") && last.contains("certificate"), "{mode}: {told}");
+        assert_eq!(first_mail(directory.path()).await, None, "{mode}");
+
+        env.insert("SSL_CERT_FILE".to_owned(), directory.path().join("port.pem").display().to_string());
+        let output = execute(&env, &["send-test"]).await;
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{mode}: {told}");
+        assert!(told.contains("TLS      ok"), "{mode}: {told}");
+        assert!(first_mail(directory.path()).await.is_some_and(|mail| mail.contains("Subject: Welcome")), "{mode}");
+    }
+}
+
+#[tokio::test]
 async fn the_stack_deployed_from_infra_carries_an_event_to_a_mail_server_nobody_here_wrote() {
     let world = World::start().await;
     let directory = tempfile::tempdir().unwrap();

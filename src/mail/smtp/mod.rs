@@ -9,6 +9,7 @@
 mod pool;
 mod reply;
 mod settings;
+mod trial;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use lettre::transport::smtp::response::{Response, Severity};
 use tokio::time::timeout;
 
 pub use settings::SmtpSettings;
+pub use trial::{Step, Told};
 
 use self::pool::{Pool, Rate};
 use self::reply::{classify, judge};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -52,6 +52,18 @@ fn command(env: &BTreeMap<String, String>, arguments: &[&str]) -> Command {
 pub async fn execute(env: &BTreeMap<String, String>, arguments: &[&str]) -> Output {
     let run = command(env, arguments).output();
     timeout(Duration::from_secs(30), run).await.expect("the command ends within 30 s").expect("the binary runs")
+}
+
+/// The same, with this text on its standard input.
+pub async fn execute_with_input(env: &BTreeMap<String, String>, arguments: &[&str], input: &str) -> Output {
+    let mut command = command(env, arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    // A command that refuses its settings reads nothing: then the pipe is closed early.
+    let _ = stdin.write_all(input.as_bytes()).await;
+    drop(stdin);
+    timeout(Duration::from_secs(30), child.wait_with_output()).await.expect("it ends within 30 s").expect("its output")
 }
 
 impl Worker {

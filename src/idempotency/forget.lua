@@ -1,0 +1,15 @@
+#!lua flags=allow-oom
+-- A person takes a record back, but not from under a delivery that holds its lease.  ARGV: '1' to do so all the same
+-- Looking and deleting are one moment: a claim comes before it, and is seen, or after it, and starts afresh.
+-- Here, and only here, DEL is safe: an owner that paused has a token that no later delivery bears, so it
+-- finds its lease lost. Allowed out of memory: it frees some.
+local key, force = KEYS[1], ARGV[1] == '1'
+local r = redis.call('HMGET', key, 'st', 'dl')
+if not r[1] then return {'NONE'} end
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local open = r[1] == 'P' or r[1] == 'S'
+local held = open and math.max(0, tonumber(r[2] or 0) - now) or 0
+if held > 0 and not force then return {'HELD', tostring(held)} end
+redis.call('DEL', key)
+return {'FORGOTTEN', r[1]}

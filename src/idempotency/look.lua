@@ -1,0 +1,13 @@
+#!lua flags=no-writes
+-- What is known of one effect, and for how long its lease and the record itself still last.
+-- The answer is empty where there is no record; a field that was never written is an empty text.
+local key = KEYS[1]
+local r = redis.call('HMGET', key, 'st', 'att', 't0', 't1', 'mid', 'dup', 'dl')
+if not r[1] then return {} end
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local open = r[1] == 'P' or r[1] == 'S'
+local held = open and math.max(0, tonumber(r[7] or 0) - now) or 0
+local answer = {tostring(held), tostring(redis.call('PTTL', key))}
+for n = 1, 6 do answer[n + 2] = r[n] or '' end
+return answer

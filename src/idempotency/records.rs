@@ -1,0 +1,211 @@
+//! The ledger's records as a person sees them: looked at, counted, taken back.
+//!
+//! Enters: a key, or nothing. Leaves: a [`Record`], [`Counts`], or what came of forgetting. Promises:
+//! looking changes nothing; forgetting and the check that no delivery holds the lease are one step;
+//! counting goes by SCAN, page by page, and never stops the server. No part of the engine's port: what
+//! deliveries may do to a record is [`super::Ledger`]'s alone.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ::redis::Script;
+
+use super::Key;
+use crate::redis_link::{RedisError, RedisLink};
+
+/// Where every record lies, whatever user and handler.
+const ALL: &str = "idem:v1:{*}:*";
+
+/// The records in one Redis.
+#[derive(Debug, Clone)]
+pub struct Records {
+    link: RedisLink,
+    look: Script,
+    forget: Script,
+}
+
+/// How far an effect has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// Surely nothing was sent.
+    Claimed,
+    /// The fence was crossed: the effect may have happened.
+    Begun,
+    /// It was seen to happen.
+    Done,
+    /// Unknown, and no send is left.
+    Parked,
+}
+
+/// One record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// How far.
+    pub state: State,
+    /// Sends that may have happened.
+    pub sends: u32,
+    /// When the first delivery claimed it, in milliseconds since 1970.
+    pub claimed_at: Option<i64>,
+    /// When it was done or parked.
+    pub settled_at: Option<i64>,
+    /// How long a delivery still holds its lease; none: nobody does.
+    pub held_for: Option<Duration>,
+    /// How long it is still kept; none: for ever.
+    pub kept_for: Option<Duration>,
+    /// What can prove the effect, such as a Message-ID.
+    pub receipt: Option<String>,
+    /// Effects that were seen to happen again.
+    pub duplicates: u32,
+}
+
+/// What came of forgetting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forgotten {
+    /// There is no record any more; it had come this far.
+    Yes(State),
+    /// There was none.
+    NoRecord,
+    /// A delivery holds its lease for this much longer: nothing was changed.
+    Held(Duration),
+}
+
+/// How many records, by handler and state.
+pub type Counts = BTreeMap<String, BTreeMap<State, u64>>;
+
+impl State {
+    /// All, in the order an effect goes through them.
+    pub const ALL: [Self; 4] = [Self::Claimed, Self::Begun, Self::Done, Self::Parked];
+
+    /// The word a person reads.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Claimed => "claimed",
+            Self::Begun => "begun",
+            Self::Done => "done",
+            Self::Parked => "parked",
+        }
+    }
+
+    fn stored(letter: &str) -> Option<Self> {
+        match letter {
+            "P" => Some(Self::Claimed),
+            "S" => Some(Self::Begun),
+            "D" => Some(Self::Done),
+            "X" => Some(Self::Parked),
+            _ => None,
+        }
+    }
+}
+
+impl Records {
+    /// The records over this link. Makes no call.
+    #[must_use]
+    pub fn new(link: RedisLink) -> Self {
+        let (look, forget) = (include_str!("look.lua"), include_str!("forget.lua"));
+        Self { link, look: Script::new(look), forget: Script::new(forget) }
+    }
+
+    /// What is known of one effect.
+    ///
+    /// # Errors
+    /// [`RedisError`].
+    pub async fn look(&self, key: &Key) -> Result<Option<Record>, RedisError> {
+        let answer = self.link.run(&self.look, key.as_str(), &[]).await?;
+        if answer.is_empty() { Ok(None) } else { record(&answer).map(Some).ok_or_else(strange) }
+    }
+
+    /// Takes a record back: the effect may happen again. Refused while a delivery holds its lease,
+    /// unless by `force`: then that delivery finds its lease lost, or records its effect anew.
+    ///
+    /// # Errors
+    /// [`RedisError`]. The first of two tries may have forgotten it: then the answer is that there is none.
+    pub async fn forget(&self, key: &Key, force: bool) -> Result<Forgotten, RedisError> {
+        let answer = self.link.run(&self.forget, key.as_str(), &[if force { "1" } else { "" }]).await?;
+        match answer.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["NONE"] => Ok(Forgotten::NoRecord),
+            ["HELD", left] => millis(left).map(Forgotten::Held).ok_or_else(strange),
+            ["FORGOTTEN", state] => State::stored(state).map(Forgotten::Yes).ok_or_else(strange),
+            _ => Err(strange()),
+        }
+    }
+
+    /// Counts all records; `told` hears how many were counted after each page. A record written
+    /// meanwhile may be missed, and one that moves in a growing table be counted twice.
+    ///
+    /// # Errors
+    /// [`RedisError`].
+    pub async fn count(&self, mut told: impl FnMut(u64)) -> Result<Counts, RedisError> {
+        let (mut counts, mut counted, mut cursor) = (Counts::new(), 0, 0);
+        loop {
+            let (next, keys) = self.link.scan(ALL, cursor).await?;
+            let states = self.link.fields(&keys, "st").await?;
+            for (key, state) in keys.iter().zip(states) {
+                let (Some(handler), Some(state)) = (handler(key), state.as_deref().and_then(State::stored)) else {
+                    continue;
+                };
+                *counts.entry(handler.to_owned()).or_default().entry(state).or_default() += 1;
+                counted += 1;
+            }
+            told(counted);
+            if next == 0 {
+                return Ok(counts);
+            }
+            cursor = next;
+        }
+    }
+}
+
+/// The handler in a record's key. A user's part holds no `}`.
+fn handler(key: &str) -> Option<&str> {
+    key.split_once("}:").map(|(_, handler)| handler)
+}
+
+fn record(answer: &[String]) -> Option<Record> {
+    let [held, kept, state, sends, claimed, settled, receipt, duplicates] = answer else { return None };
+    let number = |text: &String| if text.is_empty() { Some(0) } else { text.parse().ok() };
+    Some(Record {
+        state: State::stored(state)?,
+        sends: number(sends)?,
+        claimed_at: claimed.parse().ok(),
+        settled_at: settled.parse().ok(),
+        held_for: millis(held).filter(|left| !left.is_zero()),
+        kept_for: millis(kept),
+        receipt: Some(receipt.clone()).filter(|receipt| !receipt.is_empty()),
+        duplicates: number(duplicates)?,
+    })
+}
+
+/// None for the negative numbers by which Redis says "for ever".
+fn millis(text: &str) -> Option<Duration> {
+    text.parse().ok().map(Duration::from_millis)
+}
+
+fn strange() -> RedisError {
+    RedisError::Failed("a script's answer is none of its words".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_records_fields_are_read_and_what_was_never_written_is_absent() {
+        let answer = |fields: [&str; 8]| fields.map(str::to_owned);
+        let done = record(&answer(["0", "60000", "D", "1", "5", "9", "a@b", "2"])).expect("a record");
+        assert_eq!((done.state, done.sends, done.claimed_at, done.settled_at), (State::Done, 1, Some(5), Some(9)));
+        assert_eq!((done.held_for, done.kept_for), (None, Some(Duration::from_secs(60))));
+        assert_eq!((done.receipt.as_deref(), done.duplicates), (Some("a@b"), 2));
+        // Written by a commit whose claim was lost in a failover.
+        let bare = record(&answer(["1500", "-1", "S", "", "", "", "", ""])).expect("a record");
+        assert_eq!((bare.claimed_at, bare.kept_for, bare.receipt), (None, None, None));
+        assert_eq!(bare.held_for, Some(Duration::from_millis(1500)));
+        assert_eq!(record(&answer(["0", "1", "?", "", "", "", "", ""])), None);
+    }
+
+    #[test]
+    fn the_handler_is_what_follows_the_user() {
+        assert_eq!(handler(Key::new("welcome_email", "u-1").as_str()), Some("welcome_email"));
+        assert_eq!(handler("idem:v1:ping"), None);
+    }
+}

@@ -1,0 +1,195 @@
+//! `idem`: the records that keep effects single, looked at, taken back, counted.
+//!
+//! Enters: a reaction and a user, or nothing. Leaves: tables, or JSON by `--json`. Promises: forgets
+//! nothing without `--yes`, and nothing a delivery is at work on without `--force`.
+
+use std::time::{Duration, Instant};
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use serde_json::{Map, Value, json};
+
+use super::{Exit, complain, configured, say};
+use crate::app;
+use crate::cli::{Effect, Idem};
+use crate::config::{self, Environment};
+use crate::event::Timestamp;
+use crate::idempotency::Key;
+use crate::idempotency::records::{Counts, Forgotten, Record, Records, State};
+use crate::redis_link::{RedisError, RedisLink};
+
+/// How long counting may be silent.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+pub(super) async fn idem(environment: &Environment, what: &Idem) -> Exit {
+    let url = match configured(environment, config::redis) {
+        Ok(url) => url,
+        Err(exit) => return exit,
+    };
+    let link = match RedisLink::new(&url) {
+        Ok(link) => link,
+        Err(error) => return absent(&error),
+    };
+    let records = Records::new(link);
+    let done = match what {
+        Idem::Get { effect, json } => get(&records, effect, *json).await,
+        Idem::Forget { effect, force, yes } => forget(&records, effect, *force, *yes).await,
+        Idem::Stats { json } => stats(&records, *json).await,
+    };
+    done.unwrap_or_else(|error| absent(&error))
+}
+
+fn absent(error: &RedisError) -> Exit {
+    complain(error);
+    Exit::Unavailable
+}
+
+fn key(effect: &Effect) -> Key {
+    let handler = app::RECORDED.iter().find(|(reaction, _)| *reaction == effect.reaction);
+    Key::new(handler.map_or(&effect.reaction, |(_, handler)| handler), &effect.user_id)
+}
+
+async fn get(records: &Records, effect: &Effect, as_json: bool) -> Result<Exit, RedisError> {
+    let record = records.look(&key(effect)).await?;
+    let now = Timestamp::now();
+    match record {
+        _ if as_json => say(json!({ "record": record.map(|record| in_json(&record, now)) })),
+        Some(record) => say(in_words(&record, now).trim_fmt()),
+        None => say(format_args!("no record: `{}` has not begun anything for this user", effect.reaction)),
+    }
+    Ok(Exit::Clean)
+}
+
+fn in_json(record: &Record, now: Timestamp) -> Value {
+    json!({
+        "state": record.state.word(),
+        "sends": record.sends,
+        "claimedAt": record.claimed_at.and_then(moment),
+        "settledAt": record.settled_at.and_then(moment),
+        "heldForMs": record.held_for.map(|left| left.as_millis() as u64),
+        "keptUntil": record.kept_for.and_then(|left| after(now, left)),
+        "receipt": record.receipt,
+        "duplicates": record.duplicates,
+    })
+}
+
+fn in_words(record: &Record, now: Timestamp) -> Table {
+    let shown = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let meaning = match record.state {
+        State::Claimed => "surely nothing was sent",
+        State::Begun => "may have been sent",
+        State::Done => "sent",
+        State::Parked => "may have been sent; no further try is made",
+    };
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.add_row(["state", &format!("{}: {meaning}", record.state.word())]);
+    table.add_row(["sends", &record.sends.to_string()]);
+    table.add_row(["claimed at", &shown(record.claimed_at.and_then(moment))]);
+    table.add_row(["done or parked at", &shown(record.settled_at.and_then(moment))]);
+    let lease = record.held_for.map(|left| format!("held by a delivery for another {}", seconds(left)));
+    table.add_row(["lease", &lease.unwrap_or_else(|| "not held".to_owned())]);
+    table.add_row([
+        "kept until",
+        &record.kept_for.map_or(Some("for ever".to_owned()), |l| after(now, l)).unwrap_or_default(),
+    ]);
+    table.add_row(["receipt", record.receipt.as_deref().unwrap_or("-")]);
+    table.add_row(["duplicates seen", &record.duplicates.to_string()]);
+    table
+}
+
+fn moment(millis: i64) -> Option<String> {
+    Timestamp::from_unix_millis(millis).map(|moment| moment.to_string())
+}
+
+fn after(now: Timestamp, left: Duration) -> Option<String> {
+    moment(now.unix_millis().saturating_add(i64::try_from(left.as_millis()).ok()?))
+}
+
+/// Rounded up: a lease of half a second is not "0s".
+fn seconds(left: Duration) -> humantime::FormattedDuration {
+    humantime::format_duration(Duration::from_secs(left.as_millis().div_ceil(1000) as u64))
+}
+
+async fn forget(records: &Records, effect: &Effect, force: bool, yes: bool) -> Result<Exit, RedisError> {
+    if !yes {
+        return Ok(rehearse(records.look(&key(effect)).await?.as_ref(), force));
+    }
+    match records.forget(&key(effect), force).await? {
+        Forgotten::Yes(state) => {
+            say(format_args!(
+                "forgotten; it was {}. The next event for this user is handled as its first.",
+                state.word()
+            ));
+        }
+        Forgotten::NoRecord => say("no record: there is nothing to forget"),
+        Forgotten::Held(left) => return Ok(held(left)),
+    }
+    Ok(Exit::Clean)
+}
+
+/// What forgetting would mean, without doing it.
+fn rehearse(record: Option<&Record>, force: bool) -> Exit {
+    let Some(record) = record else {
+        say("no record: there is nothing to forget");
+        return Exit::Clean;
+    };
+    if let (Some(left), false) = (record.held_for, force) {
+        return held(left);
+    }
+    say(in_words(record, Timestamp::now()).trim_fmt());
+    say(match record.state {
+        State::Claimed => "\nForgetting it lets the next event for this user start afresh, with any address.",
+        State::Begun | State::Parked => {
+            "\nForgetting it lets the next event for this user cause the effect, which may have\nhappened already: look into the receiver's mailbox or the mail server's log first."
+        }
+        State::Done => "\nForgetting it lets the next event for this user cause the effect AGAIN.",
+    });
+    say("Nothing was changed. To forget it, say --yes.");
+    Exit::Clean
+}
+
+fn held(left: Duration) -> Exit {
+    complain(format_args!(
+        "a delivery is at work on it and holds its lease for another {}: try again then.\n\
+         --force forgets it all the same: that delivery is stopped at the fence, or, once\n\
+         past it, writes the record anew.",
+        seconds(left)
+    ));
+    Exit::Unavailable
+}
+
+async fn stats(records: &Records, as_json: bool) -> Result<Exit, RedisError> {
+    let mut told = Instant::now();
+    let progress = |counted: u64| {
+        if told.elapsed() >= PATIENCE {
+            told = Instant::now();
+            complain(format_args!("{counted} records so far"));
+        }
+    };
+    let counts = records.count(progress).await?;
+    if as_json {
+        let of = |states: &std::collections::BTreeMap<State, u64>| -> Map<String, Value> {
+            State::ALL.iter().map(|s| (s.word().to_owned(), states.get(s).copied().unwrap_or(0).into())).collect()
+        };
+        let handlers: Map<_, _> = counts.iter().map(|(handler, states)| (handler.clone(), of(states).into())).collect();
+        say(json!({ "handlers": handlers }));
+    } else if counts.is_empty() {
+        say("no records");
+    } else {
+        say(table(&counts).trim_fmt());
+    }
+    Ok(Exit::Clean)
+}
+
+fn table(counts: &Counts) -> Table {
+    let mut table = Table::new();
+    table.load_style(TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─')));
+    table.set_header([&["handler"], &State::ALL.map(State::word)[..]].concat());
+    for (handler, states) in counts {
+        let count = |state: &State| states.get(state).copied().unwrap_or(0).to_string();
+        table.add_row([vec![handler.clone()], State::ALL.iter().map(count).collect()].concat());
+    }
+    table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+    table
+}

@@ -1,0 +1,119 @@
+//! `render`: the welcome mail as it would go out, to look at.
+//!
+//! Enters: what an event might say. Leaves: the mail on standard output, or in a file that a browser or
+//! mail client is asked to open. Needs no configuration; sends nothing.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::{Exit, complain, configured, say};
+use crate::cli::Render;
+use crate::config::{self, Environment};
+use crate::event::{EventId, InvalidValue, UserSignedUp};
+use crate::handlers::Handler;
+use crate::handlers::welcome_email::WelcomeEmail;
+use crate::mail::smtp::SmtpMailer;
+use crate::mail::{ComposeError, Composer, Sender};
+
+/// In force while `MAIL_FROM` is unset.
+const NOBODY: &str = "Example <welcome@example.com>";
+/// An opener hands over and ends; one that is the viewer itself runs on.
+const HAND_OVER: Duration = Duration::from_secs(3);
+
+pub(super) fn render(environment: &Environment, what: &Render) -> Exit {
+    let sender = match configured(environment, |read| Some(config::sender(read))) {
+        Ok(sender) => sender,
+        Err(exit) => return exit,
+    };
+    let event = match event(what) {
+        Ok(event) => event,
+        Err(problem) => {
+            complain(problem);
+            return Exit::Usage;
+        }
+    };
+    let Some(sender) = sender.or_else(nobody) else { return Exit::Bug };
+    let (text, suffix) = match compose(sender, &event, what) {
+        Ok(composed) => composed,
+        Err(error) => {
+            complain(error);
+            return Exit::Bug;
+        }
+    };
+    if !what.open {
+        say(text.trim_end());
+        return Exit::Clean;
+    }
+    let folder = environment.get("TMPDIR").map_or("/tmp", String::as_str);
+    let path = Path::new(folder).join(format!("user-events-{}.{suffix}", EventId::fresh()));
+    if let Err(error) = write(&path, &text) {
+        complain(format_args!("{} cannot be written: {}", path.display(), error.kind()));
+        return Exit::Unavailable;
+    }
+    let opened = open(&path);
+    let word = if opened { "opened" } else { "nothing here opens it; it is in" };
+    say(format_args!("{word} {}", path.display()));
+    Exit::Clean
+}
+
+fn event(what: &Render) -> Result<UserSignedUp, String> {
+    let named = |name: &'static str| move |InvalidValue(rule)| format!("{name} {rule}");
+    let plan = match (what.version, what.plan.as_deref()) {
+        (1, None) => None,
+        (1, Some(_)) => return Err("--plan: version 1 of the event has no plan".to_owned()),
+        (_, plan) => Some(plan.unwrap_or("pro").parse().map_err(named("--plan"))?),
+    };
+    let (user, email) = (what.user_id.parse(), what.email.parse());
+    let event = UserSignedUp::new(user.map_err(named("--user-id"))?, email.map_err(named("--email"))?, plan);
+    Ok(UserSignedUp { version: what.version, ..event })
+}
+
+fn nobody() -> Option<Sender> {
+    complain(format_args!("MAIL_FROM is unset: shown as from {NOBODY}"));
+    Some(Sender { from: NOBODY.parse().ok()?, reply_to: None, redirect_to: None })
+}
+
+/// The form asked for, and the name's ending that tells a viewer what it is.
+fn compose(sender: Sender, event: &UserSignedUp, what: &Render) -> Result<(String, &'static str), ComposeError> {
+    let from = sender.from.to_string();
+    let composer = Composer::new(sender)?;
+    let bodies = composer.bodies(event)?;
+    let mail = composer.welcome(WelcomeEmail::<SmtpMailer>::NAME, event)?;
+    Ok(match what {
+        Render { eml: true, .. } => (String::from_utf8_lossy(&mail.message).into_owned(), "eml"),
+        Render { text: true, .. } => (bodies.text, "txt"),
+        Render { html: true, .. } | Render { open: true, .. } => (bodies.html, "html"),
+        _ => {
+            let subject = Composer::SUBJECT;
+            (format!("From:    {from}\nTo:      {}\nSubject: {subject}\n\n{}", mail.to, bodies.text), "txt")
+        }
+    })
+}
+
+/// Into a new file that nobody else may read: it holds an address.
+fn write(path: &PathBuf, text: &str) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(text.as_bytes())
+}
+
+fn open(path: &Path) -> bool {
+    let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let quiet = Stdio::null;
+    let Ok(mut child) = Command::new(opener).arg(path).stdin(quiet()).stdout(quiet()).stderr(quiet()).spawn() else {
+        return false;
+    };
+    let started = Instant::now();
+    while started.elapsed() < HAND_OVER {
+        match child.try_wait() {
+            Ok(Some(status)) => return status.success(),
+            Ok(None) => std::thread::sleep(Duration::from_millis(20)),
+            Err(_) => return false,
+        }
+    }
+    true
+}

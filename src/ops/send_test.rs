@@ -1,0 +1,70 @@
+//! `send-test`: one real welcome mail through the configured server, told step by step.
+//!
+//! Enters: an address, from the environment or standard input, never from argv. Leaves: what the server
+//! said at each step. Touches no record: nobody's welcome mail is thereby sent.
+
+use serde_json::json;
+
+use super::{Exit, complain, configured, say};
+use crate::config::{self, Environment};
+use crate::event::{EmailAddress, EventId, InvalidValue, UserSignedUp};
+use crate::handlers::Handler;
+use crate::handlers::welcome_email::WelcomeEmail;
+use crate::mail::Composer;
+use crate::mail::smtp::{SmtpMailer, Step, Told};
+
+pub(super) async fn send_test(environment: &Environment, from_stdin: bool, as_json: bool) -> Exit {
+    let (mail, to) = match configured(environment, |read| config::send_test(read, from_stdin)) {
+        Ok(settings) => settings,
+        Err(exit) => return exit,
+    };
+    let to = match to.map_or_else(standard_input, Ok) {
+        Ok(to) => to,
+        Err(InvalidValue(rule)) => {
+            complain(format_args!("standard input {rule}"));
+            return Exit::Usage;
+        }
+    };
+    if mail.sender.redirect_to.is_some() && !as_json {
+        say("MAIL_REDIRECT_TO is set: the mail goes there, whatever address was given.");
+    }
+    // A user of its own each time: receivers show mails with one Message-ID once.
+    let Ok(user) = format!("send-test-{}", EventId::fresh()).parse() else { return Exit::Bug };
+    let composed = Composer::new(mail.sender)
+        .and_then(|c| c.welcome(WelcomeEmail::<SmtpMailer>::NAME, &UserSignedUp::new(user, to, None)));
+    let composed = match composed {
+        Ok(composed) => composed,
+        Err(error) => {
+            complain(error);
+            return Exit::Bug;
+        }
+    };
+    let mut steps = Vec::new();
+    let tell = |step: Step, told: Told| {
+        let (result, detail) = match told {
+            Told::Passed(said) => ("ok", said),
+            Told::Skipped(why) => ("-", why.to_owned()),
+            Told::Failed(why) => ("FAILED", why),
+        };
+        if as_json {
+            steps.push(json!({ "step": step.word(), "result": result, "detail": detail }));
+        } else {
+            say(format_args!("{:<8} {result:<7} {detail}", step.word()).to_string().trim_end());
+        }
+    };
+    let sent = SmtpMailer::new(mail.server, mail.rate).trial(&composed, tell).await;
+    if as_json {
+        say(json!({ "sent": sent, "messageId": composed.message_id, "steps": steps }));
+    } else if sent {
+        say(format_args!("\nThe server took the mail. Message-ID: {}", composed.message_id));
+    } else {
+        complain("the mail was not sent");
+    }
+    if sent { Exit::Clean } else { Exit::Unavailable }
+}
+
+fn standard_input() -> Result<EmailAddress, InvalidValue> {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).map_err(|_| InvalidValue("cannot be read"))?;
+    line.trim().parse()
+}
