@@ -85,7 +85,7 @@ async fn forgetting_is_the_remedy_for_a_conflict() {
     let (ledger, _) = both();
     let user = unique();
     let lease = claimed(&ledger, &user, "wrong@example.com").await;
-    ledger.release(&lease).await.unwrap();
+    ledger.release(&lease, None).await.unwrap();
     let right = request(&user, "right@example.com");
     assert!(matches!(ledger.claim(&right, &unique(), &TERMS).await.unwrap(), Claim::Conflict));
 
@@ -131,7 +131,7 @@ async fn an_owner_that_paused_does_not_pass_for_the_one_after_the_forgetting() {
     let new = claimed(&ledger, &user, "b").await;
     assert_eq!(ledger.begin(&old, &TERMS).await, Ok(Begin::Lost));
     assert_eq!(ledger.renew(&old, &TERMS).await, Ok(false));
-    ledger.release(&old).await.unwrap();
+    ledger.release(&old, None).await.unwrap();
     assert_eq!(ledger.begin(&new, &TERMS).await, Ok(Begin::Go));
 }
 
