@@ -5,11 +5,15 @@
 #![expect(clippy::doc_markdown, reason = "these comments are the help texts, where backticks would show")]
 #![allow(rustdoc::invalid_html_tags, reason = "<NAME> is a placeholder in a help text")]
 
+mod dlq;
+
 use std::io::Write;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{CommandFactory, Parser, Subcommand};
+
+pub use dlq::{Dlq, Which};
 
 use crate::app::REACTIONS;
 
@@ -62,6 +66,16 @@ pub enum Command {
         /// Where the mails are written
         #[arg(long, value_name = "DIR", default_value = "demo-mails")]
         mails: PathBuf,
+    },
+    /// Look at dead letters, send them back, drop them
+    #[command(
+        after_help = "Looking receives: letters are hidden while it lasts and shown again at its end, on Ctrl-C too;\n\
+        SQS counts those receives. A look that is killed shows them again after two minutes."
+    )]
+    Dlq {
+        /// What to do with them
+        #[command(subcommand)]
+        what: Dlq,
     },
     /// Print the settings in force, each with its source; secrets masked
     Config {

@@ -5,9 +5,11 @@
 
 mod config;
 mod demo;
+mod dlq;
 mod healthcheck;
 mod publish;
 mod run;
+mod table;
 
 use std::fmt::Display;
 use std::io::Write;
@@ -52,6 +54,7 @@ pub async fn execute(command: Command, environment: &Environment) -> Exit {
         Command::Run { reactions } => run::run(environment, &reactions).await,
         Command::Publish(what) => publish::publish(environment, &what).await,
         Command::Demo { mails } => demo::demo(environment, &mails).await,
+        Command::Dlq { what } => dlq::dlq(environment, &what).await,
         Command::Config { json } => config::config(environment, json),
         Command::Healthcheck => healthcheck::healthcheck(environment).await,
     }

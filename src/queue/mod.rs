@@ -16,6 +16,7 @@
 pub mod dead_letter;
 pub mod memory;
 pub mod sqs;
+pub mod sqs_admin;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -104,7 +105,7 @@ pub struct ReceiptHandle(Arc<str>);
 pub struct Hold(Arc<str>);
 
 /// A message attribute: its SQS data type (`String`, `Number`, `Binary` in base64) and value.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Attribute {
     /// The SQS data type.
     #[serde(rename = "Type")]

@@ -13,6 +13,7 @@ mod bus;
 mod chaos;
 mod configuration;
 mod crashes;
+mod dlq;
 mod duplicates;
 mod engine;
 mod house;

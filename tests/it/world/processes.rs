@@ -56,7 +56,12 @@ pub async fn execute(env: &BTreeMap<String, String>, arguments: &[&str]) -> Outp
 
 impl Worker {
     pub fn start(env: &BTreeMap<String, String>) -> Self {
-        let mut child = command(env, &["run"]).stderr(Stdio::piped()).spawn().expect("the binary runs");
+        Self::of(env, &["run"])
+    }
+
+    /// Another command that runs until it is told to stop, or for long.
+    pub fn of(env: &BTreeMap<String, String>, arguments: &[&str]) -> Self {
+        let mut child = command(env, arguments).stderr(Stdio::piped()).spawn().expect("the binary runs");
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
         let (sender, log) = watch::channel(Vec::new());
         tokio::spawn(async move {
