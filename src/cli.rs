@@ -67,6 +67,18 @@ pub enum Command {
         #[arg(long, value_name = "DIR", default_value = "demo-mails")]
         mails: PathBuf,
     },
+    /// How deep each reaction's queues are
+    #[command(after_help = "The age of the oldest message is CloudWatch's to tell: ApproximateAgeOfOldestMessage.\n\
+        --json: {\"reactions\":[{reaction,visible,inFlight,delayed,dead,visibilitySeconds,maxReceiveCount}]}, or {reaction,\n\
+        error} for a queue that does not answer; with --watch such a line every two seconds.")]
+    Status {
+        /// Look again every two seconds, until Ctrl-C
+        #[arg(long)]
+        watch: bool,
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
     /// Look at dead letters, send them back, drop them
     #[command(
         after_help = "Looking receives: letters are hidden while it lasts and shown again at its end, on Ctrl-C too;\n\

@@ -9,6 +9,7 @@ mod dlq;
 mod healthcheck;
 mod publish;
 mod run;
+mod status;
 mod table;
 
 use std::fmt::Display;
@@ -54,6 +55,7 @@ pub async fn execute(command: Command, environment: &Environment) -> Exit {
         Command::Run { reactions } => run::run(environment, &reactions).await,
         Command::Publish(what) => publish::publish(environment, &what).await,
         Command::Demo { mails } => demo::demo(environment, &mails).await,
+        Command::Status { watch, json } => status::status(environment, watch, json).await,
         Command::Dlq { what } => dlq::dlq(environment, &what).await,
         Command::Config { json } => config::config(environment, json),
         Command::Healthcheck => healthcheck::healthcheck(environment).await,

@@ -31,3 +31,4 @@ mod readme;
 mod resilience;
 mod shutdown;
 mod smtp;
+mod status;
