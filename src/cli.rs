@@ -67,6 +67,17 @@ pub enum Command {
         #[arg(long, value_name = "DIR", default_value = "demo-mails")]
         mails: PathBuf,
     },
+    /// Is everything as a worker needs it? Each fault with its remedy; exit 69 if one fails
+    #[command(
+        after_help = "Looks at what `run` would use: AWS, the topic (USER_EVENTS_TOPIC_ARN), each configured reaction's queues\n\
+        and subscription, Redis, the mail server. Changes nothing and sends no mail. Warnings alone exit 0.\n\
+        --json: {\"healthy\":bool,\"findings\":[{group,check,level,fault,seen,remedy}]}, level ok, warn or fail."
+    )]
+    Doctor {
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
     /// How deep each reaction's queues are
     #[command(after_help = "The age of the oldest message is CloudWatch's to tell: ApproximateAgeOfOldestMessage.\n\
         --json: {\"reactions\":[{reaction,visible,inFlight,delayed,dead,visibilitySeconds,maxReceiveCount}]}, or {reaction,\n\

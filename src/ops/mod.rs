@@ -6,6 +6,7 @@
 mod config;
 mod demo;
 mod dlq;
+mod doctor;
 mod healthcheck;
 mod publish;
 mod run;
@@ -16,6 +17,7 @@ use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
+pub use self::doctor::{FAULTS, Fault, Level};
 use crate::app::REACTIONS;
 use crate::cli::Command;
 use crate::config::{Environment, Faults, Reader, logging, misspelt};
@@ -55,6 +57,7 @@ pub async fn execute(command: Command, environment: &Environment) -> Exit {
         Command::Run { reactions } => run::run(environment, &reactions).await,
         Command::Publish(what) => publish::publish(environment, &what).await,
         Command::Demo { mails } => demo::demo(environment, &mails).await,
+        Command::Doctor { json } => doctor::doctor(environment, json).await,
         Command::Status { watch, json } => status::status(environment, watch, json).await,
         Command::Dlq { what } => dlq::dlq(environment, &what).await,
         Command::Config { json } => config::config(environment, json),

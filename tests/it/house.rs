@@ -54,6 +54,7 @@ const ADAPTERS: &[&str] = &[
     "redis_link",
     "topic::memory",
     "topic::sns",
+    "topic::sns_admin",
 ];
 
 /// Who may name adapters; and an adapter may name the one it is built on.
@@ -175,7 +176,7 @@ fn the_engine_knows_no_server_by_name() {
 fn each_foreign_client_is_imported_by_its_adapters_alone() {
     let doors = [
         ("aws_sdk_sqs", &["queue/sqs.rs", "queue/sqs_admin.rs"][..]),
-        ("aws_sdk_sns", &["topic/sns.rs"]),
+        ("aws_sdk_sns", &["topic/sns.rs", "topic/sns_admin.rs"]),
         ("axum", &["telemetry/health.rs"]),
         ("minijinja", &["mail/compose.rs"]),
         ("clap", &["cli.rs", "cli/dlq.rs"]),

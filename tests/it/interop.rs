@@ -22,7 +22,8 @@ fn python(world: &World, script: &str, arguments: &[&str]) -> Command {
     command
 }
 
-async fn run(world: &World, script: &str, arguments: &[&str]) -> Output {
+/// Runs one of tests/interop's scripts, which must succeed.
+pub async fn run(world: &World, script: &str, arguments: &[&str]) -> Output {
     let run = python(world, script, arguments).stdin(Stdio::null()).output();
     let output = timeout(Duration::from_secs(60), run).await.expect("the script ends").expect("Python runs");
     assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));

@@ -14,6 +14,7 @@ mod chaos;
 mod configuration;
 mod crashes;
 mod dlq;
+mod doctor;
 mod duplicates;
 mod engine;
 mod house;
