@@ -67,6 +67,7 @@ pub enum Dlq {
     #[command(
         after_help = "A letter is deleted only once its original is confirmed to be in the source queue: whatever\n\
         breaks, it is in one of the two, perhaps in both, and an effect that happened does not happen again.\n\
+        Letters that die while it runs are left. So are those that cannot be unpacked.\n\
         --all lets SQS itself move them (StartMessageMoveTask): fast, but as they are. The worker opens what it\n\
         packed; other consumers of that queue would see the failure.* attributes and packed bodies. Where SQS\n\
         cannot (the DLQ is no redrive policy's), they are sent and deleted one by one.\n\
@@ -117,7 +118,7 @@ pub struct Which {
     /// Only those dead for this reason (may be given again); `unknown`: moved by the queue's own redrive
     #[arg(long, value_name = "REASON")]
     pub reason: Vec<String>,
-    /// Only those that died so long ago at most, like 2h or 1d
+    /// Only those that died so long ago at most, like 2h or 1d (`unknown`: that were first sent)
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub since: Option<Duration>,
     /// So many at most

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{QueueAttributeName as Name, SendMessageBatchRequestEntry};
 
 use super::sqs::{CALL_TIMEOUT, RedrivePolicy, by_code, classify, client, outgoing, sibling};
@@ -91,7 +92,7 @@ impl SqsAdmin {
     /// [`QueueError::Refused`] if the queue is missing or may not be read, else `Unavailable`.
     pub async fn facts(&self, url: &str) -> Result<QueueFacts, QueueError> {
         let call = self.client.get_queue_attributes().queue_url(url).attribute_names(Name::All);
-        let answer = call.send().await.map_err(|error| classify(&error))?;
+        let answer = call.send().await.map_err(|error| told(&error))?;
         let text = |name: Name| answer.attributes()?.get(&name).cloned();
         let number = |name| text(name).and_then(|value| value.parse().ok());
         let redrive = |policy: RedrivePolicy| {
@@ -179,4 +180,19 @@ impl SqsAdmin {
         call.send().await.map_err(|error| classify(&error))?;
         Ok(())
     }
+}
+
+/// As [`classify`], but an operator is told that there are no credentials; to a worker that is a fault
+/// that may pass, for a moment without an answer looks the same.
+fn told<E: ProvideErrorMetadata + std::error::Error + 'static, R: std::fmt::Debug + 'static>(
+    error: &SdkError<E, R>,
+) -> QueueError {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.to_string().contains("credential provider was not enabled") {
+            return QueueError::Refused("no credentials".to_owned());
+        }
+        cause = error.source();
+    }
+    classify(error)
 }

@@ -177,7 +177,11 @@ fn print(reaction: &str, letter: &Letter, body: bool, addresses: bool) {
     };
     line("attributes", if names.is_empty() { "-".to_owned() } else { names.join(", ") }.as_str());
     match whole["body"].as_str() {
-        Some(body) => say(format_args!("\n{body}")),
+        Some(body) => {
+            // A stranger's text: it must not steer the terminal. `dlq export` keeps every byte.
+            let body: String = body.chars().filter(|c| !c.is_control() || ['\n', '\t'].contains(c)).collect();
+            say(format_args!("\n{body}"));
+        }
         None => line("body", "hidden: --body shows it, with its address"),
     }
 }

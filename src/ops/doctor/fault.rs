@@ -53,7 +53,7 @@ faults! {
     NO_CREDENTIALS = Fail "credentials" "no_credentials":
         "AWS does not know us" => "give the task a role, or set `AWS_PROFILE` or keys; on expiry, renew them";
     AWS_SILENT = Fail "endpoint" "aws_silent":
-        "SQS does not answer" => "check the network, the VPC endpoint, and `AWS_ENDPOINT_URL` if it is set";
+        "SQS or SNS does not answer" => "check the network, the VPC endpoint, and `AWS_ENDPOINT_URL` if it is set";
     TOPIC_UNSET = Warn "topic" "topic_unset":
         "topic, policy and subscription were not looked at" => "set `USER_EVENTS_TOPIC_ARN`";
     TOPIC_MISSING = Fail "topic" "topic_missing":

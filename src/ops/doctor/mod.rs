@@ -53,7 +53,11 @@ pub(super) async fn doctor(environment: &Environment, as_json: bool) -> Exit {
 
 fn judge(facts: &Facts) -> Vec<Finding> {
     let mut all = servers::aws(facts);
-    all.extend(facts.reactions.iter().flat_map(|reaction| reaction::judge(reaction, facts)));
+    // Without AWS no queue answers; to tell so of each of them would point to the wrong remedy.
+    let without_aws = [fault::NO_REGION, fault::AWS_SILENT, fault::NO_CREDENTIALS];
+    if !all.iter().any(|finding| finding.fault.is_some_and(|fault| without_aws.contains(&fault))) {
+        all.extend(facts.reactions.iter().flat_map(|reaction| reaction::judge(reaction, facts)));
+    }
     all.extend(servers::redis(facts));
     all.extend(servers::mail(facts));
     all

@@ -56,7 +56,10 @@ pub(super) fn aws(facts: &Facts) -> Vec<Finding> {
     match facts.topic.as_ref().map(|topic| &topic.found) {
         None => findings.bad(TOPIC_UNSET, "not set"),
         Some(Ok(())) => findings.ok("topic", "there"),
-        Some(Err(SendError::Refused(code) | SendError::Unavailable(code))) => findings.bad(TOPIC_MISSING, code),
+        // Said already, and no matter of the topic.
+        Some(Err(_)) if silent.is_some() || stranger.is_some() => {}
+        Some(Err(SendError::Refused(code))) => findings.bad(TOPIC_MISSING, code),
+        Some(Err(SendError::Unavailable(why))) => findings.bad(AWS_SILENT, format!("SNS: {why}")),
     }
     findings.all
 }
@@ -152,7 +155,7 @@ mod tests {
         fn server(facts: &mut Facts) -> &mut (RedisFacts, Option<bool>) {
             facts.redis.as_mut().expect("there")
         }
-        let cases: [(&[&str], Change); 16] = [
+        let cases: [(&[&str], Change); 18] = [
             (&["no_region"], |f| f.region = None),
             (&["no_credentials"], |f| f.reactions.push(lost(QueueError::Refused("ExpiredToken".to_owned())))),
             (&["aws_silent"], |f| f.reactions.push(lost(QueueError::Unavailable("timeout".to_owned())))),
@@ -160,6 +163,13 @@ mod tests {
             (&["topic_unset"], |f| f.topic = None),
             (&["topic_missing"], |f| {
                 f.topic.as_mut().expect("there").found = Err(SendError::Refused("NotFound".to_owned()));
+            }),
+            (&["aws_silent"], |f| {
+                f.topic.as_mut().expect("there").found = Err(SendError::Unavailable("no answer".to_owned()));
+            }),
+            (&["aws_silent"], |f| {
+                f.reactions.push(lost(QueueError::Unavailable("timeout".to_owned())));
+                f.topic.as_mut().expect("there").found = Err(SendError::Unavailable("no answer".to_owned()));
             }),
             (&["redis_silent"], |f| f.redis = Err(RedisError::Timeout)),
             (&["redis_old"], |f| server(f).0.major_version = 6),
