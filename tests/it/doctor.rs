@@ -156,6 +156,29 @@ async fn what_is_missing_altogether_is_found_too() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_is_not_trusted_is_told_apart_from_a_server_that_is_gone() {
+    let world = World::start().await;
+    let mut env = environment(&world, "smtp://localhost:1");
+    env.insert("EMAIL_QUEUE_URL".to_owned(), world.queue("email", Duration::from_secs(60)).await.url);
+    let mail = async |env: &Environment| {
+        let (_, faults) = examine(env).await;
+        faults.into_iter().filter(|(group, _)| group == "mail").map(|(_, fault)| fault).collect::<Vec<_>>()
+    };
+    for (mode, url) in [("tls", "smtps://localhost:PORT"), ("starttls", "smtp://localhost:PORT?tls=required")] {
+        let directory = tempfile::tempdir().unwrap();
+        let (_sink, port) = crate::interop::aiosmtpd(&world, directory.path(), Some(mode)).await;
+        env.insert("SMTP_URL".to_owned(), url.replace("PORT", &port.to_string()));
+        assert_eq!(mail(&env).await, ["smtp_tls"], "{mode}");
+        let mut trusting = env.clone();
+        let root = directory.path().join("port.pem").display().to_string();
+        trusting.insert("SSL_CERT_FILE".to_owned(), root);
+        assert_eq!(mail(&trusting).await, [""; 0], "{mode}");
+    }
+    env.insert("SMTP_URL".to_owned(), "smtps://localhost:1".to_owned());
+    assert_eq!(mail(&env).await, ["smtp_silent"]);
+}
+
+#[tokio::test]
 async fn a_silent_aws_and_missing_credentials_are_told_apart() {
     let world = World::start().await;
     let redis = RedisServer::start(Keep::Everything).await;

@@ -134,7 +134,7 @@ async fn a_topic_that_is_not_there_is_an_error_and_never_silence() {
 }
 
 /// A mail server from PyPI; ends when its standard input closes.
-async fn aiosmtpd(world: &World, directory: &Path, tls: Option<&str>) -> (Child, u16) {
+pub async fn aiosmtpd(world: &World, directory: &Path, tls: Option<&str>) -> (Child, u16) {
     let (port_file, mails) = (directory.join("port"), directory.join("mails"));
     let (port_name, mails_name) = (port_file.display().to_string(), mails.display().to_string());
     let arguments: Vec<&str> = [port_name.as_str(), &mails_name].into_iter().chain(tls).collect();

@@ -238,6 +238,8 @@ async fn each(
         }
         match browser.next().await {
             Ok(None) => break Ok(true),
+            // SQS hides 120,000 messages at once and no more: what was seen is told, and that it is not all.
+            Err(QueueError::Refused(code)) if code == "OverLimit" => break Ok(false),
             Err(error) => break Err(error),
             Ok(Some(batch)) => {
                 bar.inc(batch.len() as u64);
