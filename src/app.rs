@@ -67,11 +67,16 @@ pub enum RunError {
 
 /// Loads what the AWS SDK finds by itself: region, credentials, endpoint.
 pub async fn aws() -> SdkConfig {
-    let config = aws_config::defaults(BehaviorVersion::latest()).load().await;
+    let config = sdk().await;
     if let Some(endpoint) = config.endpoint_url() {
         warn!(endpoint, "not AWS: every call goes to AWS_ENDPOINT_URL");
     }
     config
+}
+
+/// The same, for a command that tells of the endpoint itself.
+pub async fn sdk() -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest()).load().await
 }
 
 /// Starts every reaction and the health endpoint, and works until `stop`. All queues are opened before

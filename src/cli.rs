@@ -5,11 +5,15 @@
 #![expect(clippy::doc_markdown, reason = "these comments are the help texts, where backticks would show")]
 #![allow(rustdoc::invalid_html_tags, reason = "<NAME> is a placeholder in a help text")]
 
+mod dlq;
+
 use std::io::Write;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+
+pub use dlq::{Dlq, Which};
 
 use crate::app::{REACTIONS, RECORDED};
 
@@ -63,6 +67,39 @@ pub enum Command {
         /// Where the mails are written
         #[arg(long, value_name = "DIR", default_value = "demo-mails")]
         mails: PathBuf,
+    },
+    /// Is everything as a worker needs it? Each fault with its remedy; exit 69 if one fails
+    #[command(
+        after_help = "Looks at what `run` would use: AWS, the topic (USER_EVENTS_TOPIC_ARN), each configured reaction's queues\n\
+        and subscription, Redis, the mail server. Changes nothing and sends no mail. Warnings alone exit 0.\n\
+        --json: {\"healthy\":bool,\"findings\":[{group,check,level,fault,seen,remedy}]}, level ok, warn or fail."
+    )]
+    Doctor {
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
+    /// How deep each reaction's queues are
+    #[command(after_help = "The age of the oldest message is CloudWatch's to tell: ApproximateAgeOfOldestMessage.\n\
+        --json: {\"reactions\":[{reaction,visible,inFlight,delayed,dead,visibilitySeconds,maxReceiveCount}]}, or {reaction,\n\
+        error} for a queue that does not answer; with --watch such a line every two seconds.")]
+    Status {
+        /// Look again every two seconds, until Ctrl-C
+        #[arg(long)]
+        watch: bool,
+        /// For machines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look at dead letters, send them back, drop them
+    #[command(
+        after_help = "Looking receives: letters are hidden while it lasts and shown again at its end, on Ctrl-C too;\n\
+        SQS counts those receives. A look that is killed shows them again after two minutes."
+    )]
+    Dlq {
+        /// What to do with them
+        #[command(subcommand)]
+        what: Dlq,
     },
     /// Print the settings in force, each with its source; secrets masked
     #[command(after_help = "Reads every variable that `run` and `publish` read. Exit 78, and every mistake,\n\

@@ -19,6 +19,8 @@ pub(crate) enum Step {
     Sent,
     /// The effect is on record; the message is not deleted.
     Recorded,
+    /// Not of a delivery: dead letters are in their source queue again, and not yet deleted.
+    Redriven,
 }
 
 #[cfg(not(feature = "failpoints"))]

@@ -139,6 +139,25 @@ impl RedisLink {
         })
     }
 
+    /// Does the server keep what it is told over a restart? `None`: it does not let us look.
+    ///
+    /// # Errors
+    /// [`RedisError`] within one try of each of two questions.
+    pub async fn persists(&self) -> Result<Option<bool>, RedisError> {
+        let info: String = self.attempt(&Call::Command(redis::cmd("INFO"))).await?;
+        if info.lines().any(|line| line.trim() == "aof_enabled:1") {
+            return Ok(Some(true));
+        }
+        let mut get = redis::cmd("CONFIG");
+        get.arg("GET").arg("save");
+        match self.attempt::<BTreeMap<String, String>>(&Call::Command(get)).await {
+            Ok(found) => Ok(found.get("save").map(|points| !points.is_empty())),
+            // Managed services know no CONFIG.
+            Err(RedisError::Failed(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn attempt<T: FromRedisValue>(&self, call: &Call<'_>) -> Result<T, RedisError> {
         let mut used = None;
         let result = timeout(TRY, async {

@@ -5,6 +5,7 @@
 //! secret or an address). Nothing else in the crate reads the environment, but for the AWS SDK, which
 //! reads its own variables.
 
+mod operate;
 mod reader;
 mod variables;
 
@@ -15,6 +16,7 @@ use lettre::message::Mailbox;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
+pub use operate::{Queues, queues};
 pub use reader::{Environment, Fault, Faults, Reader, Setting};
 pub use variables::{VARIABLES, Variable, misspelt};
 

@@ -6,6 +6,8 @@
 mod completions;
 mod config;
 mod demo;
+mod dlq;
+mod doctor;
 mod healthcheck;
 mod idem;
 mod publish;
@@ -13,11 +15,14 @@ mod render;
 mod run;
 mod schema;
 mod send_test;
+mod status;
+mod table;
 
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
+pub use self::doctor::{FAULTS, Fault, Level};
 use crate::app::REACTIONS;
 use crate::cli::Command;
 use crate::config::{Environment, Faults, Reader, logging, misspelt};
@@ -57,6 +62,9 @@ pub async fn execute(command: Command, environment: &Environment) -> Exit {
         Command::Run { reactions } => run::run(environment, &reactions).await,
         Command::Publish(what) => publish::publish(environment, &what).await,
         Command::Demo { mails } => demo::demo(environment, &mails).await,
+        Command::Doctor { json } => doctor::doctor(environment, json).await,
+        Command::Status { watch, json } => status::status(environment, watch, json).await,
+        Command::Dlq { what } => dlq::dlq(environment, &what).await,
         Command::Config { json } => config::config(environment, json),
         Command::Idem { what } => idem::idem(environment, &what).await,
         Command::Render(what) => render::render(environment, &what),

@@ -1,13 +1,14 @@
-//! How a delivery becomes a dead letter: the original, whole, and why it is there.
+//! How a delivery becomes a dead letter, the original, whole, and why it is there; and the way back.
 //!
 //! Enters: a delivery and its [`Failure`]. Leaves: a [`DeadLetter`] that fits SQS's two limits (10
-//! attributes; 1 MiB with them), or nothing if even packing does not make it fit. Promises: whatever
-//! is packed can be unpacked; nothing is cut off. Pure: sends nothing.
+//! attributes; 1 MiB with them), or nothing if even packing does not make it fit. Back: a letter, and
+//! out comes the original. Promises: what was packed is unpacked to the byte; nothing is cut off. Pure:
+//! sends nothing.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use data_encoding::BASE64;
-use flate2::{Compression, write::GzEncoder};
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 
 use super::{Attribute, Attributes, DeadLetter, Delivery, Failure, MAX_MESSAGE_BYTES};
 use crate::event::Timestamp;
@@ -19,6 +20,26 @@ const MAX_ATTRIBUTES: usize = 10;
 pub const BODY_ENCODING: &str = "failure.body_encoding";
 /// Set when the original attributes did not fit beside ours: all of them, as one JSON object.
 pub const ORIGINAL_ATTRIBUTES: &str = "failure.original_attributes";
+/// Set on every letter: the code that operators group by.
+pub const REASON: &str = "failure.reason";
+
+/// What every attribute of ours begins with.
+const OURS: &str = "failure.";
+const GZIP_BASE64: &str = "gzip+base64";
+
+/// A letter says of itself what it does not keep.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnpackError {
+    /// `failure.body_encoding` names a way of packing that is not ours.
+    #[error("the body is packed in a way that is not known")]
+    UnknownEncoding,
+    /// The body is not what `failure.body_encoding` says, or more than a queue takes.
+    #[error("the packed body does not unpack")]
+    Body,
+    /// `failure.original_attributes` is not what we write there.
+    #[error("the packed attributes do not unpack")]
+    Attributes,
+}
 
 impl DeadLetter {
     /// The letter for `delivery`; `None` if it cannot be made to fit (a body of almost 1 MiB that
@@ -27,7 +48,9 @@ impl DeadLetter {
     pub fn new(delivery: &Delivery, source_queue: &str, failure: &Failure) -> Option<Self> {
         let mut attributes = failure_attributes(delivery, source_queue, failure);
         // One place is kept free for the body's encoding.
-        if delivery.attributes.len() + attributes.len() < MAX_ATTRIBUTES {
+        let fits = delivery.attributes.len() + attributes.len() < MAX_ATTRIBUTES;
+        // Another life's `failure.*` must not pass for this one's.
+        if fits && !delivery.attributes.keys().any(|name| name.starts_with(OURS)) {
             attributes.extend(delivery.attributes.clone());
         } else {
             let packed = serde_json::to_string(&delivery.attributes).ok()?;
@@ -37,6 +60,27 @@ impl DeadLetter {
             (delivery.body.as_str().to_owned(), delivery.group.clone(), delivery.message_id.clone());
         let plain = Self { body, attributes, group, message_id };
         if plain.size() <= MAX_MESSAGE_BYTES { Some(plain) } else { plain.packed() }
+    }
+
+    /// What the letter was made of: the body and attributes as they came to the source queue. A letter
+    /// without any `failure.*`, moved by the queue's own redrive policy, is its own original.
+    ///
+    /// # Errors
+    /// [`UnpackError`]: somebody else's letter, or a damaged one. It must stay where it is.
+    pub fn original(&self) -> Result<(String, Attributes), UnpackError> {
+        let body = match self.attributes.get(BODY_ENCODING) {
+            None => self.body.clone(),
+            Some(encoding) if encoding.value == GZIP_BASE64 => gunzipped(&self.body).ok_or(UnpackError::Body)?,
+            Some(_) => return Err(UnpackError::UnknownEncoding),
+        };
+        let attributes = match self.attributes.get(ORIGINAL_ATTRIBUTES) {
+            Some(packed) => serde_json::from_str(&packed.value).map_err(|_| UnpackError::Attributes)?,
+            None => {
+                let theirs = self.attributes.iter().filter(|(name, _)| !name.starts_with(OURS));
+                theirs.map(|(name, value)| (name.clone(), value.clone())).collect()
+            }
+        };
+        Ok((body, attributes))
     }
 
     /// Bytes as SQS counts them: the body, and each attribute's name, type and value.
@@ -49,7 +93,7 @@ impl DeadLetter {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
         gzip.write_all(self.body.as_bytes()).ok()?;
         self.body = BASE64.encode(&gzip.finish().ok()?);
-        self.attributes.insert(BODY_ENCODING.to_owned(), Attribute::string("gzip+base64"));
+        self.attributes.insert(BODY_ENCODING.to_owned(), Attribute::string(GZIP_BASE64));
         (self.size() <= MAX_MESSAGE_BYTES).then_some(self)
     }
 }
@@ -59,11 +103,20 @@ pub(super) fn attributes_size(attributes: &Attributes) -> usize {
     attributes.iter().map(|(name, a)| name.len() + a.data_type.len() + a.value.len()).sum()
 }
 
+/// Stops at what a queue can take: a few bytes of gzip can stand for gigabytes.
+fn gunzipped(body: &str) -> Option<String> {
+    let gzip = BASE64.decode(body.as_bytes()).ok()?;
+    let mut text = String::new();
+    let most = MAX_MESSAGE_BYTES as u64 + 1;
+    GzDecoder::new(&gzip[..]).take(most).read_to_string(&mut text).ok()?;
+    (text.len() <= MAX_MESSAGE_BYTES).then_some(text)
+}
+
 fn failure_attributes(delivery: &Delivery, source_queue: &str, failure: &Failure) -> Attributes {
     let first_seen = Timestamp::from_unix_millis(delivery.sent_at_millis).map(|t| t.to_string());
     let history = Some(("failure.history", failure.history.clone())).filter(|(_, history)| !history.is_empty());
     [
-        ("failure.reason", failure.reason.to_owned()),
+        (REASON, failure.reason.to_owned()),
         ("failure.handler", failure.handler.to_owned()),
         ("failure.first_seen", first_seen.unwrap_or_else(|| "unknown".to_owned())),
         ("failure.attempts", delivery.attempt.get().to_string()),
@@ -78,7 +131,7 @@ fn failure_attributes(delivery: &Delivery, source_queue: &str, failure: &Failure
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::queue::{Attempt, Body, ReceiptHandle};
@@ -115,6 +168,7 @@ mod tests {
         let packed: serde_json::Value =
             serde_json::from_str(&letter.attributes[ORIGINAL_ATTRIBUTES].value).expect("JSON");
         assert_eq!(packed["a9"]["Value"], "v");
+        assert_eq!(letter.original().expect("ours").1.len(), 10);
     }
 
     #[test]
@@ -122,15 +176,58 @@ mod tests {
         let body = "x".repeat(MAX_MESSAGE_BYTES);
         let letter = DeadLetter::new(&delivery(body.clone(), 10), "q", &FAILURE).expect("fits");
         assert!(letter.attributes.len() <= MAX_ATTRIBUTES && letter.size() <= MAX_MESSAGE_BYTES);
-        let gzip = BASE64.decode(letter.body.as_bytes()).expect("base64");
-        let mut unpacked = String::new();
-        flate2::read::GzDecoder::new(&gzip[..]).read_to_string(&mut unpacked).expect("gzip");
-        assert_eq!(unpacked, body);
+        assert_eq!(letter.original().expect("ours").0, body);
     }
 
     #[test]
     fn a_mebibyte_that_does_not_compress_makes_no_letter() {
         let body: String = std::iter::repeat_with(|| fastrand::char('!'..='~')).take(MAX_MESSAGE_BYTES).collect();
         assert_eq!(DeadLetter::new(&delivery(body, 0), "q", &FAILURE), None);
+    }
+
+    #[test]
+    fn a_letter_that_lies_about_itself_is_not_unpacked() {
+        let letter = |body: &str, name: &str, value: &str| DeadLetter {
+            body: body.to_owned(),
+            attributes: [(name.to_owned(), Attribute::string(value))].into(),
+            ..DeadLetter::default()
+        };
+        let bomb = DeadLetter { body: "0".repeat(100 * MAX_MESSAGE_BYTES), ..DeadLetter::default() };
+        let bomb = bomb.packed().expect("zeros pack well").body;
+        for (letter, error) in [
+            (letter("x", BODY_ENCODING, "zip"), UnpackError::UnknownEncoding),
+            (letter("no base64", BODY_ENCODING, GZIP_BASE64), UnpackError::Body),
+            (letter("AAAA", BODY_ENCODING, GZIP_BASE64), UnpackError::Body),
+            (letter(&bomb, BODY_ENCODING, GZIP_BASE64), UnpackError::Body),
+            (letter("x", ORIGINAL_ATTRIBUTES, "[]"), UnpackError::Attributes),
+        ] {
+            assert_eq!(letter.original(), Err(error));
+        }
+    }
+
+    fn attributes() -> impl Strategy<Value = Attributes> {
+        let name = prop_oneof!["[a-z]{1,8}", "failure\\.[a-z]{1,4}", Just(BODY_ENCODING.to_owned())];
+        let attribute = ("(String|Number|Binary)(\\.[a-z]{1,3})?", "\\PC{1,20}")
+            .prop_map(|(data_type, value)| Attribute { data_type, value });
+        proptest::collection::btree_map(name, attribute, 0..=10)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn what_is_packed_is_unpacked_to_the_byte(
+            text in "\\PC{0,200}", times in prop_oneof![Just(1_usize), Just(6_000)], attributes in attributes(),
+        ) {
+            let mut body = text.repeat(times);
+            while body.len() > MAX_MESSAGE_BYTES {
+                body.pop();
+            }
+            let delivery = Delivery { attributes, ..delivery(body, 0) };
+            let letter = DeadLetter::new(&delivery, "q", &FAILURE).expect("repetition packs well");
+            prop_assert!(letter.attributes.len() <= MAX_ATTRIBUTES && letter.size() <= MAX_MESSAGE_BYTES);
+            prop_assert_eq!(&letter.attributes[REASON].value, "too_large");
+            let (body, attributes) = letter.original().expect("ours");
+            prop_assert!(body == delivery.body.as_str() && attributes == delivery.attributes);
+        }
     }
 }

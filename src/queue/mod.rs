@@ -17,6 +17,7 @@
 pub mod dead_letter;
 pub mod memory;
 pub mod sqs;
+pub mod sqs_admin;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -108,7 +109,7 @@ pub struct ReceiptHandle(Arc<str>);
 pub struct Hold(Arc<str>);
 
 /// A message attribute: its SQS data type (`String`, `Number`, `Binary` in base64) and value.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Attribute {
     /// The SQS data type.
     #[serde(rename = "Type")]
@@ -155,7 +156,7 @@ pub struct Failure {
 }
 
 /// A message on its way to the DLQ: the original, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeadLetter {
     /// The original body, or its packed form if `failure.body_encoding` says so.
     pub body: String,

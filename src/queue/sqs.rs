@@ -2,7 +2,8 @@
 //!
 //! Enters: the port's calls. Leaves: deliveries with every field there, and [`QueueError`]s that say
 //! what to do. Promises: one bad message never fails its batch, and a long poll never starves a delete
-//! (each has its own client). The only importer of `aws_sdk_sqs`; knows no event and no handler.
+//! (each has its own client). A dead letter that SQS itself moved back is opened here, so that the worker
+//! meets the original. Beside [`super::sqs_admin`] the only importer of `aws_sdk_sqs`; knows no event.
 
 use std::time::Duration;
 
@@ -17,13 +18,14 @@ use aws_sdk_sqs::types::{
 };
 use data_encoding::BASE64;
 
+use super::dead_letter::REASON;
 use super::{
     Attempt, Attribute, Attributes, Body, DeadLetter, Delivery, Facts, Hide, Hold, MAX_BATCH, Queue, QueueError,
     ReceiptHandle, Unsettled, is_fifo,
 };
 
 /// Every call but the long poll answers within this, connecting included, or is tried again.
-const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// A long poll is given its wait time and this much more; without a bound it may hang for ever.
 const POLL_SLACK: Duration = Duration::from_secs(5);
 
@@ -103,7 +105,10 @@ impl Queue for SqsQueue {
             .await
             .map_err(|error| classify(&error))?;
         let is_fifo = is_fifo(&self.url);
-        Ok(answer.messages.unwrap_or_default().into_iter().filter_map(|message| delivery(message, is_fifo)).collect())
+        let messages = answer.messages.unwrap_or_default().into_iter();
+        let deliveries = messages.filter_map(|message| delivery(message, is_fifo));
+        // SQS's own redrive moves a letter as it is. A DLQ's letters are read as they are, a source's opened.
+        Ok(if self.facts.has_dlq { deliveries.map(opened).collect() } else { deliveries.collect() })
     }
 
     async fn delete(&self, spent: Vec<ReceiptHandle>) -> Vec<Unsettled> {
@@ -165,7 +170,7 @@ impl SqsQueue {
     }
 }
 
-fn client(aws: &SdkConfig, attempt: Duration) -> Client {
+pub(super) fn client(aws: &SdkConfig, attempt: Duration) -> Client {
     let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_attempt_timeout(attempt);
     let config = aws_sdk_sqs::config::Builder::from(aws)
         .timeout_config(timeouts.build())
@@ -175,14 +180,14 @@ fn client(aws: &SdkConfig, attempt: Duration) -> Client {
     Client::from_conf(config)
 }
 
-struct RedrivePolicy {
-    dlq_name: String,
-    max_receive_count: u32,
+pub(super) struct RedrivePolicy {
+    pub(super) dlq_name: String,
+    pub(super) max_receive_count: u32,
 }
 
 impl RedrivePolicy {
     /// AWS writes the count as a number, some tools as a string.
-    fn parse(json: &str) -> Option<Self> {
+    pub(super) fn parse(json: &str) -> Option<Self> {
         let policy: serde_json::Value = serde_json::from_str(json).ok()?;
         let count = &policy["maxReceiveCount"];
         let count = count.as_u64().or_else(|| count.as_str()?.parse().ok())?;
@@ -194,7 +199,7 @@ impl RedrivePolicy {
 }
 
 /// A DLQ lives in its source's account and region, so its URL differs in the name only.
-fn sibling(url: &str, name: &str) -> Option<String> {
+pub(super) fn sibling(url: &str, name: &str) -> Option<String> {
     url.rsplit_once('/').map(|(base, _)| format!("{base}/{name}"))
 }
 
@@ -218,6 +223,18 @@ fn delivery(mut message: Message, is_fifo: bool) -> Option<Delivery> {
     })
 }
 
+/// A letter of ours that came back is the original again; what cannot be opened is left for the worker to judge.
+fn opened(delivery: Delivery) -> Delivery {
+    if !delivery.attributes.contains_key(REASON) {
+        return delivery;
+    }
+    let (body, attributes) = (delivery.body.as_str().to_owned(), delivery.attributes.clone());
+    match (DeadLetter { body, attributes, ..DeadLetter::default() }).original() {
+        Ok((body, attributes)) => Delivery { body: Body::new(body), attributes, ..delivery },
+        Err(_) => delivery,
+    }
+}
+
 fn incoming(all: impl IntoIterator<Item = (String, MessageAttributeValue)>) -> Attributes {
     let attribute = |value: MessageAttributeValue| {
         let text = value.string_value.or_else(|| Some(BASE64.encode(value.binary_value?.as_ref())))?;
@@ -226,7 +243,7 @@ fn incoming(all: impl IntoIterator<Item = (String, MessageAttributeValue)>) -> A
     all.into_iter().filter_map(|(name, value)| Some((name, attribute(value)?))).collect()
 }
 
-fn outgoing(attribute: &Attribute) -> Option<MessageAttributeValue> {
+pub(super) fn outgoing(attribute: &Attribute) -> Option<MessageAttributeValue> {
     let value = MessageAttributeValue::builder().data_type(&attribute.data_type);
     let value = if attribute.data_type.starts_with("Binary") {
         value.binary_value(aws_sdk_sqs::primitives::Blob::new(BASE64.decode(attribute.value.as_bytes()).ok()?))
@@ -255,7 +272,7 @@ fn all_unsettled(receipts: Vec<ReceiptHandle>, error: &QueueError) -> Vec<Unsett
     receipts.into_iter().map(|receipt| Unsettled { receipt, error: error.clone() }).collect()
 }
 
-fn classify<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> QueueError {
+pub(super) fn classify<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> QueueError {
     match error {
         SdkError::ServiceError(service) => {
             let code = service.err().code().unwrap_or("unknown");
@@ -270,7 +287,7 @@ fn classify<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> QueueError {
     }
 }
 
-fn by_code(code: &str, sender_fault: bool) -> QueueError {
+pub(super) fn by_code(code: &str, sender_fault: bool) -> QueueError {
     let name = code.rsplit(['.', '#']).next().unwrap_or(code);
     match name {
         "ReceiptHandleIsInvalid" | "MessageNotInflight" => QueueError::NotInFlight,

@@ -5,6 +5,7 @@
 
 pub mod memory;
 pub mod sns;
+pub mod sns_admin;
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! The SNS adapter: the only importer of `aws_sdk_sns`.
+//! The SNS adapter: with [`super::sns_admin`] the only importer of `aws_sdk_sns`.
 //!
 //! Enters: up to ten entries. Leaves: one result per entry. Promises: what SNS says of one entry is
 //! told of that entry alone. Retries are not its business: the publisher's are per entry, and the
@@ -15,7 +15,7 @@ use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
 use super::{Entry, MessageId, SendError, Topic};
 
 /// A call answers within this, connecting included, or is tried again.
-const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One topic on SNS.
 #[derive(Debug, Clone)]
@@ -67,7 +67,7 @@ fn request(n: usize, entry: &Entry) -> Option<PublishBatchRequestEntry> {
     request.build().ok()
 }
 
-fn classify<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> SendError {
+pub(super) fn classify<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> SendError {
     match error {
         SdkError::ServiceError(service) => {
             let code = service.err().code().unwrap_or("unknown").to_owned();

@@ -22,7 +22,8 @@ fn python(world: &World, script: &str, arguments: &[&str]) -> Command {
     command
 }
 
-async fn run(world: &World, script: &str, arguments: &[&str]) -> Output {
+/// Runs one of tests/interop's scripts, which must succeed.
+pub async fn run(world: &World, script: &str, arguments: &[&str]) -> Output {
     let run = python(world, script, arguments).stdin(Stdio::null()).output();
     let output = timeout(Duration::from_secs(60), run).await.expect("the script ends").expect("Python runs");
     assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
@@ -133,7 +134,7 @@ async fn a_topic_that_is_not_there_is_an_error_and_never_silence() {
 }
 
 /// A mail server from PyPI; ends when its standard input closes.
-async fn aiosmtpd(world: &World, directory: &Path, tls: Option<&str>) -> (Child, u16) {
+pub async fn aiosmtpd(world: &World, directory: &Path, tls: Option<&str>) -> (Child, u16) {
     let (port_file, mails) = (directory.join("port"), directory.join("mails"));
     let (port_name, mails_name) = (port_file.display().to_string(), mails.display().to_string());
     let arguments: Vec<&str> = [port_name.as_str(), &mails_name].into_iter().chain(tls).collect();

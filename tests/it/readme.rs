@@ -42,6 +42,15 @@ fn the_readmes_variables_are_those_of_the_code() {
 }
 
 #[test]
+fn the_readmes_runbook_is_the_doctors() {
+    let row = |fault: &&user_events::ops::Fault| {
+        format!("| {} `{}` | {} | {} |\n", fault.level.word(), fault.code, fault.means, fault.remedy)
+    };
+    let table: String = user_events::ops::FAULTS.iter().map(row).collect();
+    assert!(readme().contains(&table), "the README's runbook should be:\n{table}");
+}
+
+#[test]
 fn each_line_of_what_happens_when_names_a_test_that_exists() {
     let readme = readme();
     let table = readme.split("## What happens when…").nth(1).unwrap().split("\n**").next().unwrap();

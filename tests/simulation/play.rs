@@ -147,7 +147,7 @@ impl Stage {
         let max_attempts = Some(MAX_ATTEMPTS);
         let settings = Settings { concurrency, max_attempts, shutdown: self.plan.shutdown, ..Settings::default() };
         let worker = Worker::new(ToldQueue { queue: self.queue.clone(), part }, reaction, settings);
-        let run = worker.run(stop.clone());
+        let (run, told_to_stop) = (worker.run(stop.clone()), stop.clone());
         let task = tokio::spawn(async move {
             let summary = run.await;
             story.tell(|told| {
@@ -157,6 +157,9 @@ impl Stage {
                 }
                 if summary.returned > 0 {
                     told.saw("work given back at a stop");
+                }
+                if !told_to_stop.is_cancelled() {
+                    told.broke("a worker ends when told to", &life.to_string());
                 }
                 told.stopped(life, &summary.to_string());
             });

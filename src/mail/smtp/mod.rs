@@ -6,6 +6,7 @@
 //! reuses one whose send was cancelled; replies are then off by one and a refused mail is reported as
 //! sent: measured.) Its `tracing` feature stays off: it logs AUTH and bodies. Knows no event.
 
+mod examine;
 mod pool;
 mod reply;
 mod settings;
@@ -23,6 +24,7 @@ use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter,
 use lettre::transport::smtp::response::{Response, Severity};
 use tokio::time::timeout;
 
+pub use examine::Examination;
 pub use settings::SmtpSettings;
 pub use trial::{Step, Told};
 

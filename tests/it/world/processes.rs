@@ -8,7 +8,7 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -18,6 +18,7 @@ use super::{TestQueue, World, smtp::SmtpServer};
 pub struct Worker {
     child: Child,
     log: watch::Receiver<Vec<String>>,
+    out: Option<ChildStdout>,
 }
 
 /// A worker's environment: both reactions on short waits, so that tests stop quickly.
@@ -68,7 +69,13 @@ pub async fn execute_with_input(env: &BTreeMap<String, String>, arguments: &[&st
 
 impl Worker {
     pub fn start(env: &BTreeMap<String, String>) -> Self {
-        let mut child = command(env, &["run"]).stderr(Stdio::piped()).spawn().expect("the binary runs");
+        Self::of(env, &["run"])
+    }
+
+    /// Another command that runs until it is told to stop, or for long.
+    pub fn of(env: &BTreeMap<String, String>, arguments: &[&str]) -> Self {
+        let mut child =
+            command(env, arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
         let (sender, log) = watch::channel(Vec::new());
         tokio::spawn(async move {
@@ -76,7 +83,7 @@ impl Worker {
                 sender.send_modify(|log: &mut Vec<String>| log.push(line));
             }
         });
-        Self { child, log }
+        Self { out: child.stdout.take(), child, log }
     }
 
     /// Waits for a line of the log that holds `text`.
@@ -87,6 +94,21 @@ impl Worker {
             Ok(Ok(lines)) => lines.iter().find(|line| line.contains(text)).cloned().unwrap_or_default(),
             _ => panic!("no line with {text:?} within {within:?} in:\n{}", self.log().join("\n")),
         }
+    }
+
+    /// Waits for its next lines on standard output.
+    pub async fn prints(&mut self, count: usize, within: Duration) -> Vec<String> {
+        let mut lines = BufReader::new(self.out.as_mut().expect("a pipe")).lines();
+        let read = async {
+            let mut read = Vec::new();
+            while let (true, Ok(Some(line))) = (read.len() < count, lines.next_line().await) {
+                read.push(line);
+            }
+            read
+        };
+        let read = timeout(within, read).await.unwrap_or_default();
+        assert_eq!(read.len(), count, "not so many lines within {within:?}");
+        read
     }
 
     pub fn log(&self) -> Vec<String> {

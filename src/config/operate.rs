@@ -1,0 +1,38 @@
+//! What the operator's commands need: queues, and no more than that.
+//!
+//! Enters: a snapshot of the environment. Leaves: each reaction's queue, or the faults. A command that
+//! only looks at queues must not ask for a mail server's password.
+
+use super::reader::Reader;
+use super::{ReactionNeeds, queue_url};
+
+/// Where one reaction's messages are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queues {
+    /// Which reaction.
+    pub name: &'static str,
+    /// Its queue.
+    pub url: String,
+    /// Its DLQ, if not the one of the queue's redrive policy.
+    pub dlq_url: Option<String>,
+}
+
+/// Reads the queues of the named reactions; of none named, each whose queue is set.
+pub fn queues(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) -> Option<Vec<Queues>> {
+    let mut found = Vec::new();
+    for needs in reactions.iter().filter(|r| only.is_empty() || only.iter().any(|name| name == r.name)) {
+        let prefix = needs.name.to_uppercase();
+        let url = read.parsed(&format!("{prefix}_QUEUE_URL"), queue_url);
+        let dlq_url = read.parsed(&format!("{prefix}_DLQ_URL"), queue_url);
+        match url {
+            Some(url) => found.push(Queues { name: needs.name, url, dlq_url }),
+            None if only.is_empty() => {}
+            None => read.missing(&format!("{prefix}_QUEUE_URL"), "its reaction was asked for"),
+        }
+    }
+    if found.is_empty() && read.is_sound() {
+        let names: Vec<_> = reactions.iter().map(|r| format!("{}_QUEUE_URL", r.name.to_uppercase())).collect();
+        read.missing(&names.join(" or "), "without a queue there is nothing to look at");
+    }
+    Some(found)
+}

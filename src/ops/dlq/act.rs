@@ -1,0 +1,201 @@
+//! Going through a DLQ with a selection and a deed: move, drop, or only count.
+//!
+//! Enters: a look through the DLQ, which letters are meant, and what to do. Leaves: what was done, by
+//! reason. Promises: a letter leaves the DLQ only after the queue confirmed its original, so that a kill
+//! at any moment leaves it in one of the two, perhaps in both; what is not meant stays.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::browse::Browser;
+use super::letter::{Letter, Selection};
+use crate::failpoint::{self, Step};
+use crate::queue::sqs_admin::SqsAdmin;
+use crate::queue::{DeadLetter, MAX_BATCH, MAX_MESSAGE_BYTES, Queue, QueueError, ReceiptHandle};
+
+/// What to do with a letter.
+pub(super) enum Deed<'a> {
+    /// Nothing: a dry run.
+    Count,
+    /// Delete it for good.
+    Drop,
+    /// Its original to this queue, so many a second at most, then delete it.
+    Send { admin: &'a SqsAdmin, url: &'a str, rate: Option<u32> },
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Letters that were meant.
+    pub(super) selected: u64,
+    /// Of these, moved or deleted.
+    pub(super) moved: u64,
+    /// Looked at and not meant.
+    pub(super) left: u64,
+    /// Moved, or dead for good, and still in the DLQ: their delete failed.
+    pub(super) doubled: u64,
+    /// Packed in a way that is not ours: they stay.
+    pub(super) sealed: u64,
+    /// Selected, by reason.
+    pub(super) reasons: BTreeMap<String, u64>,
+    /// The first thing that went wrong; it ends the work.
+    pub(super) error: Option<QueueError>,
+}
+
+/// A letter on its way: what to send, and the right to delete it.
+type Chosen = (Letter, ReceiptHandle);
+
+/// Goes through the whole DLQ, or until `limit` letters were meant, or told to stop.
+pub(super) async fn act<Q: Queue>(
+    queue: Q,
+    selection: &Selection,
+    limit: u64,
+    deed: &Deed<'_>,
+    stop: &CancellationToken,
+    bar: &ProgressBar,
+) -> Told {
+    let mut browser = Browser::new(queue);
+    let mut told = Told::default();
+    let started = Instant::now();
+    while !stop.is_cancelled() && told.selected < limit && told.error.is_none() {
+        let batch = match browser.next().await {
+            Ok(Some(batch)) => batch,
+            Ok(None) => break,
+            Err(error) => {
+                told.error = Some(error);
+                break;
+            }
+        };
+        bar.inc(batch.len() as u64);
+        let mut chosen = Vec::new();
+        for delivery in batch {
+            let (letter, receipt) = Letter::new(delivery);
+            if told.selected < limit && selection.takes(&letter) {
+                told.selected += 1;
+                *told.reasons.entry(letter.reason().to_owned()).or_default() += 1;
+                chosen.push((letter, receipt));
+            } else {
+                told.left += 1;
+                browser.keep(receipt);
+            }
+        }
+        match deed {
+            Deed::Count => chosen.into_iter().for_each(|(_, receipt)| browser.keep(receipt)),
+            Deed::Drop if chosen.is_empty() => {}
+            Deed::Drop => {
+                let count = chosen.len() as u64;
+                let doubled = browser.delete(chosen.into_iter().map(|(_, receipt)| receipt).collect()).await as u64;
+                told.moved += count - doubled;
+                told.doubled += doubled;
+            }
+            Deed::Send { admin, url, rate } => {
+                let mut sending = Sending { admin, url, rate: *rate, started, told: &mut told, stop };
+                sending.send(chosen, &mut browser).await;
+            }
+        }
+    }
+    browser.finish().await;
+    told
+}
+
+struct Sending<'a> {
+    admin: &'a SqsAdmin,
+    url: &'a str,
+    rate: Option<u32>,
+    started: Instant,
+    told: &'a mut Told,
+    stop: &'a CancellationToken,
+}
+
+impl Sending<'_> {
+    async fn send<Q: Queue>(&mut self, chosen: Vec<Chosen>, browser: &mut Browser<Q>) {
+        let mut originals = Vec::new();
+        for (letter, receipt) in chosen {
+            match letter.original() {
+                Some(original) => originals.push((original, receipt)),
+                None => {
+                    self.told.sealed += 1;
+                    browser.keep(receipt);
+                }
+            }
+        }
+        let most = self.rate.map_or(MAX_BATCH, |rate| MAX_BATCH.min(rate as usize));
+        for group in groups(originals, most) {
+            if let Some(rate) = self.rate {
+                let due = self.started + Duration::from_secs(1).mul_f64(self.told.moved as f64 / f64::from(rate));
+                tokio::select! {
+                    () = sleep_until(due) => {}
+                    () = self.stop.cancelled() => {}
+                }
+            }
+            if self.stop.is_cancelled() || self.told.error.is_some() {
+                group.into_iter().for_each(|(_, receipt)| browser.keep(receipt));
+                continue;
+            }
+            self.move_group(group, browser).await;
+        }
+    }
+
+    async fn move_group<Q: Queue>(&mut self, group: Vec<(DeadLetter, ReceiptHandle)>, browser: &mut Browser<Q>) {
+        let (messages, receipts): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+        let results = self.admin.send(self.url, &messages).await;
+        failpoint::reach(Step::Redriven);
+        let mut confirmed = Vec::new();
+        for (result, receipt) in results.into_iter().zip(receipts) {
+            match result {
+                Ok(()) => confirmed.push(receipt),
+                Err(error) => {
+                    self.told.error.get_or_insert(error);
+                    browser.keep(receipt);
+                }
+            }
+        }
+        if !confirmed.is_empty() {
+            self.told.moved += confirmed.len() as u64;
+            self.told.doubled += browser.delete(confirmed).await as u64;
+        }
+    }
+}
+
+/// Groups that one call can carry: at most `most` messages of 1 MiB together.
+fn groups(all: Vec<(DeadLetter, ReceiptHandle)>, most: usize) -> Vec<Vec<(DeadLetter, ReceiptHandle)>> {
+    let (mut groups, mut bytes) = (Vec::<Vec<_>>::new(), 0);
+    for (message, receipt) in all {
+        let size = message.size();
+        match groups.last_mut() {
+            Some(group) if group.len() < most && bytes + size <= MAX_MESSAGE_BYTES => {
+                bytes += size;
+                group.push((message, receipt));
+            }
+            _ => {
+                bytes = size;
+                groups.push(vec![(message, receipt)]);
+            }
+        }
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_what_one_call_can_carry() {
+        let sizes = |bytes: &[usize], most| {
+            let entry = |n: &usize| {
+                let letter = DeadLetter { body: "x".repeat(*n), ..DeadLetter::default() };
+                (letter, ReceiptHandle::new(String::new()))
+            };
+            groups(bytes.iter().map(entry).collect(), most).iter().map(Vec::len).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(&[1; 23], 10), [10, 10, 3]);
+        assert_eq!(sizes(&[1; 3], 1), [1, 1, 1]);
+        assert_eq!(sizes(&[MAX_MESSAGE_BYTES, 1, MAX_MESSAGE_BYTES - 1, 1], 10), [1, 2, 1]);
+        assert_eq!(sizes(&[], 10), [0; 0]);
+    }
+}

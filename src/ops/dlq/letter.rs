@@ -1,0 +1,218 @@
+//! A dead letter as an operator sees it, and which of them are meant.
+//!
+//! Enters: a delivery from a DLQ. Leaves: its reason and history, and what can be told of its event
+//! without telling an address. Pure: asks no queue.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::envelope;
+use crate::event::{Arrival, EmailAddress, EventKind, Timestamp};
+use crate::queue::dead_letter::{BODY_ENCODING, REASON};
+use crate::queue::{DeadLetter, Delivery, ReceiptHandle};
+
+/// The reason of what the queue's own redrive policy moved: it tells none.
+const UNKNOWN: &str = "unknown";
+
+/// One letter in a DLQ.
+pub(super) struct Letter {
+    /// Its message id there.
+    pub(super) id: String,
+    /// How often it was received there, looks included.
+    pub(super) receives: u32,
+    /// When a worker put it there. SQS's own redrive keeps the moment it first entered the source queue.
+    pub(super) died_at: i64,
+    letter: DeadLetter,
+}
+
+/// What a letter's event tells of itself.
+pub(super) struct Contents {
+    pub(super) kind: String,
+    pub(super) user: Option<String>,
+    pub(super) email: Option<EmailAddress>,
+}
+
+/// Which letters are meant.
+#[derive(Debug, Default)]
+pub(super) struct Selection {
+    /// Any of these reasons; none: any.
+    pub(super) reasons: Vec<String>,
+    /// Died not before this moment.
+    pub(super) not_before: Option<i64>,
+    /// Died not after this moment: what comes while letters are moved is not moved in circles.
+    pub(super) not_after: Option<i64>,
+}
+
+impl Letter {
+    pub(super) fn new(delivery: Delivery) -> (Self, ReceiptHandle) {
+        let Delivery { message_id, body, attributes, attempt, sent_at_millis, group, receipt } = delivery;
+        let letter = DeadLetter { body: body.as_str().to_owned(), attributes, group, message_id: message_id.clone() };
+        (Self { id: message_id, receives: attempt.get(), died_at: sent_at_millis, letter }, receipt)
+    }
+
+    pub(super) fn reason(&self) -> &str {
+        self.field(REASON).unwrap_or(UNKNOWN)
+    }
+
+    /// A `failure.*` field.
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
+        self.letter.attributes.get(name).map(|attribute| attribute.value.as_str())
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.letter.size()
+    }
+
+    pub(super) fn is_packed(&self) -> bool {
+        self.field(BODY_ENCODING).is_some()
+    }
+
+    /// The original as a message; `None`: it cannot be unpacked, and must stay where it is.
+    pub(super) fn original(&self) -> Option<DeadLetter> {
+        let (body, attributes) = self.letter.original().ok()?;
+        Some(DeadLetter { body, attributes, ..self.letter.clone() })
+    }
+
+    /// What its event tells, as far as it is one.
+    pub(super) fn contents(&self) -> Option<Contents> {
+        let original = self.original()?;
+        let arrival = Arrival { message_id: &self.id, sent_at: Timestamp::from_unix_millis(self.died_at)? };
+        Some(match envelope::open(&original.body, &arrival).ok()? {
+            EventKind::UserSignedUp(event) => Contents {
+                kind: "user.signed_up".to_owned(),
+                user: Some(event.user_id.log_hash()),
+                email: Some(event.email),
+            },
+            EventKind::Unknown(kind) => Contents { kind, user: None, email: None },
+        })
+    }
+
+    /// One line of `dlq list --json`.
+    pub(super) fn summary(&self, reaction: &str, show_addresses: bool) -> Value {
+        let contents = self.contents();
+        let email = contents.as_ref().and_then(|contents| contents.email.as_ref());
+        json!({
+            "reaction": reaction, "id": self.id, "reason": self.reason(), "handler": self.field("failure.handler"),
+            "attempts": self.attempts(), "receives": self.receives, "firstSeen": self.field("failure.first_seen"),
+            "diedAt": self.died_at(), "bytes": self.size(), "packed": self.is_packed(),
+            "type": contents.as_ref().map(|contents| &contents.kind),
+            "user": contents.as_ref().and_then(|contents| contents.user.as_ref()),
+            "email": email.map(|email| shown(email, show_addresses)),
+        })
+    }
+
+    /// One line of `dlq export`; without its body where that was not asked for.
+    pub(super) fn export(&self, reaction: &str, with_body: bool) -> Value {
+        let original = self.original();
+        let unpacked = original.is_some();
+        let whole = original.unwrap_or_else(|| self.letter.clone());
+        let failure: Map<String, Value> = self
+            .letter
+            .attributes
+            .iter()
+            .filter_map(|(name, value)| Some((name.strip_prefix("failure.")?, value)))
+            .filter(|(name, _)| !["original_attributes", "body_encoding"].contains(name))
+            .map(|(name, attribute)| (name.to_owned(), Value::from(attribute.value.clone())))
+            .collect();
+        json!({
+            "reaction": reaction, "id": self.id, "reason": self.reason(), "failure": failure,
+            "attributes": if with_body { json!(whole.attributes) } else { json!(whole.attributes.keys().collect::<Vec<_>>()) },
+            "body": with_body.then_some(whole.body), "unpacked": unpacked, "receives": self.receives,
+            "diedAt": self.died_at(),
+        })
+    }
+
+    pub(super) fn attempts(&self) -> Option<u32> {
+        self.field("failure.attempts")?.parse().ok()
+    }
+
+    pub(super) fn died_at(&self) -> Option<String> {
+        Timestamp::from_unix_millis(self.died_at).map(|at| at.to_string())
+    }
+}
+
+/// An address as asked for: whole, or masked.
+pub(super) fn shown(email: &EmailAddress, whole: bool) -> String {
+    if whole { email.as_str().to_owned() } else { email.to_string() }
+}
+
+impl Selection {
+    /// Of these reasons, and not older than `since`, seen from now.
+    pub(super) fn new(reasons: &[String], since: Option<Duration>) -> Self {
+        let now = Timestamp::now().unix_millis();
+        let ago = since.map(|since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+        Self { reasons: reasons.to_vec(), not_before: ago.map(|ago| now.saturating_sub(ago)), not_after: Some(now) }
+    }
+
+    pub(super) fn takes(&self, letter: &Letter) -> bool {
+        let by_reason = self.reasons.is_empty() || self.reasons.iter().any(|reason| reason == letter.reason());
+        let after = self.not_before.is_none_or(|moment| letter.died_at >= moment);
+        by_reason && after && self.not_after.is_none_or(|moment| letter.died_at <= moment)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::{Attempt, Attribute, Attributes, Body, Failure};
+
+    fn delivery(body: &str) -> Delivery {
+        Delivery {
+            group: None,
+            message_id: "m".to_owned(),
+            body: Body::new(body.to_owned()),
+            attributes: Attributes::new(),
+            attempt: Attempt::new(3),
+            sent_at_millis: 1_000,
+            receipt: ReceiptHandle::new("r".to_owned()),
+        }
+    }
+
+    const EVENT: &str = r#"{"type":"user.signed_up","userId":"u","email":"anna@example.com"}"#;
+
+    fn quarantined(body: &str) -> Letter {
+        let failure = Failure { reason: "conflict", handler: "profile", history: String::new() };
+        let letter = DeadLetter::new(&delivery(body), "q", &failure).expect("fits");
+        let attributes = letter.attributes;
+        Letter::new(Delivery { attributes, ..delivery(&letter.body) }).0
+    }
+
+    #[test]
+    fn a_letter_tells_its_reason_and_history_and_masks_its_address() {
+        let letter = quarantined(EVENT);
+        let line = letter.summary("profile", false);
+        assert_eq!(
+            (&line["reason"], &line["attempts"], &line["email"]),
+            (&"conflict".into(), &3.into(), &"a***@***".into())
+        );
+        assert!(!line.to_string().contains("anna"));
+        assert!(letter.summary("profile", true).to_string().contains("anna@example.com"));
+        assert!(!letter.export("profile", false).to_string().contains("anna"));
+        assert_eq!(letter.export("profile", true)["body"], EVENT);
+        assert_eq!(letter.export("profile", true)["failure"]["handler"], "profile");
+    }
+
+    #[test]
+    fn a_letter_without_a_reason_is_the_queues_own_and_one_that_is_no_event_tells_none() {
+        let letter = Letter::new(delivery("hello")).0;
+        assert_eq!((letter.reason(), letter.attempts()), ("unknown", None));
+        assert!(letter.contents().is_none());
+        assert_eq!(letter.original().map(|original| original.body), Some("hello".to_owned()));
+        let mut lies = quarantined(EVENT);
+        lies.letter.attributes.insert(BODY_ENCODING.to_owned(), Attribute::string("zip"));
+        assert!(lies.original().is_none());
+        assert_eq!(lies.export("email", true)["unpacked"], false);
+    }
+
+    #[test]
+    fn a_selection_takes_by_reason_and_by_age_and_nothing_that_came_since() {
+        let letter = quarantined(EVENT);
+        let takes = |reasons: &[&str], not_before, not_after| {
+            let reasons = reasons.iter().map(|reason| (*reason).to_owned()).collect();
+            Selection { reasons, not_before, not_after }.takes(&letter)
+        };
+        assert!(takes(&[], None, None) && takes(&["x", "conflict"], Some(1_000), Some(1_000)));
+        assert!(!takes(&["x"], None, None) && !takes(&[], Some(1_001), None) && !takes(&[], None, Some(999)));
+    }
+}

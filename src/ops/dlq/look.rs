@@ -1,0 +1,265 @@
+//! `dlq list`, `show` and `export`: letters are shown, and none is moved.
+//!
+//! Enters: opened DLQs. Leaves: a table, one letter, or JSON lines. Promises: addresses and bodies are
+//! masked unless asked for, and a look cut short by Ctrl-C or a limit says so.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::browse::Browser;
+use super::letter::{Letter, Selection, shown};
+use super::{Place, progress};
+use crate::cli::Which;
+use crate::event::Timestamp;
+use crate::ops::table::{age, table};
+use crate::ops::{Exit, complain, say};
+use crate::queue::QueueError;
+
+/// A table holds so much of a reason: ours are shorter, another tool's may not be.
+const REASON_WIDTH: usize = 22;
+
+/// How a list is wanted.
+pub(super) struct Wanted {
+    pub(super) by_reason: bool,
+    pub(super) limit: Option<u64>,
+    pub(super) addresses: bool,
+    pub(super) json: bool,
+}
+
+/// Letters of one reason.
+struct Group {
+    count: u64,
+    oldest: i64,
+    newest: i64,
+}
+
+pub(super) async fn list(places: &[Place], wanted: &Wanted, stop: &CancellationToken) -> Exit {
+    let now = Timestamp::now().unix_millis();
+    let mut groups = BTreeMap::<(&str, String), Group>::new();
+    let (mut lines, mut complete, mut total) = (Vec::new(), true, 0_u64);
+    let mut rows = table(["id", "reaction", "reason", "attempts", "died", "user", "email"], &[3, 4]);
+    for place in places {
+        let outcome = each(place, wanted.limit, stop, |letter| {
+            total += 1;
+            let group = groups.entry((place.name, letter.reason().to_owned()));
+            let group = group.or_insert(Group { count: 0, oldest: letter.died_at, newest: letter.died_at });
+            group.count += 1;
+            group.oldest = group.oldest.min(letter.died_at);
+            group.newest = group.newest.max(letter.died_at);
+            if wanted.json {
+                lines.push(letter.summary(place.name, wanted.addresses));
+            } else if !wanted.by_reason {
+                rows.add_row(row(place.name, &letter, wanted.addresses, now));
+            }
+            true
+        });
+        match outcome.await {
+            Ok(whole) => complete &= whole,
+            Err(error) => return failed(place, &error),
+        }
+    }
+    let moment = |millis| Timestamp::from_unix_millis(millis).map(|at| at.to_string());
+    match (wanted.json, wanted.by_reason) {
+        (true, false) => say(json!({ "letters": lines, "complete": complete })),
+        (true, true) => {
+            let line = |((reaction, reason), group): (&(&str, String), &Group)| {
+                json!({ "reaction": reaction, "reason": reason, "count": group.count,
+                    "oldest": moment(group.oldest), "newest": moment(group.newest) })
+            };
+            say(json!({ "reasons": groups.iter().map(line).collect::<Vec<_>>(), "complete": complete }));
+        }
+        (false, _) if total == 0 => say("no dead letters"),
+        (false, true) => {
+            let mut table = table(["reaction", "reason", "letters", "oldest", "newest"], &[2, 3, 4]);
+            for ((reaction, reason), group) in &groups {
+                let [oldest, newest] = [group.oldest, group.newest].map(|at| age(now - at));
+                table.add_row([*reaction, &cut(reason), &group.count.to_string(), &oldest, &newest]);
+            }
+            say(table.trim_fmt());
+        }
+        (false, false) => say(rows.trim_fmt()),
+    }
+    if !complete {
+        complain("not all letters were looked at");
+    }
+    Exit::Clean
+}
+
+fn row(reaction: &str, letter: &Letter, addresses: bool, now: i64) -> [String; 7] {
+    let contents = letter.contents();
+    let (user, email) = contents.map_or((None, None), |contents| (contents.user, contents.email));
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    [
+        letter.id.chars().take(8).collect(),
+        reaction.to_owned(),
+        cut(letter.reason()),
+        or_dash(letter.attempts().map(|n| n.to_string())),
+        age(now - letter.died_at),
+        or_dash(user),
+        or_dash(email.map(|email| shown(&email, addresses))),
+    ]
+}
+
+fn cut(reason: &str) -> String {
+    // A stranger's text: no control character of it reaches the terminal.
+    reason.chars().filter(|c| !c.is_control()).take(REASON_WIDTH).collect()
+}
+
+pub(super) async fn show(
+    places: &[Place],
+    id: &str,
+    body: bool,
+    addresses: bool,
+    as_json: bool,
+    stop: &CancellationToken,
+) -> Exit {
+    let mut found: Vec<(&Place, Letter)> = Vec::new();
+    for place in places {
+        let outcome = each(place, None, stop, |letter| {
+            let hit = letter.id.starts_with(id);
+            let exact = letter.id == id;
+            if hit {
+                found.push((place, letter));
+            }
+            !exact
+        });
+        if let Err(error) = outcome.await {
+            return failed(place, &error);
+        }
+    }
+    match found.as_slice() {
+        [(place, letter)] if as_json => say(letter.export(place.name, body)),
+        [(place, letter)] => print(place.name, letter, body, addresses),
+        [] => {
+            complain("no letter has an id that begins so; `dlq list` shows them");
+            return Exit::Usage;
+        }
+        several => {
+            complain(format_args!("{} letters have an id that begins so: give more of it", several.len()));
+            return Exit::Usage;
+        }
+    }
+    Exit::Clean
+}
+
+fn print(reaction: &str, letter: &Letter, body: bool, addresses: bool) {
+    let whole = letter.export(reaction, body);
+    let line = |name: &str, value: &str| {
+        let value: String = value.chars().filter(|c| !c.is_control()).collect();
+        say(format_args!("{name:<16}  {value}"));
+    };
+    line("id", &letter.id);
+    line("reaction", reaction);
+    line("reason", letter.reason());
+    for (name, value) in whole["failure"].as_object().into_iter().flatten().filter(|(name, _)| *name != "reason") {
+        line(name, value.as_str().unwrap_or_default());
+    }
+    line("in the DLQ since", letter.died_at().as_deref().unwrap_or("-"));
+    line("receives there", &letter.receives.to_string());
+    line("bytes", &format!("{}{}", letter.size(), if letter.is_packed() { ", packed" } else { "" }));
+    if let Some(contents) = letter.contents() {
+        line("type", &contents.kind);
+        line("user", contents.user.as_deref().unwrap_or("-"));
+        line("email", &contents.email.map_or("-".to_owned(), |email| shown(&email, addresses)));
+    }
+    let names: Vec<String> = match &whole["attributes"] {
+        Value::Object(all) => {
+            all.iter().map(|(name, a)| format!("{name}={}", a["Value"].as_str().unwrap_or_default())).collect()
+        }
+        Value::Array(names) => names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect(),
+        _ => Vec::new(),
+    };
+    line("attributes", if names.is_empty() { "-".to_owned() } else { names.join(", ") }.as_str());
+    match whole["body"].as_str() {
+        Some(body) => {
+            // A stranger's text: it must not steer the terminal. `dlq export` keeps every byte.
+            let body: String = body.chars().filter(|c| !c.is_control() || ['\n', '\t'].contains(c)).collect();
+            say(format_args!("\n{body}"));
+        }
+        None => line("body", "hidden: --body shows it, with its address"),
+    }
+}
+
+pub(super) async fn export(place: &Place, which: &Which, file: Option<&Path>, stop: &CancellationToken) -> Exit {
+    let selection = Selection { not_after: None, ..Selection::new(&which.reason, which.since) };
+    let mut out: Box<dyn Write + Send> = match file.map(create) {
+        None => Box::new(io::stdout()),
+        Some(Ok(file)) => Box::new(BufWriter::new(file)),
+        Some(Err(error)) => {
+            complain(format_args!("the file cannot be written: {}", error.kind()));
+            return Exit::Usage;
+        }
+    };
+    let (mut count, mut broken) = (0, None);
+    let limit = which.limit.unwrap_or(u64::MAX);
+    let outcome = each(place, None, stop, |letter| {
+        if count < limit && selection.takes(&letter) {
+            count += 1;
+            broken = writeln!(out, "{}", letter.export(place.name, true)).err();
+        }
+        broken.is_none() && count < limit
+    });
+    let complete = match outcome.await {
+        Ok(whole) => whole || count == limit,
+        Err(error) => return failed(place, &error),
+    };
+    if let Some(error) = broken.or_else(|| out.flush().err()) {
+        complain(format_args!("not all letters were written: {}", error.kind()));
+        return Exit::Unavailable;
+    }
+    complain(format_args!("{count} letters written{}", if complete { "" } else { "; not all were looked at" }));
+    Exit::Clean
+}
+
+/// For its owner's eyes: it will hold addresses.
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Shows each letter to `see` until it has seen enough. Answers whether all were looked at.
+async fn each(
+    place: &Place,
+    limit: Option<u64>,
+    stop: &CancellationToken,
+    mut see: impl FnMut(Letter) -> bool,
+) -> Result<bool, QueueError> {
+    let bar = progress(place.depth);
+    let mut browser = Browser::new(place.dlq.clone());
+    let (mut seen, mut enough) = (0, false);
+    let outcome = loop {
+        if stop.is_cancelled() || enough || limit.is_some_and(|limit| seen >= limit) {
+            break Ok(false);
+        }
+        match browser.next().await {
+            Ok(None) => break Ok(true),
+            // SQS hides 120,000 messages at once and no more: what was seen is told, and that it is not all.
+            Err(QueueError::Refused(code)) if code == "OverLimit" => break Ok(false),
+            Err(error) => break Err(error),
+            Ok(Some(batch)) => {
+                bar.inc(batch.len() as u64);
+                for delivery in batch {
+                    let (letter, receipt) = Letter::new(delivery);
+                    browser.keep(receipt);
+                    if !enough && limit.is_none_or(|limit| seen < limit) {
+                        seen += 1;
+                        enough = !see(letter);
+                    }
+                }
+            }
+        }
+    };
+    browser.finish().await;
+    bar.finish_and_clear();
+    outcome
+}
+
+fn failed(place: &Place, error: &QueueError) -> Exit {
+    complain(format_args!("the dead-letter queue of `{}`: {error}", place.name));
+    Exit::Unavailable
+}

@@ -1,0 +1,145 @@
+//! `dlq`: look at dead letters, send them back, drop them.
+//!
+//! Enters: a command, the environment. Leaves: tables or JSON, and letters where they were told to go.
+//! Promises: nothing is moved or dropped without `--yes`; a look leaves every letter where it was, and
+//! no address or body is shown unless asked for.
+
+mod act;
+mod browse;
+mod letter;
+mod look;
+mod native;
+mod redrive;
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio_util::sync::CancellationToken;
+
+use super::{Exit, complain, configured};
+use crate::app::{self, REACTIONS};
+use crate::cli::{Dlq, Which};
+use crate::config::{self, Environment, Queues};
+use crate::queue::sqs::SqsQueue;
+use crate::queue::sqs_admin::{QueueFacts, SqsAdmin};
+use crate::shutdown;
+
+/// From so many letters on, progress is shown.
+const LONG: u64 = 100;
+
+/// One reaction's queue and DLQ, opened.
+struct Place {
+    name: &'static str,
+    url: String,
+    source: QueueFacts,
+    dlq_url: String,
+    depth: u64,
+    dlq: SqsQueue,
+    admin: SqsAdmin,
+}
+
+pub(super) async fn dlq(environment: &Environment, what: &Dlq) -> Exit {
+    let only: Vec<String> = match what {
+        Dlq::List { reactions, .. } => reactions.clone(),
+        Dlq::Show { .. } => Vec::new(),
+        Dlq::Export { which, .. } | Dlq::Redrive { which, .. } | Dlq::Drop { which, .. } => {
+            which.reaction.iter().cloned().collect()
+        }
+    };
+    let queues = match configured(environment, |read| config::queues(read, REACTIONS, &only)) {
+        Ok(queues) => queues,
+        Err(exit) => return exit,
+    };
+    if !matches!(what, Dlq::List { .. } | Dlq::Show { .. }) && queues.len() > 1 {
+        let names: Vec<_> = queues.iter().map(|queues| queues.name).collect();
+        complain(format_args!("several reactions have a queue here; say which: {}", names.join(" or ")));
+        return Exit::Usage;
+    }
+    if let Dlq::Drop { which: Which { reason, since: None, limit: None, .. }, all: false, .. } = what
+        && reason.is_empty()
+    {
+        complain("say which letters to drop: --reason, --since, --limit or --all");
+        return Exit::Usage;
+    }
+    let Ok(stop) = shutdown::on_signal() else {
+        complain("this process cannot listen for signals");
+        return Exit::Bug;
+    };
+    let aws = app::aws().await;
+    let mut places = Vec::new();
+    for queues in queues {
+        match Place::open(&aws, queues).await {
+            Ok(place) => places.push(place),
+            Err(problem) => {
+                complain(problem);
+                return Exit::Unavailable;
+            }
+        }
+    }
+    work(what, places, &stop).await
+}
+
+async fn work(what: &Dlq, mut places: Vec<Place>, stop: &CancellationToken) -> Exit {
+    match what {
+        Dlq::List { by_reason, limit, show_addresses, json, .. } => {
+            let wanted = look::Wanted { by_reason: *by_reason, limit: *limit, addresses: *show_addresses, json: *json };
+            look::list(&places, &wanted, stop).await
+        }
+        Dlq::Show { id, body, show_addresses, json } => {
+            look::show(&places, id, *body, *show_addresses, *json, stop).await
+        }
+        _ => match (what, places.pop()) {
+            (Dlq::Export { which, file }, Some(place)) => look::export(&place, which, file.as_deref(), stop).await,
+            (Dlq::Redrive { which, rate, all, yes, json }, Some(place)) => {
+                let how = redrive::How { yes: *yes, json: *json, rate: *rate };
+                if *all {
+                    native::redrive(&place, &how, stop).await
+                } else {
+                    redrive::redrive(&place, which, &how, stop).await
+                }
+            }
+            (Dlq::Drop { which, yes, json, .. }, Some(place)) => {
+                let how = redrive::How { yes: *yes, json: *json, rate: None };
+                redrive::drop(&place, which, &how, stop).await
+            }
+            _ => Exit::Bug,
+        },
+    }
+}
+
+impl Place {
+    async fn open(aws: &SdkConfig, queues: Queues) -> Result<Self, String> {
+        let Queues { name, url, dlq_url } = queues;
+        let admin = SqsAdmin::new(aws);
+        let source = admin.facts(&url).await.map_err(|error| format!("the queue of `{name}`: {error}"))?;
+        let by_policy = source.redrive.as_ref().map(|redrive| redrive.dlq_url.clone());
+        let Some(dlq_url) = dlq_url.or(by_policy) else {
+            let variable = format!("{}_DLQ_URL", name.to_uppercase());
+            return Err(format!("`{name}` has no dead-letter queue: no redrive policy, and {variable} is not set"));
+        };
+        let failed = |error| format!("the dead-letter queue of `{name}`: {error}");
+        let depth = admin.facts(&dlq_url).await.map_err(failed)?.visible;
+        let dlq = SqsQueue::open(aws, dlq_url.clone(), None, Duration::from_secs(20)).await.map_err(failed)?;
+        let dlq = dlq.with_visibility(browse::HIDDEN);
+        Ok(Self { name, url, source, dlq_url, depth, dlq, admin })
+    }
+
+    fn source_name(&self) -> &str {
+        self.url.rsplit('/').next().unwrap_or(&self.url)
+    }
+}
+
+/// Shows progress through so many letters, on a terminal and on long work only.
+fn progress(total: u64) -> ProgressBar {
+    if total < LONG || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:40} {pos} of about {len} letters, {elapsed}");
+    let bar = ProgressBar::new(total);
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar
+}

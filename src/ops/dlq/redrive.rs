@@ -1,0 +1,87 @@
+//! `dlq redrive` and `drop`, letter by letter: a dry run unless told otherwise, and what came of it.
+
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::act::{Deed, Told, act};
+use super::letter::Selection;
+use super::{Place, progress};
+use crate::cli::Which;
+use crate::ops::table::table;
+use crate::ops::{Exit, complain, say};
+
+/// How it is wanted.
+pub(super) struct How {
+    pub(super) yes: bool,
+    pub(super) json: bool,
+    pub(super) rate: Option<u32>,
+}
+
+pub(super) async fn redrive(place: &Place, which: &Which, how: &How, stop: &CancellationToken) -> Exit {
+    if place.source.is_fifo() {
+        complain("a FIFO queue's letters keep their groups only when SQS moves them: use --all");
+        return Exit::Usage;
+    }
+    let send = Deed::Send { admin: &place.admin, url: &place.url, rate: how.rate };
+    run(place, which, how, stop, send, ("go back", "went back")).await
+}
+
+pub(super) async fn drop(place: &Place, which: &Which, how: &How, stop: &CancellationToken) -> Exit {
+    run(place, which, how, stop, Deed::Drop, ("be dropped", "were dropped")).await
+}
+
+async fn run(
+    place: &Place,
+    which: &Which,
+    how: &How,
+    stop: &CancellationToken,
+    deed: Deed<'_>,
+    words: (&str, &str),
+) -> Exit {
+    let selection = Selection::new(&which.reason, which.since);
+    let bar = progress(place.depth);
+    let deed = if how.yes { deed } else { Deed::Count };
+    let limit = which.limit.unwrap_or(u64::MAX);
+    let told = act(place.dlq.clone(), &selection, limit, &deed, stop, &bar).await;
+    bar.finish_and_clear();
+    if how.json {
+        say(json!({
+            "reaction": place.name, "dryRun": !how.yes, "by": "us", "selected": told.selected, "moved": told.moved,
+            "failed": if how.yes { told.selected - told.moved } else { 0 }, "left": told.left,
+            "reasons": told.reasons,
+        }));
+    } else {
+        print(place, &told, how.yes, words);
+    }
+    if told.sealed > 0 {
+        complain(format_args!("{} letters are packed in a way that is not ours; they stay", told.sealed));
+    }
+    if told.doubled > 0 {
+        complain(format_args!("{} letters could not be deleted and are still there as well", told.doubled));
+    }
+    if let Some(error) = &told.error {
+        complain(format_args!("stopped early: {error}"));
+    } else if stop.is_cancelled() {
+        complain("stopped early: told to");
+    }
+    let whole = !how.yes || told.selected == told.moved || stop.is_cancelled();
+    if told.error.is_none() && told.doubled == 0 && whole { Exit::Clean } else { Exit::Unavailable }
+}
+
+fn print(place: &Place, told: &Told, done: bool, (would, did): (&str, &str)) {
+    if told.selected > 0 {
+        let mut table = table(["reason", "letters"], &[1]);
+        for (reason, count) in &told.reasons {
+            table.add_row([reason.as_str(), &count.to_string()]);
+        }
+        say(format_args!("{}\n", table.trim_fmt()));
+    }
+    let (name, source) = (place.name, place.source_name());
+    let to = if would == "go back" { format!(" to {source}") } else { String::new() };
+    if done {
+        say(format_args!("{name}: {} letters {did}{to}; {} others looked at and left", told.moved, told.left));
+    } else {
+        say(format_args!("{name}: {} letters would {would}{to}; {} others would stay", told.selected, told.left));
+        say("A dry run: nothing was changed. --yes does it.");
+    }
+}

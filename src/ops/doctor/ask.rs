@@ -1,0 +1,70 @@
+//! Looking at everything once, all at the same time. Judges nothing, changes nothing, sends no mail.
+
+use aws_config::SdkConfig;
+use futures_util::future::join_all;
+
+use super::facts::{Facts, Reaction, Timing, Topic};
+use crate::config::{MailConfig, ReactionConfig, RunConfig};
+use crate::event::UserSignedUp;
+use crate::mail::Composer;
+use crate::mail::smtp::{Examination, SmtpMailer};
+use crate::queue::sqs_admin::SqsAdmin;
+use crate::redis_link::{RedisError, RedisFacts, RedisLink};
+use crate::topic::sns_admin::SnsAdmin;
+
+pub(super) async fn ask(config: &RunConfig, topic_arn: Option<String>, aws: &SdkConfig) -> Facts {
+    let admin = SqsAdmin::new(aws);
+    let sns = topic_arn.map(|arn| (SnsAdmin::new(aws, arn.clone()), arn));
+    let topic = async {
+        let (sns, arn) = sns.as_ref()?;
+        Some(Topic { arn: arn.clone(), found: sns.exists().await })
+    };
+    let reactions = config.reactions.iter().map(|config| reaction(&admin, sns.as_ref().map(|(sns, _)| sns), config));
+    let mail = async {
+        match &config.mail {
+            Some(config) => Some(mail(config).await),
+            None => None,
+        }
+    };
+    let (topic, reactions, redis, mail) = tokio::join!(topic, join_all(reactions), redis(config), mail);
+    let region = aws.region().map(|region| region.as_ref().to_owned());
+    Facts { region, endpoint: aws.endpoint_url().map(str::to_owned), topic, reactions, redis, mail }
+}
+
+async fn reaction(admin: &SqsAdmin, sns: Option<&SnsAdmin>, config: &ReactionConfig) -> Reaction {
+    let queue = admin.facts(&config.queue_url).await;
+    let found = queue.as_ref().ok();
+    let by_policy = found.and_then(|facts| facts.redrive.as_ref()).map(|redrive| &redrive.dlq_url);
+    let dlq = match config.dlq_url.as_ref().or(by_policy) {
+        Some(url) => Some(admin.facts(url).await),
+        None => None,
+    };
+    let subscription = match (sns, found) {
+        (Some(sns), Some(facts)) => Some(sns.subscription(&facts.arn).await),
+        _ => None,
+    };
+    let timing = Timing {
+        visibility: config.visibility,
+        lease: config.lease,
+        handler: config.handler_timeout,
+        shutdown: config.settings.shutdown,
+    };
+    Reaction { name: config.name, queue, dlq, subscription, timing }
+}
+
+async fn redis(config: &RunConfig) -> Result<(RedisFacts, Option<bool>), RedisError> {
+    let link = RedisLink::new(&config.redis_url)?;
+    Ok((link.facts().await?, link.persists().await?))
+}
+
+async fn mail(config: &MailConfig) -> (Examination, Result<(), String>) {
+    let examined = SmtpMailer::new(config.server.clone(), None).examine().await;
+    (examined, compose(config).map_err(|problem| problem.to_string()))
+}
+
+/// Makes the mail of an event that nobody sent, and throws it away.
+fn compose(config: &MailConfig) -> Result<(), Box<dyn std::error::Error>> {
+    let event = UserSignedUp::new("doctor".parse()?, "doctor@example.com".parse()?, Some("pro".parse()?));
+    Composer::new(config.sender.clone())?.welcome("doctor", &event)?;
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! What the doctor looked at, as it was found; nothing is judged yet.
+
+use std::time::Duration;
+
+use crate::mail::smtp::Examination;
+use crate::queue::QueueError;
+use crate::queue::sqs_admin::QueueFacts;
+use crate::redis_link::{RedisError, RedisFacts};
+use crate::topic::SendError;
+use crate::topic::sns_admin::Subscription;
+
+/// All of it.
+#[derive(Debug)]
+pub(super) struct Facts {
+    /// The region calls go to.
+    pub(super) region: Option<String>,
+    /// Where calls go instead of to AWS.
+    pub(super) endpoint: Option<String>,
+    /// The topic, if one is configured.
+    pub(super) topic: Option<Topic>,
+    pub(super) reactions: Vec<Reaction>,
+    pub(super) redis: Result<(RedisFacts, Option<bool>), RedisError>,
+    /// The mail server, and whether a mail can be made; if a reaction sends any.
+    pub(super) mail: Option<(Examination, Result<(), String>)>,
+}
+
+#[derive(Debug)]
+pub(super) struct Topic {
+    pub(super) arn: String,
+    pub(super) found: Result<(), SendError>,
+}
+
+/// One reaction's queues and its timing.
+#[derive(Debug, Clone)]
+pub(super) struct Reaction {
+    pub(super) name: &'static str,
+    pub(super) queue: Result<QueueFacts, QueueError>,
+    /// The DLQ, if one is named.
+    pub(super) dlq: Option<Result<QueueFacts, QueueError>>,
+    /// How the queue is subscribed, if there is a topic to ask.
+    pub(super) subscription: Option<Result<Option<Subscription>, SendError>>,
+    pub(super) timing: Timing,
+}
+
+/// Settings that have to fit each other.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timing {
+    /// If not the queue's own.
+    pub(super) visibility: Option<Duration>,
+    /// If not three quarters of it.
+    pub(super) lease: Option<Duration>,
+    pub(super) handler: Duration,
+    pub(super) shutdown: Duration,
+}

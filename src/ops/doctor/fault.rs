@@ -1,0 +1,127 @@
+//! Every fault the doctor knows, with its remedy: one table, for the findings and for the README.
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// It works, and not as well or as safely as it could.
+    Warn,
+    /// Events are lost, refused or not handled, or will be.
+    Fail,
+}
+
+/// One kind of fault.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Its name: stable, one word.
+    pub code: &'static str,
+    /// What was looked at.
+    pub check: &'static str,
+    /// How bad it is.
+    pub level: Level,
+    /// What it leads to.
+    pub means: &'static str,
+    /// What to do; `<NAME>` stands for the reaction's name in capitals, `<name>` for the name.
+    pub remedy: &'static str,
+}
+
+impl Level {
+    /// As it is printed.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+macro_rules! faults {
+    ($($name:ident = $level:ident $check:literal $code:literal: $means:literal => $remedy:literal;)*) => {
+        $(pub(super) const $name: &Fault =
+            &Fault { code: $code, check: $check, level: Level::$level, means: $means, remedy: $remedy };)*
+        /// All of them, in the order of the README.
+        pub const FAULTS: &[&Fault] = &[$($name),*];
+    };
+}
+
+faults! {
+    NO_REGION = Fail "region" "no_region":
+        "no call to AWS can be made" => "set `AWS_REGION`";
+    NO_CREDENTIALS = Fail "credentials" "no_credentials":
+        "AWS does not know us" => "give the task a role, or set `AWS_PROFILE` or keys; on expiry, renew them";
+    AWS_SILENT = Fail "endpoint" "aws_silent":
+        "SQS or SNS does not answer" => "check the network, the VPC endpoint, and `AWS_ENDPOINT_URL` if it is set";
+    TOPIC_UNSET = Warn "topic" "topic_unset":
+        "topic, policy and subscription were not looked at" => "set `USER_EVENTS_TOPIC_ARN`";
+    TOPIC_MISSING = Fail "topic" "topic_missing":
+        "nothing can be published" => "deploy `infra/topic.yaml`, or correct `USER_EVENTS_TOPIC_ARN`; needs `sns:GetTopicAttributes`";
+    QUEUE_MISSING = Fail "queue" "queue_missing":
+        "the reaction cannot start" => "deploy `infra/reaction.yaml` for `<name>`, or correct `<NAME>_QUEUE_URL`; needs `sqs:GetQueueAttributes`";
+    NO_REDRIVE_POLICY = Fail "redrive policy" "no_redrive_policy":
+        "an event that crashes its worker comes back for ever" => "give the queue a `RedrivePolicy`, as `infra/reaction.yaml` does";
+    FEW_RECEIVES = Warn "redrive policy" "few_receives":
+        "a deploy and one hiccup take an event to the DLQ" => "raise `maxReceiveCount` to 3 at least; 5 is usual";
+    DLQ_MISSING = Fail "DLQ" "dlq_missing":
+        "what cannot be handled cannot be set aside" => "create the DLQ that the redrive policy names, or correct `<NAME>_DLQ_URL`";
+    DLQ_KIND = Fail "DLQ" "dlq_kind":
+        "SQS moves nothing between a FIFO and a standard queue" => "make queue and DLQ of one kind";
+    DLQ_RETENTION_SHORT = Fail "DLQ retention" "dlq_retention_short":
+        "an event's age goes on counting in the DLQ: it may be deleted on arrival" => "set the DLQ's `MessageRetentionPeriod` to 14 days";
+    DLQ_RETENTION_LOW = Warn "DLQ retention" "dlq_retention_low":
+        "dead letters are deleted sooner than need be" => "set the DLQ's `MessageRetentionPeriod` to 14 days";
+    DEAD_LETTERS = Warn "dead letters" "dead_letters":
+        "events were given up" => "see why: `user-events dlq list <name> --by-reason`";
+    LEASE_LONG = Fail "timeouts" "lease_long":
+        "the worker refuses to start: a claim must end before its message comes back" => "leave `IDEMPOTENCY_LEASE` unset, or below the visibility timeout and above 1s";
+    LEASE_SHORT = Warn "timeouts" "lease_short":
+        "claims run out between two heartbeats" => "leave `IDEMPOTENCY_LEASE` unset, or above a third of the visibility timeout";
+    VISIBILITY_SHORT = Warn "timeouts" "visibility_short":
+        "one slow call, and an event is worked on twice" => "raise the visibility timeout to 30 s at least; the worker extends it while it works";
+    HANDLER_LONG = Warn "timeouts" "handler_long":
+        "before the fence a handler is stopped after 10 minutes anyway" => "set `HANDLER_TIMEOUT` to 10m at most";
+    SHUTDOWN_SHORT = Warn "timeouts" "shutdown_short":
+        "a deploy cuts handlers that may still run" => "set `SHUTDOWN_TIMEOUT` above `HANDLER_TIMEOUT`, and the container's stop timeout above both";
+    SHUTDOWN_LONG = Warn "timeouts" "shutdown_long":
+        "ECS kills the task after 120 s, drained or not" => "set `SHUTDOWN_TIMEOUT` below 120s";
+    POLICY_CLOSED = Fail "queue policy" "policy_closed":
+        "SNS may not send to the queue: events are discarded" => "allow `sns.amazonaws.com` to `sqs:SendMessage`, with `aws:SourceArn` = the topic";
+    POLICY_OPEN = Fail "queue policy" "policy_open":
+        "anyone's topic may send to the queue" => "add the condition `aws:SourceArn` = the topic to the statement";
+    NOT_SUBSCRIBED = Fail "subscription" "not_subscribed":
+        "the queue gets no events" => "deploy `infra/reaction.yaml` for `<name>`, or subscribe the queue to the topic";
+    SUBSCRIPTION_PENDING = Fail "subscription" "subscription_pending":
+        "the queue gets no events" => "delete the subscription and subscribe as the queue's owner: then none is to be confirmed";
+    RAW_DELIVERY = Warn "raw delivery" "raw_delivery":
+        "an event with more than 10 attributes is discarded by SNS; its message id is lost" => "turn `RawMessageDelivery` off: both forms are read";
+    FILTER_EXCLUDES = Fail "filter policy" "filter_excludes":
+        "`user.signed_up` never reaches the queue" => "filter by `type` with `FilterPolicyScope` `MessageBody`, or by `eventType` with `MessageAttributes`";
+    FILTER_UNCLEAR = Warn "filter policy" "filter_unclear":
+        "some events may not reach the queue" => "filter by the event's type alone";
+    NO_DELIVERY_DLQ = Warn "delivery DLQ" "no_delivery_dlq":
+        "what SNS cannot deliver is gone" => "give the subscription a `RedrivePolicy`, as `infra/reaction.yaml` does";
+    SUBSCRIPTION_HIDDEN = Warn "subscription" "subscription_hidden":
+        "it was not looked at" => "allow `sns:ListSubscriptionsByTopic` and `sns:GetSubscriptionAttributes`";
+    REDIS_SILENT = Fail "connection" "redis_silent":
+        "nothing is claimed, sent or written" => "start Redis; check `REDIS_URL`, its password, the security group";
+    REDIS_OLD = Fail "version" "redis_old":
+        "the scripts' flags are not understood" => "use Redis or Valkey 7 or newer";
+    REDIS_EVICTS = Fail "eviction" "redis_evicts":
+        "records of effects may be dropped: mails go out twice" => "set `maxmemory-policy noeviction`";
+    REDIS_FORGETS = Warn "persistence" "redis_forgets":
+        "a restart forgets records and profiles" => "set `appendonly yes`, or use a durable Redis such as Amazon MemoryDB";
+    REDIS_HIDDEN = Warn "persistence" "redis_hidden":
+        "it is not known whether records survive a restart" => "look at the service's own settings: it allows no `CONFIG GET`";
+    SMTP_SILENT = Fail "connection" "smtp_silent":
+        "no mail goes out; events wait" => "check host and port of `SMTP_URL`, the network, the mail server";
+    SMTP_TLS = Fail "TLS" "smtp_tls":
+        "no mail goes out; events wait" => "check the certificate (`SSL_CERT_FILE` adds a root), and `smtps://` against `?tls=required`";
+    SMTP_AUTH = Fail "AUTH" "smtp_auth":
+        "no mail goes out; events wait" => "correct user and password of `SMTP_URL`; encode `@`, `:` and `/` in them as `%40`, `%3A`, `%2F`";
+    SMTP_PLAINTEXT = Warn "TLS" "smtp_plaintext":
+        "addresses and the password travel unencrypted" => "use `smtps://` or `?tls=required`, and unset `SMTP_ALLOW_PLAINTEXT`";
+    TEMPLATE_BROKEN = Fail "templates" "template_broken":
+        "no mail can be made" => "correct `MAIL_FROM`, or the template under `src/mail/templates`";
+}

@@ -1,0 +1,126 @@
+//! Does a subscription's filter policy let our event through?
+//!
+//! Enters: the policy as JSON, and whether it looks at the event itself or at SNS's attributes. Leaves:
+//! yes, no, or "it depends", with the field that says so. Pure. Knows only what is the same in every
+//! event of ours: its type, and which other fields there may be.
+
+use serde_json::Value;
+
+use crate::event::USER_SIGNED_UP;
+
+/// What the filter does to our events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Passage {
+    /// All pass.
+    Open,
+    /// None passes, because of this field.
+    Shut(String),
+    /// Some may not pass, because of this field.
+    Unclear(String),
+}
+
+/// Fields whose value differs from event to event.
+const IN_BODY: &[&str] = &["version", "eventId", "userId", "email", "plan", "timestamp"];
+const IN_ATTRIBUTES: &[&str] = &["eventVersion"];
+
+/// A field as far as it is known beforehand.
+enum Field {
+    Fixed(&'static str),
+    Varies,
+    Absent,
+}
+
+pub(super) fn passage(policy: &str, filters_body: bool) -> Passage {
+    let Ok(Value::Object(policy)) = serde_json::from_str(policy) else {
+        return Passage::Unclear("the policy itself".to_owned());
+    };
+    let (kind, varying) = if filters_body { ("type", IN_BODY) } else { ("eventType", IN_ATTRIBUTES) };
+    let mut passage = Passage::Open;
+    for (name, conditions) in &policy {
+        let field = match name.as_str() {
+            name if name == kind => Field::Fixed(USER_SIGNED_UP),
+            name if varying.contains(&name) => Field::Varies,
+            _ => Field::Absent,
+        };
+        // Every field must agree; the conditions of one are alternatives.
+        match any(conditions, &field) {
+            Some(true) => {}
+            Some(false) => return Passage::Shut(name.clone()),
+            None => passage = Passage::Unclear(name.clone()),
+        }
+    }
+    passage
+}
+
+/// `None`: it depends, or the condition is none we know.
+fn any(conditions: &Value, field: &Field) -> Option<bool> {
+    let Value::Array(conditions) = conditions else {
+        // A nested field, which our events have not, or an operator over several fields.
+        return if conditions.is_object() && matches!(field, Field::Absent) { Some(false) } else { None };
+    };
+    let answers: Vec<_> = conditions.iter().map(|condition| one(condition, field)).collect();
+    match answers {
+        answers if answers.contains(&Some(true)) => Some(true),
+        answers if answers.contains(&None) => None,
+        _ => Some(false),
+    }
+}
+
+fn one(condition: &Value, field: &Field) -> Option<bool> {
+    if let Some(wanted) = condition.get("exists").and_then(Value::as_bool) {
+        return match field {
+            Field::Varies => None,
+            Field::Fixed(_) => Some(wanted),
+            Field::Absent => Some(!wanted),
+        };
+    }
+    let text = match field {
+        Field::Fixed(text) => *text,
+        Field::Varies => return None,
+        Field::Absent => return Some(false),
+    };
+    let Some((operator, operand)) = condition.as_object().and_then(|all| all.iter().next()) else {
+        return Some(condition.as_str() == Some(text));
+    };
+    match (operator.as_str(), operand) {
+        ("prefix", Value::String(start)) => Some(text.starts_with(start.as_str())),
+        ("suffix", Value::String(end)) => Some(text.ends_with(end.as_str())),
+        ("equals-ignore-case", Value::String(other)) => Some(text.eq_ignore_ascii_case(other)),
+        ("anything-but", Value::String(other)) => Some(text != other),
+        ("anything-but", Value::Array(others)) => Some(others.iter().all(|other| other.as_str() != Some(text))),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_lets_our_event_through_or_not_or_it_depends() {
+        let shut = |field: &str| Passage::Shut(field.to_owned());
+        let unclear = |field: &str| Passage::Unclear(field.to_owned());
+        let cases = [
+            (r#"{"type":["user.signed_up"]}"#, true, Passage::Open),
+            (r#"{"eventType":["order.placed","user.signed_up"]}"#, false, Passage::Open),
+            (r#"{"type":[{"prefix":"user."}]}"#, true, Passage::Open),
+            (r#"{"type":[{"suffix":"_up"}],"tenant":[{"exists":false}]}"#, true, Passage::Open),
+            (r#"{"type":[{"anything-but":["order.placed"]}]}"#, true, Passage::Open),
+            (r#"{"type":[{"equals-ignore-case":"USER.SIGNED_UP"}]}"#, true, Passage::Open),
+            // The right policy in the wrong scope: the field is not where SNS looks.
+            (r#"{"type":["user.signed_up"]}"#, false, shut("type")),
+            (r#"{"eventType":["user.signed_up"]}"#, true, shut("eventType")),
+            (r#"{"type":["user.deleted"]}"#, true, shut("type")),
+            (r#"{"type":[{"anything-but":"user.signed_up"}]}"#, true, shut("type")),
+            (r#"{"type":["user.signed_up"],"tenant":["acme"]}"#, true, shut("tenant")),
+            (r#"{"user":{"plan":["pro"]}}"#, true, shut("user")),
+            (r#"{"type":["user.signed_up"],"plan":["pro"]}"#, true, unclear("plan")),
+            (r#"{"type":[{"wildcard":"user.*"}]}"#, true, unclear("type")),
+            (r#"[]"#, true, unclear("the policy itself")),
+            (r#"{"email":[{"suffix":"@x"}],"type":["no"]}"#, true, shut("type")),
+        ];
+        for (policy, filters_body, expected) in cases {
+            assert_eq!(passage(policy, filters_body), expected, "{policy}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! One thing looked at, and what was found.
+
+use std::borrow::Cow;
+
+use super::fault::{Fault, Level};
+
+/// A line of the doctor's report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Finding {
+    /// What it belongs to: `AWS`, `topic`, a reaction, `Redis`, `mail`.
+    pub(super) group: Cow<'static, str>,
+    /// What was looked at.
+    pub(super) check: &'static str,
+    /// None: it is as it should be.
+    pub(super) fault: Option<&'static Fault>,
+    /// What was seen, in a few words; never a secret.
+    pub(super) seen: String,
+}
+
+impl Finding {
+    pub(super) fn level(&self) -> Level {
+        self.fault.map_or(Level::Ok, |fault| fault.level)
+    }
+
+    /// What to do, with this reaction's name put in.
+    pub(super) fn remedy(&self) -> Option<String> {
+        let remedy = self.fault?.remedy;
+        Some(remedy.replace("<NAME>", &self.group.to_uppercase()).replace("<name>", &self.group).replace('`', ""))
+    }
+}
+
+/// Findings of one group, as they are made.
+pub(super) struct Findings {
+    group: &'static str,
+    pub(super) all: Vec<Finding>,
+}
+
+impl Findings {
+    pub(super) fn of(group: &'static str) -> Self {
+        Self { group, all: Vec::new() }
+    }
+
+    pub(super) fn ok(&mut self, check: &'static str, seen: impl Into<String>) {
+        self.all.push(Finding { group: self.group.into(), check, fault: None, seen: seen.into() });
+    }
+
+    pub(super) fn bad(&mut self, fault: &'static Fault, seen: impl Into<String>) {
+        let finding = Finding { group: self.group.into(), check: fault.check, fault: Some(fault), seen: seen.into() };
+        self.all.push(finding);
+    }
+}

@@ -1,0 +1,159 @@
+//! `doctor`: is everything as a worker needs it? One screen, each fault with its remedy.
+//!
+//! Enters: the whole configuration of `run`, and the topic's if it is set. Leaves: findings by group, and
+//! 69 if one of them is a failure. Promises: it changes nothing, sends no mail and shows no secret.
+
+mod ask;
+mod facts;
+mod fault;
+mod filter;
+mod finding;
+mod policy;
+mod reaction;
+mod servers;
+
+use std::io::IsTerminal;
+
+use serde_json::{Value, json};
+
+use self::facts::Facts;
+pub use self::fault::{FAULTS, Fault, Level};
+use self::finding::Finding;
+use super::{Exit, configured, say};
+use crate::app::{self, REACTIONS};
+use crate::config::{self, Environment};
+
+/// A terminal's width.
+const WIDTH: usize = 80;
+/// Where the text of a line begins: after `  fail  `.
+const INDENT: usize = 8;
+
+pub(super) async fn doctor(environment: &Environment, as_json: bool) -> Exit {
+    let read = |read: &mut config::Reader<'_>| {
+        let is_set = environment.get("USER_EVENTS_TOPIC_ARN").is_some_and(|arn| !arn.is_empty());
+        let topic = if is_set { config::publish(read) } else { None };
+        Some((config::run(read, REACTIONS, &[])?, topic))
+    };
+    let (config, topic) = match configured(environment, read) {
+        Ok(settings) => settings,
+        Err(exit) => return exit,
+    };
+    let facts = ask::ask(&config, topic, &app::sdk().await).await;
+    let findings = judge(&facts);
+    let failed = findings.iter().any(|finding| finding.level() == Level::Fail);
+    if as_json {
+        let lines: Vec<_> = findings.iter().map(as_value).collect();
+        say(json!({ "healthy": !failed, "findings": lines }));
+    } else {
+        let colour = std::io::stdout().is_terminal() && !environment.contains_key("NO_COLOR");
+        say(report(&findings, colour));
+    }
+    if failed { Exit::Unavailable } else { Exit::Clean }
+}
+
+fn judge(facts: &Facts) -> Vec<Finding> {
+    let mut all = servers::aws(facts);
+    // Without AWS no queue answers; to tell so of each of them would point to the wrong remedy.
+    let without_aws = [fault::NO_REGION, fault::AWS_SILENT, fault::NO_CREDENTIALS];
+    if !all.iter().any(|finding| finding.fault.is_some_and(|fault| without_aws.contains(&fault))) {
+        all.extend(facts.reactions.iter().flat_map(|reaction| reaction::judge(reaction, facts)));
+    }
+    all.extend(servers::redis(facts));
+    all.extend(servers::mail(facts));
+    all
+}
+
+fn as_value(finding: &Finding) -> Value {
+    json!({
+        "group": finding.group, "check": finding.check, "level": finding.level().word(),
+        "fault": finding.fault.map(|fault| fault.code), "seen": finding.seen, "remedy": finding.remedy(),
+    })
+}
+
+/// Each group: what is well in one line, then each fault with its remedy.
+fn report(findings: &[Finding], colour: bool) -> String {
+    let mut lines = Vec::new();
+    for group in findings.chunk_by(|a, b| a.group == b.group) {
+        // Where all this was asked is the first thing to check.
+        let place = group.iter().find(|finding| finding.check == "endpoint" && finding.fault.is_none());
+        lines.push(match place {
+            Some(place) => format!("{} ({})", place.group, place.seen),
+            None => group[0].group.to_string(),
+        });
+        let well: Vec<_> = group.iter().filter(|finding| finding.fault.is_none()).map(|f| f.check).collect();
+        if !well.is_empty() {
+            lines.extend(entry(Level::Ok, &well.join(", "), colour));
+        }
+        for finding in group {
+            let (Some(fault), Some(remedy)) = (finding.fault, finding.remedy()) else { continue };
+            let text = format!("{}: {}; {}", fault.check, finding.seen, fault.means.replace('`', ""));
+            lines.extend(entry(fault.level, &text, colour));
+            lines.extend(wrap(&format!("→ {remedy}")));
+        }
+    }
+    let count = |level| findings.iter().filter(|finding| finding.level() == level).count();
+    lines.push(format!("\n{} ok, {} warn, {} fail", count(Level::Ok), count(Level::Warn), count(Level::Fail)));
+    lines.join("\n")
+}
+
+fn entry(level: Level, text: &str, colour: bool) -> Vec<String> {
+    let mut lines = wrap(text);
+    let (on, off) = match (colour, level) {
+        (false, _) => ("", ""),
+        (true, Level::Ok) => ("\x1b[32m", "\x1b[0m"),
+        (true, Level::Warn) => ("\x1b[33m", "\x1b[0m"),
+        (true, Level::Fail) => ("\x1b[31m", "\x1b[0m"),
+    };
+    lines[0] = format!("  {on}{:<4}{off}  {}", level.word(), lines[0].trim_start());
+    lines
+}
+
+/// Lines of words, indented, none wider than a terminal unless a single word is.
+fn wrap(text: &str) -> Vec<String> {
+    let margin = " ".repeat(INDENT);
+    let mut lines = vec![margin.clone()];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.len() == INDENT => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(format!("{margin}{word}")),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::finding::Findings;
+    use super::*;
+
+    fn findings() -> Vec<Finding> {
+        let mut findings = Findings::of("email");
+        findings.ok("queue", "there");
+        findings.ok("DLQ", "there");
+        findings.bad(fault::QUEUE_MISSING, "x".repeat(30));
+        findings.bad(fault::DEAD_LETTERS, "about 3");
+        findings.all
+    }
+
+    #[test]
+    fn a_report_fits_80_columns_and_names_what_is_well_in_one_line() {
+        let report = report(&findings(), false);
+        assert!(report.lines().all(|line| line.chars().count() <= WIDTH), "{report}");
+        assert!(report.starts_with("email\n  ok    queue, DLQ\n  fail  queue: xxx"), "{report}");
+        assert!(report.contains("EMAIL_QUEUE_URL") && report.contains("dlq list email"), "{report}");
+        assert!(report.ends_with("2 ok, 1 warn, 1 fail") && !report.contains('\x1b'), "{report}");
+    }
+
+    #[test]
+    fn a_terminal_gets_colours_and_every_faults_name_is_its_own() {
+        assert!(report(&findings(), true).contains("  \x1b[31mfail\x1b[0m  queue"));
+        let mut codes: Vec<_> = FAULTS.iter().map(|fault| fault.code).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), FAULTS.len());
+    }
+}

@@ -1,0 +1,141 @@
+//! May this topic, and no stranger's, send to the queue?
+//!
+//! Enters: the queue's access policy as JSON, the ARNs of queue and topic. Leaves: allowed, allowed to
+//! anyone's topic too, or not allowed. Pure. Deny statements are not weighed: ours deny plaintext only.
+
+use serde_json::Value;
+
+/// What the policy says of the topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// It may send, and `aws:SourceArn` keeps others out.
+    Allowed,
+    /// It may send, and so may others.
+    Open,
+    /// It may not send.
+    Closed,
+}
+
+pub(super) fn access(policy: Option<&str>, queue_arn: &str, topic_arn: &str) -> Access {
+    let policy: Value = policy.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let statements = match &policy["Statement"] {
+        Value::Array(all) => all.as_slice(),
+        one @ Value::Object(_) => std::slice::from_ref(one),
+        _ => &[],
+    };
+    let mut access = Access::Closed;
+    for statement in statements.iter().filter(|statement| lets_sns_send(statement, queue_arn)) {
+        match sources(statement) {
+            None => return Access::Open,
+            Some(arns) if arns.contains(&"*") => return Access::Open,
+            Some(arns) if arns.iter().any(|pattern| is_like(pattern, topic_arn)) => access = Access::Allowed,
+            Some(_) => {}
+        }
+    }
+    access
+}
+
+fn lets_sns_send(statement: &Value, queue_arn: &str) -> bool {
+    let principal = &statement["Principal"];
+    let who = [principal, &principal["AWS"], &principal["Service"]];
+    let is_sns = who.iter().any(|value| texts(value).iter().any(|text| ["*", "sns.amazonaws.com"].contains(text)));
+    let action = |text: &&str| is_like(&text.to_lowercase(), "sqs:sendmessage");
+    statement["Effect"] == "Allow"
+        && is_sns
+        && texts(&statement["Action"]).iter().any(action)
+        && texts(&statement["Resource"]).iter().any(|pattern| is_like(pattern, queue_arn))
+}
+
+/// The ARNs that `aws:SourceArn` is bound to; `None`: it is not.
+fn sources(statement: &Value) -> Option<Vec<&str>> {
+    let conditions = statement["Condition"].as_object()?;
+    let positive = ["arnequals", "arnlike", "stringequals", "stringlike"];
+    let binding = conditions.iter().filter(|(operator, _)| positive.contains(&operator.to_lowercase().as_str()));
+    let keys = binding.filter_map(|(_, keys)| keys.as_object()).flatten();
+    let arns: Vec<_> =
+        keys.filter(|(key, _)| key.eq_ignore_ascii_case("aws:SourceArn")).map(|(_, value)| value).collect();
+    (!arns.is_empty()).then(|| arns.into_iter().flat_map(texts).collect())
+}
+
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Does the text fit the pattern, in which `*` stands for any run of characters?
+fn is_like(pattern: &str, text: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut text) = text.strip_prefix(first) else { return false };
+    let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
+    for part in middle.split('*') {
+        match text.find(part) {
+            Some(at) => text = &text[at + part.len()..],
+            None => return false,
+        }
+    }
+    text.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const QUEUE: &str = "arn:aws:sqs:eu-west-1:1:user-events-email";
+    const TOPIC: &str = "arn:aws:sns:eu-west-1:1:user-events";
+
+    fn statement(condition: Value) -> Value {
+        json!({ "Effect": "Allow", "Principal": { "Service": "sns.amazonaws.com" }, "Action": "sqs:SendMessage",
+            "Resource": QUEUE, "Condition": condition })
+    }
+
+    fn said(statements: Value) -> Access {
+        access(Some(&json!({ "Statement": statements }).to_string()), QUEUE, TOPIC)
+    }
+
+    #[test]
+    fn the_topic_may_send_only_by_a_statement_bound_to_it() {
+        let bound =
+            |operator: &str, arn: Value| said(json!([statement(json!({ operator: { "aws:SourceArn": arn } }))]));
+        assert_eq!(bound("ArnEquals", json!(TOPIC)), Access::Allowed);
+        assert_eq!(bound("ArnLike", json!(["x", "arn:aws:sns:*:1:user-*"])), Access::Allowed);
+        assert_eq!(bound("StringEquals", json!("arn:aws:sns:eu-west-1:1:other")), Access::Closed);
+        assert_eq!(bound("ArnLike", json!("*")), Access::Open);
+        assert_eq!(bound("ArnNotEquals", json!("x")), Access::Open, "what is kept out lets all others in");
+        assert_eq!(said(json!(statement(Value::Null))), Access::Open);
+        assert_eq!(
+            said(json!([{ "Effect": "Allow", "Principal": "*", "Action": ["SQS:*"], "Resource": "*" }])),
+            Access::Open
+        );
+    }
+
+    #[test]
+    fn without_a_statement_that_fits_it_may_not() {
+        assert_eq!(access(None, QUEUE, TOPIC), Access::Closed);
+        assert_eq!(access(Some("no JSON"), QUEUE, TOPIC), Access::Closed);
+        for (field, value) in
+            [("Effect", "Deny"), ("Action", "sqs:ReceiveMessage"), ("Resource", "arn:other"), ("Principal", "me")]
+        {
+            let mut wrong = statement(json!({ "ArnEquals": { "aws:SourceArn": TOPIC } }));
+            wrong[field] = value.into();
+            assert_eq!(said(json!([wrong])), Access::Closed, "{field}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_fits_by_its_stars() {
+        for (pattern, text, fits) in [
+            ("a*c", "abc", true),
+            ("a*c", "ab", false),
+            ("*", "", true),
+            ("a*b*c", "a-b-c", true),
+            ("a*b*c", "a-c", false),
+        ] {
+            assert_eq!(is_like(pattern, text), fits, "{pattern} {text}");
+        }
+    }
+}

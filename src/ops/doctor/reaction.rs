@@ -1,0 +1,140 @@
+//! Judging one reaction: its queue, its DLQ, its timing, and its way from the topic.
+//!
+//! Enters: facts. Leaves: findings. Pure.
+
+use std::time::Duration;
+
+use humantime::format_duration;
+
+use super::facts::{Facts, Reaction};
+use super::fault::*;
+use super::filter::{Passage, passage};
+use super::finding::{Finding, Findings};
+use super::policy::{Access, access};
+use crate::queue::sqs_admin::QueueFacts;
+use crate::topic::sns_admin::Subscription;
+
+/// What SQS keeps at the most, and what a DLQ should keep.
+const FORTNIGHT: Duration = Duration::from_secs(14 * 24 * 3600);
+/// Below this a single slow call costs a second receive.
+const SHORT_VISIBILITY: Duration = Duration::from_secs(30);
+/// What ECS allows a task to stop in.
+const ECS_STOP: Duration = Duration::from_secs(120);
+/// Where the engine stops a handler that has not crossed its fence.
+const HANDLER_CAP: Duration = Duration::from_secs(600);
+
+pub(super) fn judge(reaction: &Reaction, facts: &Facts) -> Vec<Finding> {
+    let mut findings = Findings::of(reaction.name);
+    let queue = match &reaction.queue {
+        Ok(queue) => queue,
+        Err(error) => {
+            findings.bad(QUEUE_MISSING, error.to_string());
+            return findings.all;
+        }
+    };
+    findings.ok("queue", "there");
+    dead_letters(&mut findings, reaction, queue);
+    timing(&mut findings, reaction, queue);
+    if let Some(topic) = &facts.topic
+        && topic.found.is_ok()
+    {
+        match access(queue.policy.as_deref(), &queue.arn, &topic.arn) {
+            Access::Allowed => findings.ok("queue policy", "the topic alone"),
+            Access::Open => findings.bad(POLICY_OPEN, "no aws:SourceArn"),
+            Access::Closed if queue.policy.is_none() => findings.bad(POLICY_CLOSED, "none"),
+            Access::Closed => findings.bad(POLICY_CLOSED, "no statement fits"),
+        }
+        match &reaction.subscription {
+            Some(Ok(Some(found))) => subscription(&mut findings, found),
+            Some(Ok(None)) => findings.bad(NOT_SUBSCRIBED, "none"),
+            Some(Err(error)) => findings.bad(SUBSCRIPTION_HIDDEN, error.to_string()),
+            None => {}
+        }
+    }
+    findings.all
+}
+
+fn dead_letters(findings: &mut Findings, reaction: &Reaction, queue: &QueueFacts) {
+    match &queue.redrive {
+        None => findings.bad(NO_REDRIVE_POLICY, "none"),
+        Some(redrive) if redrive.max_receive_count < 3 => {
+            findings.bad(FEW_RECEIVES, format!("maxReceiveCount {}", redrive.max_receive_count));
+        }
+        Some(_) => findings.ok("redrive policy", "there"),
+    }
+    let dlq = match &reaction.dlq {
+        Some(Ok(dlq)) => dlq,
+        Some(Err(error)) => return findings.bad(DLQ_MISSING, error.to_string()),
+        // Said already, by the missing policy.
+        None => return,
+    };
+    if dlq.is_fifo() == queue.is_fifo() {
+        findings.ok("DLQ", "there");
+    } else {
+        findings.bad(DLQ_KIND, if queue.is_fifo() { "a standard queue" } else { "a FIFO queue" });
+    }
+    let kept = format!("{}, the queue's is {}", format_duration(dlq.retention), format_duration(queue.retention));
+    match dlq.retention {
+        kept_for if kept_for < queue.retention => findings.bad(DLQ_RETENTION_SHORT, kept),
+        kept_for if kept_for < FORTNIGHT => findings.bad(DLQ_RETENTION_LOW, kept),
+        _ => findings.ok("DLQ retention", "14 days"),
+    }
+    match dlq.visible + dlq.in_flight {
+        0 => findings.ok("dead letters", "none"),
+        count => findings.bad(DEAD_LETTERS, format!("about {count}")),
+    }
+}
+
+fn timing(findings: &mut Findings, reaction: &Reaction, queue: &QueueFacts) {
+    let timing = reaction.timing;
+    let visibility = timing.visibility.unwrap_or(queue.visibility);
+    let lease = timing.lease.unwrap_or(visibility * 3 / 4);
+    let before = findings.all.len();
+    let against = |lease| format!("lease {}, visibility {}", format_duration(lease), format_duration(visibility));
+    if lease >= visibility || lease < Duration::from_secs(1) {
+        findings.bad(LEASE_LONG, against(lease));
+    } else if lease <= visibility / 3 {
+        findings.bad(LEASE_SHORT, against(lease));
+    }
+    if visibility < SHORT_VISIBILITY {
+        findings.bad(VISIBILITY_SHORT, format_duration(visibility).to_string());
+    }
+    if timing.handler > HANDLER_CAP {
+        findings.bad(HANDLER_LONG, format_duration(timing.handler).to_string());
+    }
+    if timing.shutdown <= timing.handler {
+        let (shutdown, handler) = (format_duration(timing.shutdown), format_duration(timing.handler));
+        findings.bad(SHUTDOWN_SHORT, format!("{shutdown}, a handler may take {handler}"));
+    }
+    if timing.shutdown >= ECS_STOP {
+        findings.bad(SHUTDOWN_LONG, format_duration(timing.shutdown).to_string());
+    }
+    if findings.all.len() == before {
+        findings.ok("timeouts", against(lease));
+    }
+}
+
+fn subscription(findings: &mut Findings, found: &Subscription) {
+    if found.pending {
+        return findings.bad(SUBSCRIPTION_PENDING, "not confirmed");
+    }
+    findings.ok("subscription", "there");
+    if found.raw {
+        findings.bad(RAW_DELIVERY, "on");
+    }
+    let scope = if found.filters_body { "MessageBody" } else { "MessageAttributes" };
+    match found.filter.as_ref().map(|policy| passage(policy, found.filters_body)) {
+        None | Some(Passage::Open) => findings.ok("filter policy", "user.signed_up passes"),
+        Some(Passage::Shut(field)) => findings.bad(FILTER_EXCLUDES, format!("by `{field}`, scope {scope}")),
+        Some(Passage::Unclear(field)) => findings.bad(FILTER_UNCLEAR, format!("it depends on `{field}`")),
+    }
+    if found.has_dlq {
+        findings.ok("delivery DLQ", "there");
+    } else {
+        findings.bad(NO_DELIVERY_DLQ, "none");
+    }
+}
+
+#[cfg(test)]
+#[path = "reaction_tests.rs"]
+mod tests;

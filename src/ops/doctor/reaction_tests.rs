@@ -1,0 +1,145 @@
+//! The table: one thing wrong with a reaction that is otherwise sound, and the one finding it makes.
+
+use super::*;
+use crate::ops::doctor::facts::{Timing, Topic};
+use crate::queue::QueueError;
+use crate::queue::sqs_admin::Redrive;
+use crate::redis_link::RedisError;
+use crate::topic::SendError;
+
+const TOPIC: &str = "arn:aws:sns:eu-west-1:1:user-events";
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn queue(name: &str) -> QueueFacts {
+    let arn = format!("arn:aws:sqs:eu-west-1:1:{name}");
+    let policy = serde_json::json!({ "Statement": [{
+        "Effect": "Allow", "Principal": { "Service": "sns.amazonaws.com" }, "Action": "sqs:SendMessage",
+        "Resource": arn, "Condition": { "ArnEquals": { "aws:SourceArn": TOPIC } },
+    }] });
+    QueueFacts {
+        arn,
+        visibility: seconds(60),
+        retention: seconds(345_600),
+        visible: 7,
+        in_flight: 0,
+        delayed: 0,
+        redrive: Some(Redrive { dlq_url: "u".to_owned(), max_receive_count: 5 }),
+        policy: Some(policy.to_string()),
+    }
+}
+
+fn sound() -> Reaction {
+    let dlq = QueueFacts { retention: FORTNIGHT, visible: 0, redrive: None, ..queue("email-dlq") };
+    let filter = Some(r#"{"type":["user.signed_up"]}"#.to_owned());
+    let subscription = Subscription { pending: false, raw: false, filter, filters_body: true, has_dlq: true };
+    Reaction {
+        name: "email",
+        queue: Ok(queue("email")),
+        dlq: Some(Ok(dlq)),
+        subscription: Some(Ok(Some(subscription))),
+        timing: Timing { visibility: None, lease: None, handler: seconds(60), shutdown: seconds(110) },
+    }
+}
+
+fn facts() -> Facts {
+    Facts {
+        region: None,
+        endpoint: None,
+        topic: Some(Topic { arn: TOPIC.to_owned(), found: Ok(()) }),
+        reactions: Vec::new(),
+        redis: Err(RedisError::Timeout),
+        mail: None,
+    }
+}
+
+fn faults(reaction: &Reaction) -> Vec<&'static str> {
+    judge(reaction, &facts()).iter().filter_map(|finding| Some(finding.fault?.code)).collect()
+}
+
+type Change = fn(&mut Reaction);
+
+fn own(reaction: &mut Reaction) -> &mut QueueFacts {
+    reaction.queue.as_mut().expect("there")
+}
+
+fn dlq(reaction: &mut Reaction) -> &mut QueueFacts {
+    reaction.dlq.as_mut().and_then(|dlq| dlq.as_mut().ok()).expect("there")
+}
+
+fn subscribed(reaction: &mut Reaction) -> &mut Subscription {
+    reaction.subscription.as_mut().and_then(|s| s.as_mut().ok()?.as_mut()).expect("there")
+}
+
+#[test]
+fn a_sound_reaction_has_no_fault_and_each_check_is_told() {
+    assert_eq!(faults(&sound()), [""; 0]);
+    let checks: Vec<_> = judge(&sound(), &facts()).iter().map(|finding| finding.check).collect();
+    let expected = [
+        "queue",
+        "redrive policy",
+        "DLQ",
+        "DLQ retention",
+        "dead letters",
+        "timeouts",
+        "queue policy",
+        "subscription",
+        "filter policy",
+        "delivery DLQ",
+    ];
+    assert_eq!(checks, expected);
+}
+
+#[test]
+fn each_thing_that_is_wrong_makes_the_one_finding_it_deserves() {
+    let cases: [(&str, Change); 24] = [
+        ("queue_missing", |r| r.queue = Err(QueueError::Refused("QueueDoesNotExist".to_owned()))),
+        ("no_redrive_policy", |r| own(r).redrive = None),
+        ("few_receives", |r| own(r).redrive.as_mut().expect("there").max_receive_count = 2),
+        ("dlq_missing", |r| r.dlq = Some(Err(QueueError::Refused("QueueDoesNotExist".to_owned())))),
+        ("dlq_kind", |r| dlq(r).arn.push_str(".fifo")),
+        ("dlq_retention_short", |r| dlq(r).retention = seconds(345_599)),
+        ("dlq_retention_low", |r| dlq(r).retention = seconds(345_600)),
+        ("dead_letters", |r| dlq(r).in_flight = 1),
+        ("lease_long", |r| r.timing.lease = Some(seconds(60))),
+        ("lease_long", |r| (r.timing.visibility, r.timing.lease) = (Some(seconds(40)), Some(seconds(45)))),
+        ("lease_short", |r| r.timing.lease = Some(seconds(20))),
+        ("visibility_short", |r| r.timing.visibility = Some(seconds(29))),
+        ("handler_long", |r| (r.timing.handler, r.timing.shutdown) = (seconds(601), seconds(602))),
+        ("shutdown_short", |r| r.timing.shutdown = seconds(60)),
+        ("shutdown_long", |r| r.timing.shutdown = seconds(120)),
+        ("policy_closed", |r| own(r).policy = None),
+        ("policy_open", |r| {
+            let open = own(r).policy.take().expect("there").replace("aws:SourceArn", "aws:Other");
+            own(r).policy = Some(open);
+        }),
+        ("not_subscribed", |r| r.subscription = Some(Ok(None))),
+        ("subscription_pending", |r| subscribed(r).pending = true),
+        ("subscription_hidden", |r| r.subscription = Some(Err(SendError::Refused("AuthorizationError".to_owned())))),
+        ("raw_delivery", |r| subscribed(r).raw = true),
+        ("filter_excludes", |r| subscribed(r).filters_body = false),
+        ("filter_unclear", |r| subscribed(r).filter = Some(r#"{"plan":["pro"]}"#.to_owned())),
+        ("no_delivery_dlq", |r| subscribed(r).has_dlq = false),
+    ];
+    for (code, change) in cases {
+        let mut reaction = sound();
+        change(&mut reaction);
+        let mut found = faults(&reaction);
+        // That a handler of ten minutes does not fit into ECS's two is true as well.
+        found.retain(|found| code != "handler_long" || *found != "shutdown_long");
+        assert_eq!(found, [code]);
+    }
+}
+
+#[test]
+fn without_a_topic_its_policies_and_subscriptions_are_not_judged() {
+    let mut reaction = sound();
+    own(&mut reaction).policy = None;
+    reaction.subscription = None;
+    for topic in [None, Some(Topic { arn: TOPIC.to_owned(), found: Err(SendError::Refused("NotFound".to_owned())) })] {
+        let facts = Facts { topic, ..facts() };
+        assert!(judge(&reaction, &facts).iter().all(|finding| finding.fault.is_none()));
+    }
+}

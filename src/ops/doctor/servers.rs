@@ -1,0 +1,193 @@
+//! Judging what the reactions share: AWS itself, the topic, Redis, the mail server.
+//!
+//! Enters: facts. Leaves: findings. Pure.
+
+use super::facts::Facts;
+use super::fault::*;
+use super::finding::{Finding, Findings};
+use crate::mail::smtp::Examination;
+use crate::queue::QueueError;
+use crate::topic::SendError;
+
+/// What AWS answers to those it does not know; anything else is said by someone who knows us.
+const STRANGER: &[&str] = &[
+    "no credentials",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "SignatureDoesNotMatch",
+    "InvalidSignatureException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidAccessKeyId",
+    "MissingAuthenticationToken",
+    "IncompleteSignature",
+];
+
+pub(super) fn aws(facts: &Facts) -> Vec<Finding> {
+    let mut findings = Findings::of("AWS");
+    let Some(region) = &facts.region else {
+        findings.bad(NO_REGION, "none");
+        return findings.all;
+    };
+    let place = match &facts.endpoint {
+        Some(endpoint) => format!("{region}, not AWS: {endpoint}"),
+        None => region.clone(),
+    };
+    let errors: Vec<_> = facts.reactions.iter().filter_map(|reaction| reaction.queue.as_ref().err()).collect();
+    let stranger = errors.iter().find_map(|error| match error {
+        QueueError::Refused(code) if STRANGER.contains(&code.as_str()) => Some(code),
+        _ => None,
+    });
+    let silent = errors.iter().find_map(|error| match error {
+        QueueError::Unavailable(why) if errors.len() == facts.reactions.len() => Some(why),
+        _ => None,
+    });
+    match (silent, stranger) {
+        (Some(why), _) => findings.bad(AWS_SILENT, format!("{why}; {place}")),
+        (None, Some(code)) => {
+            findings.ok("endpoint", place);
+            findings.bad(NO_CREDENTIALS, code);
+        }
+        (None, None) => {
+            findings.ok("endpoint", place);
+            findings.ok("credentials", "accepted");
+        }
+    }
+    match facts.topic.as_ref().map(|topic| &topic.found) {
+        None => findings.bad(TOPIC_UNSET, "not set"),
+        Some(Ok(())) => findings.ok("topic", "there"),
+        // Said already, and no matter of the topic.
+        Some(Err(_)) if silent.is_some() || stranger.is_some() => {}
+        Some(Err(SendError::Refused(code))) => findings.bad(TOPIC_MISSING, code),
+        Some(Err(SendError::Unavailable(why))) => findings.bad(AWS_SILENT, format!("SNS: {why}")),
+    }
+    findings.all
+}
+
+pub(super) fn redis(facts: &Facts) -> Vec<Finding> {
+    let mut findings = Findings::of("Redis");
+    let (server, persists) = match &facts.redis {
+        Ok((server, persists)) => (server, persists),
+        Err(error) => {
+            findings.bad(REDIS_SILENT, error.to_string());
+            return findings.all;
+        }
+    };
+    findings.ok("connection", "there");
+    match server.major_version {
+        0..7 => findings.bad(REDIS_OLD, server.major_version.to_string()),
+        version => findings.ok("version", version.to_string()),
+    }
+    match server.eviction_policy.as_str() {
+        "noeviction" => findings.ok("eviction", "none"),
+        policy => findings.bad(REDIS_EVICTS, policy),
+    }
+    match persists {
+        Some(true) => findings.ok("persistence", "on"),
+        Some(false) => findings.bad(REDIS_FORGETS, "off"),
+        None => findings.bad(REDIS_HIDDEN, "not told"),
+    }
+    findings.all
+}
+
+pub(super) fn mail(facts: &Facts) -> Vec<Finding> {
+    let mut findings = Findings::of("mail");
+    let Some((Examination { connect, tls, auth, is_plaintext }, template)) = &facts.mail else {
+        return findings.all;
+    };
+    let steps = [("connection", connect, SMTP_SILENT), ("TLS", tls, SMTP_TLS), ("AUTH", auth, SMTP_AUTH)];
+    for (check, step, fault) in steps {
+        match step {
+            Some(Ok(())) => findings.ok(check, "fine"),
+            Some(Err(why)) => findings.bad(fault, why),
+            None => {}
+        }
+    }
+    if *is_plaintext {
+        findings.bad(SMTP_PLAINTEXT, "off");
+    }
+    match template {
+        Ok(()) => findings.ok("templates", "render"),
+        Err(why) => findings.bad(TEMPLATE_BROKEN, why),
+    }
+    findings.all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::doctor::facts::{Reaction, Timing, Topic};
+    use crate::redis_link::{RedisError, RedisFacts};
+
+    fn facts() -> Facts {
+        let server = RedisFacts { major_version: 8, eviction_policy: "noeviction".to_owned() };
+        let fine = || Some(Ok(()));
+        let mail = Examination { connect: fine(), tls: fine(), auth: fine(), is_plaintext: false };
+        Facts {
+            region: Some("eu-west-1".to_owned()),
+            endpoint: None,
+            topic: Some(Topic { arn: "arn".to_owned(), found: Ok(()) }),
+            reactions: Vec::new(),
+            redis: Ok((server, Some(true))),
+            mail: Some((mail, Ok(()))),
+        }
+    }
+
+    fn lost(error: QueueError) -> Reaction {
+        let second = std::time::Duration::from_secs(1);
+        let timing = Timing { visibility: None, lease: None, handler: second, shutdown: second };
+        Reaction { name: "email", queue: Err(error), dlq: None, subscription: None, timing }
+    }
+
+    fn codes(facts: &Facts) -> Vec<&'static str> {
+        let all = [aws(facts), redis(facts), mail(facts)].concat();
+        all.iter().filter_map(|finding| Some(finding.fault?.code)).collect()
+    }
+
+    type Change = fn(&mut Facts);
+
+    #[test]
+    fn each_thing_that_is_wrong_makes_the_one_finding_it_deserves() {
+        assert_eq!(codes(&facts()), [""; 0]);
+        fn examined(facts: &mut Facts) -> &mut Examination {
+            &mut facts.mail.as_mut().expect("there").0
+        }
+        fn server(facts: &mut Facts) -> &mut (RedisFacts, Option<bool>) {
+            facts.redis.as_mut().expect("there")
+        }
+        let cases: [(&[&str], Change); 18] = [
+            (&["no_region"], |f| f.region = None),
+            (&["no_credentials"], |f| f.reactions.push(lost(QueueError::Refused("ExpiredToken".to_owned())))),
+            (&["aws_silent"], |f| f.reactions.push(lost(QueueError::Unavailable("timeout".to_owned())))),
+            (&[], |f| f.reactions.push(lost(QueueError::Refused("QueueDoesNotExist".to_owned())))),
+            (&["topic_unset"], |f| f.topic = None),
+            (&["topic_missing"], |f| {
+                f.topic.as_mut().expect("there").found = Err(SendError::Refused("NotFound".to_owned()));
+            }),
+            (&["aws_silent"], |f| {
+                f.topic.as_mut().expect("there").found = Err(SendError::Unavailable("no answer".to_owned()));
+            }),
+            (&["aws_silent"], |f| {
+                f.reactions.push(lost(QueueError::Unavailable("timeout".to_owned())));
+                f.topic.as_mut().expect("there").found = Err(SendError::Unavailable("no answer".to_owned()));
+            }),
+            (&["redis_silent"], |f| f.redis = Err(RedisError::Timeout)),
+            (&["redis_old"], |f| server(f).0.major_version = 6),
+            (&["redis_evicts"], |f| server(f).0.eviction_policy = "volatile-lru".to_owned()),
+            (&["redis_forgets"], |f| server(f).1 = Some(false)),
+            (&["redis_hidden"], |f| server(f).1 = None),
+            (&["smtp_silent"], |f| {
+                *examined(f) = Examination { connect: Some(Err("no connection".to_owned())), ..Examination::default() };
+            }),
+            (&["smtp_tls"], |f| (examined(f).tls, examined(f).auth) = (Some(Err("TLS failed".to_owned())), None)),
+            (&["smtp_auth"], |f| examined(f).auth = Some(Err("reply 535".to_owned()))),
+            (&["smtp_plaintext"], |f| (examined(f).tls, examined(f).is_plaintext) = (None, true)),
+            (&["template_broken"], |f| f.mail.as_mut().expect("there").1 = Err("broken".to_owned())),
+        ];
+        for (expected, change) in cases {
+            let mut facts = facts();
+            change(&mut facts);
+            assert_eq!(codes(&facts), expected);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What an operator asks of SQS and a worker never does: a queue's settings and depth, messages put back
+//! many at a time, and SQS's own move tasks.
+//!
+//! Enters: a queue's URL or ARN. Leaves: facts with every Option of AWS's resolved, or a [`QueueError`].
+//! Promises: what SQS says of one entry is told of that entry alone. Judges nothing.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::types::{QueueAttributeName as Name, SendMessageBatchRequestEntry};
+
+use super::sqs::{CALL_TIMEOUT, RedrivePolicy, by_code, classify, client, outgoing, sibling};
+use super::{DeadLetter, QueueError};
+
+/// One account's queues, for looking and for moving messages.
+#[derive(Debug, Clone)]
+pub struct SqsAdmin {
+    client: Client,
+}
+
+/// A queue as SQS tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueFacts {
+    /// Its ARN.
+    pub arn: String,
+    /// How long a received message is hidden by default.
+    pub visibility: Duration,
+    /// How long a message is kept.
+    pub retention: Duration,
+    /// Messages waiting; SQS's counts are approximate.
+    pub visible: u64,
+    /// Messages received and not settled.
+    pub in_flight: u64,
+    /// Messages not to be seen yet.
+    pub delayed: u64,
+    /// Where it moves what was received too often.
+    pub redrive: Option<Redrive>,
+    /// Its access policy, as JSON text.
+    pub policy: Option<String>,
+}
+
+/// A redrive policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redrive {
+    /// The dead-letter queue's URL.
+    pub dlq_url: String,
+    /// After how many receives.
+    pub max_receive_count: u32,
+}
+
+/// A move task as SQS tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MoveTask {
+    /// The name to cancel it by; gone once it ended.
+    pub handle: Option<String>,
+    /// `RUNNING`, `COMPLETED`, `CANCELLING`, `CANCELLED` or `FAILED`.
+    pub status: String,
+    /// Messages moved so far.
+    pub moved: u64,
+    /// Messages there were to move.
+    pub to_move: u64,
+}
+
+impl QueueFacts {
+    /// Is it a FIFO queue? Its name alone decides.
+    #[must_use]
+    pub fn is_fifo(&self) -> bool {
+        self.arn.ends_with(".fifo")
+    }
+}
+
+impl MoveTask {
+    /// Does it still move messages?
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        matches!(self.status.as_str(), "CREATED" | "RUNNING" | "CANCELLING")
+    }
+}
+
+impl SqsAdmin {
+    /// Makes no call.
+    #[must_use]
+    pub fn new(aws: &SdkConfig) -> Self {
+        Self { client: client(aws, CALL_TIMEOUT) }
+    }
+
+    /// A queue's settings and depth.
+    ///
+    /// # Errors
+    /// [`QueueError::Refused`] if the queue is missing or may not be read, else `Unavailable`.
+    pub async fn facts(&self, url: &str) -> Result<QueueFacts, QueueError> {
+        let call = self.client.get_queue_attributes().queue_url(url).attribute_names(Name::All);
+        let answer = call.send().await.map_err(|error| told(&error))?;
+        let text = |name: Name| answer.attributes()?.get(&name).cloned();
+        let number = |name| text(name).and_then(|value| value.parse().ok());
+        let redrive = |policy: RedrivePolicy| {
+            let dlq_url = sibling(url, &policy.dlq_name)?;
+            Some(Redrive { dlq_url, max_receive_count: policy.max_receive_count })
+        };
+        Ok(QueueFacts {
+            arn: text(Name::QueueArn).unwrap_or_default(),
+            // What SQS itself defaults to.
+            visibility: Duration::from_secs(number(Name::VisibilityTimeout).unwrap_or(30)),
+            retention: Duration::from_secs(number(Name::MessageRetentionPeriod).unwrap_or(345_600)),
+            visible: number(Name::ApproximateNumberOfMessages).unwrap_or(0),
+            in_flight: number(Name::ApproximateNumberOfMessagesNotVisible).unwrap_or(0),
+            delayed: number(Name::ApproximateNumberOfMessagesDelayed).unwrap_or(0),
+            redrive: text(Name::RedrivePolicy).and_then(|policy| redrive(RedrivePolicy::parse(&policy)?)),
+            policy: text(Name::Policy),
+        })
+    }
+
+    /// Puts up to ten messages of up to 1 MiB together on a standard queue. One result an entry, in order.
+    pub async fn send(&self, url: &str, messages: &[DeadLetter]) -> Vec<Result<(), QueueError>> {
+        let entry = |(n, message): (usize, &DeadLetter)| {
+            let all = &message.attributes;
+            let attributes = all.iter().filter_map(|(name, a)| Some((name.clone(), outgoing(a)?))).collect();
+            let entry = SendMessageBatchRequestEntry::builder().id(n.to_string()).message_body(&message.body);
+            entry.set_message_attributes(Some(attributes)).build().ok()
+        };
+        let entries = messages.iter().enumerate().filter_map(entry).collect();
+        let call = self.client.send_message_batch().queue_url(url).set_entries(Some(entries));
+        let answer = match call.send().await {
+            Ok(answer) => answer,
+            Err(error) => return vec![Err(classify(&error)); messages.len()],
+        };
+        let result = |n: usize| {
+            let id = n.to_string();
+            if answer.successful().iter().any(|entry| entry.id == id) {
+                return Ok(());
+            }
+            let failed = answer.failed().iter().find(|entry| entry.id == id);
+            Err(failed.map_or_else(
+                || QueueError::Unavailable("no word of this entry".to_owned()),
+                |entry| by_code(&entry.code, entry.sender_fault),
+            ))
+        };
+        (0..messages.len()).map(result).collect()
+    }
+
+    /// Has SQS itself move every message of one queue to another.
+    ///
+    /// The destination is named, although SQS would find it for what its redrive policy moved: a letter
+    /// that a worker sent there has no source that SQS knows of.
+    ///
+    /// # Errors
+    /// [`QueueError::Refused`] where this queue cannot be moved from, else `Unavailable`.
+    pub async fn start_move(&self, from: &str, to: &str, rate: Option<u32>) -> Result<(), QueueError> {
+        let rate = rate.and_then(|rate| i32::try_from(rate).ok());
+        let call = self.client.start_message_move_task().source_arn(from).destination_arn(to);
+        call.set_max_number_of_messages_per_second(rate).send().await.map_err(|error| classify(&error))?;
+        Ok(())
+    }
+
+    /// The latest move task of this queue, if there ever was one.
+    ///
+    /// # Errors
+    /// As [`Self::start_move`].
+    pub async fn latest_move(&self, from: &str) -> Result<Option<MoveTask>, QueueError> {
+        let call = self.client.list_message_move_tasks().source_arn(from).max_results(10);
+        let answer = call.send().await.map_err(|error| classify(&error))?;
+        let latest = answer.results().iter().max_by_key(|task| task.started_timestamp());
+        let count = |n: i64| u64::try_from(n).unwrap_or(0);
+        Ok(latest.map(|task| MoveTask {
+            handle: task.task_handle().map(str::to_owned),
+            status: task.status().unwrap_or("unknown").to_owned(),
+            moved: count(task.approximate_number_of_messages_moved()),
+            to_move: count(task.approximate_number_of_messages_to_move().unwrap_or(0)),
+        }))
+    }
+
+    /// Ends a move task; what it moved stays moved.
+    ///
+    /// # Errors
+    /// As [`Self::start_move`].
+    pub async fn cancel_move(&self, handle: &str) -> Result<(), QueueError> {
+        let call = self.client.cancel_message_move_task().task_handle(handle);
+        call.send().await.map_err(|error| classify(&error))?;
+        Ok(())
+    }
+}
+
+/// As [`classify`], but an operator is told that there are no credentials; to a worker that is a fault
+/// that may pass, for a moment without an answer looks the same.
+fn told<E: ProvideErrorMetadata + std::error::Error + 'static, R: std::fmt::Debug + 'static>(
+    error: &SdkError<E, R>,
+) -> QueueError {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.to_string().contains("credential provider was not enabled") {
+            return QueueError::Refused("no credentials".to_owned());
+        }
+        cause = error.source();
+    }
+    classify(error)
+}
