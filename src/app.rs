@@ -11,9 +11,11 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::config::{MailConfig, ReactionConfig, ReactionNeeds, RunConfig};
+use crate::ecs;
 use crate::handlers::Handler;
 use crate::handlers::profile::ProfileHandler;
 use crate::handlers::welcome_email::WelcomeEmail;
@@ -27,7 +29,7 @@ use crate::queue::sqs::SqsQueue;
 use crate::queue::{Facts, Queue, QueueError};
 use crate::redis_link::{RedisError, RedisLink};
 use crate::telemetry::health;
-use crate::worker::{Pulse, Reaction, Summary, Worker};
+use crate::worker::{Duty, Pulse, Reaction, Summary, Worker};
 
 /// The reactions there are.
 pub const REACTIONS: &[ReactionNeeds] =
@@ -85,6 +87,39 @@ pub async fn sdk() -> SdkConfig {
 /// # Errors
 /// [`RunError`], before any poll.
 pub async fn run(config: RunConfig, stop: CancellationToken) -> Result<Vec<Summary>, RunError> {
+    serve(config, stop, build).await
+}
+
+/// The same for one reaction of your own, whose effects Redis records.
+///
+/// # Errors
+/// [`RunError`], before any poll.
+pub async fn run_own<H: Handler>(
+    config: RunConfig,
+    handler: H,
+    stop: CancellationToken,
+) -> Result<Vec<Summary>, RunError> {
+    let mut handler = Some(handler);
+    let build = |queue, config: ReactionConfig, shared: &Shared| match handler.take() {
+        Some(handler) => worker(queue, config, handler, RedisLedger::new(shared.redis.clone()), shared),
+        None => Err(RunError::Misfit(format!("the reaction `{}` is one too many", config.name))),
+    };
+    serve(config, stop, build).await
+}
+
+/// What the reactions of one process share.
+struct Shared {
+    redis: RedisLink,
+    mail: Option<MailConfig>,
+    duty: Duty,
+    stop: CancellationToken,
+}
+
+async fn serve(
+    config: RunConfig,
+    stop: CancellationToken,
+    mut build: impl FnMut(SqsQueue, ReactionConfig, &Shared) -> Result<(Pulse, Running), RunError>,
+) -> Result<Vec<Summary>, RunError> {
     let aws = aws().await;
     let redis = RedisLink::new(&config.redis_url)?;
     check_redis(&redis, config.require_noeviction).await?;
@@ -96,16 +131,19 @@ pub async fn run(config: RunConfig, stop: CancellationToken) -> Result<Vec<Summa
         let queue = open(&aws, &reaction).await?;
         opened.push((queue, reaction));
     }
+    let shared = Shared { redis, mail: config.mail, duty: Duty::default(), stop };
     let mut pulses = Vec::new();
     let mut built = Vec::new();
     for (queue, reaction) in opened {
-        let (pulse, worker) = build(queue, reaction, &redis, config.mail.as_ref(), &stop)?;
+        let (pulse, worker) = build(queue, reaction, &shared)?;
         pulses.push(pulse);
         built.push(worker);
     }
     // Closed after the workers, so that a drain that takes its time still looks alive.
     let closed = CancellationToken::new();
     let endpoint = tokio::spawn(health::serve(listener, pulses, closed.clone()));
+    let _protected =
+        config.ecs_agent.map(|agent| AbortOnDropHandle::new(tokio::spawn(ecs::protect(agent, shared.duty))));
     info!(%address, reactions = built.len(), "running");
 
     // Nothing was received before this line, and nothing after it can refuse to start.
@@ -116,7 +154,7 @@ pub async fn run(config: RunConfig, stop: CancellationToken) -> Result<Vec<Summa
             Ok(summary) => summaries.push(summary),
             Err(error) => {
                 // A loop never ends by itself. If one does, a restart is better than half a service.
-                stop.cancel();
+                shared.stop.cancel();
                 failed = Some(error);
             }
         }
@@ -156,22 +194,17 @@ async fn check_redis(redis: &RedisLink, require_noeviction: bool) -> Result<(), 
 type Running = Pin<Box<dyn Future<Output = Summary> + Send>>;
 
 /// One arm for each reaction: its handler, and the ledger that keeps its effects single.
-fn build(
-    queue: SqsQueue,
-    config: ReactionConfig,
-    redis: &RedisLink,
-    mail: Option<&MailConfig>,
-    stop: &CancellationToken,
-) -> Result<(Pulse, Running), RunError> {
-    match (config.name, mail) {
+fn build(queue: SqsQueue, config: ReactionConfig, shared: &Shared) -> Result<(Pulse, Running), RunError> {
+    let redis = &shared.redis;
+    match (config.name, &shared.mail) {
         ("email", Some(mail)) => {
             let handler =
                 WelcomeEmail::new(Composer::new(mail.sender.clone())?, SmtpMailer::new(mail.server.clone(), mail.rate));
-            worker(queue, config, handler, RedisLedger::new(redis.clone()), stop)
+            worker(queue, config, handler, RedisLedger::new(redis.clone()), shared)
         }
         ("profile", _) => {
             let handler = ProfileHandler::new(RedisProfiles::new(redis.clone()));
-            worker(queue, config, handler, AtomicEffect, stop)
+            worker(queue, config, handler, AtomicEffect, shared)
         }
         (name, _) => Err(RunError::Misfit(format!("the reaction `{name}` lacks what it needs"))),
     }
@@ -182,7 +215,7 @@ fn worker<L: Ledger, H: Handler>(
     config: ReactionConfig,
     handler: H,
     ledger: L,
-    stop: &CancellationToken,
+    shared: &Shared,
 ) -> Result<(Pulse, Running), RunError> {
     let Facts { visibility, max_receive_count, .. } = queue.facts();
     let lease = config.lease.unwrap_or(visibility * 3 / 4);
@@ -203,8 +236,8 @@ fn worker<L: Ledger, H: Handler>(
     }
     let terms = Terms { lease, retention: config.retention, max_sends: config.max_sends };
     let reaction = Reaction::new(handler, ledger, terms, config.handler_timeout);
-    let worker = Worker::new(queue, reaction, config.settings);
-    Ok((worker.pulse(), Box::pin(worker.run(stop.clone()))))
+    let worker = Worker::new(queue, reaction, config.settings).on_duty(&shared.duty);
+    Ok((worker.pulse(), Box::pin(worker.run(shared.stop.clone()))))
 }
 
 async fn open(aws: &SdkConfig, config: &ReactionConfig) -> Result<SqsQueue, RunError> {

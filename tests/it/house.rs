@@ -16,6 +16,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("bus.rs", &["backoff", "event", "handlers", "idempotency", "queue", "worker"]),
     ("cli.rs", &["app"]),
     ("cli/", &["app"]),
+    ("ecs.rs", &["worker"]),
     ("envelope.rs", &["event"]),
     ("envelope/", &["event"]),
     ("event/", &["event"]),
@@ -183,6 +184,8 @@ fn each_foreign_client_is_imported_by_its_adapters_alone() {
         ("aws_sdk_sqs", &["queue/sqs.rs", "queue/sqs_admin.rs"][..]),
         ("aws_sdk_sns", &["topic/sns.rs", "topic/sns_admin.rs"]),
         ("axum", &["telemetry/health.rs"]),
+        ("hyper", &["ecs.rs"]),
+        ("hyper_util", &["ecs.rs"]),
         ("minijinja", &["mail/compose.rs"]),
         ("clap", &["cli.rs", "cli/dlq.rs"]),
     ];
