@@ -7,7 +7,9 @@ use crate::config::{self, Environment, ReactionNeeds};
 use crate::handlers::Handler;
 use crate::shutdown;
 
-/// Consumes with `handler` until told to stop. Its [`Handler::NAME`] names its variables: `crm` reads
+/// Consumes with `handler` until told to stop.
+///
+/// Its [`Handler::NAME`] names its variables: `crm` reads
 /// `CRM_QUEUE_URL`, and `CRM_WORKER_CONCURRENCY` before `WORKER_CONCURRENCY`. Effects are recorded at
 /// `REDIS_URL`. Logs, health endpoint, signals and exit codes are those of `user-events run`.
 pub async fn react<H: Handler>(handler: H, environment: &Environment) -> Exit {

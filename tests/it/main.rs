@@ -19,6 +19,7 @@ mod doctor;
 mod duplicates;
 mod ecs;
 mod engine;
+mod fifo;
 mod house;
 mod interop;
 mod leases;
