@@ -1,4 +1,4 @@
-//! A reaction from outside: examples/crm_notifier.rs, on a queue that infra/reaction.yaml makes, beside ours.
+//! A reaction from outside: `examples/crm_notifier.rs`, on a queue that infra/reaction.yaml makes, beside ours.
 
 use std::collections::BTreeMap;
 use std::path::Path;
