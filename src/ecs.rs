@@ -1,7 +1,7 @@
 //! ECS task scale-in protection: a task at work is not the one that ECS stops to save money.
 //!
 //! Enters: whether deliveries are at work. Leaves: calls to ECS's agent, and "take nothing more" when ECS
-//! refuses. Promises: protected while work is in flight, for [`EXPIRES`] at a time; given up once idle;
+//! refuses. Promises: protected while work is in flight, for ten minutes at a time; given up once idle;
 //! an agent that does not answer costs the protection and nothing else. Knows no queue and no message.
 
 use std::fmt;
@@ -133,7 +133,7 @@ impl Agent {
         is_http.then(|| Self { uri: format!("{}/task-protection/v1/state", uri.trim_end_matches('/')), client })
     }
 
-    /// Protects this task for [`EXPIRES`], or no longer.
+    /// Protects this task for ten minutes, or no longer.
     ///
     /// # Errors
     /// [`NoAnswer`]: whether it is protected is not known.
