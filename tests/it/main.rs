@@ -21,6 +21,8 @@ mod ecs;
 mod engine;
 mod fifo;
 mod house;
+mod iam;
+mod infra;
 mod interop;
 mod leases;
 mod ledger_contract;

@@ -5,6 +5,7 @@
 
 pub mod processes;
 pub mod proxy;
+pub mod recorder;
 pub mod redis_server;
 pub mod smtp;
 
@@ -77,7 +78,18 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, within: Du
 
 impl World {
     pub async fn start() -> Self {
-        let env = servers();
+        Self::with(servers()).await
+    }
+
+    /// An AWS account that no other test has: names in it may be the real ones.
+    pub async fn in_an_account_of_its_own() -> Self {
+        let mut env = servers();
+        let account = fastrand::u64(100_000_000_000..1_000_000_000_000).to_string();
+        env.insert("AWS_ACCESS_KEY_ID".to_owned(), account); // LocalStack takes twelve digits for the account
+        Self::with(env).await
+    }
+
+    async fn with(env: BTreeMap<String, String>) -> Self {
         let credentials = aws_sdk_sqs::config::Credentials::new(
             &env["AWS_ACCESS_KEY_ID"],
             &env["AWS_SECRET_ACCESS_KEY"],

@@ -1,0 +1,255 @@
+"""What must hold of infra/*.yaml and no linter looks at: numbers within numbers, who may do what, and
+where templates, Dockerfile and code have to say the same.
+
+Enters: the files of this checkout. Leaves: nothing, or every breach at once and exit code 1.
+Each function is one subject: it yields its breaches, and is run on every template it asks for.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import template
+
+ROOT = Path(__file__).resolve().parents[2]
+TOPIC, REACTION, WORKER = (template.load(ROOT / "infra" / f"{name}.yaml") for name in ("topic", "reaction", "worker"))
+ALL = {"topic": TOPIC, "reaction": REACTION, "worker": WORKER}
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+VARIABLES = (ROOT / "src/config/variables.rs").read_text()
+COMMANDS = (ROOT / "src/cli.rs").read_text() + (ROOT / "src/cli/dlq.rs").read_text()
+
+# What IAM cannot tie to a resource. All else names its own.
+UNBOUND = {"sns:GetSubscriptionAttributes"} | {
+    f"xray:{a}" for a in ("PutTraceSegments", "PutTelemetryRecords", "GetSamplingRules", "GetSamplingTargets")
+}
+METRICS = {
+    "AWS/SQS": {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage", "NumberOfMessagesDeleted"},
+    "AWS/SNS": {"NumberOfNotificationsFailed", "NumberOfNotificationsFilteredOut-InvalidMessageBody"},
+    "ECS/ContainerInsights": {"RunningTaskCount", "DesiredTaskCount"},
+}
+TRUSTED = {"StringEquals": "aws:SourceAccount", "ArnLike": "aws:SourceArn"}
+TOPIC_ARN = {"Fn::ImportValue": {"Fn::Sub": "${TopicStack}-TopicArn"}}
+
+
+def of_type(stack, kind):
+    return {name: r for name, r in stack["Resources"].items() if r["Type"] == kind}
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+def only(value, *path):
+    """The value at this path; a breach where there is none."""
+    for step in path:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value
+
+
+def walk(part):
+    yield part
+    for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from walk(inner)
+
+
+def equal(what, found, wanted):
+    if found != wanted:
+        yield f"{what} is {json.dumps(found)}, not {json.dumps(wanted)}"
+
+
+def default(variable):
+    return re.search(rf'"{variable}",\s*Some\("([^"]+)"\)', VARIABLES).group(1)
+
+
+def queues():
+    queue, dead = (REACTION["Resources"][name]["Properties"] for name in ("Queue", "DeadLetterQueue"))
+    longest = REACTION["Parameters"]["RetentionSeconds"]["MaxValue"]
+    if not longest < dead["MessageRetentionPeriod"]:
+        yield f"the DLQ keeps {dead['MessageRetentionPeriod']} s, its queue up to {longest} s: an event's age goes on counting"
+    yield from equal("the DLQ's retention", dead["MessageRetentionPeriod"], 14 * 86400)
+    yield from equal("the queue's wait", queue["ReceiveMessageWaitTimeSeconds"], 20)
+    yield from equal("the redrive's target", only(queue, "RedrivePolicy", "deadLetterTargetArn"), {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]})
+    yield from equal("the DLQ's redrivePermission", only(dead, "RedriveAllowPolicy", "redrivePermission"), "byQueue")
+    arn = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:" + queue["QueueName"]["Fn::Sub"]
+    yield from equal("whose dead letters the DLQ takes", only(dead, "RedriveAllowPolicy", "sourceQueueArns"), [{"Fn::Sub": arn}])
+    for name, least in (("VisibilityTimeoutSeconds", 30), ("MaxReceiveCount", 3)):
+        if REACTION["Parameters"][name]["Default"] < least:
+            yield f"{name} defaults to less than {least}, of which doctor warns"
+
+
+def what_is_kept():
+    for file, stack in ALL.items():
+        for name, resource in stack["Resources"].items():
+            keeps = resource["Type"] in ("AWS::SQS::Queue", "AWS::SNS::Topic", "AWS::Logs::LogGroup")
+            for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
+                yield from equal(f"{file}: {name}'s {policy}", resource.get(policy), "Retain" if keeps else None)
+
+
+def subscription():
+    (found,) = of_type(REACTION, "AWS::SNS::Subscription").values()
+    properties = found["Properties"]
+    yield from equal("FilterPolicyScope", properties.get("FilterPolicyScope"), "MessageBody")
+    yield from equal("FilterPolicy", properties.get("FilterPolicy"), {"type": {"Ref": "EventTypes"}})
+    yield from equal("RawMessageDelivery", properties.get("RawMessageDelivery"), False)
+    yield from equal("the topic", properties["TopicArn"], TOPIC_ARN)
+    yield from equal("what SNS cannot deliver goes to", only(properties, "RedrivePolicy", "deadLetterTargetArn"), {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]})
+    yield from equal("DependsOn", found.get("DependsOn"), ["QueuePolicy", "DeadLetterQueuePolicy"])
+    yield from equal("EventTypes", REACTION["Parameters"]["EventTypes"]["Default"], "user.signed_up")
+
+
+def queue_policies():
+    policies = {p["Properties"]["Queues"][0]["Ref"]: p["Properties"] for p in of_type(REACTION, "AWS::SQS::QueuePolicy").values()}
+    for queue in ("Queue", "DeadLetterQueue"):
+        arn = {"Fn::GetAtt": [queue, "Arn"]}
+        send = {
+            "Sid": "TopicMaySend", "Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage", "Resource": arn, "Condition": {"ArnEquals": {"aws:SourceArn": TOPIC_ARN}},
+        }  # fmt: skip
+        yield from equal(f"{queue}'s policy", only(policies, queue, "PolicyDocument", "Statement"), [send, tls_only("sqs:*", arn)])
+
+
+def topic_policy():
+    (found,) = of_type(TOPIC, "AWS::SNS::TopicPolicy").values()
+    root = {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
+    publish = {"Sid": "AccountMayPublish", "Effect": "Allow", "Principal": root, "Action": "sns:Publish", "Resource": {"Ref": "Topic"}}
+    yield from equal("the topic's policy", found["Properties"]["PolicyDocument"]["Statement"], [publish, tls_only("sns:Publish", {"Ref": "Topic"})])
+    yield from equal("the topic's key", TOPIC["Resources"]["Topic"]["Properties"].get("KmsMasterKeyId"), "alias/aws/sns")
+
+
+def tls_only(action, arn):
+    insecure = {"Bool": {"aws:SecureTransport": "false"}}
+    return {"Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": action, "Resource": arn, "Condition": insecure}
+
+
+def roles():
+    for name, role in of_type(WORKER, "AWS::IAM::Role").items():
+        (trust,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        yield from equal(f"{name} trusts", trust.get("Principal"), {"Service": "ecs-tasks.amazonaws.com"})
+        found = {operator: next(iter(of), None) for operator, of in trust.get("Condition", {}).items()}
+        yield from equal(f"{name}'s trust is bound to", found, TRUSTED)
+    for part in walk(WORKER["Resources"]):
+        if isinstance(part, dict) and "Effect" in part and "Principal" not in part:
+            yield from statement(part)
+    properties = WORKER["Resources"]["TaskRole"]["Properties"]
+    yield from equal("the task role's managed policies", properties.get("ManagedPolicyArns"), None)
+    worker = properties["Policies"][0]["PolicyDocument"]["Statement"]
+    asked = {a for s in worker for a in listed(s["Action"])}
+    queue = {f"sqs:{a}" for a in ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes", "SendMessage")}
+    yield from equal("the task role's actions", sorted(asked), sorted(queue | {"ecs:GetTaskProtection", "ecs:UpdateTaskProtection"}))
+    secrets = WORKER["Resources"]["ExecutionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    smtp = {"Fn::If": ["SendsMail", {"Ref": "SmtpUrlSecretArn"}, {"Ref": "AWS::NoValue"}]}
+    yield from equal("the secrets that ECS may read", [s["Resource"] for s in secrets], [[{"Ref": "RedisUrlSecretArn"}, smtp]])
+
+
+def statement(found):
+    from policy_sentry.querying.actions import get_action_data  # a second's import: not for every use of this file
+
+    for word in ("NotAction", "NotResource"):
+        if word in found:
+            yield f"{found.get('Sid')}: {word} allows what nobody named"
+    for action in listed(found.get("Action", [])):
+        service, _, name = action.partition(":")
+        known = "*" not in action and get_action_data(service, name)
+        if not known:
+            yield f"{found.get('Sid')}: {action} is no one action of AWS"
+            continue
+        bindable = {r["resource_arn_format"] for r in known[service]} != {"*"}
+        if bindable == (found["Resource"] == "*") or (not bindable and action not in UNBOUND):
+            yield f"{found.get('Sid')}: {action} {'can be bound to a resource' if bindable else 'works on * alone'}"
+
+
+def containers():
+    definition = WORKER["Resources"]["TaskDefinition"]["Properties"]
+    worker, collector = definition["ContainerDefinitions"][0], definition["ContainerDefinitions"][1]["Fn::If"][1]
+    shutdown = int(default("SHUTDOWN_TIMEOUT").removesuffix("s"))
+    for of in (worker, collector):
+        name = of["Name"]
+        if not shutdown < of.get("StopTimeout", 30) <= 120:
+            yield f"{name}: StopTimeout is not above SHUTDOWN_TIMEOUT, {shutdown} s, and within Fargate's 120 s"
+        yield from equal(f"{name}: ReadonlyRootFilesystem", of.get("ReadonlyRootFilesystem"), True)
+        yield from equal(f"{name}: capabilities dropped", only(of, "LinuxParameters", "Capabilities"), {"Drop": ["ALL"]})
+        yield from equal(f"{name}: log mode", only(of, "LogConfiguration", "Options", "mode"), "non-blocking")
+    yield from equal("the worker is essential, the collector", [worker["Essential"], collector["Essential"]], [True, False])
+    yield from equal("the user", worker.get("User"), re.search(r"^USER (\S+)", DOCKERFILE, re.M).group(1))
+    (entry,) = json.loads(re.search(r"^ENTRYPOINT (.+)", DOCKERFILE, re.M).group(1))
+    health = worker.get("HealthCheck", {})
+    yield from equal("the health check", health.get("Command"), ["CMD", entry, "healthcheck"])
+    for name, low, high in (("Interval", 5, 300), ("Timeout", 2, 60), ("Retries", 1, 10), ("StartPeriod", 0, 300)):
+        if not low <= health.get(name, -1) <= high:
+            yield f"HealthCheck.{name} is not between {low} and {high}"
+    yield from equal("exit codes that restart nothing", only(worker, "RestartPolicy", "IgnoredExitCodes"), [0, 78])
+    names = {e["Name"] for e in walk([worker["Environment"], worker["Secrets"]]) if isinstance(e, dict) and isinstance(e.get("Name"), str)}
+    for name in sorted(names):
+        if f'"{name}"' not in VARIABLES and not name.startswith(("AWS_", "OTEL_")):
+            yield f"the worker reads no {name}"
+    secret = {e["Name"] for e in walk(worker["Secrets"]) if isinstance(e, dict) and "ValueFrom" in e}
+    yield from equal("the secrets", sorted(secret), ["REDIS_URL", "SMTP_URL"])
+
+
+def service():
+    found = WORKER["Resources"]["Service"]["Properties"]
+    yield from equal("DesiredCount, which would undo autoscaling at each deployment,", found.get("DesiredCount"), None)
+    yield from equal("the circuit breaker", only(found, "DeploymentConfiguration", "DeploymentCircuitBreaker"), {"Enable": True, "Rollback": True})
+    yield from equal("the least that stays up in a deployment", only(found, "DeploymentConfiguration", "MinimumHealthyPercent"), 100)
+    strategy = [s for s in walk(found["CapacityProviderStrategy"]) if isinstance(s, dict) and "CapacityProvider" in s]
+    yield from equal("capacity providers", [(s["CapacityProvider"], s.get("Base", 0)) for s in strategy], [("FARGATE", 1), ("FARGATE_SPOT", 0)])
+    group = WORKER["Resources"]["SecurityGroup"]["Properties"]
+    yield from equal("what comes in", [group.get("SecurityGroupIngress"), *of_type(WORKER, "AWS::EC2::SecurityGroupIngress")], [None])
+    out = group["SecurityGroupEgress"] + [r["Properties"] for r in of_type(WORKER, "AWS::EC2::SecurityGroupEgress").values()]
+    yield from equal("ports that go out", sorted((o["FromPort"], o["ToPort"]) for o in out), [(p, p) for p in (443, 465, 587, 6379)])
+    policy = WORKER["Resources"]["KeepBacklogPerTask"]["Properties"]["TargetTrackingScalingPolicyConfiguration"]
+    backlog = policy["CustomizedMetricSpecification"]["Metrics"][0]["Expression"]
+    yield from equal("backlog per task", backlog, "FILL(visible, 0) / IF(FILL(running, 0) > 0, FILL(running, 1), 1)")
+    if not policy["ScaleOutCooldown"] < policy["ScaleInCooldown"]:
+        yield "scaling in is not slower than scaling out"
+
+
+def alarms():
+    commands = set(re.findall(r"^    ([A-Z]\w+)(?: \{|\(|,)", COMMANDS, re.M))
+    commands = {re.sub(r"(?<!^)(?=[A-Z])", "-", c).lower() for c in commands}
+    for file, stack in ALL.items():
+        for name, alarm in of_type(stack, "AWS::CloudWatch::Alarm").items():
+            properties = alarm["Properties"]
+            text = " ".join(t for t in walk(properties["AlarmDescription"]) if isinstance(t, str))
+            said = re.search(r": (?:user-events (\w+)|aws ecs describe-services)", text)
+            if not said or (said.group(1) or "run") not in commands:
+                yield f"{file}: {name} names no command to run"
+            yield from equal(f"{file}: {name}'s TreatMissingData", properties.get("TreatMissingData"), "notBreaching")
+            told = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
+            yield from equal(f"{file}: {name} tells", [properties.get("AlarmActions"), properties.get("OKActions")], [told, told])
+
+
+def metrics():
+    for file, stack in ALL.items():
+        for part in walk(stack["Resources"]):
+            if isinstance(part, dict) and "MetricName" in part and part["MetricName"] not in METRICS.get(part.get("Namespace"), ()):
+                yield f"{file}: no metric {part.get('Namespace')} {part['MetricName']}"
+            queries = part if isinstance(part, list) and part and isinstance(part[0], dict) and "Id" in part[0] else []
+            ids = {query["Id"] for query in queries}
+            for query in queries:
+                for word in set(re.findall(r"\b[a-z]\w*", query.get("Expression", ""))) - ids:
+                    yield f"{file}: {query['Id']} asks for {word}, which no query is"
+
+
+def names_across_stacks():
+    exports = {str(e["Export"]["Name"]) for stack in ALL.values() for e in stack["Outputs"].values() if "Export" in e}
+    exports = {name.replace("${AWS::StackName}", "${TopicStack}") for name in exports}
+    for file, stack in ALL.items():
+        for part in walk(stack):
+            if isinstance(part, dict) and "Fn::ImportValue" in part and str(part["Fn::ImportValue"]) not in exports:
+                yield f"{file} imports {part['Fn::ImportValue']}, which nobody exports"
+        for name, parameter in stack["Parameters"].items():
+            if not parameter.get("Description"):
+                yield f"{file}: what is {name}?"
+
+
+SUBJECTS = [queues, what_is_kept, subscription, queue_policies, topic_policy, roles, containers, service, alarms, metrics, names_across_stacks]
+
+
+if __name__ == "__main__":
+    breaches = [f"{subject.__name__}: {breach}" for subject in SUBJECTS for breach in subject()]
+    sys.exit("\n".join(breaches) or 0)

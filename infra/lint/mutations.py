@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""Breaks a template or the Dockerfile in one place at a time, and sees that `make lint-infra` notices.
+
+    infra/lint/mutations.py [NAME...]    all, or those named
+
+Needs:  what infra/lint/run left (infra/lint/.venv). Leaves: nothing; the checkout is not touched.
+Ends 1 if a mutation went unnoticed, or no longer fits its file. Without checkov: that costs ten
+seconds each time, and none of these needs it.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+READ = ["infra", "Dockerfile", "src/config/variables.rs", "src/cli.rs", "src/cli/dlq.rs"]
+VENV = Path(os.environ.get("LINT_VENV", "infra/lint/.venv"))
+
+TOPIC, REACTION, WORKER = (f"infra/{name}.yaml" for name in ("topic", "reaction", "worker"))
+SOURCE_ARN = """
+            Condition:
+              ArnEquals:
+                "aws:SourceArn":
+                  Fn::ImportValue: !Sub "${TopicStack}-TopicArn\""""
+
+# name: (file, what stands there, what stands there instead); the first place counts
+MUTATIONS = {
+    "stop_timeout_over_fargates": (WORKER, "StopTimeout: 120 #", "StopTimeout: 200 #"),
+    "stop_timeout_below_the_drain": (WORKER, "StopTimeout: 120 #", "StopTimeout: 60 #"),
+    "filter_scope_typo": (REACTION, "FilterPolicyScope: MessageBody", "FilterPolicyScope: Body"),
+    "filter_scope_of_attributes": (REACTION, "FilterPolicyScope: MessageBody", "FilterPolicyScope: MessageAttributes"),
+    "raw_delivery": (REACTION, "RawMessageDelivery: false", "RawMessageDelivery: true"),
+    "no_source_arn": (REACTION, SOURCE_ARN, ""),
+    "sns_misspelt": (REACTION, "Service: sns.amazonaws.com", "Service: sns.amazonaws.co"),
+    "plaintext_to_the_queue": (REACTION, '{ "aws:SecureTransport": "false" }', '{ "aws:SecureTransport": "true" }'),
+    "dlq_forgets_before_its_queue": (REACTION, "MessageRetentionPeriod: 1209600", "MessageRetentionPeriod: 345600"),
+    "queue_may_keep_as_long_as_its_dlq": (REACTION, "MaxValue: 1123200", "MaxValue: 1209600"),
+    "queue_unencrypted": (REACTION, "SqsManagedSseEnabled: true", "SqsManagedSseEnabled: false"),
+    "queue_deleted_with_its_stack": (REACTION, "DeletionPolicy: Retain", "DeletionPolicy: Delete"),
+    "no_redrive": (REACTION, "        deadLetterTargetArn: !GetAtt DeadLetterQueue.Arn\n        maxReceiveCount", "        maxReceiveCount"),
+    "dlq_is_its_own": (REACTION, "deadLetterTargetArn: !GetAtt DeadLetterQueue.Arn", "deadLetterTargetArn: !GetAtt Queue.Arn"),
+    "undeliverable_is_lost": (REACTION, "      RedrivePolicy:\n        deadLetterTargetArn: !GetAtt DeadLetterQueue.Arn\n\n", "\n"),
+    "alarm_on_no_metric": (REACTION, "MetricName: ApproximateAgeOfOldestMessage", "MetricName: AgeOfOldestMessage"),
+    "alarm_without_a_command": (REACTION, "See why: user-events dlq list --by-reason", "Good luck."),
+    "alarm_tells_nobody": (REACTION, 'AlarmActions: !If [HasAlarmTopic, [!Ref AlarmTopicArn], !Ref "AWS::NoValue"]', "AlarmActions: []"),
+    "metric_of_no_query": (REACTION, "FILL(deleted, 0) == 0", "FILL(removed, 0) == 0"),
+    "import_of_nothing": (REACTION, "${ReactionName}-QueueArn", "${ReactionName}-Arn"),
+    "anyone_may_publish": (TOPIC, 'AWS: !Sub "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"', 'AWS: "*"'),
+    "topic_unencrypted": (TOPIC, "KmsMasterKeyId: alias/aws/sns", "DisplayName: events"),
+    "wildcard_action": (WORKER, "- sqs:ReceiveMessage", "- sqs:*"),
+    "action_misspelt": (WORKER, "- sqs:ReceiveMessage", "- sqs:ReceiveMessages"),
+    "wildcard_resource": (WORKER, 'Action: sqs:SendMessage\n                Resource:\n                  Fn::ImportValue: !Sub "user-events-${ReactionName}-DeadLetterQueueArn"', 'Action: sqs:SendMessage\n                Resource: "*"'),
+    "no_change_message_visibility": (WORKER, "                  - sqs:ChangeMessageVisibility\n", ""),
+    "worker_may_publish": (WORKER, "- sqs:ReceiveMessage", "- sqs:ReceiveMessage\n                  - sqs:PurgeQueue"),
+    "subscription_by_arn": (WORKER, 'Action: sns:GetSubscriptionAttributes\n            Resource: "*"', 'Action: sns:GetSubscriptionAttributes\n            Resource: !Sub "arn:${AWS::Partition}:sns:${AWS::Region}:${AWS::AccountId}:user-events"'),
+    "any_secret": (WORKER, "                  - !Ref RedisUrlSecretArn\n", '                  - !Sub "${RedisUrlSecretArn}*"\n'),
+    "secret_in_the_environment": (WORKER, "- { Name: REDIS_URL, ValueFrom: !Ref RedisUrlSecretArn }", "- { Name: REDIS, ValueFrom: !Ref RedisUrlSecretArn }"),
+    "any_account_assumes": (WORKER, 'StringEquals: { "aws:SourceAccount": !Ref AWS::AccountId }\n              ', ""),
+    "root_user": (WORKER, 'User: "65532:65532"', 'User: "0:0"'),
+    "writable_root": (WORKER, "ReadonlyRootFilesystem: true", "ReadonlyRootFilesystem: false"),
+    "capabilities_kept": (WORKER, "Capabilities: { Drop: [ALL] }", "Capabilities: { Drop: [NET_RAW] }"),
+    "health_check_too_often": (WORKER, "Interval: 10", "Interval: 1"),
+    "health_check_by_shell": (WORKER, "[CMD, /user-events, healthcheck]", "[CMD-SHELL, /user-events healthcheck]"),
+    "provider_misspelt": (WORKER, "CapacityProvider: FARGATE_SPOT", "CapacityProvider: FARGATE_SPOTS"),
+    "desired_count": (WORKER, "PlatformVersion: LATEST", "PlatformVersion: LATEST\n      DesiredCount: 1"),
+    "no_rollback": (WORKER, "Rollback: true", "Rollback: false"),
+    "logs_that_block": (WORKER, "mode: non-blocking", "mode: blocking"),
+    "division_by_no_task": (WORKER, "IF(FILL(running, 0) > 0, FILL(running, 1), 1)", "FILL(running, 0)"),
+    "open_to_the_world": (WORKER, "      SecurityGroupEgress:", "      SecurityGroupIngress:\n        - { Description: any, IpProtocol: tcp, FromPort: 22, ToPort: 22, CidrIp: 0.0.0.0/0 }\n      SecurityGroupEgress:"),
+    "unknown_variable": (WORKER, "Name: MAIL_FROM", "Name: MAIL_SENDER"),
+    "memory_that_does_not_fit": (WORKER, 'Default: "512"', 'Default: "256"'),
+    "image_by_latest": ("Dockerfile", "rust:1.95.0-slim-trixie@sha256:", "rust:latest AS old\nFROM rust:1.95.0-slim-trixie@sha256:"),
+    "entrypoint_by_shell": ("Dockerfile", 'ENTRYPOINT ["/user-events"]', "ENTRYPOINT /user-events"),
+    "image_as_root": ("Dockerfile", "USER 65532:65532", "USER root"),
+}  # fmt: skip
+
+
+def notice(name):
+    """What was said of the mutation, or why nothing can be said."""
+    file, old, new = MUTATIONS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        for path in READ:
+            target = Path(folder) / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if (ROOT / path).is_dir():
+                shutil.copytree(ROOT / path, target, ignore=shutil.ignore_patterns(".venv", "__pycache__"))
+            else:
+                shutil.copy(ROOT / path, target)
+        if name != NONE:
+            mutant = Path(folder) / file
+            source = mutant.read_text()
+            if old not in source:
+                return None, f"no longer fits {file}"
+            mutant.write_text(source.replace(old, new, 1))
+        environment = dict(os.environ, LINT_VENV=str((ROOT / VENV).resolve()))
+        ended = subprocess.run([f"{folder}/infra/lint/run", "--fast"], env=environment, capture_output=True, text=True)
+        by = re.findall(r"lint-infra: (\S+): FAILED", ended.stderr)
+        # A check that stumbles has noticed, but says nothing that helps.
+        stumbled = " (stumbled)" if "Traceback" in ended.stderr else ""
+        return ended.returncode != 0 and bool(by), ", ".join(by) + stumbled or ended.stdout + ended.stderr
+
+
+NONE = "unchanged"
+
+
+def main():
+    names = sys.argv[1:] or list(MUTATIONS)
+    unknown = [name for name in names if name not in MUTATIONS]
+    if unknown:
+        sys.exit(f"unknown: {', '.join(unknown)}; there are {', '.join(MUTATIONS)}")
+    started = time.monotonic()
+    MUTATIONS[NONE] = (WORKER, "", "")
+    noticed, said = notice(NONE)
+    if noticed is not False:
+        sys.exit(f"the templates as they are do not hold:\n{said}")
+    failed = []
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for name, (noticed, said) in zip(names, pool.map(notice, names)):
+            if noticed:
+                print(f"{name:36} {said}", flush=True)
+            else:
+                failed.append(f"{name}: {'unnoticed' if noticed is False else said}")
+    print(f"{len(names) - len(failed)} of {len(names)} noticed, {time.monotonic() - started:.0f} s")
+    sys.exit("\n".join(failed) if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+//! The templates as they deploy: a worker runs on their outputs alone, another reaction changes nothing,
+//! twice is once, and what holds events outlives its stack.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::process::Command;
+use tokio::time::timeout;
+use user_events::profiles::redis::RedisProfiles;
+
+use crate::interop;
+use crate::world::processes::{Worker, execute};
+use crate::world::smtp::SmtpServer;
+use crate::world::{World, address, eventually, redis};
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// What `deploy` of these reactions says.
+pub async fn deploy(world: &World, reactions: &[&str]) -> Value {
+    let told = interop::run(world, "infra.py", &[&["deploy"], reactions].concat()).await;
+    serde_json::from_slice(&told.stdout).unwrap()
+}
+
+/// The environment of a reaction's container, and where AWS is: what ECS gives a task by itself.
+pub fn container(world: &World, deployed: &Value, reaction: &str) -> BTreeMap<String, String> {
+    let of_the_task = ["AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+    let mut env: BTreeMap<_, _> =
+        of_the_task.iter().map(|name| ((*name).to_owned(), world.env[*name].clone())).collect();
+    let resolved = deployed["containers"][reaction]["environment"].as_object().expect("an environment");
+    env.extend(resolved.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())));
+    // Tests share one network, tasks do not.
+    env.insert("HTTP_ADDR".to_owned(), "127.0.0.1:0".to_owned());
+    env
+}
+
+fn run(env: &BTreeMap<String, String>, deployed: &Value, reaction: &str) -> Worker {
+    let command = deployed["containers"][reaction]["command"].as_array().expect("a command");
+    Worker::of(env, &command.iter().map(|word| word.as_str().unwrap()).collect::<Vec<_>>())
+}
+
+#[tokio::test]
+async fn the_stacks_make_a_worker_run_and_another_reaction_or_the_same_again_changes_none() {
+    let mut world = World::in_an_account_of_its_own().await;
+    let smtp = SmtpServer::start().await;
+    world.env.insert("SMTP_URL".to_owned(), smtp.url());
+    let first = deploy(&world, &["email", "profile"]).await;
+    let stacks = first["stacks"].as_object().unwrap();
+    assert!(stacks.len() == 5 && stacks.values().all(|stack| stack["status"] == "created"), "{first}");
+
+    let (email, profile) = (container(&world, &first, "email"), container(&world, &first, "profile"));
+    let _workers = [run(&email, &first, "email"), run(&profile, &first, "profile")];
+    let user = world.id.clone();
+    let arguments = ["publish", "--user-id", &user, "--email", &address(&user), "--plan", "pro"];
+    assert!(execute(&email, &arguments).await.status.success());
+    smtp.wait_for(1, SOON).await;
+    assert_eq!(smtp.accepted_to(&address(&user)), 1);
+    let (link, key) = (redis(), RedisProfiles::key(&user.parse().unwrap()));
+    let written = async || (!link.hash(&key).await.unwrap().is_empty()).then_some(());
+    eventually("the profile", SOON, written).await;
+
+    // A third reaction by the same files, and the first two again: nothing of theirs is touched.
+    let second = deploy(&world, &["email", "profile", "crm"]).await;
+    for (name, before) in stacks {
+        let now = &second["stacks"][name];
+        assert_eq!(now["status"], "unchanged", "{name}");
+        assert_eq!((&now["outputs"], &now["resources"]), (&before["outputs"], &before["resources"]), "{name}");
+    }
+    for name in ["email", "profile"] {
+        assert_eq!(second["containers"][name], first["containers"][name]);
+    }
+    let made = |stack: &str| &second["stacks"][stack]["status"] == "created";
+    assert!(made("user-events-crm") && made("user-events-crm-worker"), "{second}");
+    assert!(second["containers"]["crm"]["environment"]["CRM_QUEUE_URL"].is_string());
+    let subscriptions = world.sns.list_subscriptions_by_topic().topic_arn(&email["USER_EVENTS_TOPIC_ARN"]);
+    assert_eq!(subscriptions.send().await.unwrap().subscriptions().len(), 3);
+
+    // What holds events stays, is named, and can still be read.
+    let told = undo(&world, &["user-events-crm-worker", "user-events-crm"]).await;
+    let kept = second["stacks"]["user-events-crm"]["resources"].clone();
+    for queue in ["Queue", "DeadLetterQueue"] {
+        let url = kept[queue].as_str().unwrap();
+        assert!(told.contains(&format!("aws sqs delete-queue --queue-url {url}\n")), "{url} is not named:\n{told}");
+        world.depth(url).await;
+    }
+    let log = second["stacks"]["user-events-crm-worker"]["outputs"]["LogGroupName"].as_str().unwrap();
+    assert!(told.contains(log), "{told}");
+    assert!(!told.contains("user-events-email"), "{told}");
+    let again = undo(&world, &["user-events-crm-worker", "user-events-crm"]).await;
+    assert!(!again.contains("delete-queue") && again.contains("user-events-crm: not there"), "{again}");
+}
+
+/// Deletes stacks as infra/README.md does; answers what it said.
+async fn undo(world: &World, stacks: &[&str]) -> String {
+    let python = std::env::var("TEST_PYTHON").expect("no Python with awscli: run the tests by `make test`");
+    let path = format!("{}:{}", Path::new(&python).parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let mut undo = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("infra/undo"));
+    undo.args(stacks).env_clear().envs(&world.env).env("PATH", path).kill_on_drop(true);
+    undo.env("AWS_DEFAULT_REGION", &world.env["AWS_REGION"]); // what version 1 of the CLI reads
+    let ended = timeout(2 * SOON, undo.output()).await.expect("it ends").expect("it runs");
+    let told = String::from_utf8(ended.stdout).unwrap();
+    assert!(ended.status.success(), "{told}{}", String::from_utf8_lossy(&ended.stderr));
+    told
+}
