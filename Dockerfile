@@ -7,10 +7,15 @@
 #
 # Base images are pinned by tag and digest. To renew a digest:
 #   docker buildx imagetools inspect rust:1.95.0-slim-trixie
-# Build and runtime are both Debian 13, so that the glibc of one is the glibc of the other.
+# Build and runtime are both Debian 13, so that the glibc of one is the glibc of the other. They are
+# arguments, so that tests/image can build this very file where no registry is reached.
+ARG BUILD_IMAGE=rust:1.95.0-slim-trixie@sha256:e14e87345b4d5964ddcc3491d27ee046a0f23820f340c3c1e24da6880141f7c0
+ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian13:nonroot@sha256:54df941ed0d06a1bd95ef5e0ce391fd8d9f94b64782dc9a60062727849ee3f97
 
-FROM rust:1.95.0-slim-trixie@sha256:e14e87345b4d5964ddcc3491d27ee046a0f23820f340c3c1e24da6880141f7c0 AS chef
-RUN cargo install cargo-chef --locked --version 0.1.77
+FROM ${BUILD_IMAGE} AS chef
+# auditable: the binary carries the list of what it was built from, which scanners read:
+#   cargo audit bin user-events
+RUN cargo install --locked cargo-chef@0.1.77 cargo-auditable@0.7.7
 WORKDIR /build
 
 # The recipe names the dependencies only: while they stay, the layer they were built in stays.
@@ -24,9 +29,9 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo chef cook --release --locked --recipe-path recipe.json
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    cargo build --release --locked --bin user-events
+    cargo auditable build --release --locked --bin user-events
 
-FROM gcr.io/distroless/cc-debian13:nonroot@sha256:54df941ed0d06a1bd95ef5e0ce391fd8d9f94b64782dc9a60062727849ee3f97
+FROM ${RUNTIME_IMAGE} AS runtime
 LABEL org.opencontainers.image.title="user-events" \
       org.opencontainers.image.description="Carries user.signed_up from SNS through SQS to the reactions" \
       org.opencontainers.image.licenses="MIT"

@@ -1,6 +1,7 @@
 //! What IAM allows is what the binary asks for: each call is recorded, and held against the deployed policies.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -51,16 +52,19 @@ fn assert_exact(who: &str, statements: &Value, calls: &BTreeSet<Call>) {
     assert!(refused.is_empty() && unused.is_empty(), "{who}: refused {refused:?}, allowed in vain {unused:?}");
 }
 
-/// ECS's agent, which acts with the task's role. By AWS's own account it asks for both.
-async fn agent(cluster: &str) -> (String, BTreeSet<Call>, AbortOnDropHandle<()>) {
+/// ECS's agent, which acts with the task's role; by AWS's own account it asks for both.
+async fn agent(cluster: &str) -> (String, Arc<Mutex<BTreeSet<Call>>>, AbortOnDropHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let uri = format!("http://{}", listener.local_addr().unwrap());
-    let granted = async || json!({ "protection": { "ProtectionEnabled": true } }).to_string();
-    let router = Router::new().route("/task-protection/v1/state", put(granted));
-    let task = format!("{cluster}/0123456789abcdef0123456789abcdef");
-    let calls = ["ecs:GetTaskProtection", "ecs:UpdateTaskProtection"].map(|action| (action.to_owned(), task.clone()));
+    let (uri, calls) = (format!("http://{}", listener.local_addr().unwrap()), Arc::<Mutex<BTreeSet<Call>>>::default());
+    let (task, seen) = (format!("{cluster}/0123456789abcdef0123456789abcdef"), Arc::clone(&calls));
+    let protect = async move || {
+        let asked = ["ecs:GetTaskProtection", "ecs:UpdateTaskProtection"];
+        seen.lock().unwrap().extend(asked.map(|action| (action.to_owned(), task.clone())));
+        json!({ "protection": { "ProtectionEnabled": true } }).to_string()
+    };
+    let router = Router::new().route("/task-protection/v1/state", put(protect));
     let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    (uri, calls.into(), AbortOnDropHandle::new(serving))
+    (uri, calls, AbortOnDropHandle::new(serving))
 }
 
 #[tokio::test]
@@ -85,13 +89,13 @@ async fn the_policies_allow_each_call_that_the_binary_makes_and_nothing_else() {
     // The worker: a mail that goes out at the second try, and six bodies that are no event.
     let worker = Worker::start(&env);
     let again = address(&world.id);
-    smtp.script_for(&again, vec![Reaction::Reply { at: Phase::Rcpt, code: 451, text: "not now" }]);
+    smtp.script_for(&again, vec![Reaction::Reply { at: Phase::Dot, code: 451, text: "not now" }]);
     world.send(&queue, &crate::world::event(&world.id)).await;
     world.send_all(&queue, &vec!["no event".to_owned(); 6]).await;
     smtp.wait_for(1, SOON).await;
     world.drained(&queue, SOON).await;
     assert_eq!(worker.terminate().await, Some(0));
-    let calls: BTreeSet<Call> = recorder.calls().into_iter().chain(asked).collect();
+    let calls: BTreeSet<Call> = recorder.calls().into_iter().chain(asked.lock().unwrap().clone()).collect();
     assert_exact("worker", &policies["worker"], &calls);
 
     // The operator: every command that calls AWS, with a move by SQS itself that is cancelled.

@@ -73,7 +73,8 @@ async fn pass(State(to): State<Passage>, request: Request) -> Response {
 
 /// The batch forms are judged as the single ones.
 fn call(path: &str, headers: &HeaderMap, body: &Bytes) -> Call {
-    if let Some(target) = headers.get("x-amz-target").and_then(|target| target.to_str().ok()?.strip_prefix("AmazonSQS."))
+    if let Some(target) =
+        headers.get("x-amz-target").and_then(|target| target.to_str().ok()?.strip_prefix("AmazonSQS."))
     {
         let asked: Value = serde_json::from_slice(body).expect("SQS is spoken to in JSON");
         let text = |name: &str| asked[name].as_str().map(str::to_owned);
