@@ -4,10 +4,10 @@
 # Leaves: what each target says.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test chaos simulate mutations lint fmt docs clean-servers
+.PHONY: help demo up down test chaos simulate mutations lint lint-infra mutations-infra image image-buildah fmt docs clean-servers
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## the whole story in one process: no AWS, no Redis, no mail server
 	cargo run -- demo
@@ -36,6 +36,20 @@ lint: ## formatting, clippy, rustdoc: every warning is an error
 	cargo check --locked
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
 
+lint-infra: ## infra/*.yaml and the Dockerfile: cfn-lint, hadolint, checkov, and checks of our own
+	infra/lint/run
+
+mutations-infra: ## break infra/*.yaml and the Dockerfile in one place at a time and see that lint-infra notices
+	infra/lint/mutations.py
+
+image: ## build the image by Docker, and run the demo in it as ECS would: user-events
+	docker build --tag user-events .
+	docker run --rm --read-only --cap-drop ALL --tmpfs /tmp user-events demo --mails /tmp/mails
+	docker image inspect --format '{{.Size}} bytes' user-events
+
+image-buildah: ## the same without Docker, by buildah and runc, and prove more of it; needs root
+	tests/image
+
 fmt: ## format the code
 	cargo fmt
 
@@ -45,4 +59,4 @@ docs: ## build the crate's documentation and open it
 clean-servers: ## stop the servers and remove what they and their installation left
 	localstack/down
 	for dir in target/test-servers/*/; do [ ! -d "$$dir" ] || localstack/servers stop "$$dir"; done
-	rm -rf localstack/.venv localstack/.state target/test-servers
+	rm -rf localstack/.venv localstack/.state target/test-servers infra/lint/.venv target/image
