@@ -12,6 +12,7 @@
 ARG BUILD_IMAGE=rust:1.95.0-slim-trixie@sha256:e14e87345b4d5964ddcc3491d27ee046a0f23820f340c3c1e24da6880141f7c0
 ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian13:nonroot@sha256:54df941ed0d06a1bd95ef5e0ce391fd8d9f94b64782dc9a60062727849ee3f97
 
+# checkov:skip=CKV_DOCKER_7:each argument names tag and digest, which infra/lint/checks.py holds
 FROM ${BUILD_IMAGE} AS chef
 # auditable: the binary carries the list of what it was built from, which scanners read:
 #   cargo audit bin user-events

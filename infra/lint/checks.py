@@ -1,5 +1,5 @@
 """What must hold of infra/*.yaml and no linter looks at: numbers within numbers, who may do what, and
-where templates, Dockerfile and code have to say the same.
+where templates, Dockerfile, code and CI have to say the same.
 
 Enters: the files of this checkout. Leaves: nothing, or every breach at once and exit code 1.
 Each function is one subject: it yields its breaches, and is run on every template it asks for.
@@ -175,9 +175,9 @@ def containers():
         yield from equal(f"{name}: log mode", only(of, "LogConfiguration", "Options", "mode"), "non-blocking")
     yield from equal("the worker is essential, the collector", [worker["Essential"], collector["Essential"]], [True, False])
     yield from equal("the user", worker.get("User"), re.search(r"^USER (\S+)", DOCKERFILE, re.M).group(1))
-    (entry,) = json.loads(re.search(r"^ENTRYPOINT (.+)", DOCKERFILE, re.M).group(1))
+    entry = re.search(r'^ENTRYPOINT \["([^"]+)"\]$', DOCKERFILE, re.M)
     health = worker.get("HealthCheck", {})
-    yield from equal("the health check", health.get("Command"), ["CMD", entry, "healthcheck"])
+    yield from equal("the health check", health.get("Command"), ["CMD", entry and entry.group(1), "healthcheck"])
     for name, low, high in (("Interval", 5, 300), ("Timeout", 2, 60), ("Retries", 1, 10), ("StartPeriod", 0, 300)):
         if not low <= health.get(name, -1) <= high:
             yield f"HealthCheck.{name} is not between {low} and {high}"
@@ -247,7 +247,29 @@ def names_across_stacks():
                 yield f"{file}: what is {name}?"
 
 
-SUBJECTS = [queues, what_is_kept, subscription, queue_policies, topic_policy, roles, containers, service, alarms, metrics, names_across_stacks]
+def image():
+    bases = dict(re.findall(r"^ARG (\w+_IMAGE)=(\S+)$", DOCKERFILE, re.M))
+    stages = re.findall(r"^FROM (\S+) AS (\w+)$", DOCKERFILE, re.M)
+    yield from equal("stages with a name", len(stages), len(re.findall(r"^FROM ", DOCKERFILE, re.M)))
+    for base, stage in stages:
+        pinned = re.fullmatch(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}", bases.get(base.strip("${}"), ""))
+        if not pinned and base not in {name for _, name in stages}:
+            yield f"the stage {stage} is on {base}, which names no tag and digest"
+
+
+def ci():
+    targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.M))
+    here = set(re.findall(r"^(?:exec )?make ([a-z-]+)$", (ROOT / ".ci/run").read_text(), re.M))
+    workflow = template.load(ROOT / ".github/workflows/ci.yml")
+    there = {step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step}
+    there = {run.removeprefix("make ") for run in there if run.startswith("make ")}
+    # Docker is there and not here: each builds the image by what it has.
+    yield from equal("what the workflow runs", sorted(there - {"image"}), sorted(here - {"image-buildah"}))
+    for target in sorted((here | there) - targets):
+        yield f"the Makefile has no {target}"
+
+
+SUBJECTS = [queues, what_is_kept, subscription, queue_policies, topic_policy, roles, containers, service, alarms, metrics, names_across_stacks, image, ci]
 
 
 if __name__ == "__main__":

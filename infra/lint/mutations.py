@@ -19,7 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-READ = ["infra", "Dockerfile", "src/config/variables.rs", "src/cli.rs", "src/cli/dlq.rs"]
+CI = ".github/workflows/ci.yml"
+READ = ["infra", "Dockerfile", "Makefile", ".ci/run", CI, "src/config/variables.rs", "src/cli.rs", "src/cli/dlq.rs"]
 VENV = Path(os.environ.get("LINT_VENV", "infra/lint/.venv"))
 
 TOPIC, REACTION, WORKER = (f"infra/{name}.yaml" for name in ("topic", "reaction", "worker"))
@@ -75,7 +76,9 @@ MUTATIONS = {
     "open_to_the_world": (WORKER, "      SecurityGroupEgress:", "      SecurityGroupIngress:\n        - { Description: any, IpProtocol: tcp, FromPort: 22, ToPort: 22, CidrIp: 0.0.0.0/0 }\n      SecurityGroupEgress:"),
     "unknown_variable": (WORKER, "Name: MAIL_FROM", "Name: MAIL_SENDER"),
     "memory_that_does_not_fit": (WORKER, 'Default: "512"', 'Default: "256"'),
-    "image_by_latest": ("Dockerfile", "rust:1.95.0-slim-trixie@sha256:", "rust:latest AS old\nFROM rust:1.95.0-slim-trixie@sha256:"),
+    "workflow_forgets_lint": (CI, "      - run: make lint-infra\n", ""),
+    "image_by_latest": ("Dockerfile", "FROM ${RUNTIME_IMAGE} AS", "FROM gcr.io/distroless/cc-debian13:latest AS"),
+    "image_without_a_digest": ("Dockerfile", "cc-debian13:nonroot@sha256:54df941ed0d06a1bd95ef5e0ce391fd8d9f94b64782dc9a60062727849ee3f97", "cc-debian13:nonroot"),
     "entrypoint_by_shell": ("Dockerfile", 'ENTRYPOINT ["/user-events"]', "ENTRYPOINT /user-events"),
     "image_as_root": ("Dockerfile", "USER 65532:65532", "USER root"),
 }  # fmt: skip

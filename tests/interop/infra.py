@@ -18,34 +18,17 @@ import sys
 import time
 
 import boto3
-import yaml
 from botocore.exceptions import ClientError
 
 INFRA = pathlib.Path(__file__).resolve().parents[2] / "infra"
+sys.path.insert(0, str(INFRA / "lint"))
+import template as templates  # noqa: E402 - it lies beside the templates
+
 REGION, ACCOUNT = os.environ["AWS_REGION"], os.environ["AWS_ACCESS_KEY_ID"]
 
 
 def client(service):
     return boto3.client(service, endpoint_url=os.environ["AWS_ENDPOINT_URL"], region_name=REGION)
-
-
-class Template(yaml.SafeLoader):
-    """CloudFormation's short forms as their long ones."""
-
-
-def long_form(loader, tag, node):
-    if isinstance(node, yaml.ScalarNode):
-        value = loader.construct_scalar(node)
-    elif isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        value = loader.construct_mapping(node, deep=True)
-    if tag == "GetAtt" and isinstance(value, str):
-        value = value.split(".", 1)
-    return {tag if tag in ("Ref", "Condition") else f"Fn::{tag}": value}
-
-
-Template.add_multi_constructor("!", long_form)
 
 
 class Resolver:
@@ -136,7 +119,7 @@ class Account:
         """The worker's command and environment, secrets included, as ECS would hand them to it."""
         pages = self.cloudformation.get_paginator("list_exports").paginate()
         exports = {e["Name"]: e["Value"] for page in pages for e in page["Exports"]}
-        template = yaml.load((INFRA / "worker.yaml").read_text(), Template)
+        template = templates.load(INFRA / "worker.yaml")
         worker = template["Resources"]["TaskDefinition"]["Properties"]["ContainerDefinitions"][0]
         resolve = Resolver(template, parameters, exports)
         environment = {e["Name"]: str(e["Value"]) for e in resolve(worker["Environment"])}
