@@ -20,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+import zlib
 
 from aiosmtpd.controller import Controller
 
@@ -165,6 +166,8 @@ def main():
         "RECEIVE_WAIT": "1s",
         "HTTP_ADDR": f"127.0.0.1:{free_port()}",
     }
+    packages = built_from()
+    hold(f"the binary names the {len(packages)} packages it was built from", {"user-events", "tokio"} <= packages)
     code, told = Container("config", env=env).ended()
     hold("`config` reads its settings", code == 0 and "EMAIL_QUEUE_URL" in told, told)
     code, told = Container(entrypoint=["/bin/sh", "-c", "true"]).ended()
@@ -191,6 +194,16 @@ def main():
     code, told = worker.ended()
     drained = code == 0 and mail.taken == 1 and sqs.deleted == ["r"]
     hold(f"{IMAGE['StopSignal']} lets the mail in hand go out, deletes its event, ends with 0 in {time.monotonic() - stopped:.1f} s", drained, told)
+
+
+def built_from():
+    """The packages in cargo-auditable's section of the binary."""
+    with tempfile.TemporaryDirectory() as folder:
+        section = pathlib.Path(folder, "section")
+        binary = f"{ROOTFS}{IMAGE['Entrypoint'][0]}"
+        subprocess.run(["objcopy", "-O", "binary", "--only-section=.dep-v0", "--set-section-flags", ".dep-v0=alloc", binary, section], check=True)
+        packed = section.read_bytes()
+    return {package["name"] for package in json.loads(zlib.decompress(packed))["packages"]} if packed else set()
 
 
 def first_poll(env):

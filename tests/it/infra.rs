@@ -113,53 +113,40 @@ async fn undo(world: &World, stacks: &[&str]) -> String {
     let mut undo = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("infra/undo"));
     undo.args(stacks).env_clear().envs(&world.env).env("PATH", path).kill_on_drop(true);
     undo.env("AWS_DEFAULT_REGION", &world.env["AWS_REGION"]); // what version 1 of the CLI reads
-    let ended = timeout(2 * SOON, undo.output()).await.expect("it ends").expect("it runs");
+    let ended = timeout(4 * SOON, undo.output()).await.expect("it ends").expect("it runs");
     let told = String::from_utf8(ended.stdout).unwrap();
     assert!(ended.status.success(), "{told}{}", String::from_utf8_lossy(&ended.stderr));
     told
 }
 
-/// `aws` and `docker` that do nothing: what the CLI takes it tries to send to where nobody listens, what it
-/// does not know it refuses before; and a deployment's parameters are looked for in its template.
+/// `aws` that notes what it is asked for, and `docker` that does nothing.
 const DRY: &str = r#"
-python=$1
-export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1 AWS_MAX_ATTEMPTS=1
 aws() {
-  case "$1 $2" in
-    "cloudformation deploy")
-      local word template='' next=''
-      for word in "$@"; do
-        if [ "$next" = yes ]; then template=$word next=''; fi
-        if [ "$word" = --template-file ]; then next=yes; fi
-        case $word in [A-Z]*=*) grep -q "^  ${word%%=*}:$" "$template" || { echo "no parameter $word" >&2; kill $$; } ;; esac
-      done
-      [ -f "$template" ] || { echo "no template: $*" >&2; kill $$; } ;;
-    "logs tail") ;; # version 2 alone has it
-    *)
-      local told
-      told=$("$python" -m awscli --endpoint-url http://127.0.0.1:9 "$@" 2>&1) || true
-      [[ $told == *"Could not connect"* ]] || { echo "refused: $*: $told" >&2; kill $$; } ;;
-  esac
+  local word
+  for word in "$@"; do
+    case $word in file://*) word=secret ;; esac # what it names is gone when the word is looked at
+    printf '%s\0' "$word" >>"$asked"
+  done
+  printf '\n\0' >>"$asked"
   echo "$1-$2"
 }
-docker() { cat >/dev/null <&0 || true; }
+docker() { :; }
 read() { smtp_url=smtp://localhost; }
 "#;
 
 #[tokio::test]
 async fn each_command_of_the_readme_of_infra_is_one_that_the_aws_cli_takes() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (world, root) = (World::start().await, Path::new(env!("CARGO_MANIFEST_DIR")));
     let readme = std::fs::read_to_string(root.join("infra/README.md")).unwrap();
     let blocks: Vec<&str> = readme.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert!(blocks.len() >= 6, "the commands were not found");
-    let script = blocks.concat().replace("infra/undo ", "printf '%s\\n' ");
-    let python = std::env::var("TEST_PYTHON").expect("no Python with awscli: run the tests by `make test`");
+    let script = format!("{DRY}{}", blocks.concat().replace("infra/undo ", "printf '%s ' "));
+    let folder = tempfile::tempdir().unwrap();
+    let asked = folder.path().join("asked");
     let mut bash = Command::new("bash");
-    bash.args(["-euc", &format!("{DRY}{script}"), "readme", &python]).current_dir(root).kill_on_drop(true);
-    let ended = timeout(4 * SOON, bash.stdin(Stdio::null()).output()).await.expect("it ends").expect("bash runs");
-    let told = String::from_utf8_lossy(&ended.stdout) + String::from_utf8_lossy(&ended.stderr);
-    assert!(ended.status.success(), "{told}");
-    for stack in ["user-events-email-worker", "user-events-topic"] {
-        assert!(told.contains(stack), "it came to its end: {told}");
-    }
+    bash.args(["-euc", &script]).env("asked", &asked).stdin(Stdio::null()).kill_on_drop(true);
+    let ended = timeout(SOON, bash.output()).await.expect("it ends").expect("bash runs");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    let told = interop::run(&world, "aws_words.py", &[asked.to_str().unwrap()]).await;
+    let taken: usize = String::from_utf8(told.stdout).unwrap().trim().parse().unwrap();
+    assert!(taken > 20, "only {taken} commands were found");
 }
