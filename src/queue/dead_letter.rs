@@ -147,6 +147,7 @@ mod tests {
             attempt: Attempt::new(1),
             sent_at_millis: 0,
             group: None,
+            trace_header: None,
             receipt: ReceiptHandle::new("r".to_owned()),
         }
     }

@@ -100,6 +100,7 @@ impl Queue for SqsQueue {
             .message_system_attribute_names(System::ApproximateReceiveCount)
             .message_system_attribute_names(System::SentTimestamp)
             .message_system_attribute_names(System::MessageGroupId)
+            .message_system_attribute_names(System::AwsTraceHeader)
             .message_attribute_names("All")
             .send()
             .await
@@ -211,9 +212,10 @@ fn delivery(mut message: Message, is_fifo: bool) -> Option<Delivery> {
     };
     let system = |name| message.attributes.as_ref()?.get(&name)?.parse::<i64>().ok();
     let attempt = system(System::ApproximateReceiveCount).and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
-    let group = || message.attributes.as_ref()?.get(&System::MessageGroupId).cloned();
+    let text = |name| message.attributes.as_ref()?.get(&name).cloned();
     Some(Delivery {
-        group: if is_fifo { group() } else { None },
+        group: if is_fifo { text(System::MessageGroupId) } else { None },
+        trace_header: text(System::AwsTraceHeader),
         sent_at_millis: system(System::SentTimestamp).unwrap_or(0),
         message_id: message.message_id.unwrap_or_default(),
         body: Body::new(message.body.unwrap_or_default()),

@@ -28,6 +28,7 @@ const TRANSIT: Duration = Duration::from_secs(2);
 pub(super) struct Leases {
     held: Mutex<BTreeMap<u64, Entry>>,
     last_id: AtomicU64,
+    lost: AtomicU64,
     /// Taken while extensions are under way.
     beating: tokio::sync::Mutex<()>,
 }
@@ -110,7 +111,7 @@ impl Leases {
         let young = |entry: &&Entry| now.saturating_duration_since(entry.since) < LONGEST;
         let held = self.lock();
         for entry in held.values().filter(|entry| entry.until <= now) {
-            entry.beats.send_replace(Beat::Lost);
+            self.lose(entry);
         }
         let due = held.iter().filter(|(_, entry)| due(entry) && young(entry) && entry.until > now);
         due.map(|(id, entry)| (*id, entry.hold.clone())).collect()
@@ -129,14 +130,31 @@ impl Leases {
                     }
                 });
             }
-            Some(QueueError::NotInFlight) => {
-                entry.beats.send_replace(Beat::Lost);
-            }
-            Some(_) if entry.until <= Instant::now() => {
-                entry.beats.send_replace(Beat::Lost);
-            }
+            Some(QueueError::NotInFlight) => self.lose(entry),
+            Some(_) if entry.until <= Instant::now() => self.lose(entry),
             Some(error) => warn!(%error, message_id = entry.message_id, "not extended; tried again at the next beat"),
         }
+    }
+
+    fn lose(&self, entry: &Entry) {
+        if entry.beats.send_replace(Beat::Lost) != Beat::Lost {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many deliveries are held.
+    pub(super) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// For how long the oldest of them has been.
+    pub(super) fn oldest(&self) -> Duration {
+        self.lock().values().map(|entry| entry.since.elapsed()).max().unwrap_or_default()
+    }
+
+    /// How many were lost while they were held.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Entry>> {

@@ -166,9 +166,13 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         outcome.into()
     }
 
-    /// Is all there that the reaction needs?
-    pub(super) async fn probe(&self) -> bool {
-        self.ledger.ping().await.is_ok() && self.handler.probe().await.is_ok()
+    /// Is all there that the reaction needs? If not, the name of what is not.
+    pub(super) async fn probe(&self) -> Result<(), &'static str> {
+        self.ledger.ping().await.map_err(|_| "ledger")?;
+        self.handler.probe().await.map_err(|error| match error {
+            HandlerError::Unavailable { dependency, .. } => dependency,
+            _ => H::NAME,
+        })
     }
 
     async fn commit(&self, lease: &Lease, receipt: &str, outcome: Outcome) -> Outcome {
