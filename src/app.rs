@@ -5,6 +5,7 @@
 //! `build`.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -26,8 +27,8 @@ use crate::profiles::redis::RedisProfiles;
 use crate::queue::sqs::SqsQueue;
 use crate::queue::{Facts, Queue, QueueError};
 use crate::redis_link::{RedisError, RedisLink};
-use crate::telemetry::health;
-use crate::worker::{Pulse, Reaction, Summary, Worker};
+use crate::telemetry::{Named, Telemetry, Watch, health};
+use crate::worker::{Reaction, Summary, Vitals, Worker};
 
 /// The reactions there are.
 pub const REACTIONS: &[ReactionNeeds] =
@@ -84,7 +85,11 @@ pub async fn sdk() -> SdkConfig {
 ///
 /// # Errors
 /// [`RunError`], before any poll.
-pub async fn run(config: RunConfig, stop: CancellationToken) -> Result<Vec<Summary>, RunError> {
+pub async fn run(
+    config: RunConfig,
+    telemetry: &Arc<Telemetry>,
+    stop: CancellationToken,
+) -> Result<Vec<Summary>, RunError> {
     let aws = aws().await;
     let redis = RedisLink::new(&config.redis_url)?;
     check_redis(&redis, config.require_noeviction).await?;
@@ -96,16 +101,18 @@ pub async fn run(config: RunConfig, stop: CancellationToken) -> Result<Vec<Summa
         let queue = open(&aws, &reaction).await?;
         opened.push((queue, reaction));
     }
-    let mut pulses = Vec::new();
+    let mut watched: Vec<Named> = Vec::new();
     let mut built = Vec::new();
     for (queue, reaction) in opened {
-        let (pulse, worker) = build(queue, reaction, &redis, config.mail.as_ref(), &stop)?;
-        pulses.push(pulse);
+        let (name, watch) = (reaction.name, telemetry.reaction(reaction.name, queue.name()));
+        let (vitals, worker) = build(queue, reaction, &redis, config.mail.as_ref(), &watch, &stop)?;
+        watched.push((name, vitals));
         built.push(worker);
     }
+    telemetry.read(&watched);
     // Closed after the workers, so that a drain that takes its time still looks alive.
     let closed = CancellationToken::new();
-    let endpoint = tokio::spawn(health::serve(listener, pulses, closed.clone()));
+    let endpoint = tokio::spawn(health::serve(listener, watched, telemetry.clone(), closed.clone()));
     info!(%address, reactions = built.len(), "running");
 
     // Nothing was received before this line, and nothing after it can refuse to start.
@@ -161,17 +168,18 @@ fn build(
     config: ReactionConfig,
     redis: &RedisLink,
     mail: Option<&MailConfig>,
+    watch: &Watch,
     stop: &CancellationToken,
-) -> Result<(Pulse, Running), RunError> {
+) -> Result<(Vitals, Running), RunError> {
     match (config.name, mail) {
         ("email", Some(mail)) => {
             let handler =
                 WelcomeEmail::new(Composer::new(mail.sender.clone())?, SmtpMailer::new(mail.server.clone(), mail.rate));
-            worker(queue, config, handler, RedisLedger::new(redis.clone()), stop)
+            worker(queue, config, handler, watch.ledger(RedisLedger::new(redis.clone())), watch, stop)
         }
         ("profile", _) => {
             let handler = ProfileHandler::new(RedisProfiles::new(redis.clone()));
-            worker(queue, config, handler, AtomicEffect, stop)
+            worker(queue, config, handler, AtomicEffect, watch, stop)
         }
         (name, _) => Err(RunError::Misfit(format!("the reaction `{name}` lacks what it needs"))),
     }
@@ -182,8 +190,9 @@ fn worker<L: Ledger, H: Handler>(
     config: ReactionConfig,
     handler: H,
     ledger: L,
+    watch: &Watch,
     stop: &CancellationToken,
-) -> Result<(Pulse, Running), RunError> {
+) -> Result<(Vitals, Running), RunError> {
     let Facts { visibility, max_receive_count, .. } = queue.facts();
     let lease = config.lease.unwrap_or(visibility * 3 / 4);
     if lease >= visibility || lease < Duration::from_secs(1) {
@@ -203,8 +212,8 @@ fn worker<L: Ledger, H: Handler>(
     }
     let terms = Terms { lease, retention: config.retention, max_sends: config.max_sends };
     let reaction = Reaction::new(handler, ledger, terms, config.handler_timeout);
-    let worker = Worker::new(queue, reaction, config.settings);
-    Ok((worker.pulse(), Box::pin(worker.run(stop.clone()))))
+    let worker = Worker::new(watch.queue(queue), reaction, config.settings).observed(Arc::new(watch.clone()));
+    Ok((worker.vitals(), Box::pin(worker.run(stop.clone()))))
 }
 
 async fn open(aws: &SdkConfig, config: &ReactionConfig) -> Result<SqsQueue, RunError> {

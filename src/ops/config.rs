@@ -14,6 +14,7 @@ pub(super) fn config(environment: &Environment, json: bool) -> Exit {
     warn_of_misspelt(environment);
     let mut reader = Reader::new(environment);
     config::logging(&mut reader);
+    config::telemetry(&mut reader);
     if environment.contains_key("USER_EVENTS_TOPIC_ARN") {
         config::publish(&mut reader);
     }

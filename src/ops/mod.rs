@@ -21,12 +21,13 @@ mod table;
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 pub use self::doctor::{FAULTS, Fault, Level};
 use crate::app::REACTIONS;
 use crate::cli::Command;
-use crate::config::{Environment, Faults, Reader, logging, misspelt};
-use crate::telemetry;
+use crate::config::{self as settings, Environment, Faults, Reader, logging, misspelt};
+use crate::telemetry::{self, Telemetry};
 
 /// How a command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +88,26 @@ fn configured<T>(environment: &Environment, read: impl FnOnce(&mut Reader<'_>) -
             Ok(settings)
         }
         Err(faults) => Err(refuse(&faults)),
+    }
+}
+
+/// The same for a command that is worth measuring: with metrics, and with traces where a collector is set.
+fn observed<T>(
+    environment: &Environment,
+    read: impl FnOnce(&mut Reader<'_>) -> Option<T>,
+) -> Result<(T, Arc<Telemetry>), Exit> {
+    let mut reader = Reader::new(environment);
+    let (filter, format) = logging(&mut reader);
+    let telemetry = settings::telemetry(&mut reader);
+    let settings = read(&mut reader);
+    warn_of_misspelt(environment);
+    let settings = reader.finish(settings).map_err(|faults| refuse(&faults))?;
+    match Telemetry::start(&telemetry, &filter, format) {
+        Ok(telemetry) => Ok((settings, Arc::new(telemetry))),
+        Err(error) => {
+            complain(error);
+            Err(Exit::Config)
+        }
     }
 }
 

@@ -1,21 +1,23 @@
 //! `run`: consume until told to stop.
 
-use super::{Exit, complain, configured};
+use super::{Exit, complain, observed};
 use crate::app::{self, REACTIONS, RunError};
 use crate::config::{self, Environment};
 use crate::redis_link::RedisError;
 use crate::shutdown;
 
 pub(super) async fn run(environment: &Environment, only: &[String]) -> Exit {
-    let config = match configured(environment, |read| config::run(read, REACTIONS, only)) {
-        Ok(config) => config,
+    let (config, telemetry) = match observed(environment, |read| config::run(read, REACTIONS, only)) {
+        Ok(started) => started,
         Err(exit) => return exit,
     };
     let Ok(stop) = shutdown::on_signal() else {
         complain("this process cannot listen for signals");
         return Exit::Bug;
     };
-    match app::run(config, stop).await {
+    let ended = app::run(config, &telemetry, stop).await;
+    telemetry.stop().await;
+    match ended {
         Ok(_) => Exit::Clean,
         Err(error) => {
             complain(&error);

@@ -62,10 +62,12 @@ impl Breaker {
         self.lock().state
     }
 
-    /// What is waited for; `None`: nothing, it is closed.
+    /// What is waited for; `None`: nothing. Half open it is nothing: all has answered, and on an empty queue
+    /// there may be no message to close it for days.
     pub(super) fn missing(&self) -> Option<&'static str> {
         let inside = self.lock();
-        (inside.state != State::Closed).then_some(inside.dependency.unwrap_or("the first look at what it needs"))
+        let is_waiting = matches!(inside.state, State::Open { .. } | State::Probing { .. });
+        is_waiting.then_some(inside.dependency.unwrap_or("the first look at what it needs"))
     }
 
     /// How often it opened, by what was down.
@@ -156,6 +158,7 @@ mod tests {
         breaker.probed(Ok(()));
         breaker.observe(&Outcome::Duplicate);
         assert_eq!(breaker.state(), State::HalfOpen { failures: 1 }, "a duplicate needed no mail server");
+        assert_eq!(breaker.missing(), None, "the mail server has answered");
         breaker.observe(&DOWN);
         assert_eq!(breaker.state(), State::Open { failures: 2 });
         breaker.paused();
