@@ -36,3 +36,5 @@ mod resilience;
 mod shutdown;
 mod smtp;
 mod status;
+mod telemetry;
+mod traces;
