@@ -12,9 +12,11 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::config::{MailConfig, ReactionConfig, ReactionNeeds, RunConfig};
+use crate::ecs;
 use crate::handlers::Handler;
 use crate::handlers::profile::ProfileHandler;
 use crate::handlers::welcome_email::WelcomeEmail;
@@ -28,7 +30,7 @@ use crate::queue::sqs::SqsQueue;
 use crate::queue::{Facts, Queue, QueueError};
 use crate::redis_link::{RedisError, RedisLink};
 use crate::telemetry::{Named, Telemetry, Watch, health};
-use crate::worker::{Reaction, Summary, Vitals, Worker};
+use crate::worker::{Duty, Reaction, Summary, Vitals, Worker};
 
 /// The reactions there are.
 pub const REACTIONS: &[ReactionNeeds] =
@@ -90,6 +92,43 @@ pub async fn run(
     telemetry: &Arc<Telemetry>,
     stop: CancellationToken,
 ) -> Result<Vec<Summary>, RunError> {
+    serve(config, telemetry, stop, build).await
+}
+
+/// The same for one reaction of your own, whose effects Redis records.
+///
+/// # Errors
+/// [`RunError`], before any poll.
+pub async fn run_own<H: Handler>(
+    config: RunConfig,
+    handler: H,
+    telemetry: &Arc<Telemetry>,
+    stop: CancellationToken,
+) -> Result<Vec<Summary>, RunError> {
+    let mut handler = Some(handler);
+    let build = |queue, config: ReactionConfig, watch: &Watch, shared: &Shared| match handler.take() {
+        Some(handler) => {
+            worker(queue, config, handler, watch.ledger(RedisLedger::new(shared.redis.clone())), watch, shared)
+        }
+        None => Err(RunError::Misfit(format!("the reaction `{}` is one too many", config.name))),
+    };
+    serve(config, telemetry, stop, build).await
+}
+
+/// What the reactions of one process share.
+struct Shared {
+    redis: RedisLink,
+    mail: Option<MailConfig>,
+    duty: Duty,
+    stop: CancellationToken,
+}
+
+async fn serve(
+    config: RunConfig,
+    telemetry: &Arc<Telemetry>,
+    stop: CancellationToken,
+    mut build: impl FnMut(SqsQueue, ReactionConfig, &Watch, &Shared) -> Result<(Vitals, Running), RunError>,
+) -> Result<Vec<Summary>, RunError> {
     let aws = aws().await;
     let redis = RedisLink::new(&config.redis_url)?;
     check_redis(&redis, config.require_noeviction).await?;
@@ -101,11 +140,12 @@ pub async fn run(
         let queue = open(&aws, &reaction).await?;
         opened.push((queue, reaction));
     }
+    let shared = Shared { redis, mail: config.mail, duty: Duty::default(), stop };
     let mut watched: Vec<Named> = Vec::new();
     let mut built = Vec::new();
     for (queue, reaction) in opened {
         let (name, watch) = (reaction.name, telemetry.reaction(reaction.name, queue.name()));
-        let (vitals, worker) = build(queue, reaction, &redis, config.mail.as_ref(), &watch, &stop)?;
+        let (vitals, worker) = build(queue, reaction, &watch, &shared)?;
         watched.push((name, vitals));
         built.push(worker);
     }
@@ -113,6 +153,8 @@ pub async fn run(
     // Closed after the workers, so that a drain that takes its time still looks alive.
     let closed = CancellationToken::new();
     let endpoint = tokio::spawn(health::serve(listener, watched, telemetry.clone(), closed.clone()));
+    let _protected =
+        config.ecs_agent.map(|agent| AbortOnDropHandle::new(tokio::spawn(ecs::protect(agent, shared.duty))));
     info!(%address, reactions = built.len(), "running");
 
     // Nothing was received before this line, and nothing after it can refuse to start.
@@ -123,7 +165,7 @@ pub async fn run(
             Ok(summary) => summaries.push(summary),
             Err(error) => {
                 // A loop never ends by itself. If one does, a restart is better than half a service.
-                stop.cancel();
+                shared.stop.cancel();
                 failed = Some(error);
             }
         }
@@ -166,20 +208,19 @@ type Running = Pin<Box<dyn Future<Output = Summary> + Send>>;
 fn build(
     queue: SqsQueue,
     config: ReactionConfig,
-    redis: &RedisLink,
-    mail: Option<&MailConfig>,
     watch: &Watch,
-    stop: &CancellationToken,
+    shared: &Shared,
 ) -> Result<(Vitals, Running), RunError> {
-    match (config.name, mail) {
+    let redis = &shared.redis;
+    match (config.name, &shared.mail) {
         ("email", Some(mail)) => {
             let handler =
                 WelcomeEmail::new(Composer::new(mail.sender.clone())?, SmtpMailer::new(mail.server.clone(), mail.rate));
-            worker(queue, config, handler, watch.ledger(RedisLedger::new(redis.clone())), watch, stop)
+            worker(queue, config, handler, watch.ledger(RedisLedger::new(redis.clone())), watch, shared)
         }
         ("profile", _) => {
             let handler = ProfileHandler::new(RedisProfiles::new(redis.clone()));
-            worker(queue, config, handler, AtomicEffect, watch, stop)
+            worker(queue, config, handler, AtomicEffect, watch, shared)
         }
         (name, _) => Err(RunError::Misfit(format!("the reaction `{name}` lacks what it needs"))),
     }
@@ -191,7 +232,7 @@ fn worker<L: Ledger, H: Handler>(
     handler: H,
     ledger: L,
     watch: &Watch,
-    stop: &CancellationToken,
+    shared: &Shared,
 ) -> Result<(Vitals, Running), RunError> {
     let Facts { visibility, max_receive_count, .. } = queue.facts();
     let lease = config.lease.unwrap_or(visibility * 3 / 4);
@@ -212,8 +253,9 @@ fn worker<L: Ledger, H: Handler>(
     }
     let terms = Terms { lease, retention: config.retention, max_sends: config.max_sends };
     let reaction = Reaction::new(handler, ledger, terms, config.handler_timeout);
-    let worker = Worker::new(watch.queue(queue), reaction, config.settings).observed(Arc::new(watch.clone()));
-    Ok((worker.vitals(), Box::pin(worker.run(stop.clone()))))
+    let worker = Worker::new(watch.queue(queue), reaction, config.settings).on_duty(&shared.duty);
+    let worker = worker.observed(Arc::new(watch.clone()));
+    Ok((worker.vitals(), Box::pin(worker.run(shared.stop.clone()))))
 }
 
 async fn open(aws: &SdkConfig, config: &ReactionConfig) -> Result<SqsQueue, RunError> {

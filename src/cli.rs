@@ -69,20 +69,22 @@ pub enum Command {
         mails: PathBuf,
     },
     /// Is everything as a worker needs it? Each fault with its remedy; exit 69 if one fails
-    #[command(
-        after_help = "Looks at what `run` would use: AWS, the topic (USER_EVENTS_TOPIC_ARN), each configured reaction's queues\n\
-        and subscription, Redis, the mail server. Changes nothing and sends no mail. Warnings alone exit 0.\n\
-        --json: {\"healthy\":bool,\"findings\":[{group,check,level,fault,seen,remedy}]}, level ok, warn or fail."
-    )]
+    #[command(after_help = "Reads every variable that `run` and `publish` read. Looks at what `run` would\n\
+        use: AWS, the topic, each configured reaction's queues and subscription, Redis,\n\
+        the mail server. Changes nothing and sends no mail. Warnings alone exit 0.\n\
+        --json: {\"healthy\":bool,\"findings\":[{group,check,level,fault,seen,remedy}]},\n\
+        level ok, warn or fail.")]
     Doctor {
         /// For machines
         #[arg(long)]
         json: bool,
     },
     /// How deep each reaction's queues are
-    #[command(after_help = "The age of the oldest message is CloudWatch's to tell: ApproximateAgeOfOldestMessage.\n\
-        --json: {\"reactions\":[{reaction,visible,inFlight,delayed,dead,visibilitySeconds,maxReceiveCount}]}, or {reaction,\n\
-        error} for a queue that does not answer; with --watch such a line every two seconds.")]
+    #[command(after_help = "Reads <NAME>_QUEUE_URL, <NAME>_DLQ_URL and what the AWS SDK reads.\n\
+        The age of the oldest message is CloudWatch's to tell:\n\
+        ApproximateAgeOfOldestMessage. --json: {\"reactions\":[{reaction,visible,inFlight,\n\
+        delayed,dead,visibilitySeconds,maxReceiveCount}]}, or {reaction,error} for a queue\n\
+        that does not answer; with --watch such a line every two seconds.")]
     Status {
         /// Look again every two seconds, until Ctrl-C
         #[arg(long)]

@@ -22,6 +22,9 @@
 //!
 //! Stops 4 to 8 are joined by one corridor, `worker/process.rs`, which fits on one screen.
 //!
+//! A reaction of your own needs none of our code changed: a handler and [`ops::react`], see `examples/crm_notifier.rs`. In ECS, [`ecs`]
+//! protects a task at work from scale-in.
+//!
 //! The same handlers run without a broker on the in-process [`bus`], and without an account in
 //! `user-events demo`, on [`queue::memory`], [`topic::memory`] and [`idempotency::memory`].
 //!
@@ -40,6 +43,7 @@ pub mod backoff;
 pub mod bus;
 pub mod cli;
 pub mod config;
+pub mod ecs;
 pub mod envelope;
 pub mod event;
 mod failpoint;

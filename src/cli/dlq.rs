@@ -12,11 +12,10 @@ use crate::app::REACTIONS;
 #[derive(Debug, Subcommand)]
 pub enum Dlq {
     /// What lies in the dead-letter queues
-    #[command(
-        after_help = "--json: {\"letters\":[{reaction,id,reason,handler,attempts,receives,firstSeen,diedAt,bytes,\n\
+    #[command(after_help = "Reads <NAME>_QUEUE_URL, <NAME>_DLQ_URL and what the AWS SDK reads.\n\
+        --json: {\"letters\":[{reaction,id,reason,handler,attempts,receives,firstSeen,diedAt,bytes,\n\
         packed,type,user,email}],\"complete\"}; with --by-reason {\"reasons\":[{reaction,reason,count,oldest,newest}],\n\
-        \"complete\"}."
-    )]
+        \"complete\"}.")]
     List {
         /// Whose; none: each whose <NAME>_QUEUE_URL is set
         #[arg(value_parser = reactions())]
@@ -35,7 +34,8 @@ pub enum Dlq {
         json: bool,
     },
     /// One letter with all that is known of it
-    #[command(after_help = "--json: the letter as `dlq export` writes it; without --body its body is null.")]
+    #[command(after_help = "Reads <NAME>_QUEUE_URL, <NAME>_DLQ_URL and what the AWS SDK reads.\n\
+        --json: the letter as `dlq export` writes it; without --body its body is null.")]
     Show {
         /// Its id, or the beginning of it
         #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -51,10 +51,9 @@ pub enum Dlq {
         json: bool,
     },
     /// Write letters as JSON lines: original bodies and attributes, and why they are there
-    #[command(
-        after_help = "One JSON object a line: {reaction,id,reason,failure:{},attributes:{},body,unpacked,receives,\n\
-        diedAt}. Bodies hold addresses: the file is readable by its owner alone."
-    )]
+    #[command(after_help = "Reads <NAME>_QUEUE_URL, <NAME>_DLQ_URL and what the AWS SDK reads.\n\
+        One JSON object a line: {reaction,id,reason,failure:{},attributes:{},body,unpacked,receives,\n\
+        diedAt}. Bodies hold addresses: the file is readable by its owner alone.")]
     Export {
         /// Which letters
         #[command(flatten)]
@@ -64,15 +63,14 @@ pub enum Dlq {
         file: Option<PathBuf>,
     },
     /// Send letters back to their source queue, as they first came
-    #[command(
-        after_help = "A letter is deleted only once its original is confirmed to be in the source queue: whatever\n\
+    #[command(after_help = "Reads <NAME>_QUEUE_URL, <NAME>_DLQ_URL and what the AWS SDK reads.\n\
+        A letter is deleted only once its original is confirmed to be in the source queue: whatever\n\
         breaks, it is in one of the two, perhaps in both, and an effect that happened does not happen again.\n\
         Letters that die while it runs are left. So are those that cannot be unpacked.\n\
         --all lets SQS itself move them (StartMessageMoveTask): fast, but as they are. The worker opens what it\n\
         packed; other consumers of that queue would see the failure.* attributes and packed bodies. Where SQS\n\
         cannot (the DLQ is no redrive policy's), they are sent and deleted one by one.\n\
-        --json: {reaction,dryRun,by,selected,moved,failed,left,reasons:{}}."
-    )]
+        --json: {reaction,dryRun,by,selected,moved,failed,left,reasons:{}}.")]
     Redrive {
         /// Which letters
         #[command(flatten)]
@@ -91,7 +89,8 @@ pub enum Dlq {
         json: bool,
     },
     /// Delete letters for good
-    #[command(after_help = "Needs --reason, --since, --limit or --all. `dlq export` first keeps a copy.\n\
+    #[command(after_help = "Reads <NAME>_QUEUE_URL, <NAME>_DLQ_URL and what the AWS SDK reads.\n\
+        Needs --reason, --since, --limit or --all. `dlq export` first keeps a copy.\n\
         --json: {reaction,dryRun,by,selected,moved,failed,left,reasons:{}}, where moved means deleted.")]
     Drop {
         /// Which letters

@@ -24,6 +24,7 @@ pub use reader::{Environment, Fault, Faults, Reader, Setting};
 pub use variables::{VARIABLES, Variable, misspelt};
 
 use crate::backoff::Backoff;
+use crate::ecs::Agent;
 use crate::event::{EmailAddress, InvalidValue};
 use crate::mail::Sender;
 use crate::mail::smtp::SmtpSettings;
@@ -55,6 +56,8 @@ pub struct RunConfig {
     pub mail: Option<MailConfig>,
     /// Where `/livez` listens.
     pub http_addr: SocketAddr,
+    /// ECS's agent, if this is one of its tasks.
+    pub ecs_agent: Option<Agent>,
 }
 
 /// One reaction's settings.
@@ -136,11 +139,13 @@ pub fn run(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) 
     }
     let require_noeviction = read.parsed("REQUIRE_NOEVICTION", boolean).unwrap_or(false);
     let http_addr = http_addr(read);
+    let ecs_agent =
+        read.parsed("ECS_AGENT_URI", |uri| Agent::new(uri).ok_or("must be a URL like http://169.254.170.2/api/ID"));
     let mail = match mail {
         Some(mail) => Some(mail?),
         None => None,
     };
-    Some(RunConfig { reactions: configured, redis_url: redis_url?, require_noeviction, mail, http_addr })
+    Some(RunConfig { reactions: configured, redis_url: redis_url?, require_noeviction, mail, http_addr, ecs_agent })
 }
 
 /// Reads where records and profiles are kept.

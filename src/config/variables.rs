@@ -71,6 +71,7 @@ pub const VARIABLES: &[Variable] = &[
         "`true`: refuse a Redis whose `maxmemory-policy` may evict records, rather than warn",
     ),
     shared("HTTP_ADDR", Some("0.0.0.0:8080"), "where `/livez`, `/readyz` and `/metrics` listen"),
+    shared("ECS_AGENT_URI", None, "set by ECS: while work is in flight the task is protected from scale-in"),
     shared("RUST_LOG", Some("info"), "log filter"),
     shared("LOG_FORMAT", Some("auto"), "`json`, `pretty`, or `auto`: json unless on a terminal"),
     shared(

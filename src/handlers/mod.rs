@@ -112,6 +112,14 @@ pub enum HandlerError {
     Fenced(#[from] Fenced),
 }
 
+impl HandlerError {
+    /// `dependency`, which every event needs, is down.
+    #[must_use]
+    pub fn unavailable(dependency: &'static str, detail: impl Into<String>) -> Self {
+        Self::Unavailable { dependency, detail: detail.into() }
+    }
+}
+
 impl Handled {
     /// The effect happened; nothing to prove it by.
     #[must_use]

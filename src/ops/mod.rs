@@ -11,12 +11,15 @@ mod doctor;
 mod healthcheck;
 mod idem;
 mod publish;
+mod react;
 mod render;
 mod run;
 mod schema;
 mod send_test;
 mod status;
 mod table;
+
+pub use react::react;
 
 use std::fmt::Display;
 use std::io::Write;

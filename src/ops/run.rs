@@ -5,6 +5,7 @@ use crate::app::{self, REACTIONS, RunError};
 use crate::config::{self, Environment};
 use crate::redis_link::RedisError;
 use crate::shutdown;
+use crate::worker::Summary;
 
 pub(super) async fn run(environment: &Environment, only: &[String]) -> Exit {
     let (config, telemetry) = match observed(environment, |read| config::run(read, REACTIONS, only)) {
@@ -15,8 +16,13 @@ pub(super) async fn run(environment: &Environment, only: &[String]) -> Exit {
         complain("this process cannot listen for signals");
         return Exit::Bug;
     };
-    let ended = app::run(config, &telemetry, stop).await;
+    let result = app::run(config, &telemetry, stop).await;
     telemetry.stop().await;
+    ended(result)
+}
+
+/// How a run's end is told.
+pub(super) fn ended(ended: Result<Vec<Summary>, RunError>) -> Exit {
     match ended {
         Ok(_) => Exit::Clean,
         Err(error) => {

@@ -34,6 +34,12 @@ impl Duty {
         self.may_take.send_if_modified(|now| std::mem::replace(now, may) != may);
     }
 
+    /// May something be taken now?
+    #[must_use]
+    pub fn takes(&self) -> bool {
+        *self.may_take.borrow()
+    }
+
     pub(super) fn at_work(&self) -> AtWork {
         self.running.send_modify(|running| *running += 1);
         AtWork(self.running.clone())

@@ -37,7 +37,8 @@ impl<Q: Queue, L: Ledger, H: Handler> Gate<'_, Q, L, H> {
             match breaker.state() {
                 State::Closed => {
                     let slots = stop.run_until_cancelled(self.slots_for_a_batch(pace.patience())).await??;
-                    if breaker.state() == State::Closed {
+                    // Both may have changed while the slots were waited for.
+                    if breaker.state() == State::Closed && duty.takes() {
                         return Some(slots);
                     }
                 }

@@ -16,6 +16,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("bus.rs", &["backoff", "event", "handlers", "idempotency", "queue", "worker"]),
     ("cli.rs", &["app"]),
     ("cli/", &["app"]),
+    ("ecs.rs", &["worker"]),
     ("envelope.rs", &["event"]),
     ("envelope/", &["event"]),
     ("event/", &["event"]),
@@ -194,6 +195,8 @@ fn each_foreign_client_is_imported_by_its_adapters_alone() {
         ("prometheus", &["telemetry/export.rs", "telemetry/mod.rs"]),
         ("tracing_opentelemetry", &["telemetry/log.rs", "telemetry/watch.rs"]),
         ("tracing_subscriber", &["config/mod.rs", "telemetry/log.rs"]),
+        ("hyper", &["ecs.rs"]),
+        ("hyper_util", &["ecs.rs"]),
         ("minijinja", &["mail/compose.rs"]),
         ("clap", &["cli.rs", "cli/dlq.rs"]),
     ];

@@ -68,12 +68,11 @@ fn each_line_of_what_happens_when_names_a_test_that_exists() {
 }
 
 #[test]
-fn the_readmes_handler_is_the_examples() {
-    let example = fs::read_to_string(root().join("examples/in_process.rs")).unwrap();
+fn the_readmes_reaction_is_the_examples() {
+    let example = fs::read_to_string(root().join("examples/crm_notifier.rs")).unwrap();
     let readme = readme();
     let shown = readme.split("```rust\n").nth(1).unwrap().split("```").next().unwrap();
-    let handler = shown.split_once("impl Handler").unwrap().1;
-    assert!(example.contains(handler.trim_end()), "the README shows another handler than examples/in_process.rs");
+    assert_eq!(shown, example, "the README shows another reaction than examples/crm_notifier.rs");
 }
 
 #[test]

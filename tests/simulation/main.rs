@@ -5,6 +5,13 @@
 //! failing and panicking, and workers were killed, stopped and started. A seed plays the same each time.
 //! `tests/mutations` shows that each invariant can fail.
 
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may fail, and tells how it went"
+)]
+
 mod doubles;
 mod plan;
 mod play;

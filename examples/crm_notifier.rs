@@ -1,0 +1,39 @@
+//! Tells the CRM of each new user, once: a whole reaction, with its own queue, from outside the crate.
+
+use std::process::ExitCode;
+
+use http_body_util::Full;
+use hyper::{Request, body::Bytes};
+use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper_util::rt::TokioExecutor;
+use user_events::event::UserSignedUp;
+use user_events::handlers::{Handled, Handler, HandlerError};
+use user_events::{idempotency::Fence, ops};
+
+struct CrmNotifier(Client<HttpConnector, Full<Bytes>>, String);
+
+impl Handler for CrmNotifier {
+    const NAME: &'static str = "crm";
+
+    async fn handle(&self, event: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
+        let contact = serde_json::json!({ "id": event.user_id.as_str(), "email": event.email.as_str() });
+        let request = Request::post(&self.1).header("idempotency-key", event.user_id.as_str());
+        let request = request.body(Full::from(contact.to_string()));
+        let request = request.map_err(|error| HandlerError::Transient(error.to_string()))?;
+        // Whatever cannot be taken back comes after this line.
+        let crossing = fence.cross().await?;
+        match self.0.request(request).await {
+            Ok(answer) if answer.status().is_success() => Ok(Handled::done(crossing)),
+            Ok(answer) => Err(HandlerError::Transient(format!("the CRM answered {}", answer.status()))),
+            Err(error) if error.is_connect() => Err(HandlerError::unavailable("crm", "no connection")),
+            Err(error) => Err(HandlerError::OutcomeUnknown(error.to_string())),
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let url = std::env::var("CRM_URL").unwrap_or_else(|_| "http://127.0.0.1:8090/contacts".to_owned());
+    let handler = CrmNotifier(Client::builder(TokioExecutor::new()).build_http(), url);
+    ops::react(handler, &std::env::vars().collect()).await.into()
+}

@@ -1,0 +1,196 @@
+//! ECS task scale-in protection: a task at work is not the one that ECS stops to save money.
+//!
+//! Enters: whether deliveries are at work. Leaves: calls to ECS's agent, and "take nothing more" when ECS
+//! refuses. Promises: protected while work is in flight, for ten minutes at a time; given up once idle;
+//! an agent that does not answer costs the protection and nothing else. Knows no queue and no message.
+
+use std::fmt;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::{Method, Request};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde::Deserialize;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+use crate::worker::Duty;
+
+/// One protection lasts so long, should this process hang: as long as a handler may run before its fence.
+const EXPIRES: Duration = Duration::from_secs(600);
+/// Renewed when half of it is over.
+const RENEW: Duration = Duration::from_secs(300);
+/// Idle for so long, the protection is given up: not after each message, which would be a call for each.
+const IDLE: Duration = Duration::from_secs(10);
+/// A refusal is asked about again after this.
+const RETRY: Duration = Duration::from_secs(30);
+/// The agent is on this machine.
+const CALL: Duration = Duration::from_secs(5);
+
+/// The agent that ECS runs beside a task.
+#[derive(Debug, Clone)]
+pub struct Agent {
+    uri: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+/// What ECS says to a protection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Protected, or no longer.
+    Granted,
+    /// Not protected, and to be stopped soon: take nothing more.
+    Refused(String),
+    /// This task belongs to no service: nothing scales it in.
+    NotInAService,
+}
+
+/// The agent gave no answer that could be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoAnswer(String);
+
+#[derive(Deserialize)]
+struct Reply {
+    failure: Option<Failure>,
+    error: Option<Error>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Failure {
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Error {
+    code: String,
+}
+
+/// Keeps this task protected while `duty` has work; runs until dropped.
+pub async fn protect(agent: Agent, duty: Duty) {
+    let mut running = duty.running();
+    loop {
+        at_work(&mut running).await;
+        match hold(&agent, &duty).await {
+            Ok(Answer::NotInAService) => return info!("this task belongs to no service: it needs no protection"),
+            Ok(_) => {}
+            Err(error) => warn!(%error, "not protected from scale-in; going on"),
+        }
+        while timeout(RENEW, idle(&mut running)).await.is_err() {
+            if let Err(error) = hold(&agent, &duty).await {
+                warn!(%error, "the protection from scale-in was not renewed; going on");
+            }
+        }
+        if let Err(error) = agent.set(false).await {
+            warn!(%error, "the protection from scale-in stays until it expires");
+        }
+    }
+}
+
+/// Asks for protection; while it is refused, nothing is taken, and it is asked again.
+async fn hold(agent: &Agent, duty: &Duty) -> Result<Answer, NoAnswer> {
+    loop {
+        match agent.set(true).await {
+            Ok(Answer::Refused(reason)) => {
+                warn!(reason, "ECS refuses to protect this task: it takes nothing more and finishes what runs");
+                duty.may_take(false);
+                sleep(RETRY).await;
+            }
+            answer => {
+                duty.may_take(true);
+                return answer;
+            }
+        }
+    }
+}
+
+async fn at_work(running: &mut watch::Receiver<usize>) {
+    // The sender lives in the duty, which the caller holds.
+    let _ = running.wait_for(|running| *running > 0).await;
+}
+
+/// Waits until nothing has run for a while.
+async fn idle(running: &mut watch::Receiver<usize>) {
+    loop {
+        let _ = running.wait_for(|running| *running == 0).await;
+        if timeout(IDLE, at_work(running)).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl Agent {
+    /// The agent at `ECS_AGENT_URI`; `None`: that is no URL.
+    #[must_use]
+    pub fn new(uri: &str) -> Option<Self> {
+        let is_http = url::Url::parse(uri).is_ok_and(|url| url.scheme() == "http" && url.has_host());
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        is_http.then(|| Self { uri: format!("{}/task-protection/v1/state", uri.trim_end_matches('/')), client })
+    }
+
+    /// Protects this task for ten minutes, or no longer.
+    ///
+    /// # Errors
+    /// [`NoAnswer`]: whether it is protected is not known.
+    pub async fn set(&self, protected: bool) -> Result<Answer, NoAnswer> {
+        let body = if protected {
+            serde_json::json!({ "ProtectionEnabled": true, "ExpiresInMinutes": EXPIRES.as_secs() / 60 })
+        } else {
+            serde_json::json!({ "ProtectionEnabled": false })
+        };
+        let request = Request::builder().method(Method::PUT).uri(&self.uri).header("content-type", "application/json");
+        let request = request.body(Full::from(body.to_string())).map_err(|_| NoAnswer("no URL".to_owned()))?;
+        let ask = async {
+            let answer = self.client.request(request).await.map_err(|_| NoAnswer("no connection".to_owned()))?;
+            let body = answer.into_body().collect().await.map_err(|_| NoAnswer("torn".to_owned()))?;
+            read(&body.to_bytes())
+        };
+        timeout(CALL, ask).await.unwrap_or_else(|_| Err(NoAnswer("timeout".to_owned())))
+    }
+}
+
+fn read(body: &[u8]) -> Result<Answer, NoAnswer> {
+    let reply: Reply = serde_json::from_slice(body).map_err(|_| NoAnswer("no JSON".to_owned()))?;
+    match reply {
+        Reply { failure: Some(failure), .. } if failure.reason == "TASK_NOT_VALID" => Ok(Answer::NotInAService),
+        Reply { failure: Some(failure), .. } => Ok(Answer::Refused(failure.reason)),
+        Reply { error: Some(error), .. } => Err(NoAnswer(error.code)),
+        Reply { .. } => Ok(Answer::Granted),
+    }
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ECS's agent: {}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_answer_of_the_agent_is_read_for_what_it_is() {
+        let granted =
+            br#"{"protection":{"ExpirationDate":"2026-01-02T03:04:05Z","ProtectionEnabled":true,"TaskArn":"arn"}}"#;
+        let refused = br#"{"failure":{"Arn":"arn","Detail":null,"Reason":"DEPLOYMENT_BLOCKED"}}"#;
+        let standalone = br#"{"failure":{"Arn":"arn","Detail":null,"Reason":"TASK_NOT_VALID"}}"#;
+        let denied = br#"{"error":{"Arn":"arn","Code":"AccessDeniedException","Message":"not you"},"requestID":"id"}"#;
+        assert_eq!(read(granted), Ok(Answer::Granted));
+        assert_eq!(read(refused), Ok(Answer::Refused("DEPLOYMENT_BLOCKED".to_owned())));
+        assert_eq!(read(standalone), Ok(Answer::NotInAService));
+        assert_eq!(read(denied), Err(NoAnswer("AccessDeniedException".to_owned())));
+        assert_eq!(read(b"<html>"), Err(NoAnswer("no JSON".to_owned())));
+    }
+
+    #[test]
+    fn an_agent_is_an_http_url() {
+        assert!(Agent::new("http://169.254.170.2/api/0a1b-123").is_some());
+        assert!(["", "169.254.170.2", "ftp://x/", "http:"].iter().all(|uri| Agent::new(uri).is_none()));
+    }
+}
