@@ -98,7 +98,7 @@ impl Telemetry {
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }
 
-    /// Sends what was not sent yet. A collector that is slow is waited for, but no longer than [`FLUSH`].
+    /// Sends what was not sent yet. A collector that is slow is waited for, but no longer than 3 s.
     pub async fn stop(&self) {
         let (meters, traces) = (self.meters.clone(), self.traces.clone());
         let (sent, is_sent) = oneshot::channel();

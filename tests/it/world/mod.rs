@@ -9,6 +9,7 @@ pub mod processes;
 pub mod proxy;
 pub mod redis_server;
 pub mod smtp;
+pub mod watched;
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -60,12 +60,15 @@ fn secrets(env: &BTreeMap<String, String>) -> Vec<String> {
 
 /// What a line tells that no log may tell: an address, a password, a body.
 pub fn indiscretion(line: &str, secrets: &[String]) -> Option<&'static str> {
-    // The mistakes of a configuration show what one should look like.
-    let line = &line.replace("name@example.com", "");
+    // Examples of ours: what a setting should look like, and what stands in for one that is unset.
+    let line = &line.replace("name@example.com", "").replace("welcome@example.com", "");
     let domain = |at: usize| line[at + 1..].split(|c: char| !c.is_alphanumeric() && c != '-' && c != '.').next();
     let address = line.match_indices('@').any(|(at, _)| domain(at).is_some_and(|domain| domain.contains('.')));
     let secret = secrets.iter().any(|secret| line.contains(secret));
-    let body = ["userId", "MessageAttributes"].iter().any(|word| line.contains(word));
+    // As a name in JSON, escaped or not: a mistake may say that an event has no field `userId`.
+    let is_name = |at: usize, word: &str| line[at + word.len()..].trim_start_matches('\\').starts_with('"');
+    let names = |word: &'static str| line.match_indices(word).any(|(at, _)| is_name(at, word));
+    let body = names("userId") || names("MessageAttributes");
     [(address, "an address"), (secret, "a secret"), (body, "a body")]
         .into_iter()
         .find_map(|(is, what)| is.then_some(what))
