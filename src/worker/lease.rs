@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
 use crate::queue::{Delivery, Hold, MAX_BATCH, Queue, QueueError};
@@ -74,9 +74,12 @@ impl Leases {
 
     /// Extends what is held, until dropped.
     pub(super) async fn keep<Q: Queue>(&self, queue: &Q, visibility: Duration) {
+        let mut beat = Instant::now();
         loop {
-            // Spread, so that many workers do not beat in step.
-            sleep(visibility.mul_f64((0.9 + 0.2 * fastrand::f64()) / 3.0)).await;
+            // Spread, so that many workers do not beat in step; from beat to beat, so that one that failed
+            // slowly does not put off the next beyond the end of the visibility.
+            beat = Instant::now().max(beat + visibility.mul_f64((0.9 + 0.2 * fastrand::f64()) / 3.0));
+            sleep_until(beat).await;
             let _beating = self.beating.lock().await;
             for batch in self.due(visibility).chunks(MAX_BATCH) {
                 let holds: Vec<Hold> = batch.iter().map(|(_, hold)| hold.clone()).collect();
