@@ -27,8 +27,8 @@ async fn a_receive_that_never_answers_is_given_up_within_its_wait_and_6_s() {
             let times: Vec<Instant> = proxy.calls(RECEIVE).iter().map(|call| call.at).collect();
             let gaps: Vec<Duration> = times.windows(2).take(calls).map(|pair| pair[1] - pair[0]).collect();
             println!("{fault:?}: the next poll after {gaps:?}");
-            // The last part of a second is this machine's.
-            let most = WAIT + seconds(6) + Duration::from_millis(250);
+            // Half a second is this machine's, busy as it may be.
+            let most = WAIT + seconds(6) + Duration::from_millis(500);
             assert!(gaps.iter().all(|gap| *gap <= most), "{fault:?}: {gaps:?}");
             world.drained(&queue, seconds(20)).await;
             running.end().await;
