@@ -38,7 +38,8 @@ use self::publishing::TopicWatch;
 use crate::config::{LogFormat, Propagators, TelemetryConfig};
 use crate::publisher;
 
-/// How long the end waits for the collector. With the longest drain it stays below the 120 s of ECS.
+/// How long the end waits for the collector. With the longest drain and its last call to the queue it stays
+/// below the 120 s of ECS.
 const FLUSH: Duration = Duration::from_secs(3);
 /// Who measures: the scope of every span and metric.
 const SCOPE: &str = "user-events";

@@ -33,6 +33,7 @@ mod poison;
 mod profiles_contract;
 mod publisher;
 mod queue_contract;
+mod queue_faults;
 mod readme;
 mod records;
 mod resilience;

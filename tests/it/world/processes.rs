@@ -176,9 +176,14 @@ impl Worker {
         assert!(sent.expect("kill runs").success());
     }
 
-    /// The exit code, or none if a signal ended it.
+    /// The exit code, or none if a signal ended it. By then its log has been read to the end.
     pub async fn exit(&mut self, within: Duration) -> Option<i32> {
-        match timeout(within, self.child.wait()).await {
+        let ended = async {
+            let status = self.child.wait().await;
+            while self.log.changed().await.is_ok() {}
+            status
+        };
+        match timeout(within, ended).await {
             Ok(status) => status.expect("it was ours to wait for").code(),
             Err(_) => panic!("still running after {within:?}:\n{}", self.log().join("\n")),
         }
