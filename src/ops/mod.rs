@@ -27,7 +27,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 pub use self::doctor::{FAULTS, Fault, Level};
-use crate::app::REACTIONS;
+use aws_config::SdkConfig;
+
+use crate::app::{self, REACTIONS};
 use crate::cli::Command;
 use crate::config::{self as settings, Environment, Faults, Reader, logging, misspelt};
 use crate::telemetry::{self, Telemetry};
@@ -124,6 +126,15 @@ fn warn_of_misspelt(environment: &Environment) {
     for (name, meant) in misspelt(environment.keys(), &names) {
         complain(format_args!("warning: {name} is not read; did you mean {meant}?"));
     }
+}
+
+/// AWS for a command that looks; it says where its calls go, if not to AWS.
+async fn aws() -> SdkConfig {
+    let config = app::sdk().await;
+    if let Some(endpoint) = config.endpoint_url() {
+        complain(format_args!("not AWS: {endpoint}"));
+    }
+    config
 }
 
 /// Writes a line for the user. A reader who has gone (`| head`) is no fault.
