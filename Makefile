@@ -59,4 +59,4 @@ docs: ## build the crate's documentation and open it
 clean-servers: ## stop the servers and remove what they and their installation left
 	localstack/down
 	for dir in target/test-servers/*/; do [ ! -d "$$dir" ] || localstack/servers stop "$$dir"; done
-	rm -rf localstack/.venv localstack/.state target/test-servers infra/lint/.venv target/image
+	rm -rf localstack/.venv localstack/.bin localstack/.state target/test-servers infra/lint/.venv target/image

@@ -5,6 +5,7 @@
 //! `build`.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -28,8 +29,8 @@ use crate::profiles::redis::RedisProfiles;
 use crate::queue::sqs::SqsQueue;
 use crate::queue::{Facts, Queue, QueueError};
 use crate::redis_link::{RedisError, RedisLink};
-use crate::telemetry::health;
-use crate::worker::{Duty, Pulse, Reaction, Summary, Worker};
+use crate::telemetry::{Named, Telemetry, Watch, health};
+use crate::worker::{Duty, Reaction, Summary, Vitals, Worker};
 
 /// The reactions there are.
 pub const REACTIONS: &[ReactionNeeds] =
@@ -86,8 +87,12 @@ pub async fn sdk() -> SdkConfig {
 ///
 /// # Errors
 /// [`RunError`], before any poll.
-pub async fn run(config: RunConfig, stop: CancellationToken) -> Result<Vec<Summary>, RunError> {
-    serve(config, stop, build).await
+pub async fn run(
+    config: RunConfig,
+    telemetry: &Arc<Telemetry>,
+    stop: CancellationToken,
+) -> Result<Vec<Summary>, RunError> {
+    serve(config, telemetry, stop, build).await
 }
 
 /// The same for one reaction of your own, whose effects Redis records.
@@ -97,14 +102,17 @@ pub async fn run(config: RunConfig, stop: CancellationToken) -> Result<Vec<Summa
 pub async fn run_own<H: Handler>(
     config: RunConfig,
     handler: H,
+    telemetry: &Arc<Telemetry>,
     stop: CancellationToken,
 ) -> Result<Vec<Summary>, RunError> {
     let mut handler = Some(handler);
-    let build = |queue, config: ReactionConfig, shared: &Shared| match handler.take() {
-        Some(handler) => worker(queue, config, handler, RedisLedger::new(shared.redis.clone()), shared),
+    let build = |queue, config: ReactionConfig, watch: &Watch, shared: &Shared| match handler.take() {
+        Some(handler) => {
+            worker(queue, config, handler, watch.ledger(RedisLedger::new(shared.redis.clone())), watch, shared)
+        }
         None => Err(RunError::Misfit(format!("the reaction `{}` is one too many", config.name))),
     };
-    serve(config, stop, build).await
+    serve(config, telemetry, stop, build).await
 }
 
 /// What the reactions of one process share.
@@ -117,8 +125,9 @@ struct Shared {
 
 async fn serve(
     config: RunConfig,
+    telemetry: &Arc<Telemetry>,
     stop: CancellationToken,
-    mut build: impl FnMut(SqsQueue, ReactionConfig, &Shared) -> Result<(Pulse, Running), RunError>,
+    mut build: impl FnMut(SqsQueue, ReactionConfig, &Watch, &Shared) -> Result<(Vitals, Running), RunError>,
 ) -> Result<Vec<Summary>, RunError> {
     let aws = aws().await;
     let redis = RedisLink::new(&config.redis_url)?;
@@ -132,16 +141,18 @@ async fn serve(
         opened.push((queue, reaction));
     }
     let shared = Shared { redis, mail: config.mail, duty: Duty::default(), stop };
-    let mut pulses = Vec::new();
+    let mut watched: Vec<Named> = Vec::new();
     let mut built = Vec::new();
     for (queue, reaction) in opened {
-        let (pulse, worker) = build(queue, reaction, &shared)?;
-        pulses.push(pulse);
+        let (name, watch) = (reaction.name, telemetry.reaction(reaction.name, queue.name()));
+        let (vitals, worker) = build(queue, reaction, &watch, &shared)?;
+        watched.push((name, vitals));
         built.push(worker);
     }
+    telemetry.read(&watched);
     // Closed after the workers, so that a drain that takes its time still looks alive.
     let closed = CancellationToken::new();
-    let endpoint = tokio::spawn(health::serve(listener, pulses, closed.clone()));
+    let endpoint = tokio::spawn(health::serve(listener, watched, telemetry.clone(), closed.clone()));
     let _protected =
         config.ecs_agent.map(|agent| AbortOnDropHandle::new(tokio::spawn(ecs::protect(agent, shared.duty))));
     info!(%address, reactions = built.len(), "running");
@@ -194,17 +205,22 @@ async fn check_redis(redis: &RedisLink, require_noeviction: bool) -> Result<(), 
 type Running = Pin<Box<dyn Future<Output = Summary> + Send>>;
 
 /// One arm for each reaction: its handler, and the ledger that keeps its effects single.
-fn build(queue: SqsQueue, config: ReactionConfig, shared: &Shared) -> Result<(Pulse, Running), RunError> {
+fn build(
+    queue: SqsQueue,
+    config: ReactionConfig,
+    watch: &Watch,
+    shared: &Shared,
+) -> Result<(Vitals, Running), RunError> {
     let redis = &shared.redis;
     match (config.name, &shared.mail) {
         ("email", Some(mail)) => {
             let handler =
                 WelcomeEmail::new(Composer::new(mail.sender.clone())?, SmtpMailer::new(mail.server.clone(), mail.rate));
-            worker(queue, config, handler, RedisLedger::new(redis.clone()), shared)
+            worker(queue, config, handler, watch.ledger(RedisLedger::new(redis.clone())), watch, shared)
         }
         ("profile", _) => {
             let handler = ProfileHandler::new(RedisProfiles::new(redis.clone()));
-            worker(queue, config, handler, AtomicEffect, shared)
+            worker(queue, config, handler, AtomicEffect, watch, shared)
         }
         (name, _) => Err(RunError::Misfit(format!("the reaction `{name}` lacks what it needs"))),
     }
@@ -215,8 +231,9 @@ fn worker<L: Ledger, H: Handler>(
     config: ReactionConfig,
     handler: H,
     ledger: L,
+    watch: &Watch,
     shared: &Shared,
-) -> Result<(Pulse, Running), RunError> {
+) -> Result<(Vitals, Running), RunError> {
     let Facts { visibility, max_receive_count, .. } = queue.facts();
     let lease = config.lease.unwrap_or(visibility * 3 / 4);
     if lease >= visibility || lease < Duration::from_secs(1) {
@@ -236,8 +253,9 @@ fn worker<L: Ledger, H: Handler>(
     }
     let terms = Terms { lease, retention: config.retention, max_sends: config.max_sends };
     let reaction = Reaction::new(handler, ledger, terms, config.handler_timeout);
-    let worker = Worker::new(queue, reaction, config.settings).on_duty(&shared.duty);
-    Ok((worker.pulse(), Box::pin(worker.run(shared.stop.clone()))))
+    let worker = Worker::new(watch.queue(queue), reaction, config.settings).on_duty(&shared.duty);
+    let worker = worker.observed(Arc::new(watch.clone()));
+    Ok((worker.vitals(), Box::pin(worker.run(shared.stop.clone()))))
 }
 
 async fn open(aws: &SdkConfig, config: &ReactionConfig) -> Result<SqsQueue, RunError> {

@@ -53,6 +53,8 @@ pub enum Command {
     /// Consume: every reaction whose queue is configured, or the named ones
     #[command(after_help = "Reads REDIS_URL, <NAME>_QUEUE_URL and, for email, SMTP_URL and MAIL_FROM.\n\
         `user-events config` lists every variable with its value.\n\
+        Answers /livez, /readyz and /metrics on HTTP_ADDR; traces and metrics go to\n\
+        OTEL_EXPORTER_OTLP_ENDPOINT, if that is set.\n\
         Stops on SIGTERM or Ctrl-C once what runs is finished; a second one leaves at once.")]
     Run {
         /// The reactions to run; none: each whose <NAME>_QUEUE_URL is set

@@ -4,11 +4,13 @@
 //! of a type that is not ours, or a [`Refusal`]. Promises: no body panics, and wrapped and raw delivery
 //! are told apart by SNS's own marks, never by trying one and then the other. Pure: no queue, no clock.
 
+mod carried;
 mod schema;
 
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use carried::{Carried, TRACEPARENT, TRACESTATE, carried};
 pub use schema::schema;
 
 use crate::event::{Arrival, EventError, EventKind, Timestamp};

@@ -28,6 +28,12 @@
 //! The same handlers run without a broker on the in-process [`bus`], and without an account in
 //! `user-events demo`, on [`queue::memory`], [`topic::memory`] and [`idempotency::memory`].
 //!
+//! # Who watches
+//! What the process does is told by [`telemetry`]: one line a delivery, `/metrics`, and where a collector is
+//! configured one trace from publish to effect. The engine knows nothing of it: a worker has
+//! [`worker::Vitals`] that anybody may read and a [`worker::Observer`] that it tells, and queue and ledger
+//! are decorated from outside.
+//!
 //! # Who imports whom
 //! [`app`] alone knows every adapter. The engine ([`worker`]) knows the ports ([`queue::Queue`],
 //! [`idempotency::Ledger`], [`handlers::Handler`]) and no adapter; ports know nobody.

@@ -5,10 +5,12 @@
 //! was lost makes a copy that consumers recognise. Knows the topic, never who listens.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 
 use crate::backoff::Backoff;
 use crate::event::{USER_SIGNED_UP, UserSignedUp};
-use crate::topic::{Entry, MAX_BYTES, MAX_ENTRIES, MessageId, SendError, Topic};
+use crate::topic::{Entry, MAX_ATTRIBUTES, MAX_BYTES, MAX_ENTRIES, MessageId, SendError, Topic};
 
 /// Tries per entry, on top of the SDK's own per call.
 const TRIES: u32 = 4;
@@ -17,6 +19,22 @@ const TRIES: u32 = 4;
 #[derive(Debug, Clone)]
 pub struct Publisher<T> {
     topic: T,
+    observer: Option<Arc<dyn Observer>>,
+}
+
+/// Listens to a publisher.
+pub trait Observer: fmt::Debug + Send + Sync {
+    /// An event is about to be sent. Answers who follows it.
+    fn sends(&self, event: &UserSignedUp) -> Box<dyn Sending>;
+}
+
+/// Follows one event on its way out.
+pub trait Sending: Send + Sync {
+    /// Attributes that travel with it, if there is room: fixed before the first try, like all of it.
+    fn headers(&self) -> Vec<(&'static str, String)>;
+
+    /// What became of it.
+    fn ended(self: Box<Self>, result: &Result<MessageId, PublishError>);
 }
 
 /// Why an event was not published. An answer that was lost counts as not published: publish again,
@@ -35,7 +53,14 @@ impl<T: Topic> Publisher<T> {
     /// A publisher to this topic.
     #[must_use]
     pub fn new(topic: T) -> Self {
-        Self { topic }
+        Self { topic, observer: None }
+    }
+
+    /// Tells `observer` of each event.
+    #[must_use]
+    pub fn observed(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
     }
 
     /// Publishes one event. Answers the topic's message id.
@@ -50,7 +75,15 @@ impl<T: Topic> Publisher<T> {
     /// Publishes events in as few calls as the topic's limits allow; an entry that failed is tried
     /// again by itself. Answers one result per event, in their order.
     pub async fn publish_batch(&self, events: &[UserSignedUp]) -> Vec<Result<MessageId, PublishError>> {
-        self.publish_entries(&events.iter().map(encode).collect::<Vec<_>>()).await
+        let follow = |event| self.observer.as_ref().map(|observer| observer.sends(event));
+        let followed: Vec<_> = events.iter().map(follow).collect();
+        let headers = |sending: &Option<Box<dyn Sending>>| sending.as_ref().map_or_else(Vec::new, |s| s.headers());
+        let entry = |(event, sending)| with_headers(encode(event), headers(sending));
+        let results = self.publish_entries(&events.iter().zip(&followed).map(entry).collect::<Vec<_>>()).await;
+        for (sending, result) in followed.into_iter().zip(&results).filter_map(|(s, result)| Some((s?, result))) {
+            sending.ended(result);
+        }
+        results
     }
 
     /// The same for messages that are encoded already.
@@ -92,6 +125,13 @@ fn encode(event: &UserSignedUp) -> Entry {
     }
 }
 
+/// Headers travel if they fit: an event goes out without them rather than not at all.
+fn with_headers(entry: Entry, headers: Vec<(&'static str, String)>) -> Entry {
+    let mut with = entry.clone();
+    with.attributes.extend(headers.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    if with.attributes.len() <= MAX_ATTRIBUTES && with.size() <= MAX_BYTES { with } else { entry }
+}
+
 /// Splits `open` (positions in `entries`) into runs that one call may carry.
 fn chunks(entries: &[Entry], open: &[usize]) -> Vec<Vec<usize>> {
     let mut chunks: Vec<Vec<usize>> = Vec::new();
@@ -116,6 +156,18 @@ fn chunks(entries: &[Entry], open: &[usize]) -> Vec<Vec<usize>> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn headers_that_do_not_fit_stay_behind_and_the_event_goes_out() {
+        let entry = |bytes: usize, attributes: usize| Entry {
+            message: "x".repeat(bytes),
+            attributes: (0..attributes).map(|n| (format!("a{n}"), String::new())).collect(),
+        };
+        let attributes = |entry| with_headers(entry, vec![("traceparent", "00".to_owned())]).attributes.len();
+        assert_eq!(attributes(entry(1, 2)), 3);
+        assert_eq!(attributes(entry(1, MAX_ATTRIBUTES)), MAX_ATTRIBUTES);
+        assert_eq!(attributes(entry(MAX_BYTES - 20, 2)), 2);
+    }
 
     proptest! {
         #[test]

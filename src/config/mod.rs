@@ -5,6 +5,7 @@
 //! secret or an address). Nothing else in the crate reads the environment, but for the AWS SDK, which
 //! reads its own variables.
 
+mod observe;
 mod operate;
 mod reader;
 mod variables;
@@ -16,6 +17,8 @@ use lettre::message::Mailbox;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
+pub(crate) use observe::pairs;
+pub use observe::{Propagators, Sampler, TelemetryConfig, telemetry};
 pub use operate::{Queues, queues};
 pub use reader::{Environment, Fault, Faults, Reader, Setting};
 pub use variables::{VARIABLES, Variable, misspelt};

@@ -70,10 +70,35 @@ pub const VARIABLES: &[Variable] = &[
         Some("false"),
         "`true`: refuse a Redis whose `maxmemory-policy` may evict records, rather than warn",
     ),
-    shared("HTTP_ADDR", Some("0.0.0.0:8080"), "where `/livez` listens"),
+    shared("HTTP_ADDR", Some("0.0.0.0:8080"), "where `/livez`, `/readyz` and `/metrics` listen"),
     shared("ECS_AGENT_URI", None, "set by ECS: while work is in flight the task is protected from scale-in"),
     shared("RUST_LOG", Some("info"), "log filter"),
     shared("LOG_FORMAT", Some("auto"), "`json`, `pretty`, or `auto`: json unless on a terminal"),
+    shared(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        None,
+        "`http://localhost:4318`: traces and metrics go to this collector by OTLP; unset: off",
+    ),
+    shared("OTEL_EXPORTER_OTLP_PROTOCOL", Some("http/protobuf"), "`http/protobuf`; there is no other"),
+    shared(
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        None,
+        "sent with each export: `key=value,…`; secret, `OTEL_EXPORTER_OTLP_HEADERS_FILE` works too",
+    ),
+    shared("OTEL_SERVICE_NAME", Some("user-events"), "the name in traces and metrics"),
+    shared("OTEL_RESOURCE_ATTRIBUTES", None, "what else is said of this process: `key=value,…`"),
+    shared(
+        "OTEL_TRACES_SAMPLER",
+        Some("parentbased_always_on"),
+        "`always_on`, `always_off`, `traceidratio`, each also after `parentbased_`",
+    ),
+    shared("OTEL_TRACES_SAMPLER_ARG", None, "the share that `traceidratio` keeps, 0 to 1; unset: 1"),
+    shared(
+        "OTEL_PROPAGATORS",
+        Some("tracecontext,xray"),
+        "the forms in which a trace travels: `tracecontext` (read and written), `xray` (read), `none`; `baggage` is taken and does nothing",
+    ),
+    shared("OTEL_SDK_DISABLED", Some("false"), "`true`: nothing is measured, nothing is exported, `/metrics` is empty"),
 ];
 
 /// The variable of this name.
@@ -99,7 +124,7 @@ pub fn misspelt<'e>(names: impl Iterator<Item = &'e String>, reactions: &[&str])
             ours.extend(prefixes.iter().map(|prefix| format!("{prefix}_{}", variable.name)));
         }
     }
-    ours.extend(["REDIS_URL_FILE", "SMTP_URL_FILE"].map(str::to_owned));
+    ours.extend(["REDIS_URL_FILE", "SMTP_URL_FILE", "OTEL_EXPORTER_OTLP_HEADERS_FILE"].map(str::to_owned));
     let closest = |name: &str| {
         let near =
             ours.iter().map(|own| (strsim::osa_distance(name, own), own)).min_by_key(|(distance, _)| *distance)?;

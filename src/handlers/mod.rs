@@ -8,8 +8,28 @@ pub mod welcome_email;
 
 use std::future::Future;
 
+use tracing::{Instrument, field, info_span};
+
 use crate::event::UserSignedUp;
 use crate::idempotency::{Crossing, Fence, Fenced, Fingerprint};
+
+/// The target of spans that go to the trace and never to the log, whose lines stand in their message's span.
+pub const TRACE: &str = "user_events::trace";
+
+/// Does `effect`, and shows it in the event's trace under this name: a client's span, failed if it failed.
+/// For whatever a handler asks of a server.
+///
+/// # Errors
+/// The effect's own.
+pub async fn traced<T, E>(name: &'static str, effect: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let status = field::Empty;
+    let span = info_span!(target: TRACE, "effect", otel.name = name, otel.kind = "client", otel.status_code = status);
+    let result = effect.instrument(span.clone()).await;
+    if result.is_err() {
+        span.record("otel.status_code", "ERROR");
+    }
+    result
+}
 
 /// A reaction to the event.
 pub trait Handler: Send + Sync + 'static {

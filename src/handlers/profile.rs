@@ -3,7 +3,7 @@
 //! Enters: an event, and a store whose step is effect and mark in one. Leaves: what became of it. Needs
 //! no fence and no ledger of its own: repeating it changes nothing.
 
-use super::{Handled, Handler, HandlerError};
+use super::{Handled, Handler, HandlerError, traced};
 use crate::event::UserSignedUp;
 use crate::idempotency::Fence;
 use crate::profiles::{Applied, Change, Profiles, ProfilesError};
@@ -26,7 +26,7 @@ impl<P: Profiles> Handler for ProfileHandler<P> {
     const NAME: &'static str = "profile";
 
     async fn handle(&self, event: &UserSignedUp, _fence: &Fence<'_>) -> Result<Handled, HandlerError> {
-        match self.profiles.apply(&Change::of(event)).await? {
+        match traced("profile write", self.profiles.apply(&Change::of(event))).await? {
             Applied::Created | Applied::Updated => Ok(Handled::Applied),
             Applied::Done => Ok(Handled::AlreadyApplied),
             Applied::Stale => Ok(Handled::Superseded),

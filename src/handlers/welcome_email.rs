@@ -4,7 +4,7 @@
 //! resend would bear too. Everything that can fail harmlessly comes before the fence; after it only the
 //! mail's body. Knows no SMTP and no template.
 
-use super::{Handled, Handler, HandlerError};
+use super::{Handled, Handler, HandlerError, traced};
 use crate::event::UserSignedUp;
 use crate::idempotency::{Fence, Fingerprint};
 use crate::mail::{Composer, MailError, Mailer, Ready};
@@ -32,9 +32,9 @@ impl<M: Mailer> Handler for WelcomeEmail<M> {
             .composer
             .welcome(Self::NAME, event)
             .map_err(|error| HandlerError::Permanent { reason: "mail_not_composed", detail: error.to_string() })?;
-        let ready = self.mailer.prepare(&mail).await?;
+        let ready = traced("mail prepare", self.mailer.prepare(&mail)).await?;
         let crossing = fence.cross().await?;
-        ready.send(&mail, &crossing).await?;
+        traced("mail send", ready.send(&mail, &crossing)).await?;
         Ok(Handled::Done { crossing, receipt: mail.message_id })
     }
 

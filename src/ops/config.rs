@@ -14,6 +14,7 @@ pub(super) fn config(environment: &Environment, json: bool) -> Exit {
     warn_of_misspelt(environment);
     let mut reader = Reader::new(environment);
     config::logging(&mut reader);
+    config::telemetry(&mut reader);
     if environment.contains_key("USER_EVENTS_TOPIC_ARN") {
         config::publish(&mut reader);
     }
@@ -36,8 +37,9 @@ pub(super) fn config(environment: &Environment, json: bool) -> Exit {
 fn print_table(settings: &[Setting]) {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    // The value last: a queue's URL alone can be wider than a terminal.
     for setting in settings {
-        table.add_row([&setting.name, setting.value.as_deref().unwrap_or("-"), setting.source]);
+        table.add_row([&setting.name, setting.source, setting.value.as_deref().unwrap_or("-")]);
     }
     say(table.trim_fmt());
 }

@@ -5,10 +5,11 @@
 
 use std::time::{Duration, Instant};
 
+use comfy_table::Table;
 use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use serde_json::{Map, Value, json};
 
+use super::table::table;
 use super::{Exit, complain, configured, say};
 use crate::app;
 use crate::cli::{Effect, Idem};
@@ -177,19 +178,17 @@ async fn stats(records: &Records, as_json: bool) -> Result<Exit, RedisError> {
     } else if counts.is_empty() {
         say("no records");
     } else {
-        say(table(&counts).trim_fmt());
+        say(by_handler(&counts).trim_fmt());
     }
     Ok(Exit::Clean)
 }
 
-fn table(counts: &Counts) -> Table {
-    let mut table = Table::new();
-    table.load_style(TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─')));
-    table.set_header([&["handler"], &State::ALL.map(State::word)[..]].concat());
+fn by_handler(counts: &Counts) -> Table {
+    let [claimed, begun, done, parked] = State::ALL.map(State::word);
+    let mut rows = table(["handler", claimed, begun, done, parked], &[1, 2, 3, 4]);
     for (handler, states) in counts {
         let count = |state: &State| states.get(state).copied().unwrap_or(0).to_string();
-        table.add_row([vec![handler.clone()], State::ALL.iter().map(count).collect()].concat());
+        rows.add_row([vec![handler.clone()], State::ALL.iter().map(count).collect()].concat());
     }
-    table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
-    table
+    rows
 }

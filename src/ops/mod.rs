@@ -24,12 +24,15 @@ pub use react::react;
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 pub use self::doctor::{FAULTS, Fault, Level};
-use crate::app::REACTIONS;
+use aws_config::SdkConfig;
+
+use crate::app::{self, REACTIONS};
 use crate::cli::Command;
-use crate::config::{Environment, Faults, Reader, logging, misspelt};
-use crate::telemetry;
+use crate::config::{self as settings, Environment, Faults, Reader, logging, misspelt};
+use crate::telemetry::{self, Telemetry};
 
 /// How a command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +96,26 @@ fn configured<T>(environment: &Environment, read: impl FnOnce(&mut Reader<'_>) -
     }
 }
 
+/// The same for a command that is worth measuring: with metrics, and with traces where a collector is set.
+fn observed<T>(
+    environment: &Environment,
+    read: impl FnOnce(&mut Reader<'_>) -> Option<T>,
+) -> Result<(T, Arc<Telemetry>), Exit> {
+    let mut reader = Reader::new(environment);
+    let (filter, format) = logging(&mut reader);
+    let telemetry = settings::telemetry(&mut reader);
+    let settings = read(&mut reader);
+    warn_of_misspelt(environment);
+    let settings = reader.finish(settings).map_err(|faults| refuse(&faults))?;
+    match Telemetry::start(&telemetry, &filter, format) {
+        Ok(telemetry) => Ok((settings, Arc::new(telemetry))),
+        Err(error) => {
+            complain(error);
+            Err(Exit::Config)
+        }
+    }
+}
+
 fn refuse(faults: &Faults) -> Exit {
     complain(faults);
     Exit::Config
@@ -103,6 +126,15 @@ fn warn_of_misspelt(environment: &Environment) {
     for (name, meant) in misspelt(environment.keys(), &names) {
         complain(format_args!("warning: {name} is not read; did you mean {meant}?"));
     }
+}
+
+/// AWS for a command that looks; it says where its calls go, if not to AWS.
+async fn aws() -> SdkConfig {
+    let config = app::sdk().await;
+    if let Some(endpoint) = config.endpoint_url() {
+        complain(format_args!("not AWS: {endpoint}"));
+    }
+    config
 }
 
 /// Writes a line for the user. A reader who has gone (`| head`) is no fault.

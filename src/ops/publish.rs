@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Exit, complain, configured, say};
+use super::{Exit, complain, observed, say};
 use crate::app;
 use crate::cli;
 use crate::config::{self, Environment};
@@ -26,8 +26,8 @@ const PROGRESS: usize = 1_000;
 struct Invalid(String);
 
 pub(super) async fn publish(environment: &Environment, what: &cli::Publish) -> Exit {
-    let arn = match configured(environment, config::publish) {
-        Ok(arn) => arn,
+    let (arn, telemetry) = match observed(environment, config::publish) {
+        Ok(started) => started,
         Err(exit) => return exit,
     };
     let events = match events(what) {
@@ -37,7 +37,8 @@ pub(super) async fn publish(environment: &Environment, what: &cli::Publish) -> E
             return Exit::Usage;
         }
     };
-    let publisher = Publisher::new(SnsTopic::new(&app::aws().await, arn));
+    let name = arn.rsplit(':').next().unwrap_or(&arn);
+    let publisher = Publisher::new(SnsTopic::new(&app::aws().await, arn.clone())).observed(telemetry.topic(name));
     let mut results = Vec::with_capacity(events.len());
     let started = Instant::now();
     let chunk = what.rate.map_or(MAX_ENTRIES, |rate| MAX_ENTRIES.min(rate as usize));
@@ -50,6 +51,7 @@ pub(super) async fn publish(environment: &Environment, what: &cli::Publish) -> E
             complain(format_args!("{} of {} events", results.len(), events.len()));
         }
     }
+    telemetry.stop().await;
     report(&events, &results, what.json)
 }
 

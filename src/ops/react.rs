@@ -1,7 +1,7 @@
 //! A reaction of your own, run as `user-events run` runs ours: what your `main` calls.
 
 use super::run::ended;
-use super::{Exit, complain, configured};
+use super::{Exit, complain, observed};
 use crate::app;
 use crate::config::{self, Environment, ReactionNeeds};
 use crate::handlers::Handler;
@@ -11,15 +11,19 @@ use crate::shutdown;
 ///
 /// Its [`Handler::NAME`] names its variables: `crm` reads
 /// `CRM_QUEUE_URL`, and `CRM_WORKER_CONCURRENCY` before `WORKER_CONCURRENCY`. Effects are recorded at
-/// `REDIS_URL`. Logs, health endpoint, signals and exit codes are those of `user-events run`.
+/// `REDIS_URL`. Logs, metrics, traces, health endpoint, signals and exit codes are those of `user-events run`.
 pub async fn react<H: Handler>(handler: H, environment: &Environment) -> Exit {
     let own = [ReactionNeeds { name: H::NAME, mail: false }];
-    let config = match configured(environment, |read| config::run(read, &own, &[H::NAME.to_owned()])) {
-        Ok(config) => config,
+    let (config, telemetry) = match observed(environment, |read| config::run(read, &own, &[H::NAME.to_owned()])) {
+        Ok(started) => started,
         Err(exit) => return exit,
     };
     match shutdown::on_signal() {
-        Ok(stop) => ended(app::run_own(config, handler, stop).await),
+        Ok(stop) => {
+            let result = app::run_own(config, handler, &telemetry, stop).await;
+            telemetry.stop().await;
+            ended(result)
+        }
         Err(_) => {
             complain("this process cannot listen for signals");
             Exit::Bug

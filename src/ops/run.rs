@@ -1,6 +1,6 @@
 //! `run`: consume until told to stop.
 
-use super::{Exit, complain, configured};
+use super::{Exit, complain, observed};
 use crate::app::{self, REACTIONS, RunError};
 use crate::config::{self, Environment};
 use crate::redis_link::RedisError;
@@ -8,15 +8,17 @@ use crate::shutdown;
 use crate::worker::Summary;
 
 pub(super) async fn run(environment: &Environment, only: &[String]) -> Exit {
-    let config = match configured(environment, |read| config::run(read, REACTIONS, only)) {
-        Ok(config) => config,
+    let (config, telemetry) = match observed(environment, |read| config::run(read, REACTIONS, only)) {
+        Ok(started) => started,
         Err(exit) => return exit,
     };
     let Ok(stop) = shutdown::on_signal() else {
         complain("this process cannot listen for signals");
         return Exit::Bug;
     };
-    ended(app::run(config, stop).await)
+    let result = app::run(config, &telemetry, stop).await;
+    telemetry.stop().await;
+    ended(result)
 }
 
 /// How a run's end is told.

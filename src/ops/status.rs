@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::table::table;
 use super::{Exit, complain, configured, say};
-use crate::app::{self, REACTIONS};
+use crate::app::REACTIONS;
 use crate::config::{self, Environment, Queues};
 use crate::queue::QueueError;
 use crate::queue::sqs_admin::{QueueFacts, SqsAdmin};
@@ -40,7 +40,7 @@ pub(super) async fn status(environment: &Environment, watch: bool, as_json: bool
         complain("this process cannot listen for signals");
         return Exit::Bug;
     };
-    let admin = SqsAdmin::new(&app::aws().await);
+    let admin = SqsAdmin::new(&super::aws().await);
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -42,6 +42,12 @@ pub enum UnpackError {
 }
 
 impl DeadLetter {
+    /// Why it is one; empty if nobody wrote a reason.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        self.attributes.get(REASON).map_or("", |reason| reason.value.as_str())
+    }
+
     /// The letter for `delivery`; `None` if it cannot be made to fit (a body of almost 1 MiB that
     /// does not compress): then only the queue's own redrive can move it.
     #[must_use]
@@ -147,6 +153,7 @@ mod tests {
             attempt: Attempt::new(1),
             sent_at_millis: 0,
             group: None,
+            trace_header: None,
             receipt: ReceiptHandle::new("r".to_owned()),
         }
     }

@@ -89,6 +89,8 @@ pub struct Delivery {
     /// On a FIFO queue, the group within which order is kept; else none, whatever the sender said: on other
     /// queues a group id is for fairness alone.
     pub group: Option<String>,
+    /// The trace that the queue's own service says it belongs to (SQS: `AWSTraceHeader`).
+    pub trace_header: Option<String>,
     /// The right to settle it, spent once.
     pub receipt: ReceiptHandle,
 }
@@ -272,6 +274,19 @@ impl Attribute {
     #[must_use]
     pub fn string(value: impl Into<String>) -> Self {
         Self { data_type: "String".to_owned(), value: value.into() }
+    }
+}
+
+impl Verdict {
+    /// The verdict's name in counts.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Delete => "delete",
+            Self::RetryIn(_) => "retry",
+            Self::Quarantine(_) => "quarantine",
+            Self::Leave => "leave",
+        }
     }
 }
 

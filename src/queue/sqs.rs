@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::StalledStreamProtectionConfig;
@@ -28,6 +29,9 @@ use super::{
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// A long poll is given its wait time and this much more; without a bound it may hang for ever.
 const POLL_SLACK: Duration = Duration::from_secs(5);
+
+/// The SDK's own pause before it tries a call again. Longer ones are the worker's: it knows what waits.
+const SDK_PAUSE: Duration = Duration::from_secs(1);
 
 /// One queue on SQS.
 #[derive(Debug, Clone)]
@@ -100,6 +104,7 @@ impl Queue for SqsQueue {
             .message_system_attribute_names(System::ApproximateReceiveCount)
             .message_system_attribute_names(System::SentTimestamp)
             .message_system_attribute_names(System::MessageGroupId)
+            .message_system_attribute_names(System::AwsTraceHeader)
             .message_attribute_names("All")
             .send()
             .await
@@ -172,8 +177,10 @@ impl SqsQueue {
 
 pub(super) fn client(aws: &SdkConfig, attempt: Duration) -> Client {
     let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_attempt_timeout(attempt);
+    let retries = aws.retry_config().cloned().unwrap_or_else(RetryConfig::standard);
     let config = aws_sdk_sqs::config::Builder::from(aws)
         .timeout_config(timeouts.build())
+        .retry_config(retries.with_max_backoff(SDK_PAUSE))
         // Its grace is as long as the longest long poll, which by nature sends nothing meanwhile.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .build();
@@ -211,9 +218,10 @@ fn delivery(mut message: Message, is_fifo: bool) -> Option<Delivery> {
     };
     let system = |name| message.attributes.as_ref()?.get(&name)?.parse::<i64>().ok();
     let attempt = system(System::ApproximateReceiveCount).and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
-    let group = || message.attributes.as_ref()?.get(&System::MessageGroupId).cloned();
+    let text = |name| message.attributes.as_ref()?.get(&name).cloned();
     Some(Delivery {
-        group: if is_fifo { group() } else { None },
+        group: if is_fifo { text(System::MessageGroupId) } else { None },
+        trace_header: text(System::AwsTraceHeader),
         sent_at_millis: system(System::SentTimestamp).unwrap_or(0),
         message_id: message.message_id.unwrap_or_default(),
         body: Body::new(message.body.unwrap_or_default()),

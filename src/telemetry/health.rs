@@ -1,38 +1,66 @@
-//! `/livez`: do the loops turn? Never whether Redis or the mail server is there.
+//! `/livez`, `/readyz` and `/metrics`: does it turn, can it work, what has it done?
 //!
-//! Enters: the workers' pulses. Leaves: 200 or 503 over HTTP; and, for the container's own check, a
-//! client that asks it ([`check`]).
+//! Enters: the workers' vitals. Leaves: over HTTP 200 or 503 and lines; and, for the container's own check, a
+//! client that asks `/livez` ([`check`]). Promises: `/livez` never asks whether Redis or the mail server is
+//! there, because a restart brings neither back. `/readyz` does, for people and for whoever routes work.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::routing::get;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::worker::Pulse;
+use super::{Named, Telemetry};
 
 /// How long the container's own check waits.
 const CHECK: Duration = Duration::from_secs(3);
+/// What a scrape is.
+const SCRAPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Answers on `listener` until `stop`.
 ///
 /// # Errors
 /// The listener's.
-pub async fn serve(listener: TcpListener, pulses: Vec<Pulse>, stop: CancellationToken) -> std::io::Result<()> {
-    let livez = move || async move {
-        if pulses.iter().all(Pulse::is_alive) {
-            (StatusCode::OK, "ok\n")
-        } else {
-            (StatusCode::SERVICE_UNAVAILABLE, "a poll loop has stopped turning\n")
-        }
-    };
-    let router = Router::new().route("/livez", get(livez));
+pub async fn serve(
+    listener: TcpListener,
+    workers: Vec<Named>,
+    telemetry: Arc<Telemetry>,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let workers = Arc::new(workers);
+    let (alive, ready) = (workers.clone(), workers);
+    let router = Router::new()
+        .route("/livez", get(move || async move { livez(&alive) }))
+        .route("/readyz", get(move || async move { readyz(&ready) }))
+        .route("/metrics", get(move || async move { ([(header::CONTENT_TYPE, SCRAPE)], telemetry.scrape()) }));
     axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+}
+
+fn livez(workers: &[Named]) -> (StatusCode, &'static str) {
+    if workers.iter().all(|(_, vitals)| vitals.pulse().is_alive()) {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "a poll loop has stopped turning\n")
+    }
+}
+
+/// One line a reaction.
+fn readyz(workers: &[Named]) -> (StatusCode, String) {
+    let missing = workers.iter().map(|(name, vitals)| (name, vitals.missing()));
+    let (mut status, mut lines) = (StatusCode::OK, String::new());
+    for (name, missing) in missing {
+        if missing.is_some() {
+            status = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        lines.push_str(&format!("{name}: {}\n", missing.as_deref().unwrap_or("ready")));
+    }
+    (status, lines)
 }
 
 /// Asks the worker that listens on `address` in this machine or container.

@@ -1,41 +1,121 @@
-//! Telemetry: the log, and the health endpoint ([`health`]).
+//! Telemetry: the log (`log`), metrics ([`metrics`]), traces, and the endpoint that tells of health ([`health`]).
 //!
-//! Enters: events and spans of the whole process. Leaves: lines on standard error, so that standard
-//! output stays a command's own. Promises: libraries that log bodies or passwords at debug stay quiet
-//! unless named in the filter.
+//! Enters: what the process does, told by its workers' listeners ([`Watch`]) and decorated ports. Leaves: lines
+//! on standard error, a scrape, and, where a collector is configured, traces and metrics by OTLP. Promises: no
+//! address, no secret and no body in any of them; without a collector nothing is sent and no span is made. The
+//! one room that knows OpenTelemetry.
 
+mod export;
 pub mod health;
+mod instruments;
+mod ledger;
+mod log;
+pub mod metrics;
+mod propagation;
+mod publishing;
+mod queue;
+mod watch;
 
-use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt;
+use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use prometheus::{Registry, TextEncoder};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
-use crate::config::LogFormat;
+pub use export::TelemetryError;
+pub use instruments::Named;
+pub use ledger::WatchedLedger;
+pub use queue::WatchedQueue;
+pub use watch::Watch;
 
-/// They log requests with bodies, AUTH lines or keys below warn.
-const TALKATIVE: [&str; 7] =
-    ["aws_config", "aws_runtime", "aws_sdk_sns", "aws_sdk_sqs", "aws_smithy_runtime", "hyper", "lettre"];
+use self::instruments::Instruments;
+use self::publishing::TopicWatch;
+use crate::config::{LogFormat, Propagators, TelemetryConfig};
+use crate::publisher;
 
-/// Starts logging. A second call changes nothing.
-pub fn init(filter: &str, format: LogFormat) {
-    let json = match format {
-        LogFormat::Auto => !std::io::stderr().is_terminal(),
-        LogFormat::Json => true,
-        LogFormat::Pretty => false,
-    };
-    let builder = fmt().with_env_filter(quieted(filter)).with_writer(std::io::stderr).with_target(false);
-    let started = if json {
-        builder.json().flatten_event(true).with_span_list(false).try_init()
-    } else {
-        builder.with_ansi(std::io::stderr().is_terminal()).try_init()
-    };
-    // The only error is that a subscriber is there already.
-    drop(started);
+/// How long the end waits for the collector. With the longest drain and its last call to the queue it stays
+/// below the 120 s of ECS.
+const FLUSH: Duration = Duration::from_secs(3);
+/// Who measures: the scope of every span and metric.
+const SCOPE: &str = "user-events";
+
+/// What one process tells about itself.
+#[derive(Debug)]
+pub struct Telemetry {
+    registry: Registry,
+    meters: SdkMeterProvider,
+    meter: Meter,
+    traces: Option<SdkTracerProvider>,
+    instruments: Instruments,
+    propagators: Propagators,
 }
 
-fn quieted(filter: &str) -> EnvFilter {
-    let caps = TALKATIVE.iter().filter(|name| !filter.contains(*name)).map(|name| format!("{name}=warn"));
-    let all: Vec<String> = std::iter::once(filter.to_owned()).chain(caps).collect();
-    EnvFilter::try_new(all.join(",")).unwrap_or_else(|_| EnvFilter::new("info"))
+/// Starts the log alone. A second call changes nothing.
+pub fn init(filter: &str, format: LogFormat) {
+    log::start(filter, format, None);
+}
+
+impl Telemetry {
+    /// Starts the log, the metrics, and the traces if there is a collector for them.
+    ///
+    /// # Errors
+    /// [`TelemetryError`]: the exporter's own.
+    pub fn start(config: &TelemetryConfig, filter: &str, format: LogFormat) -> Result<Self, TelemetryError> {
+        let registry = Registry::new();
+        let (meters, traces) = (export::meters(config, &registry)?, export::traces(config)?);
+        let meter = meters.meter(SCOPE);
+        let instruments = Instruments::new(&meter);
+        let started = Self { registry, meters, meter, traces, instruments, propagators: config.propagators };
+        log::start(filter, format, started.tracer());
+        Ok(started)
+    }
+
+    /// Watches a reaction on the queue of this name.
+    #[must_use]
+    pub fn reaction(&self, name: &'static str, queue: &str) -> Watch {
+        Watch::new(name, queue, self.instruments.clone(), self.tracer(), self.propagators)
+    }
+
+    /// Watches what is published to the topic of this name.
+    #[must_use]
+    pub fn topic(&self, name: &str) -> Arc<dyn publisher::Observer> {
+        Arc::new(TopicWatch::new(name, self.instruments.clone(), self.tracer(), self.propagators))
+    }
+
+    /// From now on each scrape reads these workers' vitals.
+    pub fn read(&self, workers: &[Named]) {
+        instruments::read(&self.meter, workers);
+    }
+
+    /// Everything measured, in Prometheus's text format.
+    #[must_use]
+    pub fn scrape(&self) -> String {
+        // Text cannot fail to be encoded; a collector that could has told so in the log.
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+
+    /// Sends what was not sent yet. A collector that is slow is waited for, but no longer than 3 s.
+    pub async fn stop(&self) {
+        let (meters, traces) = (self.meters.clone(), self.traces.clone());
+        let (sent, is_sent) = oneshot::channel();
+        // A thread of its own: the runtime would wait for one of its own, however long a silent collector takes.
+        std::thread::spawn(move || {
+            let ended = [traces.map_or(Ok(()), |traces| traces.shutdown()), meters.shutdown()];
+            let _ = sent.send(ended.into_iter().find_map(Result::err));
+        });
+        match timeout(FLUSH, is_sent).await {
+            Ok(Ok(None)) => {}
+            Ok(Ok(Some(error))) => tracing::warn!(%error, "the last traces or metrics were not sent"),
+            Ok(Err(_)) | Err(_) => tracing::warn!("the collector is silent: the last traces or metrics were not sent"),
+        }
+    }
+
+    fn tracer(&self) -> Option<SdkTracer> {
+        self.traces.as_ref().map(|traces| traces.tracer(SCOPE))
+    }
 }

@@ -15,6 +15,8 @@ pub const MAX_ENTRIES: usize = 10;
 /// The most bytes one call may carry, attributes counted in: SNS's default for a message and for a
 /// batch as a whole (a topic's owner can raise a message's).
 pub const MAX_BYTES: usize = 262_144;
+/// The most attributes of a message: with raw delivery SQS takes no more, and SNS drops a message that has.
+pub const MAX_ATTRIBUTES: usize = 10;
 
 /// Where events are published.
 pub trait Topic: Send + Sync + 'static {

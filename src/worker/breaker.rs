@@ -4,6 +4,7 @@
 //! attempt, because what is probed is the dependency, not a message; after the probe one message goes
 //! first. Other reactions have breakers of their own. Pure but for its lock.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +13,16 @@ use super::outcome::Outcome;
 /// One reaction's breaker.
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
-    state: Mutex<State>,
+    inside: Mutex<Inside>,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    state: State,
+    /// What was last found to be down.
+    dependency: Option<&'static str>,
+    /// How often it opened, by dependency.
+    trips: BTreeMap<&'static str, u64>,
 }
 
 /// What the loop may do.
@@ -49,40 +59,56 @@ pub(super) fn pause(failures: u32) -> Duration {
 
 impl Breaker {
     pub(super) fn state(&self) -> State {
-        *self.lock()
+        self.lock().state
+    }
+
+    /// What is waited for; `None`: nothing. Half open it is nothing: all has answered, and on an empty queue
+    /// there may be no message to close it for days.
+    pub(super) fn missing(&self) -> Option<&'static str> {
+        let inside = self.lock();
+        let is_waiting = matches!(inside.state, State::Open { .. } | State::Probing { .. });
+        is_waiting.then_some(inside.dependency.unwrap_or("the first look at what it needs"))
+    }
+
+    /// How often it opened, by what was down.
+    pub(super) fn trips(&self) -> BTreeMap<&'static str, u64> {
+        self.lock().trips.clone()
     }
 
     /// The pause is over.
     pub(super) fn paused(&self) {
-        let mut state = self.lock();
-        if let State::Open { failures } = *state {
-            *state = State::Probing { failures };
+        let mut inside = self.lock();
+        if let State::Open { failures } = inside.state {
+            inside.state = State::Probing { failures };
         }
     }
 
-    /// The probe was answered.
-    pub(super) fn probed(&self, is_there: bool) {
-        let mut state = self.lock();
-        *state = match (*state, is_there) {
-            (State::Probing { failures: 0 }, true) => State::Closed,
-            (State::Probing { failures: 0 }, false) => {
-                tracing::warn!("waiting: something this reaction needs is not there yet");
+    /// The probe was answered, or something is down.
+    pub(super) fn probed(&self, answer: Result<(), &'static str>) {
+        let mut inside = self.lock();
+        inside.dependency = answer.err().or(inside.dependency);
+        inside.state = match (inside.state, answer) {
+            (State::Probing { failures: 0 }, Ok(())) => State::Closed,
+            (State::Probing { failures: 0 }, Err(dependency)) => {
+                tracing::warn!(dependency, "waiting: something this reaction needs is not there yet");
                 State::Probing { failures: 1 }
             }
-            (State::Probing { failures }, true) => State::HalfOpen { failures },
+            (State::Probing { failures }, Ok(())) => State::HalfOpen { failures },
             (unchanged, _) => unchanged,
         };
     }
 
     /// A delivery ended like this.
     pub(super) fn observe(&self, outcome: &Outcome) {
-        let mut state = self.lock();
-        let next = match (*state, outcome) {
+        let mut inside = self.lock();
+        let next = match (inside.state, outcome) {
             (State::Closed, Outcome::Unavailable(dependency)) => {
                 tracing::warn!(dependency, "paused: nothing is received until it is back");
+                inside.tripped(dependency);
                 State::Open { failures: 1 }
             }
-            (State::HalfOpen { failures }, Outcome::Unavailable(_)) => {
+            (State::HalfOpen { failures }, Outcome::Unavailable(dependency)) => {
+                inside.tripped(dependency);
                 let failures = failures.saturating_add(1);
                 tracing::warn!(pause = ?pause(failures), "paused again: it answers and does no work");
                 State::Open { failures }
@@ -94,12 +120,19 @@ impl Breaker {
             }
             (unchanged, _) => unchanged,
         };
-        *state = next;
+        inside.state = next;
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Every change is one assignment.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        // Every change is one assignment or one insertion.
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inside {
+    fn tripped(&mut self, dependency: &'static str) {
+        self.dependency = Some(dependency);
+        *self.trips.entry(dependency).or_default() += 1;
     }
 }
 
@@ -112,7 +145,7 @@ mod tests {
     #[test]
     fn it_opens_on_an_outage_and_closes_only_after_work_that_succeeded() {
         let breaker = Breaker::default();
-        breaker.probed(true);
+        breaker.probed(Ok(()));
         assert_eq!(breaker.state(), State::Closed);
         breaker.observe(&DOWN);
         breaker.observe(&DOWN);
@@ -120,24 +153,27 @@ mod tests {
         breaker.observe(&Outcome::Done);
         assert_eq!(breaker.state(), State::Open { failures: 1 }, "a straggler proves nothing");
         breaker.paused();
-        breaker.probed(false);
+        breaker.probed(Err("smtp"));
         assert_eq!(breaker.state(), State::Probing { failures: 1 });
-        breaker.probed(true);
+        breaker.probed(Ok(()));
         breaker.observe(&Outcome::Duplicate);
         assert_eq!(breaker.state(), State::HalfOpen { failures: 1 }, "a duplicate needed no mail server");
+        assert_eq!(breaker.missing(), None, "the mail server has answered");
         breaker.observe(&DOWN);
         assert_eq!(breaker.state(), State::Open { failures: 2 });
         breaker.paused();
-        breaker.probed(true);
+        breaker.probed(Ok(()));
         breaker.observe(&Outcome::Done);
-        assert_eq!(breaker.state(), State::Closed);
+        assert_eq!((breaker.state(), breaker.missing()), (State::Closed, None));
+        assert_eq!(breaker.trips(), BTreeMap::from([("smtp", 2)]), "a straggler of an outage is no outage of its own");
     }
 
     #[test]
     fn a_start_without_a_dependency_waits_for_it() {
         let breaker = Breaker::default();
-        breaker.probed(false);
-        assert_eq!(breaker.state(), State::Probing { failures: 1 });
+        breaker.probed(Err("smtp"));
+        assert_eq!((breaker.state(), breaker.missing()), (State::Probing { failures: 1 }, Some("smtp")));
+        assert_eq!(breaker.trips(), BTreeMap::new(), "nothing was interrupted");
     }
 
     #[test]

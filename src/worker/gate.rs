@@ -27,7 +27,7 @@ pub(super) struct Gate<'a, Q, L, H> {
 impl<Q: Queue, L: Ledger, H: Handler> Gate<'_, Q, L, H> {
     /// Waits until the loop may receive; `None`: stop.
     pub(super) async fn opens(&self, pace: &Pace) -> Option<OwnedSemaphorePermit> {
-        let Road { stop, breaker, duty, corridor } = self.road;
+        let Road { stop, breaker, duty, corridor, .. } = self.road;
         loop {
             if stop.is_cancelled() {
                 return None;

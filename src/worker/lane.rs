@@ -14,6 +14,7 @@ use tracing::{Instrument, Span, field, info_span};
 use super::breaker::Breaker;
 use super::duty::Duty;
 use super::lease::Held;
+use super::observer::Observer;
 use super::process::Corridor;
 use super::settle::{Settled, Settler};
 use crate::failpoint::{self, Step};
@@ -24,8 +25,9 @@ use crate::queue::{Delivery, Queue};
 /// What every lane of a worker shares.
 pub(super) struct Road<Q, L, H> {
     pub(super) corridor: Corridor<Q, L, H>,
-    pub(super) breaker: Breaker,
+    pub(super) breaker: Arc<Breaker>,
     pub(super) duty: Duty,
+    pub(super) observer: Arc<dyn Observer>,
     pub(super) stop: CancellationToken,
 }
 
@@ -50,8 +52,8 @@ impl Taken {
     ) -> Vec<Self> {
         let taken = |(held, delivery): (Held, Delivery)| {
             let (attempt, message_id) = (delivery.attempt.get(), &delivery.message_id);
-            let (event_id, user) = (field::Empty, field::Empty);
-            let span = info_span!("message", queue, handler, message_id, attempt, event_id, user);
+            let (event_id, user, trace_id) = (field::Empty, field::Empty, field::Empty);
+            let span = info_span!("message", queue, handler, message_id, attempt, event_id, user, trace_id);
             Self { delivery, held, slot: slots.split(1), span }
         };
         deliveries.map(taken).collect()
@@ -105,8 +107,11 @@ impl Taken {
         let Self { delivery, held, slot: _slot, span } = self;
         let _at_work = road.duty.at_work();
         failpoint::reach(Step::Received);
-        let (outcome, settled) = road.corridor.process(delivery, held).instrument(span).await;
-        road.breaker.observe(&outcome);
+        let followed = road.observer.begins(&delivery, &span);
+        let process = road.corridor.process(delivery, held).instrument(span);
+        let (ended, settled) = process.instrument(followed.clone()).await;
+        road.breaker.observe(&ended.outcome);
+        road.observer.ends(&followed, &ended, settled == Settled::Gone);
         settled
     }
 }

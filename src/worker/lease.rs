@@ -12,13 +12,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::warn;
 
 use crate::queue::{Delivery, Hold, MAX_BATCH, Queue, QueueError};
 
 /// A handler that runs for longer has hung. Far below SQS's own end of 12 hours.
 const LONGEST: Duration = Duration::from_secs(600);
+/// How long the last word to the queue may take, when the time to stop is already up.
+const LAST_CALL: Duration = Duration::from_secs(3);
 /// An answer is at most this much younger than the moment SQS hid what it brings; less on a visibility
 /// so short that this would be most of it.
 const TRANSIT: Duration = Duration::from_secs(2);
@@ -28,6 +30,7 @@ const TRANSIT: Duration = Duration::from_secs(2);
 pub(super) struct Leases {
     held: Mutex<BTreeMap<u64, Entry>>,
     last_id: AtomicU64,
+    lost: AtomicU64,
     /// Taken while extensions are under way.
     beating: tokio::sync::Mutex<()>,
 }
@@ -74,9 +77,12 @@ impl Leases {
 
     /// Extends what is held, until dropped.
     pub(super) async fn keep<Q: Queue>(&self, queue: &Q, visibility: Duration) {
+        let mut beat = Instant::now();
         loop {
-            // Spread, so that many workers do not beat in step.
-            sleep(visibility.mul_f64((0.9 + 0.2 * fastrand::f64()) / 3.0)).await;
+            // Spread, so that many workers do not beat in step; from beat to beat, so that one that failed
+            // slowly does not put off the next beyond the end of the visibility.
+            beat = Instant::now().max(beat + visibility.mul_f64((0.9 + 0.2 * fastrand::f64()) / 3.0));
+            sleep_until(beat).await;
             let _beating = self.beating.lock().await;
             for batch in self.due(visibility).chunks(MAX_BATCH) {
                 let holds: Vec<Hold> = batch.iter().map(|(_, hold)| hold.clone()).collect();
@@ -90,16 +96,21 @@ impl Leases {
         }
     }
 
-    /// What runs when the time to stop is up: shown again soon, and named.
+    /// What runs when the time to stop is up: shown again soon, and named. Never waits longer than
+    /// [`LAST_CALL`] for the queue: the process must end.
     pub(super) async fn abandon<Q: Queue>(&self, queue: &Q, soon: Duration) -> Vec<String> {
-        let _beating = self.beating.lock().await;
-        let left: Vec<(Hold, String)> =
-            std::mem::take(&mut *self.lock()).into_values().map(|entry| (entry.hold, entry.message_id)).collect();
-        for batch in left.chunks(MAX_BATCH) {
-            let holds: Vec<Hold> = batch.iter().map(|(hold, _)| hold.clone()).collect();
-            queue.extend(&holds, soon).await;
+        let left = std::mem::take(&mut *self.lock()).into_values();
+        let (holds, named): (Vec<Hold>, Vec<String>) = left.map(|entry| (entry.hold, entry.message_id)).unzip();
+        let show_again = async {
+            let _beating = self.beating.lock().await;
+            for batch in holds.chunks(MAX_BATCH) {
+                queue.extend(batch, soon).await;
+            }
+        };
+        if timeout(LAST_CALL, show_again).await.is_err() {
+            warn!("the queue does not answer: what is left comes again when its visibility is over");
         }
-        left.into_iter().map(|(_, message_id)| message_id).collect()
+        named
     }
 
     /// What has used up a quarter of its visibility; younger ones wait for the next beat. What has used up
@@ -110,7 +121,7 @@ impl Leases {
         let young = |entry: &&Entry| now.saturating_duration_since(entry.since) < LONGEST;
         let held = self.lock();
         for entry in held.values().filter(|entry| entry.until <= now) {
-            entry.beats.send_replace(Beat::Lost);
+            self.lose(entry);
         }
         let due = held.iter().filter(|(_, entry)| due(entry) && young(entry) && entry.until > now);
         due.map(|(id, entry)| (*id, entry.hold.clone())).collect()
@@ -129,14 +140,31 @@ impl Leases {
                     }
                 });
             }
-            Some(QueueError::NotInFlight) => {
-                entry.beats.send_replace(Beat::Lost);
-            }
-            Some(_) if entry.until <= Instant::now() => {
-                entry.beats.send_replace(Beat::Lost);
-            }
+            Some(QueueError::NotInFlight) => self.lose(entry),
+            Some(_) if entry.until <= Instant::now() => self.lose(entry),
             Some(error) => warn!(%error, message_id = entry.message_id, "not extended; tried again at the next beat"),
         }
+    }
+
+    fn lose(&self, entry: &Entry) {
+        if entry.beats.send_replace(Beat::Lost) != Beat::Lost {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many deliveries are held.
+    pub(super) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// For how long the oldest of them has been.
+    pub(super) fn oldest(&self) -> Duration {
+        self.lock().values().map(|entry| entry.since.elapsed()).max().unwrap_or_default()
+    }
+
+    /// How many were lost while they were held.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Entry>> {

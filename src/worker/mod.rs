@@ -11,7 +11,8 @@
 //!
 //! The rooms, in a message's order: `gate` and `pace` (may we receive, and for how many), `poll` (the loop), `lease` (what is
 //! held stays hidden), `lane` (side by side, or one after the other), `process` (one delivery on one screen), `reaction` (claim,
-//! handle, record), `outcome` (what happened → what we do), `settle`; and `drain`, the way out.
+//! handle, record), `outcome` (what happened → what we do), `settle`; and `drain`, the way out. Who watches reads `vitals`,
+//! or listens as an `observer`.
 
 mod breaker;
 mod drain;
@@ -19,6 +20,7 @@ mod duty;
 mod gate;
 mod lane;
 mod lease;
+mod observer;
 mod outcome;
 mod pace;
 mod poll;
@@ -27,16 +29,19 @@ mod pulse;
 mod reaction;
 mod settle;
 mod tally;
+mod vitals;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use drain::Summary;
 pub use duty::Duty;
+pub use observer::{Ended, Observer};
 pub use outcome::{Limits, Outcome, Tries, UnknownEvents};
 pub use pulse::Pulse;
 pub use reaction::Reaction;
 pub use tally::{Count, Tally};
+pub use vitals::Vitals;
 
 use crate::backoff::Backoff;
 use crate::handlers::Handler;
@@ -81,23 +86,22 @@ pub struct Worker<Q, L, H> {
     queue: Arc<Q>,
     reaction: Arc<Reaction<L, H>>,
     settings: Settings,
-    tally: Tally,
-    pulse: Pulse,
+    vitals: Vitals,
     duty: Duty,
+    observer: Arc<dyn Observer>,
 }
 
 impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
     /// A worker that takes from `queue` and does `reaction`. Nothing runs until [`Worker::run`].
     #[must_use]
     pub fn new(queue: Q, reaction: Reaction<L, H>, settings: Settings) -> Self {
-        let pulse = Pulse::new(settings.wait);
         Self {
             queue: Arc::new(queue),
             reaction: Arc::new(reaction),
             settings,
-            tally: Tally::default(),
-            pulse,
+            vitals: Vitals::new(Pulse::new(settings.wait), settings.concurrency),
             duty: Duty::default(),
+            observer: Arc::new(observer::Nobody),
         }
     }
 
@@ -108,15 +112,28 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
         self
     }
 
+    /// Tells `observer` of each delivery.
+    #[must_use]
+    pub fn observed(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = observer;
+        self
+    }
+
     /// What has happened so far; clones go on counting.
     #[must_use]
     pub fn tally(&self) -> Tally {
-        self.tally.clone()
+        self.vitals.tally.clone()
     }
 
     /// Does the loop turn? For a health check.
     #[must_use]
     pub fn pulse(&self) -> Pulse {
-        self.pulse.clone()
+        self.vitals.pulse.clone()
+    }
+
+    /// How it is, for whoever asks.
+    #[must_use]
+    pub fn vitals(&self) -> Vitals {
+        self.vitals.clone()
     }
 }

@@ -14,15 +14,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
-use super::breaker::Breaker;
 use super::drain::{Summary, drain};
 use super::gate::Gate;
 use super::lane::{Road, Taken, lanes};
-use super::lease::Leases;
 use super::outcome::Limits;
 use super::pace::{Asked, Pace};
 use super::process::Corridor;
 use super::settle::Settler;
+use super::vitals::Vitals;
 use super::{Settings, Worker};
 use crate::handlers::Handler;
 use crate::idempotency::Ledger;
@@ -38,7 +37,8 @@ struct Received {
 impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
     /// Works until `stop`, then drains. Neither a failing queue nor a panicking handler ends it.
     pub async fn run(self, stop: CancellationToken) -> Summary {
-        let Self { queue, reaction, settings, tally, pulse, duty } = self;
+        let Self { queue, reaction, settings, vitals, duty, observer } = self;
+        let Vitals { pulse, tally, breaker, leases, .. } = vitals;
         let (facts, handler) = (queue.facts(), H::NAME);
         info!(queue = queue.name(), handler, settings.concurrency, visibility = ?facts.visibility, "started");
         if !facts.has_dlq {
@@ -48,18 +48,18 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
         let settler = Settler::start(queue.clone());
         let road = Arc::new(Road {
             corridor: Corridor { reaction, settler, settings, limits, tally },
-            breaker: Breaker::default(),
+            breaker,
             duty,
+            observer,
             stop,
         });
-        let leases = Arc::new(Leases::default());
         let _beating = AbortOnDropHandle::new(tokio::spawn({
             let (leases, queue) = (leases.clone(), queue.clone());
             async move { leases.keep(&*queue, facts.visibility).await }
         }));
         let gate = Gate { road: &road, slots: Arc::new(Semaphore::new(settings.concurrency)) };
         let take = |Received { asked, slots, result }: Received, pace: &mut Pace| {
-            pulse.beat();
+            pulse.received(result.as_ref().err());
             let deliveries = pace.heard(&asked, result);
             let hold = |delivery| (leases.hold(&delivery, asked.at, facts.visibility), delivery);
             Taken::each(deliveries.into_iter().map(hold), slots, queue.name(), handler)

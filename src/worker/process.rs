@@ -9,6 +9,7 @@ use std::time::Instant;
 use tracing::{Span, field, info};
 
 use super::lease::Held;
+use super::observer::Ended;
 use super::outcome::{Limits, Outcome, Tries, UnknownEvents};
 use super::reaction::{Beats, Reacted, Reaction};
 use super::settle::{Settled, Settler};
@@ -30,7 +31,7 @@ pub(super) struct Corridor<Q, L, H> {
 
 impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
     /// One delivery: open it, claim it, handle it, record it, settle it.
-    pub(super) async fn process(&self, delivery: Delivery, held: Held) -> (Outcome, Settled) {
+    pub(super) async fn process(&self, delivery: Delivery, held: Held) -> (Ended, Settled) {
         let started = Instant::now();
         let Reacted { outcome, failures } = match self.open(&delivery) {
             Ok(event) => react(&self.reaction, &event, &delivery.message_id, held.beats()).await,
@@ -38,9 +39,11 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
         };
         let tries = Tries { failures, receives: delivery.attempt, limits: self.limits };
         let verdict = outcome.verdict(&tries, &self.settings.backoff, H::NAME);
-        info!(outcome = outcome.name(), %verdict, seconds = started.elapsed().as_secs_f64(), "delivery");
-        self.tally.count(&outcome);
-        (outcome, self.settler.settle(delivery, verdict, held).await)
+        let Delivery { attempt, sent_at_millis, .. } = delivery;
+        let ended = Ended { outcome, verdict: verdict.name(), attempt, sent_at_millis, handling: started.elapsed() };
+        info!(outcome = ended.outcome.name(), %verdict, seconds = ended.handling.as_secs_f64(), "delivery");
+        self.tally.count(&ended);
+        (ended, self.settler.settle(delivery, verdict, held).await)
     }
 
     fn open(&self, delivery: &Delivery) -> Result<UserSignedUp, Outcome> {

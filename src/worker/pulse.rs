@@ -9,17 +9,21 @@ use std::time::Duration;
 
 use tokio::time::{Instant, interval};
 
-/// The loop's last turn. Clones share it.
+use crate::queue::QueueError;
+
+/// The loop's last turn, and what its last receive came to. Clones share both.
 #[derive(Debug, Clone)]
 pub struct Pulse {
     last: Arc<Mutex<Instant>>,
+    failure: Arc<Mutex<Option<QueueError>>>,
     stale_after: Duration,
 }
 
 impl Pulse {
     /// Stale when no turn ended for two long polls and 20 s: one may be slow, two are not.
     pub(super) fn new(wait: Duration) -> Self {
-        Self { last: Arc::new(Mutex::new(Instant::now())), stale_after: 2 * wait + Duration::from_secs(20) }
+        let stale_after = 2 * wait + Duration::from_secs(20);
+        Self { last: Arc::new(Mutex::new(Instant::now())), failure: Arc::default(), stale_after }
     }
 
     /// Waits, and beats meanwhile: a loop that waits for a slot or for its next try is a loop that turns.
@@ -35,6 +39,12 @@ impl Pulse {
         }
     }
 
+    /// A receive has ended: that is a turn, and tells whether receiving works.
+    pub(super) fn received(&self, failure: Option<&QueueError>) {
+        self.beat();
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure.cloned();
+    }
+
     pub(super) fn beat(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
@@ -42,6 +52,18 @@ impl Pulse {
     /// Has the loop turned lately?
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed() <= self.stale_after
+        self.age() <= self.stale_after
+    }
+
+    /// How long ago the loop last turned.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    /// What the last receive failed by; `None`: it did not.
+    #[must_use]
+    pub fn failure(&self) -> Option<QueueError> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

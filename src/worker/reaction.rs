@@ -4,13 +4,14 @@
 //! its overrun is an outcome like any other; whatever is not known stays on record as unknown. Knows no
 //! queue and no message, so the in-process bus uses it as it is.
 
+use std::future::pending;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::lease::Beat;
 use super::outcome::Outcome;
@@ -111,7 +112,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         let run = AssertUnwindSafe(self.handler.handle(event, &fence)).catch_unwind();
         let result = tokio::select! {
             biased;
-            ended = tokio::time::timeout(self.timeout, run) => match ended {
+            ended = timeout(self.timeout, run) => match ended {
                 Ok(Ok(answer)) => answer.map_err(Cut::Said),
                 Ok(Err(_panic)) => Err(Cut::Panicked),
                 Err(_elapsed) => Err(Cut::TimedOut),
@@ -122,23 +123,36 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
     }
 
     /// Renews the claim until it or its message is lost; returns if that is a reason to cut the run. Behind
-    /// the fence it is none: the effect may be out, and only the run can still tell.
-    async fn lost_before_the_fence(&self, lease: &Lease, beats: impl Beats, crossed: &AtomicBool) {
-        self.renew_until_lost(lease, beats).await;
+    /// the fence it is none: the effect may be out, and only the run can still tell. There the claim is held
+    /// without beats too: whoever is shown the message meanwhile must not do it again beside us.
+    async fn lost_before_the_fence(&self, lease: &Lease, mut beats: impl Beats, crossed: &AtomicBool) {
+        let mut is_hidden = true;
+        loop {
+            let beat = async { if is_hidden { beats.next().await } else { pending().await } };
+            // Longer than from beat to beat, and short enough for the claim to be there still.
+            let beat = timeout(self.terms.lease * 2 / 3, beat).await;
+            is_hidden &= beat != Ok(false);
+            let is_behind = crossed.load(Ordering::Acquire);
+            if !is_hidden && !is_behind {
+                return;
+            }
+            // Each beat: the message first, then the claim, so that before the fence a claim never outlives
+            // its message.
+            if (beat == Ok(true) || is_behind) && !self.renewed(lease).await {
+                break;
+            }
+        }
         if crossed.load(Ordering::Acquire) {
-            std::future::pending::<()>().await;
+            pending::<()>().await;
         }
     }
 
-    /// After each beat: the message first, then the claim, so that a claim never outlives its message.
-    async fn renew_until_lost(&self, lease: &Lease, mut beats: impl Beats) {
-        while beats.next().await {
-            match self.ledger.renew(lease, &self.terms).await {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(error) => tracing::warn!(%error, "the claim was not renewed; tried again at the next beat"),
-            }
-        }
+    /// Is the claim still ours, as far as the ledger tells?
+    async fn renewed(&self, lease: &Lease) -> bool {
+        self.ledger.renew(lease, &self.terms).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the claim was not renewed; tried again at the next beat");
+            true
+        })
     }
 
     /// Every third of a lease, where there is no message whose beats to follow.
@@ -166,9 +180,13 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         outcome.into()
     }
 
-    /// Is all there that the reaction needs?
-    pub(super) async fn probe(&self) -> bool {
-        self.ledger.ping().await.is_ok() && self.handler.probe().await.is_ok()
+    /// Is all there that the reaction needs? If not, the name of what is not.
+    pub(super) async fn probe(&self) -> Result<(), &'static str> {
+        self.ledger.ping().await.map_err(|_| "ledger")?;
+        self.handler.probe().await.map_err(|error| match error {
+            HandlerError::Unavailable { dependency, .. } => dependency,
+            _ => H::NAME,
+        })
     }
 
     async fn commit(&self, lease: &Lease, receipt: &str, outcome: Outcome) -> Outcome {

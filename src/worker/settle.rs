@@ -149,11 +149,15 @@ async fn in_batches<Q: Queue>(queue: Arc<Q>, change: Change, mut entries: mpsc::
 }
 
 async fn carry_out<Q: Queue>(queue: Arc<Q>, change: Change, batch: Vec<Entry>) {
-    let mut waiting = BTreeMap::new();
+    let mut waiting: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
     let mut open = Vec::new();
     for Entry { receipt, waiting: entry } in batch {
-        waiting.insert(receipt.as_str().to_owned(), entry);
-        open.push(receipt);
+        let same = waiting.entry(receipt.as_str().to_owned()).or_default();
+        same.push(entry);
+        // A delivery that came twice is asked for once, and confirmed to both.
+        if same.len() == 1 {
+            open.push(receipt);
+        }
     }
     for attempt in 1..=TRIES {
         let mut again = Vec::new();
@@ -167,7 +171,7 @@ async fn carry_out<Q: Queue>(queue: Arc<Q>, change: Change, batch: Vec<Entry>) {
                 warn!(%error, "a {} failed", change.name());
             }
         }
-        for (_, entry) in waiting {
+        for entry in waiting.into_values().flatten() {
             // Nobody waits any more when the worker was told to hurry; it has happened all the same.
             let _ = entry.confirmed.send(());
         }
@@ -184,9 +188,10 @@ async fn ask<Q: Queue>(
     queue: &Q,
     change: Change,
     receipts: Vec<ReceiptHandle>,
-    waiting: &BTreeMap<String, Waiting>,
+    waiting: &BTreeMap<String, Vec<Waiting>>,
 ) -> Vec<Unsettled> {
-    let delay = |receipt: &ReceiptHandle| waiting.get(receipt.as_str()).map_or(Duration::ZERO, |entry| entry.delay);
+    let delays = |receipt: &ReceiptHandle| waiting.get(receipt.as_str()).into_iter().flatten().map(|entry| entry.delay);
+    let delay = |receipt: &ReceiptHandle| delays(receipt).max().unwrap_or_default();
     match change {
         Change::Delete => queue.delete(receipts).await,
         Change::Hide => {

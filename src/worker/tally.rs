@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::outcome::Outcome;
+use super::observer::Ended;
 
 /// Counts outcomes. Clones share the counts.
 #[derive(Debug, Clone, Default)]
@@ -16,15 +16,19 @@ pub struct Tally {
 /// The counts at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Count {
-    /// Deliveries by [`Outcome::name`].
+    /// Deliveries by [`super::Outcome::name`].
     pub outcomes: BTreeMap<&'static str, u64>,
+    /// The same, by outcome and [`crate::queue::Verdict::name`].
+    pub verdicts: BTreeMap<(&'static str, &'static str), u64>,
     /// Events of a newer schema version than ours, handled as the newest known.
     pub newer_version: u64,
 }
 
 impl Tally {
-    pub(super) fn count(&self, outcome: &Outcome) {
-        *self.lock().outcomes.entry(outcome.name()).or_default() += 1;
+    pub(super) fn count(&self, ended: &Ended) {
+        let (outcome, mut count) = (ended.outcome.name(), self.lock());
+        *count.outcomes.entry(outcome).or_default() += 1;
+        *count.verdicts.entry((outcome, ended.verdict)).or_default() += 1;
     }
 
     pub(super) fn newer_version(&self) {

@@ -1,8 +1,9 @@
-"""publish.py TOPIC_ARN v1|v2 USER_ID EMAIL: the source article's publisher, in another language.
+"""publish.py TOPIC_ARN v1|v2 USER_ID EMAIL [TRACEPARENT]: the source article's publisher, in another language.
 
 Enters: the arguments, AWS_ENDPOINT_URL, AWS_REGION.
 Leaves: one event on the topic, its SNS MessageId on stdout.
-Promises: exactly the article's fields and its one attribute, nothing that only we would add.
+Promises: exactly the article's fields and its one attribute, nothing that only we would add; a
+traceparent travels as an attribute beside it, as any instrumented publisher sends it.
 Does not know: queues, workers, or that anything of ours exists.
 """
 
@@ -25,16 +26,19 @@ def event_of(version, user_id, email):
 
 
 def main():
-    if len(sys.argv) != 5:
-        sys.exit("usage: publish.py TOPIC_ARN v1|v2 USER_ID EMAIL")
-    _, topic, version, user_id, email = sys.argv
+    if len(sys.argv) not in (5, 6):
+        sys.exit("usage: publish.py TOPIC_ARN v1|v2 USER_ID EMAIL [TRACEPARENT]")
+    topic, version, user_id, email, *traceparent = sys.argv[1:]
+    attributes = {"eventType": {"DataType": "String", "StringValue": "user.signed_up"}}
+    for value in traceparent:
+        attributes["traceparent"] = {"DataType": "String", "StringValue": value}
     sns = boto3.client(
         "sns", endpoint_url=os.environ["AWS_ENDPOINT_URL"], region_name=os.environ["AWS_REGION"]
     )
     sent = sns.publish(
         TopicArn=topic,
         Message=json.dumps(event_of(version, user_id, email)),
-        MessageAttributes={"eventType": {"DataType": "String", "StringValue": "user.signed_up"}},
+        MessageAttributes=attributes,
     )
     print(sent["MessageId"])
 

@@ -52,8 +52,22 @@ const CASES: &[Case] = &[
         &["MAIL_FROM must be a mailbox", "MAIL_REPLY_TO", "HTTP_ADDR must be an address"],
     ),
     (
-        &[("LOG_FORMAT", Some("xml")), ("UNKNOWN_EVENTS", Some("drop")), ("EMAIL_WORKER_CONCURRENCY", Some("0"))],
-        &["LOG_FORMAT", "UNKNOWN_EVENTS", "EMAIL_WORKER_CONCURRENCY"],
+        &[
+            ("LOG_FORMAT", Some("xml")),
+            ("UNKNOWN_EVENTS", Some("drop")),
+            ("EMAIL_WORKER_CONCURRENCY", Some("0")),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", Some("http://me:hunter2-Zx9@collector:4318")),
+            ("OTEL_EXPORTER_OTLP_HEADERS", Some("hunter2-Zx9")),
+            ("OTEL_TRACES_SAMPLER", Some("sometimes")),
+        ],
+        &[
+            "LOG_FORMAT",
+            "UNKNOWN_EVENTS",
+            "EMAIL_WORKER_CONCURRENCY",
+            "OTEL_EXPORTER_OTLP_ENDPOINT must",
+            "OTEL_EXPORTER_OTLP_HEADERS must",
+            "OTEL_TRACES_SAMPLER must",
+        ],
     ),
     (
         &[("REDIS_URL_FILE", Some("/nowhere")), ("SMTP_URL", None), ("SMTP_URL_FILE", Some("/nowhere/hunter2-Zx9"))],

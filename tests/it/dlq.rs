@@ -28,6 +28,7 @@ fn original(body: String, attributes: usize) -> Delivery {
     let attributes = (0..attributes).map(|n| (format!("a{n}"), Attribute::string("v"))).collect();
     Delivery {
         group: None,
+        trace_header: None,
         message_id: "first".to_owned(),
         body: Body::new(body),
         attributes,

@@ -37,7 +37,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("queue/mod.rs", &[]),
     ("redis_link.rs", &[]),
     ("shutdown.rs", &[]),
-    ("telemetry/", &["config", "worker"]),
+    ("telemetry/", &["config", "event", "handlers", "idempotency", "queue", "worker"]),
+    ("telemetry/metrics.rs", &[]),
+    ("telemetry/mod.rs", &["config", "publisher"]),
+    ("telemetry/propagation.rs", &["config", "envelope", "queue"]),
+    ("telemetry/publishing.rs", &["config", "event", "publisher", "topic"]),
     ("topic/", &[]),
     ("topic/memory.rs", &["event", "queue"]),
     ("worker/", &["backoff", "envelope", "event", "failpoint", "handlers", "idempotency", "queue"]),
@@ -172,7 +176,9 @@ fn the_engine_knows_no_server_by_name() {
     let mut breaches = Vec::new();
     for (name, code) in code().into_iter().filter(|(name, _)| name.starts_with("worker/")) {
         let words = code.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
-        let named = words.filter(|word| ["sqs", "sns", "redis", "smtp", "lettre"].contains(&word.as_str()));
+        let named = words.filter(|word| {
+            ["sqs", "sns", "redis", "smtp", "lettre", "otel", "opentelemetry", "prometheus"].contains(&word.as_str())
+        });
         breaches.extend(named.map(|word| format!("{name} says {word}")));
     }
     assert_none(&breaches);
@@ -184,6 +190,11 @@ fn each_foreign_client_is_imported_by_its_adapters_alone() {
         ("aws_sdk_sqs", &["queue/sqs.rs", "queue/sqs_admin.rs"][..]),
         ("aws_sdk_sns", &["topic/sns.rs", "topic/sns_admin.rs"]),
         ("axum", &["telemetry/health.rs"]),
+        ("opentelemetry_otlp", &["telemetry/export.rs"]),
+        ("opentelemetry_prometheus", &["telemetry/export.rs"]),
+        ("prometheus", &["telemetry/export.rs", "telemetry/mod.rs"]),
+        ("tracing_opentelemetry", &["telemetry/log.rs", "telemetry/watch.rs"]),
+        ("tracing_subscriber", &["config/mod.rs", "telemetry/log.rs"]),
         ("hyper", &["ecs.rs"]),
         ("hyper_util", &["ecs.rs"]),
         ("minijinja", &["mail/compose.rs"]),
@@ -196,6 +207,13 @@ fn each_foreign_client_is_imported_by_its_adapters_alone() {
         let found: Vec<_> = found.iter().filter(|name| client != "clap" || *name != "main.rs").collect();
         assert_eq!(found, doors, "{client}");
     }
+}
+
+#[test]
+fn only_the_room_of_telemetry_knows_opentelemetry() {
+    let imports = |code: &String| code.contains("opentelemetry::") || code.contains("opentelemetry_sdk::");
+    let found = code().into_iter().filter(|(name, code)| imports(code) && !name.starts_with("telemetry/"));
+    assert_none(&found.map(|(name, _)| name).collect::<Vec<_>>());
 }
 
 #[test]

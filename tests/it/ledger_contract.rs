@@ -1,4 +1,4 @@
-//! The contract of [`Ledger`], one sentence a function, kept by the memory and by the Redis scripts.
+//! The contract of [`Ledger`], one sentence a function, kept by the memory, watched and unwatched, and by Redis.
 //!
 //! Enters: a [`Case`], one effect's record. A lease of [`OVER`] has run out as soon as it is granted, so
 //! only the sentences about time itself wait. What any sequence of steps must keep is in `ledger_model`.
@@ -10,7 +10,9 @@ use tokio::time::{Instant, sleep};
 use user_events::idempotency::memory::MemoryLedger;
 use user_events::idempotency::redis::RedisLedger;
 use user_events::idempotency::{Begin, Claim, Failed, Failures, Fingerprint, Key, Lease, Ledger, Request, Terms};
+use user_events::telemetry::WatchedLedger;
 
+use crate::world::watched::watch;
 use crate::world::{redis, unique};
 
 /// Holds for the whole test.
@@ -27,17 +29,12 @@ pub struct Case<L> {
     pub max_sends: u32,
 }
 
-impl Case<MemoryLedger> {
-    pub fn in_memory() -> Self {
-        Self::on(MemoryLedger::default())
-    }
-}
-
-impl Case<RedisLedger> {
-    pub fn in_redis() -> Self {
-        Self::on(RedisLedger::new(redis()))
-    }
-}
+#[rustfmt::skip] // one line a ledger, here and below
+impl Case<MemoryLedger> { pub fn in_memory() -> Self { Self::on(MemoryLedger::default()) } }
+#[rustfmt::skip]
+impl Case<WatchedLedger<MemoryLedger>> { fn watched() -> Self { Self::on(watch().ledger(MemoryLedger::default())) } }
+#[rustfmt::skip]
+impl Case<RedisLedger> { pub fn in_redis() -> Self { Self::on(RedisLedger::new(redis())) } }
 
 impl<L: Ledger> Case<L> {
     fn on(ledger: L) -> Self {
@@ -309,6 +306,12 @@ macro_rules! contract {
             $(#[tokio::test(start_paused = true)]
             async fn $sentence() {
                 super::$sentence(super::Case::in_memory()).await;
+            })*
+        }
+        mod watched {
+            $(#[tokio::test(start_paused = true)]
+            async fn $sentence() {
+                super::$sentence(super::Case::watched()).await;
             })*
         }
         mod redis {

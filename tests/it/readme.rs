@@ -90,3 +90,22 @@ fn each_reason_for_a_dead_letter_is_in_the_readme() {
         assert!(table.contains(&format!("`{reason}`")), "the README does not tell of {reason}");
     }
 }
+
+#[test]
+fn each_alarm_of_the_stacks_has_its_line_in_the_readme() {
+    let readme = readme();
+    let mut alarms = Vec::new();
+    for entry in fs::read_dir(root().join("infra")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            let text = fs::read_to_string(path).unwrap();
+            let names = text.lines().filter_map(|line| line.trim().strip_prefix("AlarmName: !Sub "));
+            let ends = names.filter_map(|name| Some(name.trim_matches('"').split_once("}-")?.1.to_owned()));
+            alarms.extend(ends);
+        }
+    }
+    assert!(alarms.len() >= 4, "{alarms:?}");
+    for alarm in alarms {
+        assert!(readme.contains(&format!("| `{alarm}` |")), "the README says nothing of the alarm {alarm}");
+    }
+}

@@ -46,7 +46,7 @@ pub(super) struct Selection {
 
 impl Letter {
     pub(super) fn new(delivery: Delivery) -> (Self, ReceiptHandle) {
-        let Delivery { message_id, body, attributes, attempt, sent_at_millis, group, receipt } = delivery;
+        let Delivery { message_id, body, attributes, attempt, sent_at_millis, group, receipt, .. } = delivery;
         let letter = DeadLetter { body: body.as_str().to_owned(), attributes, group, message_id: message_id.clone() };
         (Self { id: message_id, receives: attempt.get(), died_at: sent_at_millis, letter }, receipt)
     }
@@ -160,6 +160,7 @@ mod tests {
     fn delivery(body: &str) -> Delivery {
         Delivery {
             group: None,
+            trace_header: None,
             message_id: "m".to_owned(),
             body: Body::new(body.to_owned()),
             attributes: Attributes::new(),

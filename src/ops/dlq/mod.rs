@@ -19,7 +19,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use super::{Exit, complain, configured};
-use crate::app::{self, REACTIONS};
+use crate::app::REACTIONS;
 use crate::cli::{Dlq, Which};
 use crate::config::{self, Environment, Queues};
 use crate::queue::sqs::SqsQueue;
@@ -67,7 +67,7 @@ pub(super) async fn dlq(environment: &Environment, what: &Dlq) -> Exit {
         complain("this process cannot listen for signals");
         return Exit::Bug;
     };
-    let aws = app::aws().await;
+    let aws = super::aws().await;
     let mut places = Vec::new();
     for queues in queues {
         match Place::open(&aws, queues).await {

@@ -48,6 +48,7 @@ async fn reaction(admin: &SqsAdmin, sns: Option<&SnsAdmin>, config: &ReactionCon
         lease: config.lease,
         handler: config.handler_timeout,
         shutdown: config.settings.shutdown,
+        max_attempts: config.settings.max_attempts,
     };
     Reaction { name: config.name, queue, dlq, subscription, timing }
 }

@@ -51,4 +51,6 @@ pub(super) struct Timing {
     pub(super) lease: Option<Duration>,
     pub(super) handler: Duration,
     pub(super) shutdown: Duration,
+    /// If not one less than the receives that the queue allows.
+    pub(super) max_attempts: Option<u32>,
 }

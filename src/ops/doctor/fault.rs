@@ -64,6 +64,8 @@ faults! {
         "an event that crashes its worker comes back for ever" => "give the queue a `RedrivePolicy`, as `infra/reaction.yaml` does";
     FEW_RECEIVES = Warn "redrive policy" "few_receives":
         "a deploy and one hiccup take an event to the DLQ" => "raise `maxReceiveCount` to 3 at least; 5 is usual";
+    ATTEMPTS_HIGH = Fail "redrive policy" "attempts_high":
+        "the worker refuses to start: the queue would move an event before it is given up with a reason" => "leave `MAX_ATTEMPTS` unset, or below `maxReceiveCount`";
     DLQ_MISSING = Fail "DLQ" "dlq_missing":
         "what cannot be handled cannot be set aside" => "create the DLQ that the redrive policy names, or correct `<NAME>_DLQ_URL`";
     DLQ_KIND = Fail "DLQ" "dlq_kind":

@@ -60,6 +60,9 @@ fn dead_letters(findings: &mut Findings, reaction: &Reaction, queue: &QueueFacts
         Some(redrive) if redrive.max_receive_count < 3 => {
             findings.bad(FEW_RECEIVES, format!("maxReceiveCount {}", redrive.max_receive_count));
         }
+        Some(redrive) if reaction.timing.max_attempts.is_some_and(|most| most >= redrive.max_receive_count) => {
+            findings.bad(ATTEMPTS_HIGH, format!("maxReceiveCount {}", redrive.max_receive_count));
+        }
         Some(_) => findings.ok("redrive policy", "there"),
     }
     let dlq = match &reaction.dlq {

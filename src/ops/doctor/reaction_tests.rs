@@ -40,7 +40,13 @@ fn sound() -> Reaction {
         queue: Ok(queue("email")),
         dlq: Some(Ok(dlq)),
         subscription: Some(Ok(Some(subscription))),
-        timing: Timing { visibility: None, lease: None, handler: seconds(60), shutdown: seconds(110) },
+        timing: Timing {
+            visibility: None,
+            lease: None,
+            handler: seconds(60),
+            shutdown: seconds(110),
+            max_attempts: None,
+        },
     }
 }
 
@@ -94,10 +100,11 @@ fn a_sound_reaction_has_no_fault_and_each_check_is_told() {
 
 #[test]
 fn each_thing_that_is_wrong_makes_the_one_finding_it_deserves() {
-    let cases: [(&str, Change); 24] = [
+    let cases: [(&str, Change); 25] = [
         ("queue_missing", |r| r.queue = Err(QueueError::Refused("QueueDoesNotExist".to_owned()))),
         ("no_redrive_policy", |r| own(r).redrive = None),
         ("few_receives", |r| own(r).redrive.as_mut().expect("there").max_receive_count = 2),
+        ("attempts_high", |r| r.timing.max_attempts = Some(5)),
         ("dlq_missing", |r| r.dlq = Some(Err(QueueError::Refused("QueueDoesNotExist".to_owned())))),
         ("dlq_kind", |r| dlq(r).arn.push_str(".fifo")),
         ("dlq_retention_short", |r| dlq(r).retention = seconds(345_599)),

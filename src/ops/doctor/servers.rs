@@ -135,7 +135,7 @@ mod tests {
 
     fn lost(error: QueueError) -> Reaction {
         let second = std::time::Duration::from_secs(1);
-        let timing = Timing { visibility: None, lease: None, handler: second, shutdown: second };
+        let timing = Timing { visibility: None, lease: None, handler: second, shutdown: second, max_attempts: None };
         Reaction { name: "email", queue: Err(error), dlq: None, subscription: None, timing }
     }
 

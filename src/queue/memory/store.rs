@@ -173,6 +173,7 @@ impl Stored {
             attempt: Attempt::new(self.received),
             sent_at_millis: self.sent_at_millis,
             group: self.group.clone(),
+            trace_header: None,
             receipt: ReceiptHandle::new(format!("{}#{}", self.number, self.received)),
         }
     }

@@ -64,7 +64,7 @@ async fn a_failed_message_returns_after_its_backoff() {
     for _ in 0..20 {
         let next = calls.recv().await.unwrap();
         let gap = next - last;
-        assert!((seconds(1)..=seconds(10) + Duration::from_millis(2)).contains(&gap), "{gap:?}");
+        assert!((seconds(1)..=seconds(10) + Duration::from_millis(60)).contains(&gap), "{gap:?}");
         last = next;
     }
 }

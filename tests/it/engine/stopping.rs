@@ -58,6 +58,22 @@ async fn a_handler_that_outlives_the_shutdown_time_is_abandoned_and_its_message_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_queue_that_does_not_answer_does_not_hold_up_the_end() {
+    let (queue, _dlq) = queue_and_dlq();
+    send_events(&queue, 1);
+    let entered = Arc::new(Barrier::new(2));
+    queue.set_faults(|call| (call == Call::Extend).then_some(Fault::Slow(HOUR)));
+    let worker =
+        Running::start(queue.clone(), never_leaving(&entered), Settings { shutdown: seconds(21), ..settings() });
+    entered.wait().await;
+    // The first heartbeat hangs by then.
+    tokio::time::sleep(seconds(25)).await;
+    let told = Instant::now();
+    assert_eq!(worker.stopped().await, Summary { drained: 0, returned: 0, abandoned: 1 });
+    assert!(told.elapsed() <= seconds(25), "{:?}", told.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_shutdown_time_counts_from_stop_though_a_long_poll_is_waited_for() {
     let (queue, _dlq) = queue_and_dlq();
     let tapped = Tapped::new(&queue);

@@ -1,12 +1,14 @@
-//! A queue with its DLQ to hold to the contract: in memory, or on LocalStack.
+//! A queue with its DLQ to hold to the contract: in memory, the same while it is watched, or on LocalStack.
 
 use std::time::Duration;
 
 use user_events::queue::memory::MemoryQueue;
 use user_events::queue::sqs::SqsQueue;
 use user_events::queue::{Attributes, Queue};
+use user_events::telemetry::WatchedQueue;
 
 use super::seconds;
+use crate::world::watched::watch;
 use crate::world::{TestQueue, World};
 
 /// A queue and its DLQ, both to be received from.
@@ -57,6 +59,51 @@ impl Bench for InMemory {
 
     async fn send_in_group(&self, body: &str, group: &str, deduplication_id: &str) {
         self.queue.send_in_group(body, Attributes::new(), group, deduplication_id).expect("it fits");
+    }
+}
+
+pub struct Watched {
+    memory: InMemory,
+    queue: WatchedQueue<MemoryQueue>,
+    dlq: WatchedQueue<MemoryQueue>,
+}
+
+impl Watched {
+    fn of(memory: InMemory) -> Self {
+        let (queue, dlq) = (watch().queue(memory.queue.clone()), watch().queue(memory.dlq.clone()));
+        Self { memory, queue, dlq }
+    }
+}
+
+impl Bench for Watched {
+    type Queue = WatchedQueue<MemoryQueue>;
+
+    async fn open(visibility: Duration, max_receive_count: u32) -> Self {
+        Self::of(InMemory::open(visibility, max_receive_count).await)
+    }
+
+    async fn open_fifo(visibility: Duration, max_receive_count: u32) -> Self {
+        Self::of(InMemory::open_fifo(visibility, max_receive_count).await)
+    }
+
+    fn queue(&self) -> &Self::Queue {
+        &self.queue
+    }
+
+    fn dlq(&self) -> &Self::Queue {
+        &self.dlq
+    }
+
+    async fn send(&self, body: &str, attributes: Attributes) {
+        self.memory.send(body, attributes).await;
+    }
+
+    async fn send_delayed(&self, body: &str, delay: Duration) {
+        self.memory.send_delayed(body, delay).await;
+    }
+
+    async fn send_in_group(&self, body: &str, group: &str, deduplication_id: &str) {
+        self.memory.send_in_group(body, group, deduplication_id).await;
     }
 }
 

@@ -1,4 +1,5 @@
-//! The contract of [`Queue`], one sentence a function, kept by SQS in memory and by SQS on LocalStack.
+//! The contract of [`Queue`], one sentence a function, kept by SQS in memory, watched and unwatched, and
+//! by SQS on LocalStack.
 //!
 //! Enters: a [`Bench`] that makes a queue with its DLQ. Every wait is the queue's own long poll, so the
 //! sentences read alike on a paused clock and on the real one. `fifo` holds what order adds; `differences`
@@ -14,7 +15,7 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 use user_events::queue::{Attribute, Attributes, DeadLetter, Delivery, Facts, Hide, Queue, QueueError, ReceiptHandle};
 
-use bench::{Bench, InMemory, OnLocalStack};
+use bench::{Bench, InMemory, OnLocalStack, Watched};
 
 const fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -247,6 +248,12 @@ macro_rules! contract {
             $(#[tokio::test(start_paused = true)]
             async fn $sentence() {
                 super::$sentence::<crate::queue_contract::InMemory>().await;
+            })*
+        }
+        mod watched {
+            $(#[tokio::test(start_paused = true)]
+            async fn $sentence() {
+                super::$sentence::<crate::queue_contract::Watched>().await;
             })*
         }
         mod localstack {

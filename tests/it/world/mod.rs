@@ -3,11 +3,15 @@
 //! Enters: what `tests/run` started, by `TEST_ENV_FILE`. Leaves: names no other test has. Promises: a
 //! missing server fails the test and says how to start it; whatever a test started ends with it.
 
+pub mod aws_faults;
+pub mod collector;
+pub mod http;
 pub mod processes;
 pub mod proxy;
 pub mod recorder;
 pub mod redis_server;
 pub mod smtp;
+pub mod watched;
 
 use std::collections::BTreeMap;
 use std::future::Future;

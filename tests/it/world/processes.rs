@@ -1,7 +1,7 @@
 //! Our own binary as a process: a worker that runs, or a command that ends.
 //!
 //! Promises: the environment is what the test says and nothing else; what still runs is killed when the
-//! test drops it; everything it wrote to standard error can be read.
+//! test drops it; everything it wrote to standard error can be read, and is searched for what no log may tell.
 
 use std::collections::BTreeMap;
 use std::process::{Output, Stdio};
@@ -14,9 +14,10 @@ use tokio::time::timeout;
 
 use super::{TestQueue, World, smtp::SmtpServer};
 
-/// A running worker.
+/// A running worker. When it is dropped, its log must not have told what no log may tell.
 pub struct Worker {
     child: Child,
+    secrets: Vec<String>,
     log: watch::Receiver<Vec<String>>,
     out: Option<ChildStdout>,
 }
@@ -49,10 +50,43 @@ fn command(env: &BTreeMap<String, String>, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs a command to its end.
+/// The passwords and keys of an environment.
+fn secrets(env: &BTreeMap<String, String>) -> Vec<String> {
+    let password = |url: &String| url::Url::parse(url).ok()?.password().map(str::to_owned);
+    let urls = ["REDIS_URL", "SMTP_URL"].iter().filter_map(|name| env.get(*name)).filter_map(password);
+    let keys = env.get("OTEL_EXPORTER_OTLP_HEADERS").and_then(|header| Some(header.split_once('=')?.1.to_owned()));
+    urls.chain(keys).filter(|secret| secret.len() > 3).collect()
+}
+
+/// What a line tells that no log may tell: an address, a password, a body.
+pub fn indiscretion(line: &str, secrets: &[String]) -> Option<&'static str> {
+    // Examples of ours: what a setting should look like, and what stands in for one that is unset.
+    let line = &line.replace("name@example.com", "").replace("welcome@example.com", "");
+    let domain = |at: usize| line[at + 1..].split(|c: char| !c.is_alphanumeric() && c != '-' && c != '.').next();
+    let address = line.match_indices('@').any(|(at, _)| domain(at).is_some_and(|domain| domain.contains('.')));
+    let secret = secrets.iter().any(|secret| line.contains(secret));
+    // As a name in JSON, escaped or not: a mistake may say that an event has no field `userId`.
+    let is_name = |at: usize, word: &str| line[at + word.len()..].trim_start_matches('\\').starts_with('"');
+    let names = |word: &'static str| line.match_indices(word).any(|(at, _)| is_name(at, word));
+    let body = names("userId") || names("MessageAttributes");
+    [(address, "an address"), (secret, "a secret"), (body, "a body")]
+        .into_iter()
+        .find_map(|(is, what)| is.then_some(what))
+}
+
+fn assert_discreet<'l>(lines: impl Iterator<Item = &'l str>, secrets: &[String]) {
+    for line in lines {
+        assert_eq!(indiscretion(line, secrets), None, "the log tells it: {line}");
+    }
+}
+
+/// Runs a command to its end. Its standard error is a log too.
 pub async fn execute(env: &BTreeMap<String, String>, arguments: &[&str]) -> Output {
     let run = command(env, arguments).output();
-    timeout(Duration::from_secs(30), run).await.expect("the command ends within 30 s").expect("the binary runs")
+    let ended = timeout(Duration::from_secs(30), run).await.expect("the command ends within 30 s");
+    let output = ended.expect("the binary runs");
+    assert_discreet(String::from_utf8_lossy(&output.stderr).lines(), &secrets(env));
+    output
 }
 
 /// The same, with this text on its standard input.
@@ -65,6 +99,15 @@ pub async fn execute_with_input(env: &BTreeMap<String, String>, arguments: &[&st
     let _ = stdin.write_all(input.as_bytes()).await;
     drop(stdin);
     timeout(Duration::from_secs(30), child.wait_with_output()).await.expect("it ends within 30 s").expect("its output")
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // A second panic would hide the first.
+        if !std::thread::panicking() {
+            assert_discreet(self.log().iter().map(String::as_str), &self.secrets);
+        }
+    }
 }
 
 impl Worker {
@@ -83,7 +126,7 @@ impl Worker {
                 sender.send_modify(|log: &mut Vec<String>| log.push(line));
             }
         });
-        Self { out: child.stdout.take(), child, log }
+        Self { out: child.stdout.take(), child, log, secrets: secrets(env) }
     }
 
     /// Waits for a line of the log that holds `text`.
@@ -111,6 +154,13 @@ impl Worker {
         read
     }
 
+    /// Where it listens.
+    pub async fn address(&self) -> String {
+        let line = self.says("\"message\":\"running\"", Duration::from_secs(20)).await;
+        let line: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
+        line["address"].as_str().expect("an address").to_owned()
+    }
+
     pub fn log(&self) -> Vec<String> {
         self.log.borrow().clone()
     }
@@ -126,9 +176,14 @@ impl Worker {
         assert!(sent.expect("kill runs").success());
     }
 
-    /// The exit code, or none if a signal ended it.
+    /// The exit code, or none if a signal ended it. By then its log has been read to the end.
     pub async fn exit(&mut self, within: Duration) -> Option<i32> {
-        match timeout(within, self.child.wait()).await {
+        let ended = async {
+            let status = self.child.wait().await;
+            while self.log.changed().await.is_ok() {}
+            status
+        };
+        match timeout(within, ended).await {
             Ok(status) => status.expect("it was ours to wait for").code(),
             Err(_) => panic!("still running after {within:?}:\n{}", self.log().join("\n")),
         }

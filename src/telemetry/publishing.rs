@@ -1,0 +1,106 @@
+//! What is published, watched: a `send` span for each event, whose context travels with it.
+//!
+//! Enters: events on their way out, and what became of them. Leaves: spans, and two measurements an event.
+//! Without a collector there is no span, and nothing travels.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use opentelemetry::trace::{SpanKind, Status, TraceContextExt, Tracer};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::trace::SdkTracer;
+
+use super::instruments::Instruments;
+use super::propagation::inject;
+use super::watch::{DESTINATION, ERROR, OPERATION, SYSTEM};
+use crate::config::Propagators;
+use crate::event::UserSignedUp;
+use crate::publisher::{Observer, PublishError, Sending};
+use crate::topic::{MessageId, SendError};
+
+/// Watches one topic.
+#[derive(Debug)]
+pub(super) struct TopicWatch {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    instruments: Instruments,
+    tracer: Option<SdkTracer>,
+    propagators: Propagators,
+    name: String,
+    labels: [KeyValue; 3],
+}
+
+#[derive(Debug)]
+struct Sent {
+    shared: Arc<Shared>,
+    context: Option<Context>,
+    started: Instant,
+}
+
+impl TopicWatch {
+    pub(super) fn new(
+        topic: &str,
+        instruments: Instruments,
+        tracer: Option<SdkTracer>,
+        propagators: Propagators,
+    ) -> Self {
+        let labels = [
+            KeyValue::new(SYSTEM, "aws.sns"),
+            KeyValue::new(DESTINATION, topic.to_owned()),
+            KeyValue::new(OPERATION, "send"),
+        ];
+        let name = format!("send {topic}");
+        Self { shared: Arc::new(Shared { instruments, tracer, propagators, name, labels }) }
+    }
+}
+
+impl Observer for TopicWatch {
+    fn sends(&self, event: &UserSignedUp) -> Box<dyn Sending> {
+        let Shared { tracer, name, labels, .. } = &*self.shared;
+        let context = tracer.as_ref().map(|tracer| {
+            let own = [
+                KeyValue::new("messaging.operation.type", "send"),
+                KeyValue::new("user_events.event_id", event.event_id.as_str().to_owned()),
+            ];
+            let span = tracer.span_builder(name.clone()).with_kind(SpanKind::Producer);
+            let span =
+                span.with_attributes(labels.iter().cloned().chain(own)).start_with_context(tracer, &Context::new());
+            Context::new().with_span(span)
+        });
+        Box::new(Sent { shared: self.shared.clone(), context, started: Instant::now() })
+    }
+}
+
+impl Sending for Sent {
+    fn headers(&self) -> Vec<(&'static str, String)> {
+        self.context.as_ref().map_or_else(Vec::new, |context| inject(self.shared.propagators, context))
+    }
+
+    fn ended(self: Box<Self>, result: &Result<MessageId, PublishError>) {
+        let Shared { instruments, labels, .. } = &*self.shared;
+        let error = result.as_ref().err().map(kind);
+        let all: Vec<KeyValue> = labels.iter().cloned().chain(error.map(|error| KeyValue::new(ERROR, error))).collect();
+        instruments.call.record(self.started.elapsed().as_secs_f64(), &all);
+        instruments.sent.add(1, &all);
+        let Some(span) = self.context.as_ref().map(TraceContextExt::span) else { return };
+        match result {
+            Ok(MessageId(id)) => span.set_attribute(KeyValue::new("messaging.message.id", id.clone())),
+            Err(error) => {
+                span.set_attribute(KeyValue::new(ERROR, kind(error)));
+                span.set_status(Status::error(kind(error)));
+            }
+        }
+        span.end();
+    }
+}
+
+fn kind(error: &PublishError) -> &'static str {
+    match error {
+        PublishError::TooLarge(_) => "too_large",
+        PublishError::Send(SendError::Refused(_)) => "refused",
+        PublishError::Send(SendError::Unavailable(_)) => "unavailable",
+    }
+}

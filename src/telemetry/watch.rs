@@ -1,0 +1,167 @@
+//! One reaction's listener: measures each delivery, and follows it in its trace.
+//!
+//! Enters: what the worker tells. Leaves: measurements, and a `process` span whose parent is the publisher's.
+//! A parent, not a link: one event, one delivery, one trace from publish to effect is what an operator looks
+//! for; a `receive` brings up to ten events, so it is linked where there are several (see [`super::queue`]).
+//! Promises: labels are made once; without a collector there are no spans, only the trace id in the log.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use opentelemetry::trace::{SpanContext, Status, TraceContextExt};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::trace::SdkTracer;
+use tracing::{Span, field, info_span};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use super::instruments::Instruments;
+use super::propagation::extract;
+use crate::config::Propagators;
+use crate::event::Timestamp;
+use crate::handlers::TRACE;
+use crate::queue::Delivery;
+use crate::worker::{Ended, Observer, Outcome};
+
+/// The label that names the reaction.
+pub(super) const REACTION: &str = "reaction";
+pub(super) const SYSTEM: &str = "messaging.system";
+pub(super) const DESTINATION: &str = "messaging.destination.name";
+pub(super) const OPERATION: &str = "messaging.operation.name";
+pub(super) const ERROR: &str = "error.type";
+
+/// Watches one reaction. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct Watch {
+    pub(super) inside: Arc<Inside>,
+}
+
+#[derive(Debug)]
+pub(super) struct Inside {
+    pub(super) instruments: Instruments,
+    pub(super) tracer: Option<SdkTracer>,
+    propagators: Propagators,
+    pub(super) queue: String,
+    process: String,
+    pub(super) reaction: KeyValue,
+    system: KeyValue,
+    destination: KeyValue,
+}
+
+/// One call that is under way.
+pub(super) struct Call<'a> {
+    watch: &'a Inside,
+    operation: &'static str,
+    started: Instant,
+}
+
+impl Watch {
+    pub(super) fn new(
+        reaction: &'static str,
+        queue: &str,
+        instruments: Instruments,
+        tracer: Option<SdkTracer>,
+        propagators: Propagators,
+    ) -> Self {
+        let inside = Inside {
+            instruments,
+            tracer,
+            propagators,
+            queue: queue.to_owned(),
+            process: format!("process {queue}"),
+            reaction: KeyValue::new(REACTION, reaction),
+            system: KeyValue::new(SYSTEM, "aws_sqs"),
+            destination: KeyValue::new(DESTINATION, queue.to_owned()),
+        };
+        inside.begin_at_zero();
+        Self { inside: Arc::new(inside) }
+    }
+}
+
+impl Inside {
+    /// A counter that is not there until its first failure hides that failure from `rate()`.
+    fn begin_at_zero(&self) {
+        let own = std::slice::from_ref(&self.reaction);
+        self.instruments.possible_duplicates.add(0, own);
+        self.instruments.receive_failures.add(0, own);
+        self.instruments.consumed.add(0, &self.labels());
+        self.instruments.sent.add(0, &self.labels());
+    }
+
+    pub(super) fn labels(&self) -> [KeyValue; 3] {
+        [self.system.clone(), self.destination.clone(), self.reaction.clone()]
+    }
+
+    pub(super) fn context(&self, delivery: &Delivery) -> Option<SpanContext> {
+        extract(self.propagators, delivery)
+    }
+
+    pub(super) fn call(&self, operation: &'static str) -> Call<'_> {
+        Call { watch: self, operation, started: Instant::now() }
+    }
+}
+
+impl Call<'_> {
+    pub(super) fn ended(self, error: Option<&'static str>) {
+        let [system, destination, reaction] = self.watch.labels();
+        let operation = KeyValue::new(OPERATION, self.operation);
+        let (histogram, seconds) = (&self.watch.instruments.call, self.started.elapsed().as_secs_f64());
+        match error {
+            None => histogram.record(seconds, &[system, destination, reaction, operation]),
+            Some(error) => {
+                histogram.record(seconds, &[system, destination, reaction, operation, KeyValue::new(ERROR, error)]);
+            }
+        }
+    }
+}
+
+impl Observer for Watch {
+    fn begins(&self, delivery: &Delivery, log: &Span) -> Span {
+        let publisher = self.inside.context(delivery);
+        if self.inside.tracer.is_none() {
+            if let Some(context) = publisher {
+                log.record("trace_id", field::display(context.trace_id()));
+            }
+            return Span::none();
+        }
+        let span = info_span!(
+            target: TRACE, parent: None, "process",
+            otel.name = self.inside.process, otel.kind = "consumer",
+            messaging.system = "aws_sqs", messaging.destination.name = self.inside.queue,
+            messaging.operation.name = "process", messaging.operation.type = "process",
+            messaging.message.id = delivery.message_id, user_events.attempt = delivery.attempt.get(),
+        );
+        if let Some(context) = publisher {
+            // Fails only on a span that was entered before, or that no layer takes.
+            let _ = span.set_parent(Context::new().with_remote_span_context(context));
+        }
+        let context = span.context();
+        log.record("trace_id", field::display(context.span().span_context().trace_id()));
+        span
+    }
+
+    fn ends(&self, span: &Span, ended: &Ended, is_gone: bool) {
+        let Inside { instruments, reaction, .. } = &*self.inside;
+        let (outcome, is_failure) = (ended.outcome.name(), is_failure(&ended.outcome));
+        let [system, destination, named] = self.inside.labels();
+        let (operation, said) = (KeyValue::new(OPERATION, "process"), KeyValue::new("user_events.outcome", outcome));
+        let labels = [system, destination, named, operation, said, KeyValue::new(ERROR, outcome)];
+        let labels = if is_failure { &labels[..] } else { &labels[..5] };
+        instruments.process.record(ended.handling.as_secs_f64(), labels);
+        instruments.attempt.record(ended.attempt.get().into(), std::slice::from_ref(reaction));
+        if is_gone && matches!(ended.outcome, Outcome::Done | Outcome::DoneUnrecorded) {
+            let millis = Timestamp::now().unix_millis().saturating_sub(ended.sent_at_millis).max(0);
+            instruments.age.record(millis as f64 / 1000.0, std::slice::from_ref(reaction));
+        }
+        span.set_attribute("user_events.outcome", outcome);
+        span.set_attribute("user_events.verdict", ended.verdict);
+        if is_failure {
+            span.set_attribute(ERROR, outcome);
+            span.set_status(Status::error(outcome));
+        }
+    }
+}
+
+fn is_failure(outcome: &Outcome) -> bool {
+    use Outcome::{Busy, Done, Duplicate, Ignored, Stale};
+    !matches!(outcome, Done | Duplicate | Stale | Ignored | Busy(_))
+}

@@ -1,0 +1,86 @@
+//! How a worker is, for whoever asks: liveness, readiness, and the figures behind them.
+//!
+//! Enters: nothing; it shares what the loop keeps anyway. Leaves: answers as of now. Promises: a worker that
+//! nobody asks pays nothing for it. Knows nothing of who asks, or how often.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::breaker::Breaker;
+use super::lease::Leases;
+use super::pulse::Pulse;
+use super::tally::{Count, Tally};
+
+/// One worker's. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct Vitals {
+    pub(super) pulse: Pulse,
+    pub(super) tally: Tally,
+    pub(super) breaker: Arc<Breaker>,
+    pub(super) leases: Arc<Leases>,
+    pub(super) slots: usize,
+}
+
+impl Vitals {
+    pub(super) fn new(pulse: Pulse, slots: usize) -> Self {
+        Self { pulse, tally: Tally::default(), breaker: Arc::default(), leases: Arc::default(), slots }
+    }
+
+    /// Does the loop turn?
+    #[must_use]
+    pub fn pulse(&self) -> &Pulse {
+        &self.pulse
+    }
+
+    /// What has happened so far.
+    #[must_use]
+    pub fn count(&self) -> Count {
+        self.tally.read()
+    }
+
+    /// What keeps it from work, in a few words; `None`: nothing does.
+    #[must_use]
+    pub fn missing(&self) -> Option<String> {
+        if let Some(dependency) = self.breaker.missing() {
+            return Some(format!("paused: waiting for {dependency}"));
+        }
+        self.pulse.failure().map(|error| format!("receiving fails: {error}"))
+    }
+
+    /// Is it paused because something all its messages need is down?
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.breaker.missing().is_some()
+    }
+
+    /// How often it was paused, by what was down.
+    #[must_use]
+    pub fn pauses(&self) -> BTreeMap<&'static str, u64> {
+        self.breaker.trips()
+    }
+
+    /// Deliveries received and not settled.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.leases.count()
+    }
+
+    /// How long ago the oldest of them was received.
+    #[must_use]
+    pub fn oldest(&self) -> Duration {
+        self.leases.oldest()
+    }
+
+    /// Deliveries that were lost to another worker, or to nobody, while they were held.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.leases.lost()
+    }
+
+    /// Messages it may work on at once.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.slots
+    }
+}

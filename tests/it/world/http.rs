@@ -1,0 +1,25 @@
+//! One HTTP GET, without a client.
+//!
+//! Enters: an address and a path. Leaves: status and body. Promises: an answer or a panic within 5 s.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Asks once.
+pub async fn get(address: &str, path: &str) -> (u16, String) {
+    let ask = async {
+        let mut stream = TcpStream::connect(address).await.expect("somebody listens");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("it takes a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("it answers text");
+        answer
+    };
+    let answer = timeout(Duration::from_secs(5), ask).await.expect("an answer within 5 s");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    (status, body.to_owned())
+}
