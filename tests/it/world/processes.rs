@@ -170,9 +170,10 @@ impl Worker {
         self.child.id()
     }
 
+    /// To a process that has ended meanwhile a signal says nothing.
     pub fn signal(&self, name: &str) {
-        let pid = self.child.id().expect("it still runs").to_string();
-        let sent = std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status();
+        let Some(pid) = self.child.id() else { return };
+        let sent = std::process::Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
         assert!(sent.expect("kill runs").success());
     }
 
