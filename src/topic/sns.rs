@@ -15,7 +15,7 @@ use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
 use super::{Entry, MessageId, SendError, Topic};
 
 /// A call answers within this, connecting included, or is tried again.
-pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One topic on SNS.
 #[derive(Debug, Clone)]
@@ -28,11 +28,14 @@ impl SnsTopic {
     /// The topic of this ARN. Makes no call.
     #[must_use]
     pub fn new(aws: &SdkConfig, arn: String) -> Self {
-        let timeouts =
-            TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_attempt_timeout(CALL_TIMEOUT);
-        let config = aws_sdk_sns::config::Builder::from(aws).timeout_config(timeouts.build()).build();
-        Self { client: Client::from_conf(config), arn }
+        Self { client: client(aws), arn }
     }
+}
+
+pub(super) fn client(aws: &SdkConfig) -> Client {
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_attempt_timeout(CALL_TIMEOUT);
+    Client::from_conf(aws_sdk_sns::config::Builder::from(aws).timeout_config(timeouts.build()).build())
 }
 
 impl Topic for SnsTopic {

@@ -4,14 +4,11 @@
 //! Enters: a topic's ARN, a queue's ARN. Leaves: the subscription with every Option of AWS's resolved, or
 //! a [`SendError`] with SNS's code. Judges nothing.
 
-use std::time::Duration;
-
 use aws_config::SdkConfig;
-use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sns::Client;
 
 use super::SendError;
-use super::sns::{CALL_TIMEOUT, classify};
+use super::sns::{classify, client};
 
 /// One topic, for looking.
 #[derive(Debug, Clone)]
@@ -39,10 +36,7 @@ impl SnsAdmin {
     /// The topic of this ARN. Makes no call.
     #[must_use]
     pub fn new(aws: &SdkConfig, arn: String) -> Self {
-        let timeouts =
-            TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_attempt_timeout(CALL_TIMEOUT);
-        let config = aws_sdk_sns::config::Builder::from(aws).timeout_config(timeouts.build()).build();
-        Self { client: Client::from_conf(config), arn }
+        Self { client: client(aws), arn }
     }
 
     /// Is the topic there, and may we look at it?
