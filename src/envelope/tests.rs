@@ -3,7 +3,7 @@
 //! `tests/fixtures` holds bodies as SQS delivered them; its README says how they came to be.
 
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::event::{EmailAddress, EventId, InvalidValue, Plan, UserId, UserSignedUp};

@@ -3,10 +3,12 @@
 //! Enters: JSON text (`wire`) or values that already hold their rules (`values`). Leaves: a
 //! [`UserSignedUp`] in which every field is valid, and the contract as a [`schema`]. Pure: knows no envelope, no queue, no handler.
 
+mod scalar;
 pub mod schema;
 mod values;
 mod wire;
 
+pub(crate) use scalar::Scalar;
 pub use values::{EmailAddress, EventId, InvalidValue, Plan, Timestamp, UserId};
 pub use wire::{Arrival, EventError, EventKind};
 

@@ -8,8 +8,9 @@
 use std::str::FromStr;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::scalar::Scalar;
 use super::{EventId, InvalidValue, NEWEST_KNOWN_VERSION, Plan, Timestamp, USER_SIGNED_UP, UserId, UserSignedUp};
 
 /// What the carrier knows: stands in for `eventId` and `timestamp` where the publisher left them out.
@@ -54,17 +55,21 @@ pub enum EventError {
 
 /// The fields we know, untyped: so that a wrong type is named like any other broken rule.
 #[derive(Deserialize)]
-struct Fields {
-    #[serde(rename = "type")]
-    kind: Option<Value>,
-    version: Option<Value>,
-    #[serde(rename = "eventId")]
-    event_id: Option<Value>,
-    #[serde(rename = "userId")]
-    user_id: Option<Value>,
-    email: Option<Value>,
-    plan: Option<Value>,
-    timestamp: Option<Value>,
+struct Fields<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Scalar<'a>>,
+    #[serde(borrow)]
+    version: Option<Scalar<'a>>,
+    #[serde(borrow, rename = "eventId")]
+    event_id: Option<Scalar<'a>>,
+    #[serde(borrow, rename = "userId")]
+    user_id: Option<Scalar<'a>>,
+    #[serde(borrow)]
+    email: Option<Scalar<'a>>,
+    #[serde(borrow)]
+    plan: Option<Scalar<'a>>,
+    #[serde(borrow)]
+    timestamp: Option<Scalar<'a>>,
 }
 
 impl EventKind {
@@ -77,7 +82,7 @@ impl EventKind {
         if !text.trim_start().starts_with('{') {
             return Err(EventError::NotAnObject);
         }
-        let fields: Fields = serde_json::from_str(text).map_err(|_| EventError::NotAnObject)?;
+        let fields: Fields<'_> = serde_json::from_str(text).map_err(|_| EventError::NotAnObject)?;
         let kind: String = required("type", fields.kind.as_ref())?;
         if kind != USER_SIGNED_UP {
             return Ok(Self::Unknown(kind.chars().filter(|c| !c.is_control()).take(64).collect()));
@@ -92,7 +97,7 @@ impl EventKind {
     }
 }
 
-impl Fields {
+impl Fields<'_> {
     fn into_event(self, version: u32, arrival: &Arrival<'_>) -> Result<UserSignedUp, EventError> {
         let arrival_id =
             || EventId::from_str(arrival.message_id).map_err(|rule| EventError::InvalidField("eventId", rule));
@@ -107,20 +112,20 @@ impl Fields {
     }
 }
 
-fn required<T: FromStr>(field: &'static str, value: Option<&Value>) -> Result<T, EventError>
+fn required<T: FromStr>(field: &'static str, value: Option<&Scalar<'_>>) -> Result<T, EventError>
 where
     T::Err: Into<InvalidValue>,
 {
     optional(field, value)?.ok_or(EventError::MissingField(field))
 }
 
-fn optional<T: FromStr>(field: &'static str, value: Option<&Value>) -> Result<Option<T>, EventError>
+fn optional<T: FromStr>(field: &'static str, value: Option<&Scalar<'_>>) -> Result<Option<T>, EventError>
 where
     T::Err: Into<InvalidValue>,
 {
     match value {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => match text.parse() {
+        None => Ok(None),
+        Some(Scalar::Text(text)) => match text.parse() {
             Ok(parsed) => Ok(Some(parsed)),
             Err(rule) => Err(EventError::InvalidField(field, rule.into())),
         },
@@ -135,11 +140,10 @@ impl From<std::convert::Infallible> for InvalidValue {
 }
 
 /// `"2"` and `2` both occur in the wild; a publisher in a typed language writes the number.
-fn version(value: &Value) -> Result<u32, EventError> {
+fn version(value: &Scalar<'_>) -> Result<u32, EventError> {
     let number = match value {
-        Value::Null => Some(1),
-        Value::String(text) if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
-        Value::Number(number) => number.as_u64().and_then(|n| u32::try_from(n).ok()),
+        Scalar::Text(text) if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
+        Scalar::Number(number) => u32::try_from(*number).ok(),
         _ => None,
     };
     let rule = InvalidValue("must be a whole number from 1 up, as number or string");
