@@ -182,7 +182,8 @@ impl RedisLink {
         }
         // Our own deadline bounds both; the client's would only make two answers to one question.
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-        let fresh = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        // Boxed: rare, and larger than all the rest of a call.
+        let fresh = Box::pin(self.client.get_multiplexed_async_connection_with_config(&config)).await?;
         let serial = fastrand::u64(..);
         *current = Some((serial, fresh.clone()));
         Ok((serial, fresh))

@@ -70,7 +70,8 @@ impl Watch {
             process: format!("process {queue}"),
             reaction: KeyValue::new(REACTION, reaction),
             system: KeyValue::new(SYSTEM, "aws_sqs"),
-            destination: KeyValue::new(DESTINATION, queue.to_owned()),
+            // Shared: labels are cloned with each measurement.
+            destination: KeyValue::new(DESTINATION, Arc::<str>::from(queue)),
         };
         inside.begin_at_zero();
         Self { inside: Arc::new(inside) }

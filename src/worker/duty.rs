@@ -23,7 +23,7 @@ impl Default for Duty {
 }
 
 impl Duty {
-    /// How many deliveries are at work, now and whenever that changes.
+    /// How many deliveries are at work now; tells of the first to begin and the last to end.
     #[must_use]
     pub fn running(&self) -> watch::Receiver<usize> {
         self.running.subscribe()
@@ -41,7 +41,10 @@ impl Duty {
     }
 
     pub(super) fn at_work(&self) -> AtWork {
-        self.running.send_modify(|running| *running += 1);
+        self.running.send_if_modified(|running| {
+            *running += 1;
+            *running == 1
+        });
         AtWork(self.running.clone())
     }
 
@@ -54,6 +57,9 @@ impl Duty {
 
 impl Drop for AtWork {
     fn drop(&mut self) {
-        self.0.send_modify(|running| *running -= 1);
+        self.0.send_if_modified(|running| {
+            *running -= 1;
+            *running == 0
+        });
     }
 }

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::warn;
 
+use super::reaction::Beats;
 use crate::queue::{Delivery, Hold, MAX_BATCH, Queue, QueueError};
 
 /// A handler that runs for longer has hung. Far below SQS's own end of 12 hours.
@@ -33,6 +34,8 @@ pub(super) struct Leases {
     lost: AtomicU64,
     /// Taken while extensions are under way.
     beating: tokio::sync::Mutex<()>,
+    /// Tells every holder that there is news. One bell for all: most are done before it rings once.
+    news: watch::Sender<()>,
 }
 
 #[derive(Debug)]
@@ -41,12 +44,12 @@ struct Entry {
     message_id: String,
     since: Instant,
     until: Instant,
-    beats: watch::Sender<Beat>,
+    beat: Beat,
 }
 
 /// What a holder hears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Beat {
+enum Beat {
     /// Hidden for longer, for the n-th time.
     Extended(u32),
     /// No longer ours.
@@ -58,21 +61,28 @@ pub(crate) enum Beat {
 pub(super) struct Held {
     id: u64,
     leases: Arc<Leases>,
-    beats: watch::Receiver<Beat>,
+}
+
+/// Hears the beats of one delivery's lease.
+#[derive(Debug)]
+pub(super) struct Heartbeat {
+    id: u64,
+    leases: Arc<Leases>,
+    news: watch::Receiver<()>,
+    heard: Beat,
 }
 
 impl Leases {
     /// Holds a delivery that a receive begun at `asked` has brought.
     pub(super) fn hold(self: &Arc<Self>, delivery: &Delivery, asked: Instant, visibility: Duration) -> Held {
         let now = Instant::now();
-        let (beats, receiver) = watch::channel(Beat::Extended(0));
         let transit = TRANSIT.min(visibility / 6);
         let hidden_since = asked.max(now.checked_sub(transit).unwrap_or(now));
         let (hold, message_id) = (delivery.receipt.hold(), delivery.message_id.clone());
-        let entry = Entry { hold, message_id, since: now, until: hidden_since + visibility, beats };
+        let entry = Entry { hold, message_id, since: now, until: hidden_since + visibility, beat: Beat::NONE };
         let id = self.last_id.fetch_add(1, Ordering::Relaxed);
         self.lock().insert(id, entry);
-        Held { id, leases: self.clone(), beats: receiver }
+        Held { id, leases: self.clone() }
     }
 
     /// Extends what is held, until dropped.
@@ -84,7 +94,9 @@ impl Leases {
             beat = Instant::now().max(beat + visibility.mul_f64((0.9 + 0.2 * fastrand::f64()) / 3.0));
             sleep_until(beat).await;
             let _beating = self.beating.lock().await;
-            for batch in self.due(visibility).chunks(MAX_BATCH) {
+            let due = self.due(visibility);
+            self.news.send_replace(());
+            for batch in due.chunks(MAX_BATCH) {
                 let holds: Vec<Hold> = batch.iter().map(|(_, hold)| hold.clone()).collect();
                 let asked = Instant::now();
                 let failed = queue.extend(&holds, visibility).await;
@@ -92,6 +104,7 @@ impl Leases {
                     let error = failed.iter().find(|(index, _)| *index == n).map(|(_, error)| error);
                     self.heard(*id, error, asked + visibility);
                 }
+                self.news.send_replace(());
             }
         }
     }
@@ -100,6 +113,7 @@ impl Leases {
     /// [`LAST_CALL`] for the queue: the process must end.
     pub(super) async fn abandon<Q: Queue>(&self, queue: &Q, soon: Duration) -> Vec<String> {
         let left = std::mem::take(&mut *self.lock()).into_values();
+        self.news.send_replace(());
         let (holds, named): (Vec<Hold>, Vec<String>) = left.map(|entry| (entry.hold, entry.message_id)).unzip();
         let show_again = async {
             let _beating = self.beating.lock().await;
@@ -119,8 +133,8 @@ impl Leases {
         let now = Instant::now();
         let due = |entry: &&Entry| entry.until.saturating_duration_since(now) <= visibility * 3 / 4;
         let young = |entry: &&Entry| now.saturating_duration_since(entry.since) < LONGEST;
-        let held = self.lock();
-        for entry in held.values().filter(|entry| entry.until <= now) {
+        let mut held = self.lock();
+        for entry in held.values_mut().filter(|entry| entry.until <= now) {
             self.lose(entry);
         }
         let due = held.iter().filter(|(_, entry)| due(entry) && young(entry) && entry.until > now);
@@ -134,11 +148,9 @@ impl Leases {
         match error {
             None => {
                 entry.until = until;
-                entry.beats.send_modify(|beat| {
-                    if let Beat::Extended(n) = beat {
-                        *n += 1;
-                    }
-                });
+                if let Beat::Extended(times) = &mut entry.beat {
+                    *times += 1;
+                }
             }
             Some(QueueError::NotInFlight) => self.lose(entry),
             Some(_) if entry.until <= Instant::now() => self.lose(entry),
@@ -146,8 +158,8 @@ impl Leases {
         }
     }
 
-    fn lose(&self, entry: &Entry) {
-        if entry.beats.send_replace(Beat::Lost) != Beat::Lost {
+    fn lose(&self, entry: &mut Entry) {
+        if std::mem::replace(&mut entry.beat, Beat::Lost) != Beat::Lost {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -173,10 +185,14 @@ impl Leases {
     }
 }
 
+impl Beat {
+    const NONE: Self = Self::Extended(0);
+}
+
 impl Held {
-    /// Hears the beats from now on.
-    pub(super) fn beats(&self) -> watch::Receiver<Beat> {
-        self.beats.clone()
+    /// Hears the beats since the receive.
+    pub(super) fn beats(&self) -> Heartbeat {
+        Heartbeat { id: self.id, leases: self.leases.clone(), news: self.leases.news.subscribe(), heard: Beat::NONE }
     }
 
     /// Ends the lease so that nothing extends it any more. Before a backoff: a late beat would undo it.
@@ -184,6 +200,23 @@ impl Held {
         let leases = self.leases.clone();
         drop(self);
         drop(leases.beating.lock().await);
+    }
+}
+
+impl Beats for Heartbeat {
+    async fn next(&mut self) -> bool {
+        loop {
+            // What is no longer held has ended with its delivery.
+            let beat = self.leases.lock().get(&self.id).map_or(Beat::Lost, |entry| entry.beat);
+            if beat == Beat::Lost {
+                return false;
+            }
+            if std::mem::replace(&mut self.heard, beat) != beat {
+                return true;
+            }
+            // The bell is in `self`: the wait cannot fail.
+            let _ = self.news.changed().await;
+        }
     }
 }
 

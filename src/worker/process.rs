@@ -51,7 +51,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
         match envelope::open(delivery.body.as_str(), &Arrival { message_id: &delivery.message_id, sent_at }) {
             Ok(EventKind::UserSignedUp(event)) => {
                 Span::current().record("event_id", field::display(&event.event_id));
-                Span::current().record("user", event.user_id.log_hash());
+                Span::current().record("user", field::display(event.user_id.log_hash()));
                 if event.is_newer_than_known() {
                     self.tally.newer_version();
                 }

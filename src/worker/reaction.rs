@@ -6,14 +6,12 @@
 
 use std::future::pending;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use super::lease::Beat;
 use super::outcome::Outcome;
 use crate::event::UserSignedUp;
 use crate::failpoint::{self, Step};
@@ -27,6 +25,14 @@ pub struct Reaction<L, H> {
     pub(super) handler: H,
     terms: Terms,
     timeout: Duration,
+    claimants: Claimants,
+}
+
+/// Names for claims: this reaction's own, then counted. A random one for each would ask the kernel each time.
+#[derive(Debug)]
+struct Claimants {
+    reaction: uuid::Uuid,
+    so_far: AtomicU64,
 }
 
 /// What came of an event, and how often its handler has failed so far.
@@ -61,13 +67,6 @@ pub(crate) trait Beats: Send {
     fn next(&mut self) -> impl Future<Output = bool> + Send;
 }
 
-impl Beats for watch::Receiver<Beat> {
-    async fn next(&mut self) -> bool {
-        // A sender that is gone means that the lease has ended with its delivery.
-        self.changed().await.is_ok() && *self.borrow_and_update() != Beat::Lost
-    }
-}
-
 impl Beats for tokio::time::Interval {
     async fn next(&mut self) -> bool {
         self.tick().await;
@@ -75,18 +74,25 @@ impl Beats for tokio::time::Interval {
     }
 }
 
+impl Claimants {
+    fn next(&self) -> String {
+        format!("{}.{}", self.reaction.simple(), self.so_far.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 impl<L: Ledger, H: Handler> Reaction<L, H> {
     /// `handler`, kept single by `ledger` on these `terms`. A run longer than `timeout` is cut.
     #[must_use]
     pub fn new(handler: H, ledger: L, terms: Terms, timeout: Duration) -> Self {
-        Self { ledger, handler, terms, timeout }
+        let claimants = Claimants { reaction: uuid::Uuid::new_v4(), so_far: AtomicU64::new(0) };
+        Self { ledger, handler, terms, timeout, claimants }
     }
 
     /// Claims the effect for this delivery alone.
     pub(crate) async fn claim(&self, event: &UserSignedUp) -> Result<Lease, Outcome> {
         let key = Key::new(H::NAME, event.user_id.as_str());
         let request = Request { key, fingerprint: self.handler.fingerprint(event) };
-        let token = uuid::Uuid::new_v4().to_string();
+        let token = self.claimants.next();
         match self.ledger.claim(&request, &token, &self.terms).await {
             Ok(Claim::Acquired(lease)) => Ok(lease),
             Ok(Claim::Ambiguous(lease)) => {

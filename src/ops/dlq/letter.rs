@@ -81,7 +81,7 @@ impl Letter {
         Some(match envelope::open(&original.body, &arrival).ok()? {
             EventKind::UserSignedUp(event) => Contents {
                 kind: "user.signed_up".to_owned(),
-                user: Some(event.user_id.log_hash()),
+                user: Some(event.user_id.log_hash().to_string()),
                 email: Some(event.email),
             },
             EventKind::Unknown(kind) => Contents { kind, user: None, email: None },
