@@ -22,12 +22,15 @@ mod table;
 pub use react::react;
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 
 pub use self::doctor::{FAULTS, Fault, Level};
 use aws_config::SdkConfig;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::app::{self, REACTIONS};
 use crate::cli::Command;
@@ -60,6 +63,16 @@ impl From<Exit> for ExitCode {
             Exit::Config => 78,
         })
     }
+}
+
+/// What commands run on. With one core to run on, one thread: handing work from thread to thread would only cost.
+///
+/// # Errors
+/// The system's own, when it has no thread to give.
+pub fn runtime() -> io::Result<Runtime> {
+    let cores = available_parallelism().map_or(1, NonZeroUsize::get);
+    let mut builder = if cores == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.enable_all().build()
 }
 
 /// Executes one command.

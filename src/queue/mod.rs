@@ -18,6 +18,7 @@ pub mod dead_letter;
 pub mod memory;
 pub mod sqs;
 pub mod sqs_admin;
+mod sqs_answer;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -5,13 +5,14 @@
 //! (each has its own client). A dead letter that SQS itself moved back is opened here, so that the worker
 //! meets the original. Beside [`super::sqs_admin`] the only importer of `aws_sdk_sqs`; knows no event.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::config::StalledStreamProtectionConfig;
+use aws_sdk_sqs::config::{Builder, StalledStreamProtectionConfig};
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
@@ -20,6 +21,7 @@ use aws_sdk_sqs::types::{
 use data_encoding::BASE64;
 
 use super::dead_letter::REASON;
+use super::sqs_answer::ReadAnswers;
 use super::{
     Attempt, Attribute, Attributes, Body, DeadLetter, Delivery, Facts, Hide, Hold, MAX_BATCH, Queue, QueueError,
     ReceiptHandle, Unsettled, is_fifo,
@@ -73,7 +75,8 @@ impl SqsQueue {
             max_receive_count: policy.map(|p| p.max_receive_count),
             has_dlq: dlq_url.is_some(),
         };
-        Ok(Self { polling: client(aws, longest_wait + POLL_SLACK), settling, url, dlq_url, facts })
+        let polling = settings(aws, longest_wait + POLL_SLACK).interceptor(ReadAnswers);
+        Ok(Self { polling: Client::from_conf(polling.build()), settling, url, dlq_url, facts })
     }
 
     /// Hides received messages for this long instead of the queue's own setting.
@@ -94,7 +97,7 @@ impl Queue for SqsQueue {
     }
 
     async fn receive(&self, at_most: usize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
-        let answer = self
+        let call = self
             .polling
             .receive_message()
             .queue_url(&self.url)
@@ -105,10 +108,8 @@ impl Queue for SqsQueue {
             .message_system_attribute_names(System::SentTimestamp)
             .message_system_attribute_names(System::MessageGroupId)
             .message_system_attribute_names(System::AwsTraceHeader)
-            .message_attribute_names("All")
-            .send()
-            .await
-            .map_err(|error| classify(&error))?;
+            .message_attribute_names("All");
+        let answer = boxed(call.send()).await.map_err(|error| classify(&error))?;
         let is_fifo = is_fifo(&self.url);
         let messages = answer.messages.unwrap_or_default().into_iter();
         let deliveries = messages.filter_map(|message| delivery(message, is_fifo));
@@ -122,7 +123,7 @@ impl Queue for SqsQueue {
         };
         let entries = spent.iter().enumerate().filter_map(entry).collect();
         let call = self.settling.delete_message_batch().queue_url(&self.url).set_entries(Some(entries));
-        match call.send().await {
+        match boxed(call.send()).await {
             Ok(answer) => unsettled(spent, &answer.failed),
             Err(error) => all_unsettled(spent, &classify(&error)),
         }
@@ -154,7 +155,7 @@ impl Queue for SqsQueue {
             Some(group) => call.message_group_id(group).message_deduplication_id(&letter.message_id),
             None => call,
         };
-        call.set_message_attributes(Some(attributes)).send().await.map_err(|error| classify(&error))?;
+        boxed(call.set_message_attributes(Some(attributes)).send()).await.map_err(|error| classify(&error))?;
         Ok(())
     }
 }
@@ -171,20 +172,28 @@ impl SqsQueue {
         };
         let entries = entries.enumerate().filter_map(entry).collect();
         let call = self.settling.change_message_visibility_batch().queue_url(&self.url).set_entries(Some(entries));
-        Ok(call.send().await.map_err(|error| classify(&error))?.failed)
+        Ok(boxed(call.send()).await.map_err(|error| classify(&error))?.failed)
     }
 }
 
+/// The SDK's calls are futures of many kilobytes, which every future around them would carry and copy along: one that
+/// waits for a dead letter now and then made each message's task 100 KB.
+fn boxed<F: Future>(call: F) -> Pin<Box<F>> {
+    Box::pin(call)
+}
+
 pub(super) fn client(aws: &SdkConfig, attempt: Duration) -> Client {
+    Client::from_conf(settings(aws, attempt).build())
+}
+
+fn settings(aws: &SdkConfig, attempt: Duration) -> Builder {
     let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_attempt_timeout(attempt);
     let retries = aws.retry_config().cloned().unwrap_or_else(RetryConfig::standard);
-    let config = aws_sdk_sqs::config::Builder::from(aws)
+    Builder::from(aws)
         .timeout_config(timeouts.build())
         .retry_config(retries.with_max_backoff(SDK_PAUSE))
         // Its grace is as long as the longest long poll, which by nature sends nothing meanwhile.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .build();
-    Client::from_conf(config)
 }
 
 pub(super) struct RedrivePolicy {
