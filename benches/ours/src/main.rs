@@ -1,21 +1,26 @@
-//! The whole engine: leases, heartbeats, batched settling, unwrapping; with an empty handler (`HANDLER=noop`), or with claim and
-//! commit in Redis (`HANDLER=redis`).
+//! The whole engine: leases, heartbeats, batched settling, unwrapping, metrics, and the service's own runtime and allocator;
+//! with an empty handler (`HANDLER=noop`), or with claim and commit in Redis (`HANDLER=redis`).
 //!
 //! Enters: QUEUE_URL, REDIS_URL, CONCURRENCY. Runs until SIGTERM.
 
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use user_events::app;
+use user_events::config::{self, Environment, LogFormat, Reader};
 use user_events::event::UserSignedUp;
 use user_events::handlers::{Handled, Handler, HandlerError};
 use user_events::idempotency::atomic::AtomicEffect;
 use user_events::idempotency::redis::RedisLedger;
 use user_events::idempotency::{Fence, Ledger, Terms};
+use user_events::queue::Queue;
 use user_events::queue::sqs::SqsQueue;
 use user_events::redis_link::RedisLink;
+use user_events::telemetry::{Telemetry, Watch};
 use user_events::worker::{Reaction, Settings, Worker};
+use user_events::{app, ops, shutdown};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 struct Nothing;
 
@@ -31,36 +36,33 @@ fn variable(name: &str, default: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| default.to_owned())
 }
 
-async fn work(ledger: impl Ledger) {
+async fn work(queue: SqsQueue, ledger: impl Ledger, watch: Watch, stop: CancellationToken) {
     let second = Duration::from_secs(1);
-    let queue = SqsQueue::open(&app::sdk().await, variable("QUEUE_URL", ""), None, 20 * second).await.expect("a queue");
     let terms = Terms { lease: 20 * second, retention: 86_400 * second, max_sends: 2 };
     let concurrency = variable("CONCURRENCY", "10").parse().expect("a number");
     let settings = Settings { concurrency, ..Settings::default() };
-    let stop = CancellationToken::new();
-    let told = stop.clone();
-    tokio::spawn(async move {
-        signal(SignalKind::terminate()).expect("signals").recv().await;
-        told.cancel();
-    });
-    Worker::new(queue, Reaction::new(Nothing, ledger, terms, 60 * second), settings).run(stop).await;
+    let worker = Worker::new(watch.queue(queue), Reaction::new(Nothing, ledger, terms, 60 * second), settings);
+    // As in the service: what `block_on` waits for itself is woken by a system call each time.
+    tokio::spawn(worker.observed(std::sync::Arc::new(watch)).run(stop)).await.expect("a worker ends well");
+}
+
+async fn run() {
+    let environment: Environment = std::env::vars().collect();
+    let telemetry = config::telemetry(&mut Reader::new(&environment));
+    let telemetry = Telemetry::start(&telemetry, "off", LogFormat::Json).expect("telemetry");
+    let stop = shutdown::on_signal().expect("signals");
+    let longest = Duration::from_secs(20);
+    let queue = SqsQueue::open(&app::sdk().await, variable("QUEUE_URL", ""), None, longest).await.expect("a queue");
+    let watch = telemetry.reaction(Nothing::NAME, queue.name());
+    if variable("HANDLER", "noop") == "redis" {
+        let url = variable("REDIS_URL", "redis://127.0.0.1:6379/0").into();
+        let ledger = watch.ledger(RedisLedger::new(RedisLink::new(&url).expect("a URL")));
+        work(queue, ledger, watch, stop).await;
+    } else {
+        work(queue, AtomicEffect, watch, stop).await;
+    }
 }
 
 fn main() {
-    let threads: usize = variable("THREADS", "1").parse().expect("a number");
-    let mut runtime = if threads == 1 {
-        tokio::runtime::Builder::new_current_thread()
-    } else {
-        tokio::runtime::Builder::new_multi_thread()
-    };
-    let runtime = runtime.enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        match variable("HANDLER", "noop").as_str() {
-            "redis" => {
-                let url = variable("REDIS_URL", "redis://127.0.0.1:6379/0").into();
-                work(RedisLedger::new(RedisLink::new(&url).expect("a URL"))).await;
-            }
-            _ => work(AtomicEffect).await,
-        }
-    });
+    ops::runtime().expect("a runtime").block_on(run());
 }

@@ -1,0 +1,121 @@
+//! The parts of one message's way, each by itself: envelope and event, the record's steps, settling in batches.
+//!
+//! Enters: a body as SQS delivered it, of three sizes; REDIS_URL for the record (skipped aloud without it). Leaves: Criterion's
+//! figures. For looking where time goes, not for comparing with others: that is `benches/run`.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use secrecy::SecretString;
+use serde_json::json;
+use tokio::runtime::{Builder, Runtime};
+use tokio_util::sync::CancellationToken;
+use user_events::envelope;
+use user_events::event::{Arrival, Timestamp, UserSignedUp};
+use user_events::handlers::{Handled, Handler, HandlerError};
+use user_events::idempotency::atomic::AtomicEffect;
+use user_events::idempotency::redis::RedisLedger;
+use user_events::idempotency::{Claim, Fence, Fingerprint, Key, Ledger, Request, Terms};
+use user_events::queue::Attributes;
+use user_events::queue::memory::MemoryQueue;
+use user_events::redis_link::RedisLink;
+use user_events::worker::{Reaction, Settings, Worker};
+
+const BATCHES: usize = 100;
+
+fn body(size: usize) -> String {
+    let event = json!({
+        "type": "user.signed_up", "version": "2", "eventId": "e-1", "userId": "u-1", "email": "u-1@example.com",
+        "plan": "pro", "timestamp": "2026-01-02T03:04:05.678Z", "note": "x".repeat(size.saturating_sub(200)),
+    });
+    json!({
+        "Type": "Notification", "MessageId": "00000000-0000-4000-8000-000000000001",
+        "TopicArn": "arn:aws:sns:us-east-1:000000000000:user-events", "Message": event.to_string(),
+        "Timestamp": "2026-01-02T03:04:05.700Z", "SignatureVersion": "1", "Signature": "s".repeat(172),
+    })
+    .to_string()
+}
+
+fn envelopes(c: &mut Criterion) {
+    let mut group = c.benchmark_group("envelope");
+    for size in [300, 4_096, 262_144] {
+        let body = body(size);
+        let arrival = Arrival { message_id: "m-1", sent_at: Timestamp::now() };
+        group.throughput(Throughput::Bytes(body.len() as u64));
+        group.bench_function(BenchmarkId::new("open", size), |b| b.iter(|| envelope::open(black_box(&body), &arrival)));
+    }
+    group.finish();
+    let event = UserSignedUp::new("u-1".parse().expect("an id"), "u-1@example.com".parse().expect("an address"), None);
+    c.bench_function("event/to_json", |b| b.iter(|| black_box(&event).to_json()));
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+fn record(c: &mut Criterion) {
+    let Ok(url) = std::env::var("REDIS_URL") else {
+        eprintln!("record: needs REDIS_URL, a Redis that may be written to");
+        return;
+    };
+    let runtime = runtime();
+    let ledger = RedisLedger::new(RedisLink::new(&SecretString::from(url)).expect("a URL"));
+    let terms = Terms { lease: Duration::from_secs(20), retention: Duration::from_secs(60), max_sends: 2 };
+    let mut n = 0_u64;
+    c.bench_function("record/claim and commit", |b| {
+        b.iter(|| {
+            n += 1;
+            let key = Key::new("micro", &format!("{}-{n}", std::process::id()));
+            let request = Request { key, fingerprint: Fingerprint::of(&["one"]) };
+            runtime.block_on(async {
+                let Ok(Claim::Acquired(lease)) = ledger.claim(&request, &n.to_string(), &terms).await else {
+                    panic!("a fresh key is free");
+                };
+                ledger.commit(&lease, "", &terms).await.expect("recorded");
+            });
+        });
+    });
+}
+
+struct Nothing;
+
+impl Handler for Nothing {
+    const NAME: &'static str = "nothing";
+
+    async fn handle(&self, _: &UserSignedUp, _: &Fence<'_>) -> Result<Handled, HandlerError> {
+        Ok(Handled::Applied)
+    }
+}
+
+/// The whole engine on a queue in memory: what is left when SQS and its SDK cost nothing.
+fn engine(c: &mut Criterion) {
+    let (runtime, body) = (runtime(), body(300));
+    let terms = Terms { lease: Duration::from_secs(20), retention: Duration::from_secs(60), max_sends: 2 };
+    let mut group = c.benchmark_group("engine");
+    group.throughput(Throughput::Elements(10 * BATCHES as u64)).sample_size(20);
+    group.bench_function("receive to settled", |b| {
+        b.iter(|| {
+            runtime.block_on(async {
+                let queue = MemoryQueue::new("micro", Duration::from_secs(30));
+                for _ in 0..10 * BATCHES {
+                    queue.send(&body, Attributes::new()).expect("sent");
+                }
+                let settings = Settings { concurrency: 80, wait: Duration::ZERO, ..Settings::default() };
+                let reaction = Reaction::new(Nothing, AtomicEffect, terms, Duration::from_secs(60));
+                let worker = Worker::new(queue.clone(), reaction, settings);
+                let (tally, stop) = (worker.tally(), CancellationToken::new());
+                let running = tokio::spawn(worker.run(stop.clone()));
+                while tally.read().of("done") < 10 * BATCHES as u64 {
+                    tokio::task::yield_now().await;
+                }
+                stop.cancel();
+                running.await.expect("a worker ends well");
+            });
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, envelopes, record, engine);
+criterion_main!(benches);
