@@ -4,6 +4,7 @@ Enters: nothing. Leaves: CONSUMERS. A part of the messages is enough for a slow 
 what is compared is the cost of one message.
 """
 
+import shutil
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -14,9 +15,31 @@ def rust(name):
     return [str(HERE / name / "target/release" / Path(name).name)]
 
 
+def node(file):
+    return [str(PEERS / "node/node_modules/.bin/node"), str(PEERS / "node" / file)]
+
+
+def python(file):
+    return [str(PEERS / "python/.venv/bin/python"), str(PEERS / "python" / file)]
+
+
 # name: (command, its own settings, its part of the messages)
 CONSUMERS = {
     "user-events": (rust("ours"), {"CONCURRENCY": "80"}, 1.0),
     "bare SDK loop": (rust("sdk"), {"POLLERS": "8"}, 1.0),
     "tuned SDK loop": (rust("sdk-tuned"), {"POLLERS": "8"}, 1.0),
+    "omniqueue": ([str(PEERS / "omniqueue/target/release/consumer")], {"POLLERS": "8"}, 0.2),
+    "sqs-consumer ×16": (node("sqs_consumer.mjs"), {"INSTANCES": "16"}, 0.2),
+    "squiss-ts": (node("squiss.mjs"), {}, 0.2),
+    "aiobotocore loop": (python("aio_loop.py"), {"POLLERS": "4"}, 0.2),
+    "boto3 loop": (python("boto_loop.py"), {"THREADS": "2"}, 0.2),
+    "kombu": (python("kombu_consumer.py"), {}, 0.05),
 }
+
+
+def lacking(name):
+    """How to get a consumer that is not there; None: it is."""
+    command = Path(CONSUMERS[name][0][0])
+    if shutil.which(command):
+        return None
+    return f"{name}: not there; get it by {'benches/peers/setup' if PEERS in command.parents else 'benches/build'}"
