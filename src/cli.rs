@@ -9,6 +9,7 @@ mod dlq;
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
@@ -69,6 +70,10 @@ pub enum Command {
         /// Where the mails are written
         #[arg(long, value_name = "DIR", default_value = "demo-mails")]
         mails: PathBuf,
+        /// Told a step at a time, for an audience: so long a line
+        #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "800ms",
+            value_parser = humantime::parse_duration)]
+        slow: Option<Duration>,
     },
     /// Is everything as a worker needs it? Each fault with its remedy; exit 69 if one fails
     #[command(after_help = "Reads every variable that `run` and `publish` read. Looks at what `run` would\n\

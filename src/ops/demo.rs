@@ -5,17 +5,21 @@
 
 mod scenes;
 mod stage;
+mod tell;
 
 use std::path::Path;
+use std::time::Duration;
 
 use comfy_table::{LineStyle, Table, TableStyle};
 
 use self::scenes::{SCENES, Seen};
-use self::stage::Stage;
+use self::stage::{Stage, Summary};
+use self::tell::Teller;
 use super::{Exit, complain, configured, say};
 use crate::config::Environment;
+use crate::publisher::PublishError;
 
-pub(super) async fn demo(environment: &Environment, mails: &Path) -> Exit {
+pub(super) async fn demo(environment: &Environment, mails: &Path, slow: Option<Duration>) -> Exit {
     // A demo that scrolls its log over its story would tell none; RUST_LOG still brings it up.
     if environment.contains_key("RUST_LOG")
         && let Err(exit) = configured(environment, |_| Some(()))
@@ -28,19 +32,58 @@ pub(super) async fn demo(environment: &Environment, mails: &Path) -> Exit {
     }
     say("A publisher, an SNS-like topic, two SQS-like queues with DLQs, two workers: all in this process.");
     let Ok(stage) = Stage::build(mails) else { return Exit::Bug };
-    for scene in SCENES {
-        if let Err(error) = stage.publish(&(scene.entries)(scene.prefix)).await {
-            complain(error);
-            return Exit::Bug;
-        }
+    let teller = Teller::new(environment, slow);
+    let played = if slow.is_some() { one_by_one(&stage, &teller).await } else { at_once(&stage).await };
+    if let Err(error) = played {
+        complain(error);
+        return Exit::Bug;
     }
+    stage.until_idle(|seen, waiting| teller.so_far(seen, waiting)).await;
+    teller.end();
     let summary = stage.finish().await;
+    let differences = show(&summary);
+    say(format_args!(
+        "{} deliveries were received, {} of them again after a failure.",
+        summary.deliveries, summary.retried
+    ));
+    say(format_args!("The mails lie in {}/ as .eml files: open one with any mail client.", mails.display()));
+    say_what_next(environment);
+    if differences > 0 {
+        complain(format_args!("{differences} row(s) differ"));
+        return Exit::Bug;
+    }
+    Exit::Clean
+}
+
+async fn at_once(stage: &Stage) -> Result<(), PublishError> {
+    for scene in SCENES {
+        stage.publish(&(scene.entries)(scene.prefix)).await?;
+    }
+    Ok(())
+}
+
+/// For an audience: each scene is announced, played to its end and explained.
+async fn one_by_one(stage: &Stage, teller: &Teller) -> Result<(), PublishError> {
+    teller.steps().await;
+    for (n, scene) in SCENES.iter().enumerate() {
+        let before = stage.so_far();
+        teller.line(format_args!("\n{:>2} of {}  {}", n + 1, SCENES.len(), scene.title)).await;
+        stage.publish(&(scene.entries)(scene.prefix)).await?;
+        stage.until_idle(|seen, waiting| teller.so_far(&seen.since(&before), waiting)).await;
+        teller.line(format_args!("          {}", stage.so_far().since(&before))).await;
+        teller.line(format_args!("          {}", scene.because)).await;
+    }
+    Ok(())
+}
+
+/// The table; answers how many rows are not as they should be.
+fn show(summary: &Summary) -> usize {
     let mut table = Table::new();
     table.load_style(TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─')));
     table.set_header(["what was published", "what should happen", "what happened", ""]);
     let mut differences = 0;
     for scene in SCENES {
-        let seen = Seen::of(scene, &summary);
+        let seen = Seen::of(scene, summary);
         let agrees = seen == scene.expected;
         differences += usize::from(!agrees);
         table.add_row([
@@ -51,14 +94,21 @@ pub(super) async fn demo(environment: &Environment, mails: &Path) -> Exit {
         ]);
     }
     say(format_args!("\n{}\n", table.trim_fmt()));
-    say(format_args!(
-        "{} deliveries were received, {} of them again after a failure.",
-        summary.deliveries, summary.retried
-    ));
-    say(format_args!("The mails lie in {}/ as .eml files: open one with any mail client.", mails.display()));
-    if differences > 0 {
-        complain(format_args!("{differences} row(s) differ"));
-        return Exit::Bug;
+    differences
+}
+
+/// Commands that work where this one did.
+fn say_what_next(environment: &Environment) {
+    // Set by `cargo run`: then no `user-events` needs to be on the PATH, and the checkout is at hand.
+    let by_cargo = environment.contains_key("CARGO_MANIFEST_DIR");
+    let (us, third) = if by_cargo {
+        ("cargo run --", ("make up".to_owned(), "the same services to deploy to: LocalStack, Redis, a mail server"))
+    } else {
+        ("user-events", ("user-events schema asyncapi".to_owned(), "topic, queues and messages as a contract"))
+    };
+    say("\nNext:");
+    let ours = [("demo --slow", "the same, a step at a time"), ("render --open", "the welcome mail in a browser")];
+    for (command, what) in ours.map(|(command, what)| (format!("{us} {command}"), what)).into_iter().chain([third]) {
+        say(format_args!("  {command:<29}{what}"));
     }
-    Exit::Clean
 }

@@ -80,7 +80,7 @@ pub async fn execute(command: Command, environment: &Environment) -> Exit {
     match command {
         Command::Run { reactions } => run::run(environment, &reactions).await,
         Command::Publish(what) => publish::publish(environment, &what).await,
-        Command::Demo { mails } => demo::demo(environment, &mails).await,
+        Command::Demo { mails, slow } => demo::demo(environment, &mails, slow).await,
         Command::Doctor { json } => doctor::doctor(environment, json).await,
         Command::Status { watch, json } => status::status(environment, watch, json).await,
         Command::Dlq { what } => dlq::dlq(environment, &what).await,

@@ -14,6 +14,8 @@ pub(super) struct Scene {
     pub prefix: &'static str,
     pub entries: fn(&str) -> Vec<Entry>,
     pub expected: Seen,
+    /// Why it comes to that, for an audience.
+    pub because: &'static str,
 }
 
 /// What came of a scene, or should.
@@ -38,24 +40,28 @@ pub(super) const SCENES: &[Scene] = &[
         prefix: "new",
         entries: |prefix| (0..20).map(|n| version_2(&format!("{prefix}-{n}"), "free")).collect(),
         expected: Seen { mails: 20, profiles: 20, ..NOTHING },
+        because: "the topic copied each event to both queues; each reaction did its own part",
     },
     Scene {
         title: "one event, published 3 times",
         prefix: "thrice",
         entries: |prefix| vec![version_2(prefix, "free"); 3],
         expected: ONE_OF_EACH,
+        because: "the record of the effect was there: the copies were deleted, not done",
     },
     Scene {
         title: "version 1, without an id",
         prefix: "first",
         entries: |prefix| vec![entry(json!({ "userId": prefix, "timestamp": "2026-01-02T03:04:05Z" }))],
         expected: ONE_OF_EACH,
+        because: "what is absent has a stand-in: SNS's message id, no plan",
     },
     Scene {
         title: "version 3, newer than ours",
         prefix: "newer",
         entries: |prefix| vec![entry(json!({ "userId": prefix, "version": 3, "plan": "pro", "shoe": { "size": 43 } }))],
         expected: Seen { plan: Some("pro"), ..ONE_OF_EACH },
+        because: "what we know of it is still there, so it is handled as the newest we know",
     },
     Scene {
         title: "newer event, then the older",
@@ -67,40 +73,57 @@ pub(super) const SCENES: &[Scene] = &[
             vec![at("pro", "2026-01-02T00:00:02Z"), at("free", "2026-01-02T00:00:01Z")]
         },
         expected: Seen { plan: Some("pro"), ..ONE_OF_EACH },
+        because: "the profile keeps what the newer event said, whichever comes last",
     },
     Scene {
         title: "mail server: not now (451)",
         prefix: "later",
         entries: |prefix| vec![version_2(prefix, "free")],
         expected: ONE_OF_EACH,
+        because: "that mail was tried again later, and sent once",
     },
     Scene {
         title: "mail server down for 1 s",
         prefix: "down",
         entries: |prefix| (0..5).map(|n| version_2(&format!("{prefix}-{n}"), "free")).collect(),
         expected: Seen { mails: 5, profiles: 5, ..NOTHING },
+        because: "the email queue paused and asked until it was back; profiles went on",
     },
     Scene {
         title: "a text that is no event",
         prefix: "-",
         entries: |_| vec![Entry { message: "hello".to_owned(), attributes: BTreeMap::new() }],
         expected: Seen { dead_letters: 2, reason: "not_an_event", ..NOTHING },
+        because: "it can never succeed: put aside at once, once in each queue, with its reason",
     },
     Scene {
         title: "an event without an address",
         prefix: "-",
         entries: |_| vec![message(&json!({ "type": "user.signed_up", "userId": "nobody" }))],
         expected: Seen { dead_letters: 2, reason: "missing_field", ..NOTHING },
+        because: "put aside in the same way; nothing waited behind it",
     },
     Scene {
         title: "another team's event",
         prefix: "-",
         entries: |_| vec![message(&json!({ "type": "order.placed", "orderId": 7 }))],
         expected: Seen { ignored: 2, ..NOTHING },
+        because: "not ours: deleted without a fuss (UNKNOWN_EVENTS=quarantine would keep it)",
     },
 ];
 
 impl Seen {
+    /// What came in addition to `before`.
+    pub(super) fn since(&self, before: &Self) -> Self {
+        Self {
+            mails: self.mails - before.mails,
+            profiles: self.profiles - before.profiles,
+            dead_letters: self.dead_letters - before.dead_letters,
+            ignored: self.ignored - before.ignored,
+            ..Self::default()
+        }
+    }
+
     /// What the summary shows of a scene.
     pub(super) fn of(scene: &Scene, summary: &Summary) -> Self {
         let expected = &scene.expected;
@@ -126,7 +149,8 @@ impl fmt::Display for Seen {
         part(self.profiles, &format!("profile{}", plural(self.profiles)));
         part(self.dead_letters, "dead");
         part(self.ignored, "ignored");
-        let detail = if self.dead_letters > 0 { Some(self.reason) } else { self.plan };
+        let detail =
+            if self.dead_letters > 0 { Some(self.reason).filter(|reason| !reason.is_empty()) } else { self.plan };
         let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
         let all = if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") };
         write!(f, "{all}{detail}")

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::scenes::Seen;
 use crate::backoff::Backoff;
 use crate::event::UserId;
 use crate::handlers::profile::ProfileHandler;
@@ -89,13 +90,34 @@ impl Stage {
         self.publisher.publish_entries(entries).await.into_iter().try_for_each(|result| result.map(drop))
     }
 
-    /// Waits until both queues are empty, stops the workers and looks at what there is.
-    pub(super) async fn finish(mut self) -> Summary {
+    /// What has come of everything so far.
+    pub(super) fn so_far(&self) -> Seen {
+        Seen {
+            mails: self.mailer.lock().sent.values().sum(),
+            profiles: self.profiles.count(),
+            dead_letters: self.dead_letters.depth().visible,
+            ignored: usize::try_from(self.tallies.iter().map(|tally| tally.read().of("ignored")).sum::<u64>())
+                .unwrap_or(0),
+            ..Seen::default()
+        }
+    }
+
+    /// Waits until both queues are empty; meanwhile `each` is told of how far it is, and how many wait.
+    pub(super) async fn until_idle(&self, mut each: impl FnMut(&Seen, usize)) {
         let deadline = Instant::now() + PATIENCE;
-        let busy = |queue: &MemoryQueue| queue.depth().visible + queue.depth().in_flight > 0;
-        while self.queues.iter().any(busy) && Instant::now() < deadline {
+        let left = |queue: &MemoryQueue| queue.depth().visible + queue.depth().in_flight;
+        loop {
+            let waiting = self.queues.iter().map(left).sum();
+            each(&self.so_far(), waiting);
+            if waiting == 0 || Instant::now() >= deadline {
+                return;
+            }
             sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Stops the workers and looks at what there is.
+    pub(super) async fn finish(mut self) -> Summary {
         self.stop.cancel();
         while self.workers.join_next().await.is_some() {}
         let counts = self.tallies.each_ref().map(Tally::read);
