@@ -77,7 +77,8 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
                 () = road.stop.cancelled() => break,
                 Some(received) = polls.next() => {
                     for lane in lanes(take(received, &mut pace)) {
-                        running.spawn(lane.walk(road.clone()));
+                        // Boxed: a task is moved several times before it runs, and this one is large.
+                        running.spawn(Box::pin(lane.walk(road.clone())));
                     }
                     continue;
                 }
