@@ -4,7 +4,7 @@
 # Leaves: what each target says.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test chaos simulate mutations lint lint-infra mutations-infra image image-buildah fmt docs clean-servers
+.PHONY: help demo up down test bench bench-quick chaos simulate mutations lint lint-infra mutations-infra image image-buildah fmt docs clean-servers
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,16 @@ down: ## stop them
 
 test: ## lint, then every test against servers of its own (starts and stops them)
 	tests/run
+
+bench: ## what a message costs beside every peer, half an hour: writes docs/performance.{json,md,svg}
+	benches/build
+	benches/peers/setup
+	benches/run --out docs/performance.json
+	benches/report.py
+
+bench-quick: ## the same beside loops around the bare SDK alone, two minutes once built; writes nothing
+	benches/build
+	benches/run --quick
 
 chaos: ## the long chaos run, about seven minutes: 5,000 events, 200 kills and more (CHAOS_SEED=n repeats one)
 	CHAOS_EVENTS=5000 CHAOS_KILLS=200 tests/run chaos_loses_nothing

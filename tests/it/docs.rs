@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use clap::CommandFactory;
 use user_events::cli::Cli;
@@ -211,4 +212,12 @@ fn each_variable_that_is_named_is_read() {
     assert!(all.len() > 30, "the variables were not found: {all:?}");
     let idle: Vec<_> = FOREIGN.iter().filter(|name| !all.contains(**name)).collect();
     assert!(idle.is_empty(), "named nowhere any more: {idle:?}");
+}
+
+#[test]
+fn the_page_on_performance_says_what_was_measured_and_nothing_else() {
+    let python = std::env::var("TEST_PYTHON").expect("no Python: run the tests by `make test`");
+    let report =
+        Command::new(python).args(["benches/report.py", "--check"]).current_dir(ROOT).output().expect("Python");
+    assert!(report.status.success(), "{}", String::from_utf8_lossy(&report.stderr));
 }

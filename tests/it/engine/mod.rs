@@ -5,6 +5,7 @@
 
 mod fifo;
 mod flow;
+mod latency;
 mod outages;
 mod pollers;
 mod settling;
