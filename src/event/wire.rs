@@ -83,7 +83,7 @@ impl EventKind {
             return Err(EventError::NotAnObject);
         }
         let fields: Fields<'_> = serde_json::from_str(text).map_err(|_| EventError::NotAnObject)?;
-        let kind: String = required("type", fields.kind.as_ref())?;
+        let kind = as_text("type", fields.kind.as_ref())?.ok_or(EventError::MissingField("type"))?;
         if kind != USER_SIGNED_UP {
             return Ok(Self::Unknown(kind.chars().filter(|c| !c.is_control()).take(64).collect()));
         }
@@ -123,19 +123,15 @@ fn optional<T: FromStr>(field: &'static str, value: Option<&Scalar<'_>>) -> Resu
 where
     T::Err: Into<InvalidValue>,
 {
-    match value {
-        None => Ok(None),
-        Some(Scalar::Text(text)) => match text.parse() {
-            Ok(parsed) => Ok(Some(parsed)),
-            Err(rule) => Err(EventError::InvalidField(field, rule.into())),
-        },
-        Some(_) => Err(EventError::InvalidField(field, InvalidValue("must be a string"))),
-    }
+    let parsed = as_text(field, value)?.map(str::parse).transpose();
+    parsed.map_err(|rule: T::Err| EventError::InvalidField(field, rule.into()))
 }
 
-impl From<std::convert::Infallible> for InvalidValue {
-    fn from(never: std::convert::Infallible) -> Self {
-        match never {}
+fn as_text<'a>(field: &'static str, value: Option<&'a Scalar<'_>>) -> Result<Option<&'a str>, EventError> {
+    match value {
+        None => Ok(None),
+        Some(Scalar::Text(text)) => Ok(Some(text)),
+        Some(_) => Err(EventError::InvalidField(field, InvalidValue("must be a string"))),
     }
 }
 

@@ -26,6 +26,7 @@ pub mod redis;
 
 pub use fence::{Crossing, Fence, Fenced};
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::time::Duration;
 
@@ -33,6 +34,12 @@ use sha2::{Digest, Sha256};
 
 /// Which effect: one handler's on one user. A business id, never a message's: those change when an
 /// event is published again or redriven.
+///
+/// ```
+/// use user_events::idempotency::Key;
+///
+/// assert_eq!(Key::new("welcome_email", "123").as_str(), "idem:v1:{123}:welcome_email");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key(String);
 
@@ -167,7 +174,7 @@ impl Key {
     /// key's readability goes in as its SHA-256.
     #[must_use]
     pub fn new(handler: &str, user: &str) -> Self {
-        Self(format!("idem:v1:{{{}}}:{handler}", key_part(user)))
+        Self(["idem:v1:{", &key_part(user), "}:", handler].concat())
     }
 
     /// The key as stored.
@@ -179,12 +186,12 @@ impl Key {
 
 /// A user id as part of a Redis key: itself if it is `[A-Za-z0-9_-]{1,128}`, else its SHA-256 in hex.
 #[must_use]
-pub fn key_part(user: &str) -> String {
+pub fn key_part(user: &str) -> Cow<'_, str> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     if (1..=128).contains(&user.len()) && user.bytes().all(plain) {
-        user.to_owned()
+        Cow::Borrowed(user)
     } else {
-        data_encoding::HEXLOWER.encode(&Sha256::digest(user.as_bytes()))
+        Cow::Owned(data_encoding::HEXLOWER.encode(&Sha256::digest(user.as_bytes())))
     }
 }
 

@@ -19,6 +19,7 @@ pub mod memory;
 pub mod sqs;
 pub mod sqs_admin;
 mod sqs_answer;
+mod sqs_request;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -105,6 +106,7 @@ pub struct Body(String);
 pub struct Attempt(NonZeroU32);
 
 /// The right to settle one delivery: cannot be copied, and is spent by the call that settles.
+#[derive(PartialEq, Eq)]
 pub struct ReceiptHandle(Arc<str>);
 
 /// The right to keep one delivery hidden while it is worked on. Can be shared, and cannot settle.
@@ -267,6 +269,12 @@ impl Hold {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Is it the same delivery's?
+    #[must_use]
+    pub fn is_of(&self, receipt: &ReceiptHandle) -> bool {
+        self.0 == receipt.0
     }
 }
 

@@ -22,6 +22,7 @@ use data_encoding::BASE64;
 
 use super::dead_letter::REASON;
 use super::sqs_answer::ReadAnswers;
+use super::sqs_request::FewHeaders;
 use super::{
     Attempt, Attribute, Attributes, Body, DeadLetter, Delivery, Facts, Hide, Hold, MAX_BATCH, Queue, QueueError,
     ReceiptHandle, Unsettled, is_fifo,
@@ -57,7 +58,7 @@ impl SqsQueue {
         dlq_url: Option<String>,
         longest_wait: Duration,
     ) -> Result<Self, QueueError> {
-        let settling = client(aws, CALL_TIMEOUT);
+        let settling = Client::from_conf(settings(aws, CALL_TIMEOUT).interceptor(FewHeaders).build());
         let answer = settling
             .get_queue_attributes()
             .queue_url(&url)
@@ -75,7 +76,7 @@ impl SqsQueue {
             max_receive_count: policy.map(|p| p.max_receive_count),
             has_dlq: dlq_url.is_some(),
         };
-        let polling = settings(aws, longest_wait + POLL_SLACK).interceptor(ReadAnswers);
+        let polling = settings(aws, longest_wait + POLL_SLACK).interceptor(FewHeaders).interceptor(ReadAnswers);
         Ok(Self { polling: Client::from_conf(polling.build()), settling, url, dlq_url, facts })
     }
 

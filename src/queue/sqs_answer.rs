@@ -118,7 +118,10 @@ impl System {
             (Name::MessageGroupId, self.message_group_id),
             (Name::AwsTraceHeader, self.aws_trace_header),
         ];
-        all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+        // With room for all: grown entry by entry, it would be built three times.
+        let mut named = HashMap::with_capacity(all.len());
+        named.extend(all.into_iter().filter_map(|(name, value)| Some((name, value?))));
+        named
     }
 }
 

@@ -6,6 +6,7 @@
 use std::time::Instant;
 
 use opentelemetry::KeyValue;
+use opentelemetry::metrics::BoundHistogram;
 
 use super::watch::{ERROR, Watch};
 use crate::idempotency::{Begin, Claim, Failed, Failures, Lease, Ledger, LedgerError, Request, Terms};
@@ -15,19 +16,43 @@ use crate::idempotency::{Begin, Claim, Failed, Failures, Lease, Ledger, LedgerEr
 pub struct WatchedLedger<L> {
     ledger: L,
     watch: Watch,
+    steps: Steps,
+}
+
+/// Where each step is recorded, its labels looked up once.
+#[derive(Debug)]
+struct Steps {
+    claim: Step,
+    begin: Step,
+    renew: Step,
+    commit: Step,
+    release: Step,
+}
+
+#[derive(Debug)]
+struct Step {
+    operation: KeyValue,
+    answered: BoundHistogram<f64>,
 }
 
 impl Watch {
     /// Measures each step of `ledger`.
     #[must_use]
     pub fn ledger<L: Ledger>(&self, ledger: L) -> WatchedLedger<L> {
-        WatchedLedger { ledger, watch: self.clone() }
+        let step = |name| {
+            let operation = KeyValue::new("operation", name);
+            let labels = [self.inside.reaction.clone(), operation.clone()];
+            Step { operation, answered: self.inside.instruments.ledger.bind(&labels) }
+        };
+        let (claim, begin, renew) = (step("claim"), step("begin"), step("renew"));
+        let steps = Steps { claim, begin, renew, commit: step("commit"), release: step("release") };
+        WatchedLedger { ledger, watch: self.clone(), steps }
     }
 }
 
 impl<L: Ledger> Ledger for WatchedLedger<L> {
     async fn claim(&self, request: &Request, token: &str, terms: &Terms) -> Result<Claim, LedgerError> {
-        let claim = self.timed("claim", self.ledger.claim(request, token, terms)).await;
+        let claim = self.timed(&self.steps.claim, self.ledger.claim(request, token, terms)).await;
         if let Ok(Claim::Ambiguous(_)) = &claim {
             let watch = &*self.watch.inside;
             watch.instruments.possible_duplicates.add(1, std::slice::from_ref(&watch.reaction));
@@ -36,19 +61,19 @@ impl<L: Ledger> Ledger for WatchedLedger<L> {
     }
 
     async fn begin(&self, lease: &Lease, terms: &Terms) -> Result<Begin, LedgerError> {
-        self.timed("begin", self.ledger.begin(lease, terms)).await
+        self.timed(&self.steps.begin, self.ledger.begin(lease, terms)).await
     }
 
     async fn renew(&self, lease: &Lease, terms: &Terms) -> Result<bool, LedgerError> {
-        self.timed("renew", self.ledger.renew(lease, terms)).await
+        self.timed(&self.steps.renew, self.ledger.renew(lease, terms)).await
     }
 
     async fn commit(&self, lease: &Lease, receipt: &str, terms: &Terms) -> Result<(), LedgerError> {
-        self.timed("commit", self.ledger.commit(lease, receipt, terms)).await
+        self.timed(&self.steps.commit, self.ledger.commit(lease, receipt, terms)).await
     }
 
     async fn release(&self, lease: &Lease, failed: Option<Failed<'_>>) -> Result<Failures, LedgerError> {
-        self.timed("release", self.ledger.release(lease, failed)).await
+        self.timed(&self.steps.release, self.ledger.release(lease, failed)).await
     }
 
     async fn ping(&self) -> Result<(), LedgerError> {
@@ -59,16 +84,19 @@ impl<L: Ledger> Ledger for WatchedLedger<L> {
 impl<L: Ledger> WatchedLedger<L> {
     async fn timed<T>(
         &self,
-        operation: &'static str,
-        step: impl Future<Output = Result<T, LedgerError>>,
+        step: &Step,
+        call: impl Future<Output = Result<T, LedgerError>>,
     ) -> Result<T, LedgerError> {
         let started = Instant::now();
-        let result = step.await;
-        let watch = &*self.watch.inside;
-        let labels =
-            [watch.reaction.clone(), KeyValue::new("operation", operation), KeyValue::new(ERROR, "unavailable")];
-        let labels = if result.is_ok() { &labels[..2] } else { &labels[..] };
-        watch.instruments.ledger.record(started.elapsed().as_secs_f64(), labels);
+        let result = call.await;
+        let seconds = started.elapsed().as_secs_f64();
+        if result.is_ok() {
+            step.answered.record(seconds);
+        } else {
+            let watch = &*self.watch.inside;
+            let labels = [watch.reaction.clone(), step.operation.clone(), KeyValue::new(ERROR, "unavailable")];
+            watch.instruments.ledger.record(seconds, &labels);
+        }
         result
     }
 }

@@ -62,7 +62,7 @@ impl Taken {
 
 /// One lane for each group, in the order received; one for each delivery without a group.
 pub(super) fn lanes(taken: Vec<Taken>) -> Vec<Lane> {
-    let mut lanes: Vec<Lane> = Vec::new();
+    let mut lanes: Vec<Lane> = Vec::with_capacity(taken.len());
     for one in taken {
         let group = one.delivery.group.clone();
         let same = |lane: &&mut Lane| group.is_some() && lane.0[0].delivery.group == group;

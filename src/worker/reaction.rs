@@ -31,7 +31,7 @@ pub struct Reaction<L, H> {
 /// Names for claims: this reaction's own, then counted. A random one for each would ask the kernel each time.
 #[derive(Debug)]
 struct Claimants {
-    reaction: uuid::Uuid,
+    reaction: String,
     so_far: AtomicU64,
 }
 
@@ -76,7 +76,7 @@ impl Beats for tokio::time::Interval {
 
 impl Claimants {
     fn next(&self) -> String {
-        format!("{}.{}", self.reaction.simple(), self.so_far.fetch_add(1, Ordering::Relaxed))
+        format!("{}{}", self.reaction, self.so_far.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -84,7 +84,8 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
     /// `handler`, kept single by `ledger` on these `terms`. A run longer than `timeout` is cut.
     #[must_use]
     pub fn new(handler: H, ledger: L, terms: Terms, timeout: Duration) -> Self {
-        let claimants = Claimants { reaction: uuid::Uuid::new_v4(), so_far: AtomicU64::new(0) };
+        let claimants =
+            Claimants { reaction: format!("{}.", uuid::Uuid::new_v4().simple()), so_far: AtomicU64::new(0) };
         Self { ledger, handler, terms, timeout, claimants }
     }
 

@@ -5,7 +5,6 @@
 //! waiting at most 50 ms for company; an entry that failed is tried again by itself; a dead letter's
 //! original is deleted only after the letter is confirmed. Knows no event and no handler.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use tracing::{error, warn};
 use super::lease::Held;
 use crate::backoff::Backoff;
 use crate::queue::{
-    DeadLetter, Delivery, Failure, Hide, MAX_BATCH, MAX_VISIBILITY, Queue, QueueError, ReceiptHandle, Unsettled,
+    DeadLetter, Delivery, Failure, Hide, Hold, MAX_BATCH, MAX_VISIBILITY, Queue, QueueError, ReceiptHandle, Unsettled,
     Verdict,
 };
 
@@ -52,14 +51,17 @@ enum Change {
 #[derive(Debug)]
 struct Entry {
     receipt: ReceiptHandle,
-    waiting: Waiting,
-}
-
-#[derive(Debug)]
-struct Waiting {
     /// Of a hide.
     delay: Duration,
     /// Told when it is confirmed; dropped when it is given up.
+    confirmed: oneshot::Sender<()>,
+}
+
+/// An entry whose receipt is with the queue.
+#[derive(Debug)]
+struct Waiting {
+    hold: Hold,
+    delay: Duration,
     confirmed: oneshot::Sender<()>,
 }
 
@@ -130,7 +132,7 @@ impl<Q: Queue> Settler<Q> {
 /// Hands an entry to its batch, and waits for the queue's word.
 async fn confirmed(entries: &mpsc::Sender<Entry>, receipt: ReceiptHandle, delay: Duration) -> bool {
     let (confirmed, confirmation) = oneshot::channel();
-    entries.send(Entry { receipt, waiting: Waiting { delay, confirmed } }).await.is_ok() && confirmation.await.is_ok()
+    entries.send(Entry { receipt, delay, confirmed }).await.is_ok() && confirmation.await.is_ok()
 }
 
 async fn in_batches<Q: Queue>(queue: Arc<Q>, change: Change, mut entries: mpsc::Receiver<Entry>) {
@@ -149,29 +151,26 @@ async fn in_batches<Q: Queue>(queue: Arc<Q>, change: Change, mut entries: mpsc::
 }
 
 async fn carry_out<Q: Queue>(queue: Arc<Q>, change: Change, batch: Vec<Entry>) {
-    let mut waiting: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
-    let mut open = Vec::new();
-    for Entry { receipt, waiting: entry } in batch {
-        let same = waiting.entry(receipt.as_str().to_owned()).or_default();
-        same.push(entry);
+    let (mut open, mut waiting) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
+    for Entry { receipt, delay, confirmed } in batch {
+        waiting.push(Waiting { hold: receipt.hold(), delay, confirmed });
         // A delivery that came twice is asked for once, and confirmed to both.
-        if same.len() == 1 {
+        if !open.contains(&receipt) {
             open.push(receipt);
         }
     }
     for attempt in 1..=TRIES {
-        let mut again = Vec::new();
-        let mut unconfirmed = BTreeMap::new();
+        let (mut again, mut unconfirmed) = (Vec::new(), Vec::new());
         for Unsettled { receipt, error } in ask(&*queue, change, open, &waiting).await {
-            let entry = waiting.remove_entry(receipt.as_str());
+            let own: Vec<Waiting> = waiting.extract_if(.., |entry| entry.hold.is_of(&receipt)).collect();
             if error.is_passing() && attempt < TRIES {
-                unconfirmed.extend(entry);
+                unconfirmed.extend(own);
                 again.push(receipt);
             } else {
                 warn!(%error, "a {} failed", change.name());
             }
         }
-        for entry in waiting.into_values().flatten() {
+        for entry in waiting {
             // Nobody waits any more when the worker was told to hurry; it has happened all the same.
             let _ = entry.confirmed.send(());
         }
@@ -184,18 +183,14 @@ async fn carry_out<Q: Queue>(queue: Arc<Q>, change: Change, batch: Vec<Entry>) {
 }
 
 /// One call.
-async fn ask<Q: Queue>(
-    queue: &Q,
-    change: Change,
-    receipts: Vec<ReceiptHandle>,
-    waiting: &BTreeMap<String, Vec<Waiting>>,
-) -> Vec<Unsettled> {
-    let delays = |receipt: &ReceiptHandle| waiting.get(receipt.as_str()).into_iter().flatten().map(|entry| entry.delay);
-    let delay = |receipt: &ReceiptHandle| delays(receipt).max().unwrap_or_default();
+async fn ask<Q: Queue>(queue: &Q, change: Change, receipts: Vec<ReceiptHandle>, waiting: &[Waiting]) -> Vec<Unsettled> {
     match change {
         Change::Delete => queue.delete(receipts).await,
         Change::Hide => {
-            let hide = |receipt| Hide { delay: delay(&receipt), receipt };
+            let delays = |receipt: &ReceiptHandle| {
+                waiting.iter().filter(|entry| entry.hold.is_of(receipt)).map(|entry| entry.delay).max()
+            };
+            let hide = |receipt| Hide { delay: delays(&receipt).unwrap_or_default(), receipt };
             queue.hide(receipts.into_iter().map(hide).collect()).await
         }
     }
