@@ -6,6 +6,16 @@
 use std::time::Duration;
 
 /// An exponential backoff: `first` doubled per attempt, never above `cap`, jittered down to `floor`.
+///
+/// ```
+/// use std::time::Duration;
+/// use user_events::backoff::Backoff;
+///
+/// let backoff = Backoff::try_new(Duration::from_secs(2), Duration::from_secs(60))?;
+/// assert!((1.0..=8.0).contains(&backoff.delay(3).as_secs_f64()));
+/// assert!(backoff.delay(1_000) <= Duration::from_secs(60));
+/// # Ok::<(), user_events::backoff::InvalidBackoff>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
     first: Duration,

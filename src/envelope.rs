@@ -82,6 +82,18 @@ struct Marks<'a> {
 /// Opens a body: SNS's envelope if it bears SNS's marks (`Type`, `TopicArn` and `MessageId`, all
 /// text), else the event itself (raw message delivery).
 ///
+/// ```
+/// use user_events::envelope::open;
+/// use user_events::event::{Arrival, EventKind, Timestamp};
+///
+/// let body = r#"{"Type":"Notification","TopicArn":"arn:aws:sns:us-east-1:000000000000:user-events","MessageId":"m-1",
+///     "Message":"{\"type\":\"user.signed_up\",\"userId\":\"123\",\"email\":\"user@example.com\"}"}"#;
+/// let arrival = Arrival { message_id: "sqs-1", sent_at: Timestamp::now() };
+/// let Ok(EventKind::UserSignedUp(event)) = open(body, &arrival) else { panic!("an event") };
+/// assert_eq!((event.user_id.as_str(), event.event_id.as_str()), ("123", "m-1"));
+/// assert_eq!(open("[]", &arrival).map_err(|refusal| refusal.code()), Err("not_json"));
+/// ```
+///
 /// # Errors
 /// A [`Refusal`]; the body will read the same tomorrow, so there is no use in trying again.
 pub fn open(body: &str, arrival: &Arrival<'_>) -> Result<EventKind, Refusal> {

@@ -40,6 +40,18 @@ pub struct Setting {
 }
 
 /// Reads settings from a snapshot.
+///
+/// ```
+/// use user_events::config::{self, Environment, Reader};
+///
+/// let environment: Environment = [("SMTP_RATE", "many"), ("MAIL_FROM", "nobody")].map(|(k, v)| (k.into(), v.into())).into();
+/// let mut reader = Reader::new(&environment);
+/// let settings = config::send_test(&mut reader, true);
+/// let faults = reader.finish(settings).expect_err("three mistakes");
+/// let named: Vec<_> = faults.0.iter().map(|fault| fault.variable.as_str()).collect();
+/// assert_eq!(named, ["SMTP_URL", "MAIL_FROM", "SMTP_RATE"], "every one at once, and no value repeated");
+/// assert!(!faults.to_string().contains("nobody"));
+/// ```
 #[derive(Debug)]
 pub struct Reader<'a> {
     environment: &'a Environment,

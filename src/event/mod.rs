@@ -19,6 +19,17 @@ pub const USER_SIGNED_UP: &str = "user.signed_up";
 pub const NEWEST_KNOWN_VERSION: u32 = 2;
 
 /// A user has signed up. Versions 1 (no plan) and 2 (with plan) of the schema both end here.
+///
+/// ```
+/// use user_events::event::{EmailAddress, UserSignedUp};
+///
+/// let email: EmailAddress = "user@example.com".parse()?;
+/// let event = UserSignedUp::new("123".parse()?, email, Some("pro".parse()?));
+/// assert_eq!(event.version, 2);
+/// assert!(event.to_json().contains(r#""userId":"123""#));
+/// assert!(!format!("{event:?}").contains("user@example.com"), "addresses mask themselves");
+/// # Ok::<(), user_events::event::InvalidValue>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserSignedUp {
     /// Which event this is: the same on every copy and every retry.

@@ -13,6 +13,42 @@
 //! held stays hidden), `lane` (side by side, or one after the other), `process` (one delivery on one screen), `reaction` (claim,
 //! handle, record), `outcome` (what happened → what we do), `settle`; and `drain`, the way out. Who watches reads `vitals`,
 //! or listens as an `observer`.
+//!
+//! From publish to effect, with every server in memory:
+//!
+//! ```
+//! use std::time::Duration;
+//! use tokio_util::sync::CancellationToken;
+//! use user_events::event::UserSignedUp;
+//! use user_events::handlers::profile::ProfileHandler;
+//! use user_events::idempotency::{Terms, atomic::AtomicEffect};
+//! use user_events::profiles::memory::MemoryProfiles;
+//! use user_events::publisher::Publisher;
+//! use user_events::queue::memory::MemoryQueue;
+//! use user_events::topic::memory::MemoryTopic;
+//! use user_events::worker::{Reaction, Settings, Worker};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let second = Duration::from_secs(1);
+//! let queue = MemoryQueue::new("user-events-profile", 30 * second);
+//! let publisher = Publisher::new(MemoryTopic::default().subscribe(&queue));
+//! publisher.publish(&UserSignedUp::new("123".parse()?, "user@example.com".parse()?, None)).await?;
+//!
+//! let terms = Terms { lease: 20 * second, retention: 3600 * second, max_sends: 2 };
+//! let reaction = Reaction::new(ProfileHandler::new(MemoryProfiles::default()), AtomicEffect, terms, 10 * second);
+//! let worker = Worker::new(queue.clone(), reaction, Settings::default());
+//! let (tally, stop) = (worker.tally(), CancellationToken::new());
+//! let running = tokio::spawn(worker.run(stop.clone()));
+//! while tally.read().of("done") == 0 || queue.depth().in_flight > 0 {
+//!     tokio::time::sleep(second).await;
+//! }
+//! stop.cancel();
+//! running.await?;
+//! assert_eq!(tally.read().of("done"), 1);
+//! # Ok(())
+//! # }
+//! ```
 
 mod breaker;
 mod drain;
