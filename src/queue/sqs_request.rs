@@ -50,3 +50,37 @@ impl Intercept for FewHeaders {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+    use aws_sdk_sqs::{Client, Config};
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_is_signed_and_says_who_we_are_and_has_no_header_for_statistics_alone() {
+        let server = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("id", "key", None, None, "test"))
+            .endpoint_url(format!("http://{}", server.local_addr().expect("an address")))
+            .interceptor(FewHeaders);
+        let call = tokio::spawn(Client::from_conf(config.build()).list_queues().send());
+        let (mut connection, _) = server.accept().await.expect("a call");
+        let (mut asked, mut piece) = (String::new(), [0; 4096]);
+        while !asked.contains("\r\n\r\n") {
+            let read = connection.read(&mut piece).await.expect("a request");
+            asked.push_str(&String::from_utf8_lossy(&piece[..read]).to_lowercase());
+        }
+        call.abort();
+        assert!(asked.contains("\r\nuser-agent: user-events/"), "{asked}");
+        assert!(asked.contains("\r\nauthorization: aws4-hmac-sha256"), "{asked}");
+        for header in ["amz-sdk-invocation-id", "amz-sdk-request", "x-amz-user-agent"] {
+            assert!(!asked.contains(header), "{header}: {asked}");
+        }
+    }
+}
