@@ -24,7 +24,12 @@ test: ## lint, then every test against servers of its own (starts and stops them
 bench: ## what a message costs beside every peer, half an hour: writes docs/performance.{json,md,svg}
 	benches/build
 	benches/peers/setup
+	cargo build --release --locked
 	benches/run --out docs/performance.json
+	localstack/up --native
+	benches/end_to_end --out docs/performance.json
+	benches/end_to_end --ministack --out docs/performance.json
+	localstack/down
 	benches/report.py
 
 bench-quick: ## the same beside loops around the bare SDK alone, two minutes once built; writes nothing
