@@ -107,6 +107,8 @@ impl Supervisor {
         let mut glances = interval(GLANCE);
         glances.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut alive, mut planned, mut is_last) = (Instant::now(), false, false);
+        // Told once: a second time it would leave at once, and a drain may outlast the calm.
+        let mut is_told = false;
         loop {
             tokio::select! {
                 code = worker.exit(Duration::from_secs(3600)) => {
@@ -127,11 +129,15 @@ impl Supervisor {
                     }
                     Some(Command::Calm) => {
                         self.env.remove("FAILPOINTS");
-                        worker.signal("TERM");
+                        if !std::mem::replace(&mut is_told, true) {
+                            worker.signal("TERM");
+                        }
                     }
                     None => {
                         is_last = true;
-                        worker.signal("TERM");
+                        if !std::mem::replace(&mut is_told, true) {
+                            worker.signal("TERM");
+                        }
                     }
                 },
                 _ = glances.tick() => {
