@@ -74,6 +74,7 @@ mod tests {
         let (mut asked, mut piece) = (String::new(), [0; 4096]);
         while !asked.contains("\r\n\r\n") {
             let read = connection.read(&mut piece).await.expect("a request");
+            assert_ne!(read, 0, "the call ended within its head: {asked}");
             asked.push_str(&String::from_utf8_lossy(&piece[..read]).to_lowercase());
         }
         call.abort();
