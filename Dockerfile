@@ -26,11 +26,16 @@ RUN cargo chef prepare --recipe-path recipe.json
 
 FROM chef AS builder
 COPY --from=planner /build/recipe.json recipe.json
+COPY pgo pgo
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    cargo chef cook --release --locked --recipe-path recipe.json
+    RUSTFLAGS="$(pgo/flags)" cargo chef cook --release --locked --recipe-path recipe.json
 COPY . .
+# What `cargo auditable build` does, but as a wrapper of rustc for all crates: one for the workspace's alone gives
+# their functions other names, and the profile would find none of them.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    cargo auditable build --release --locked --bin user-events
+    RUSTFLAGS="$(pgo/flags)" RUSTC_WRAPPER=cargo-auditable \
+    CARGO_AUDITABLE_ORIG_ARGS='{"offline":false,"locked":true,"frozen":false,"config":[]}' \
+    cargo build --release --locked --bin user-events --verbose
 
 FROM ${RUNTIME_IMAGE} AS runtime
 LABEL org.opencontainers.image.title="user-events" \

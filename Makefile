@@ -4,7 +4,7 @@
 # Leaves: what each target says.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test bench bench-quick chaos simulate mutations lint lint-infra mutations-infra image image-buildah fmt docs clean-servers
+.PHONY: help demo up down test release profile bench bench-quick chaos simulate mutations lint lint-infra mutations-infra image image-buildah fmt docs clean-servers
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,10 +21,16 @@ down: ## stop them
 test: ## lint, then every test against servers of its own (starts and stops them)
 	tests/run
 
-bench: ## what a message costs beside every peer, half an hour: writes docs/performance.{json,md,svg}
+release: ## the service as the image has it, built by the profile in pgo/: target/release/user-events
+	RUSTFLAGS="$$(pgo/flags)" cargo build --release --locked
+
+profile: ## take that profile anew, twenty minutes: after a change of compiler, versions or dependencies
+	pgo/train
+
+bench: ## what a message costs beside every peer, forty minutes: writes docs/performance.{json,md,svg}
 	benches/build
 	benches/peers/setup
-	cargo build --release --locked
+	$(MAKE) release
 	benches/run --out docs/performance.json
 	localstack/up --native
 	benches/end_to_end --out docs/performance.json

@@ -25,7 +25,7 @@ def python(file):
 
 # name: (command, its own settings, its part of the messages)
 CONSUMERS = {
-    "user-events": (rust("ours"), {"CONCURRENCY": "80"}, 1.0),
+    "user-events": ([str(HERE.parent / "target/release/ours")], {"CONCURRENCY": "80"}, 1.0),
     "bare SDK loop": (rust("sdk"), {"POLLERS": "8"}, 1.0),
     "tuned SDK loop": (rust("sdk-tuned"), {"POLLERS": "8"}, 1.0),
     "omniqueue": ([str(PEERS / "omniqueue/target/release/consumer")], {"POLLERS": "8"}, 0.2),

@@ -255,6 +255,11 @@ def image():
         pinned = re.fullmatch(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}", bases.get(base.strip("${}"), ""))
         if not pinned and base not in {name for _, name in stages}:
             yield f"the stage {stage} is on {base}, which names no tag and digest"
+    taken_by = (ROOT / "pgo/x86_64.of").read_text().split()[1]
+    yield from equal("the compiler", re.match(r"rust:([\d.]+)-", bases["BUILD_IMAGE"]).group(1), taken_by)
+    for build in re.findall(r"^RUN (?:.*\\\n)*.*$", DOCKERFILE, re.M):
+        if "--release" in build and '"$(pgo/flags)"' not in build:
+            yield f"built without the profile: {build}"
 
 
 def ci():

@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CI = ".github/workflows/ci.yml"
-READ = ["infra", "Dockerfile", "Makefile", ".ci/run", CI, "src/config/variables.rs", "src/cli.rs", "src/cli/dlq.rs"]
+READ = ["infra", "pgo", "Dockerfile", "Makefile", ".ci/run", CI, "src/config/variables.rs", "src/cli.rs", "src/cli/dlq.rs"]
 VENV = Path(os.environ.get("LINT_VENV", "infra/lint/.venv"))
 
 TOPIC, REACTION, WORKER = (f"infra/{name}.yaml" for name in ("topic", "reaction", "worker"))
@@ -80,6 +80,8 @@ MUTATIONS = {
     "image_by_latest": ("Dockerfile", "FROM ${RUNTIME_IMAGE} AS", "FROM gcr.io/distroless/cc-debian13:latest AS"),
     "image_without_a_digest": ("Dockerfile", "cc-debian13:nonroot@sha256:54df941ed0d06a1bd95ef5e0ce391fd8d9f94b64782dc9a60062727849ee3f97", "cc-debian13:nonroot"),
     "entrypoint_by_shell": ("Dockerfile", 'ENTRYPOINT ["/user-events"]', "ENTRYPOINT /user-events"),
+    "image_by_another_compiler": ("Dockerfile", "rust:1.95.0-slim-trixie@", "rust:1.96.0-slim-trixie@"),
+    "image_without_the_profile": ("Dockerfile", 'RUSTFLAGS="$(pgo/flags)" RUSTC_WRAPPER', "RUSTC_WRAPPER"),
     "image_as_root": ("Dockerfile", "USER 65532:65532", "USER root"),
 }  # fmt: skip
 
