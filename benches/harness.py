@@ -11,6 +11,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from contextlib import contextmanager
@@ -122,7 +123,9 @@ def measure(name, load, farewell=signal.SIGKILL):
     asked = {"preload": total - paced, "paced": paced, "rate": load.rate}
     call("/control", asked | {"size": load.size, "latency_ms": load.latency_ms})
     begun = time.monotonic()
-    more = {"env": environment(load, settings), "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    # A file: a pipe that nobody reads stops a consumer that logs.
+    said = tempfile.TemporaryFile()
+    more = {"env": environment(load, settings), "stdout": subprocess.DEVNULL, "stderr": said}
     processes = [start(command, 1, **more) for _ in range(load.processes)]
     try:
         first, window = None, None
@@ -136,7 +139,8 @@ def measure(name, load, farewell=signal.SIGKILL):
                 break
             for process in processes:
                 if process.poll() is not None:
-                    sys.exit(f"{name} ended: {process.stderr.read().decode()[-2000:]}")
+                    said.seek(0)
+                    sys.exit(f"{name} ended: {said.read().decode()[-2000:]}")
             if time.monotonic() - begun > LONGEST:
                 sys.exit(f"{name}: {stats['deleted']} of {total} after {LONGEST} s")
             time.sleep(0.01)
@@ -176,7 +180,7 @@ def idle(name, seconds):
     """Receives of one consumer whose queue is empty, a minute."""
     command, settings, _ = CONSUMERS[name]
     call("/control", {"preload": 0})
-    process = start(command, 1, env=environment(Load(), settings), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = start(command, 1, env=environment(Load(), settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         time.sleep(seconds)
         return call("/stats")["calls"].get("receive", 0) * 60 / seconds
