@@ -23,6 +23,17 @@ pub struct Backoff {
     floor: Duration,
 }
 
+/// What kind of outage: it decides how soon it is looked at again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outage {
+    /// Nobody answers: asked about once a second, so that its return is noticed.
+    Down,
+    /// It answers "not now": 5 s doubled to 45 s in the first 15 min, then a tenth of how long it lasts, 15 min at most.
+    Busy,
+    /// It answers "no", until a person changes something: 15 s doubled to 15 min. Servers ban who asks more often.
+    Refusing,
+}
+
 /// The bounds given to [`Backoff::try_new`] make no sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a backoff needs 0 < first <= cap")]
@@ -67,6 +78,23 @@ impl Backoff {
     }
 }
 
+impl Outage {
+    /// How long to wait after so many tries in vain (1 is the first), the first of them `lasting` ago.
+    #[must_use]
+    pub fn wait(self, tries: u32, lasting: Duration) -> Duration {
+        let seconds = Duration::from_secs;
+        let doubled = |first: u64| seconds(first).saturating_mul(1 << tries.saturating_sub(1).min(16));
+        let longest = match self {
+            Self::Down => return Backoff::PROBE.delay(tries),
+            Self::Busy if lasting < seconds(900) => doubled(5).min(seconds(45)),
+            Self::Busy => (lasting / 10).clamp(seconds(45), seconds(900)),
+            Self::Refusing => doubled(15).min(seconds(900)),
+        };
+        // Up to a tenth less, so that many workers do not ask in step.
+        longest.mul_f64(1.0 - fastrand::f64() / 10.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +118,33 @@ mod tests {
     fn the_first_failures_wait_at_most_two_four_and_eight_seconds() {
         let longest: Vec<_> = (1..=3).map(|n| Backoff::HANDLER.jittered(n, 1.0).as_secs()).collect();
         assert_eq!(longest, [2, 4, 8]);
+    }
+
+    /// When the tries of an outage that lasts for `hours` are made, in seconds from its first.
+    fn tries(outage: Outage, hours: u64) -> Vec<u64> {
+        let (mut at, mut made) = (Duration::ZERO, Vec::new());
+        while at < Duration::from_secs(hours * 3600) {
+            made.push(at.as_secs());
+            at += outage.wait(u32::try_from(made.len()).expect("few"), at);
+        }
+        made
+    }
+
+    #[test]
+    fn a_server_that_says_no_is_asked_four_times_in_a_minute_and_twelve_in_an_hour_at_most() {
+        let made = tries(Outage::Refusing, 1);
+        assert!(made.iter().filter(|at| **at < 60).count() <= 4 && made.len() <= 12, "{made:?}");
+    }
+
+    #[test]
+    fn a_server_that_is_busy_is_asked_every_45_s_at_first_and_every_15_min_at_last() {
+        let made = tries(Outage::Busy, 24);
+        let between = |from: u64, to: u64| {
+            let gaps = made.windows(2).filter(|pair| (from..to).contains(&pair[0])).map(|pair| pair[1] - pair[0]);
+            gaps.max().expect("there were some")
+        };
+        assert!((36..=45).contains(&between(0, 850)), "{made:?}");
+        assert!((800..=900).contains(&between(3 * 3600, 24 * 3600)), "{made:?}");
     }
 
     #[test]

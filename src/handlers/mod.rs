@@ -7,9 +7,11 @@ pub mod profile;
 pub mod welcome_email;
 
 use std::future::Future;
+use std::time::Duration;
 
 use tracing::{Instrument, field, info_span};
 
+use crate::backoff::Outage;
 use crate::event::UserSignedUp;
 use crate::idempotency::{Crossing, Fence, Fenced, Fingerprint};
 
@@ -54,8 +56,18 @@ pub trait Handler: Send + Sync + 'static {
         Fingerprint::of(&[&event.email.canonical()])
     }
 
-    /// Is what this handler depends on there again? Asked about once a second while the reaction
-    /// pauses because of [`HandlerError::Unavailable`]; costs no message an attempt.
+    /// Behind the fence: how long the rest of a run may take, counted anew. `None`: as long as the whole run.
+    fn limit_behind_the_fence(&self) -> Option<Duration> {
+        None
+    }
+
+    /// No event will follow: what is kept open is closed.
+    fn close(&self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
+    /// Is what this handler depends on there again? Asked while the reaction pauses because of
+    /// [`HandlerError::Unavailable`], as often as its [`Outage`] says; costs no message an attempt.
     ///
     /// # Errors
     /// Any error keeps the pause.
@@ -96,13 +108,26 @@ pub enum HandlerError {
         /// For the log.
         detail: String,
     },
-    /// Something every event needs is down: the reaction pauses until [`Handler::probe`] succeeds.
+    /// The receiver says "not now" of this event, surely without effect. Counts no failure; tried again for hours.
+    #[error("{0}")]
+    Deferred(String),
+    /// The receiver says "never", and it is not known whether of this event or of all: what the next ones meet decides.
+    #[error("{detail}")]
+    Suspect {
+        /// The code that dead letters are grouped by, if it is this event's fault.
+        reason: &'static str,
+        /// For the log and the letter.
+        detail: String,
+    },
+    /// Something every event needs is down: the reaction pauses until [`Handler::probe`] succeeds and an event does.
     #[error("{dependency}: {detail}")]
     Unavailable {
         /// What is down.
         dependency: &'static str,
         /// For the log.
         detail: String,
+        /// How soon it is asked again.
+        outage: Outage,
     },
     /// The point of no return was passed and no answer came: the effect may have happened.
     #[error("{0}")]
@@ -116,7 +141,7 @@ impl HandlerError {
     /// `dependency`, which every event needs, is down.
     #[must_use]
     pub fn unavailable(dependency: &'static str, detail: impl Into<String>) -> Self {
-        Self::Unavailable { dependency, detail: detail.into() }
+        Self::Unavailable { dependency, detail: detail.into(), outage: Outage::Down }
     }
 }
 

@@ -4,6 +4,8 @@
 //! resend would bear too. Everything that can fail harmlessly comes before the fence; after it only the
 //! mail's body. Knows no SMTP and no template.
 
+use std::time::Duration;
+
 use super::{Handled, Handler, HandlerError, traced};
 use crate::event::UserSignedUp;
 use crate::idempotency::{Fence, Fingerprint};
@@ -32,7 +34,7 @@ impl<M: Mailer> Handler for WelcomeEmail<M> {
             .composer
             .welcome(Self::NAME, event)
             .map_err(|error| HandlerError::Permanent { reason: "mail_not_composed", detail: error.to_string() })?;
-        let ready = traced("mail prepare", self.mailer.prepare(&mail)).await?;
+        let ready = traced("mail prepare", self.mailer.prepare(&mail, fence)).await?;
         let crossing = fence.cross().await?;
         traced("mail send", ready.send(&mail, &crossing)).await?;
         Ok(Handled::Done { crossing, receipt: mail.message_id })
@@ -40,6 +42,14 @@ impl<M: Mailer> Handler for WelcomeEmail<M> {
 
     fn fingerprint(&self, event: &UserSignedUp) -> Fingerprint {
         Fingerprint::of(&[&event.email.canonical(), Composer::WELCOME])
+    }
+
+    fn limit_behind_the_fence(&self) -> Option<Duration> {
+        self.mailer.send_limit()
+    }
+
+    async fn close(&self) {
+        self.mailer.close().await;
     }
 
     async fn probe(&self) -> Result<(), HandlerError> {
@@ -51,8 +61,9 @@ impl From<MailError> for HandlerError {
     fn from(error: MailError) -> Self {
         let detail = error.to_string();
         match error {
-            MailError::Unavailable { .. } => Self::Unavailable { dependency: "smtp", detail },
-            MailError::Deferred { .. } => Self::Transient(detail),
+            MailError::Unavailable { outage, .. } => Self::Unavailable { dependency: "smtp", detail, outage },
+            MailError::Deferred { .. } => Self::Deferred(detail),
+            MailError::Suspect { .. } => Self::Suspect { reason: "mail_refused", detail },
             MailError::Refused { .. } => Self::Permanent { reason: "mail_refused", detail },
             MailError::Unknown { .. } => Self::OutcomeUnknown(detail),
         }

@@ -39,6 +39,12 @@ impl<'a> Fence<'a> {
         Self { gate: Box::new(LedgerGate { ledger, lease, terms }), crossed }
     }
 
+    /// Waits for what is no event's fault, such as a connection. The time it takes does not count against the
+    /// handler's own.
+    pub async fn uncounted<T>(&self, waiting: impl Future<Output = T>) -> T {
+        waiting.await
+    }
+
     /// Passes the point of no return. Call it as late as possible: everything that can fail harmlessly
     /// (connecting, composing) comes before.
     ///

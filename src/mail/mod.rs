@@ -9,10 +9,12 @@ pub mod smtp;
 
 use std::fmt;
 use std::future::Future;
+use std::time::Duration;
 
 pub use compose::{Bodies, ComposeError, Composer, Sender};
 
-use crate::idempotency::Crossing;
+use crate::backoff::Outage;
+use crate::idempotency::{Crossing, Fence};
 
 /// A composed mail. `Debug` tells its id only.
 #[derive(Clone)]
@@ -32,11 +34,22 @@ pub trait Mailer: Send + Sync + 'static {
     /// A hand-over that only lacks the body.
     type Ready: Ready;
 
-    /// Everything up to, and without, the point of no return.
-    fn prepare(&self, mail: &Mail) -> impl Future<Output = Result<Self::Ready, MailError>> + Send;
+    /// Everything up to, and without, the point of no return. Waits for what is no mail's fault (a connection,
+    /// a turn) by [`Fence::uncounted`].
+    fn prepare(&self, mail: &Mail, fence: &Fence<'_>) -> impl Future<Output = Result<Self::Ready, MailError>> + Send;
 
     /// Would a mail be taken now? Hands none over.
     fn probe(&self) -> impl Future<Output = Result<(), MailError>> + Send;
+
+    /// How long [`Ready::send`] may take; `None`: as long as any handler.
+    fn send_limit(&self) -> Option<Duration> {
+        None
+    }
+
+    /// No mail will follow: what is kept open is closed as the server expects it.
+    fn close(&self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
 }
 
 /// A hand-over that only lacks the body.
@@ -45,11 +58,17 @@ pub trait Ready: Send {
     fn send(self, mail: &Mail, crossing: &Crossing) -> impl Future<Output = Result<(), MailError>> + Send;
 }
 
-/// Where in the conversation something happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where in the conversation something happened, in its order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// DNS, TCP, TLS, greeting, EHLO.
+    /// DNS, TCP and, where a connection begins with it, TLS.
     Connect,
+    /// The server's first words.
+    Greeting,
+    /// EHLO or HELO.
+    Ehlo,
+    /// STARTTLS and the handshake after it.
+    StartTls,
     /// AUTH.
     Auth,
     /// MAIL FROM.
@@ -62,41 +81,68 @@ pub enum Phase {
     Dot,
 }
 
-/// Why a mail was not, or not surely, handed over. Server texts are left out: they quote addresses.
+/// Why a mail was not, or not surely, handed over. `why` is a reply's code and enhanced code, or the kind of fault:
+/// server texts are left out, for they quote addresses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MailError {
     /// The server is down, or takes no mail from us at all. Surely not sent.
-    #[error("{phase:?}: {why}")]
+    #[error("{why} at {phase}")]
     Unavailable {
         /// Where.
         phase: Phase,
-        /// The reply code or the kind of fault.
+        /// What.
         why: String,
+        /// What kind of outage it is.
+        outage: Outage,
     },
-    /// Not now. Surely not sent.
-    #[error("{phase:?}: {why}")]
+    /// Not now, for this mail. Surely not sent.
+    #[error("{why} at {phase}")]
     Deferred {
         /// Where.
         phase: Phase,
-        /// The reply code or the kind of fault.
+        /// What.
         why: String,
     },
-    /// Never, for this mail. Surely not sent.
-    #[error("{phase:?}: {why}")]
+    /// Never, for this recipient. Surely not sent.
+    #[error("{why} at {phase}")]
     Refused {
         /// Where.
         phase: Phase,
-        /// The reply code.
+        /// What.
+        why: String,
+    },
+    /// Never, and it does not say whether for this mail or for all. Surely not sent.
+    #[error("{why} at {phase}")]
+    Suspect {
+        /// Where.
+        phase: Phase,
+        /// What.
         why: String,
     },
     /// The body went out and no clear reply came: it may have been taken.
-    #[error("{phase:?}: {why}")]
+    #[error("{why} at {phase}")]
     Unknown {
         /// Where.
         phase: Phase,
-        /// The kind of fault.
+        /// What.
         why: String,
     },
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "connect",
+            Self::Greeting => "greeting",
+            Self::Ehlo => "EHLO",
+            Self::StartTls => "STARTTLS",
+            Self::Auth => "AUTH",
+            Self::Mail => "MAIL",
+            Self::Rcpt => "RCPT",
+            Self::Data => "DATA",
+            Self::Dot => "dot",
+        })
+    }
 }
 
 impl fmt::Debug for Mail {

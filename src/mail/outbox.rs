@@ -6,7 +6,8 @@
 use std::path::PathBuf;
 
 use super::{Mail, MailError, Mailer, Phase, Ready};
-use crate::idempotency::Crossing;
+use crate::backoff::Outage;
+use crate::idempotency::{Crossing, Fence};
 
 /// Writes mails into a directory.
 #[derive(Debug, Clone)]
@@ -25,7 +26,7 @@ impl Outbox {
 impl Mailer for Outbox {
     type Ready = PathBuf;
 
-    async fn prepare(&self, mail: &Mail) -> Result<PathBuf, MailError> {
+    async fn prepare(&self, mail: &Mail, _fence: &Fence<'_>) -> Result<PathBuf, MailError> {
         Ok(self.directory.join(format!("{}.eml", mail.message_id)))
     }
 
@@ -44,5 +45,5 @@ impl Ready for PathBuf {
 }
 
 fn unavailable(error: std::io::Error) -> MailError {
-    MailError::Unavailable { phase: Phase::Connect, why: format!("outbox: {}", error.kind()) }
+    MailError::Unavailable { phase: Phase::Connect, why: format!("outbox: {}", error.kind()), outage: Outage::Down }
 }

@@ -225,7 +225,8 @@ impl Cut {
             Self::Said(error) => {
                 tracing::warn!(%error, "the handler failed");
                 match error {
-                    HandlerError::Transient(_) => Outcome::Transient,
+                    HandlerError::Transient(_) | HandlerError::Deferred(_) => Outcome::Transient,
+                    HandlerError::Suspect { reason, .. } => Outcome::Permanent(reason),
                     HandlerError::Permanent { reason, .. } => Outcome::Permanent(reason),
                     HandlerError::Unavailable { dependency, .. } => Outcome::Unavailable(dependency),
                     HandlerError::OutcomeUnknown(_) => Outcome::OutcomeUnknown,

@@ -237,7 +237,7 @@ impl Handler for ToldHandler {
 
     async fn probe(&self) -> Result<(), HandlerError> {
         if self.0.is_down(&self.0.plan.dependency_down) {
-            return Err(HandlerError::Unavailable { dependency: "simulated", detail: "down".to_owned() });
+            return Err(HandlerError::unavailable("simulated", "down"));
         }
         Ok(())
     }
@@ -250,7 +250,7 @@ impl ToldHandler {
         sleep(how_long(plan)).await;
         if part.is_down(&plan.dependency_down) {
             story.tell(|told| told.saw("a dependency that is down"));
-            return Err(HandlerError::Unavailable { dependency: "simulated", detail: "down".to_owned() });
+            return Err(HandlerError::unavailable("simulated", "down"));
         }
         if let Some(failure) = fails_before_the_fence(part, user) {
             return failure;

@@ -96,6 +96,7 @@ fn why(error: MailError) -> String {
     let (MailError::Unavailable { why, .. }
     | MailError::Deferred { why, .. }
     | MailError::Refused { why, .. }
+    | MailError::Suspect { why, .. }
     | MailError::Unknown { why, .. }) = error;
     why
 }

@@ -34,7 +34,7 @@ use self::pool::{Pool, Rate};
 use self::reply::{classify, judge};
 use self::settings::Tls;
 use super::{Mail, MailError, Mailer, Phase, Ready};
-use crate::idempotency::Crossing;
+use crate::idempotency::{Crossing, Fence};
 
 /// DNS, TCP, TLS, greeting, EHLO and AUTH together.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -96,7 +96,7 @@ impl SmtpMailer {
 impl Mailer for SmtpMailer {
     type Ready = SmtpReady;
 
-    async fn prepare(&self, mail: &Mail) -> Result<SmtpReady, MailError> {
+    async fn prepare(&self, mail: &Mail, _fence: &Fence<'_>) -> Result<SmtpReady, MailError> {
         if let Some(rate) = &self.rate {
             rate.turn().await;
         }

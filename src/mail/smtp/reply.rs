@@ -8,13 +8,18 @@ use std::error::Error;
 
 use lettre::transport::smtp::Error as SmtpError;
 
+use crate::backoff::Outage;
 use crate::mail::{MailError, Phase};
 
 pub(super) fn classify(phase: Phase, error: &SmtpError) -> MailError {
     match error.status() {
         // Amazon SES in its sandbox says so at the final dot, of every mail: looked for, never passed on.
         Some(code) if error.source().is_some_and(|text| text.to_string().contains("not verified")) => {
-            MailError::Unavailable { phase, why: format!("reply {code}: sender or recipient not verified") }
+            MailError::Unavailable {
+                phase,
+                why: format!("reply {code}: sender or recipient not verified"),
+                outage: Outage::Busy,
+            }
         }
         Some(code) => {
             let number = code.to_string().parse().ok();
@@ -30,10 +35,14 @@ pub(super) fn classify(phase: Phase, error: &SmtpError) -> MailError {
 pub(super) fn judge(phase: Phase, code: Option<u16>, why: String) -> MailError {
     match (phase, code) {
         // The service as a whole says no, is going away (421), or throttles (454, as Amazon SES does it).
-        (Phase::Connect | Phase::Auth, _) | (_, Some(421 | 454)) => MailError::Unavailable { phase, why },
+        (Phase::Connect | Phase::Auth, _) | (_, Some(421 | 454)) => {
+            MailError::Unavailable { phase, why, outage: if code.is_none() { Outage::Down } else { Outage::Busy } }
+        }
         (Phase::Rcpt, Some(550..=553 | 556)) => MailError::Refused { phase, why },
         (Phase::Dot, Some(500..=599)) => MailError::Refused { phase, why },
-        (_, Some(500..=599)) => MailError::Unavailable { phase, why },
+        (_, Some(500..=599)) => {
+            MailError::Unavailable { phase, why, outage: if code.is_none() { Outage::Down } else { Outage::Busy } }
+        }
         (_, Some(400..=499)) => MailError::Deferred { phase, why },
         (Phase::Dot, _) => MailError::Unknown { phase, why },
         (_, _) => MailError::Deferred { phase, why },
@@ -50,7 +59,7 @@ mod tests {
         let letter = |phase, code| match judge(phase, code, String::new()) {
             MailError::Unavailable { .. } => 'u',
             MailError::Deferred { .. } => 'd',
-            MailError::Refused { .. } => 'r',
+            MailError::Refused { .. } | MailError::Suspect { .. } => 'r',
             MailError::Unknown { .. } => '?',
         };
         // No reply, a reply of the wrong kind, then codes.

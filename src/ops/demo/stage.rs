@@ -10,13 +10,13 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::scenes::Seen;
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, Outage};
 use crate::event::UserId;
 use crate::handlers::profile::ProfileHandler;
 use crate::handlers::welcome_email::WelcomeEmail;
 use crate::idempotency::atomic::AtomicEffect;
 use crate::idempotency::memory::MemoryLedger;
-use crate::idempotency::{Crossing, Terms};
+use crate::idempotency::{Crossing, Fence, Terms};
 use crate::mail::outbox::Outbox;
 use crate::mail::{ComposeError, Composer, Mail, MailError, Mailer, Phase, Ready, Sender};
 use crate::profiles::memory::MemoryProfiles;
@@ -202,7 +202,11 @@ impl MoodyMailer {
 
     fn is_up(&self) -> Result<(), MailError> {
         if self.lock().down_until.is_some_and(|until| Instant::now() < until) {
-            return Err(MailError::Unavailable { phase: Phase::Connect, why: "connection refused".to_owned() });
+            return Err(MailError::Unavailable {
+                phase: Phase::Connect,
+                why: "connection refused".to_owned(),
+                outage: Outage::Down,
+            });
         }
         Ok(())
     }
@@ -211,7 +215,7 @@ impl MoodyMailer {
 impl Mailer for MoodyMailer {
     type Ready = MoodyReady;
 
-    async fn prepare(&self, mail: &Mail) -> Result<MoodyReady, MailError> {
+    async fn prepare(&self, mail: &Mail, fence: &Fence<'_>) -> Result<MoodyReady, MailError> {
         if mail.to.user().starts_with("down") {
             self.lock().down_until.get_or_insert(Instant::now() + Duration::from_secs(1));
         }
@@ -219,7 +223,7 @@ impl Mailer for MoodyMailer {
         if mail.to.user() == "later" && !std::mem::replace(&mut self.lock().deferred, true) {
             return Err(MailError::Deferred { phase: Phase::Rcpt, why: "reply 451".to_owned() });
         }
-        Ok(MoodyReady { ready: self.outbox.prepare(mail).await?, mood: self.mood.clone() })
+        Ok(MoodyReady { ready: self.outbox.prepare(mail, fence).await?, mood: self.mood.clone() })
     }
 
     async fn probe(&self) -> Result<(), MailError> {

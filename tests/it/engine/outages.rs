@@ -29,7 +29,7 @@ impl Dependency {
     }
 
     fn down(&self) -> HandlerError {
-        HandlerError::Unavailable { dependency: "test", detail: "down".to_owned() }
+        HandlerError::unavailable("test", "down")
     }
 
     async fn probed(&self, times: usize) {

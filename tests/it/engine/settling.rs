@@ -94,7 +94,7 @@ async fn failures_are_counted_across_workers_and_nothing_else_is() {
         // Two receives a round that are not the message's fault: a deploy gives it back, an outage hides it.
         let given_back = queue.receive(1, HOUR).await.expect("an answer").remove(0);
         queue.hide(vec![Hide { receipt: given_back.receipt, delay: Duration::ZERO }]).await;
-        let down = || HandlerError::Unavailable { dependency: "test", detail: String::new() };
+        let down = || HandlerError::unavailable("test", "");
         let worker = Running::with_ledger(queue.clone(), says(down), settings, ledger.clone());
         worker.counted("unavailable", 1).await;
         worker.stopped().await;
