@@ -12,8 +12,7 @@ use futures_util::future::join_all;
 use crate::backoff::Backoff;
 use crate::event::UserSignedUp;
 use crate::handlers::Handler;
-use crate::idempotency::Failures;
-use crate::idempotency::Ledger;
+use crate::idempotency::{Ledger, Setbacks};
 use crate::queue::{Attempt, Verdict};
 use crate::worker::process::react;
 use crate::worker::{Limits, Outcome, Reaction, Tries};
@@ -66,9 +65,9 @@ impl Bus {
 async fn persist<L: Ledger, H: Handler>(reaction: &Reaction<L, H>, event: &UserSignedUp) -> Outcome {
     let mut tried = 1;
     loop {
-        let reacted = react(reaction, event, event.event_id.as_str(), reaction.own_beats()).await;
+        let reacted = react(reaction, event, "", reaction.own_beats()).await;
         let limits = Limits { attempts: TRIES, receives: Some(TRIES) };
-        let tries = Tries { failures: Failures::default(), receives: Attempt::new(tried), limits };
+        let tries = Tries { setbacks: Setbacks::default(), receives: Attempt::new(tried), limits };
         match reacted.outcome.verdict(&tries, &Backoff::ENTRY, H::NAME) {
             Verdict::RetryIn(delay) if tried < TRIES => tokio::time::sleep(delay).await,
             _ => return reacted.outcome,

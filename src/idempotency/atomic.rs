@@ -3,7 +3,7 @@
 //! Enters: the port's calls. Leaves: always "go on". Right only where repeating the whole handler
 //! changes nothing, as with [`crate::profiles`]; for anything else it would be no ledger at all.
 
-use super::{Begin, Claim, Failed, Failures, Lease, Ledger, LedgerError, Request, Terms};
+use super::{Begin, Claim, Lease, Ledger, LedgerError, Release, Request, Setbacks, Terms};
 
 /// Grants everything and keeps nothing.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,8 +31,8 @@ impl Ledger for AtomicEffect {
         Ok(())
     }
 
-    async fn release(&self, _lease: &Lease, _failed: Option<Failed<'_>>) -> Result<Failures, LedgerError> {
-        Ok(Failures::default())
+    async fn release(&self, _lease: &Lease, _why: Release<'_>) -> Result<Setbacks, LedgerError> {
+        Ok(Setbacks::default())
     }
 
     async fn ping(&self) -> Result<(), LedgerError> {

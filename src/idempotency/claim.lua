@@ -1,10 +1,15 @@
--- May this delivery go on?  ARGV: tok, fp, lease_ms, retention_ms, max_sends
+-- May this delivery go on?
+-- ARGV: tok, fp, lease_ms, retention_ms, max_sends, message id, quiet_ms, takeovers
 -- Refused when Redis is out of memory, and rightly so: without a record nothing may be sent.
+-- Whom a claim that ran out without a word is charged to: `cm` is the message of the last grant, `k:<message>`
+-- its count. Not charged if the asker saw this ledger fail (quiet_ms ago; -1: never) so late that the dead claim
+-- may have wanted to renew itself and could not.
 local key, tok, fp = KEYS[1], ARGV[1], ARGV[2]
 local lease, retention, max_sends = tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
-local r = redis.call('HMGET', key, 'st', 'tok', 'gen', 'att', 'fp', 'dl')
+local message, quiet, takeovers = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
+local r = redis.call('HMGET', key, 'st', 'tok', 'gen', 'att', 'fp', 'dl', 'cm', 'k:' .. message)
 local st, owner, gen, att = r[1], r[2], tonumber(r[3] or 0), tonumber(r[4] or 0)
-local dl = tonumber(r[6] or 0)
+local dl, holder, kills = tonumber(r[6] or 0), r[7] or '', tonumber(r[8] or 0)
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 
@@ -20,10 +25,23 @@ if st == 'S' and not again and att >= max_sends then
   return {'PARKED'}
 end
 
+if st and not again then
+  local taken_over = owner ~= '' and holder ~= ''
+  if taken_over and (quiet < 0 or quiet > now - dl + 2 * lease) then
+    local count = redis.call('HINCRBY', key, 'k:' .. holder, 1)
+    if holder == message then kills = count end
+  end
+  if kills >= takeovers then
+    -- Nobody's from here on, so that the next to ask does not charge it again.
+    redis.call('HSET', key, 'tok', '')
+    return {'KILLS'}
+  end
+end
+
 if not st then
   redis.call('HSET', key, 'st', 'P', 'att', 0, 'fp', fp, 't0', now)
   redis.call('PEXPIRE', key, retention)
 end
 if not again then gen = gen + 1 end
-redis.call('HSET', key, 'tok', tok, 'gen', gen, 'dl', now + lease)
+redis.call('HSET', key, 'tok', tok, 'gen', gen, 'dl', now + lease, 'cm', message)
 return {st == 'S' and 'AMBIGUOUS' or 'ACQUIRED', tostring(gen)}

@@ -6,11 +6,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use super::{Begin, Claim, Failed, Failures, Fingerprint, Key, Lease, Ledger, LedgerError, Request, Terms};
+use super::{Begin, Claim, Fingerprint, Key, Lease, Ledger, LedgerError, Release, Request, Setbacks, TAKEOVERS, Terms};
 
 /// A ledger in memory. Clones share the records.
 #[derive(Debug, Clone, Default)]
@@ -35,7 +35,26 @@ struct Record {
     begun: Option<u64>,
     sends: u32,
     deadline: Instant,
-    failing: Option<(String, Failures)>,
+    /// The message of the last grant; empty: none.
+    message: String,
+    /// Claims that ran out without a word, by message.
+    takeovers: HashMap<String, u32>,
+    failing: Option<Failing>,
+    deferring: Option<Deferring>,
+}
+
+#[derive(Debug)]
+struct Failing {
+    message: String,
+    count: u32,
+    history: String,
+}
+
+#[derive(Debug)]
+struct Deferring {
+    message: String,
+    count: u32,
+    since: Instant,
 }
 
 impl Record {
@@ -44,18 +63,42 @@ impl Record {
         open && self.token == lease.token && self.generation == lease.generation
     }
 
-    fn failed(&mut self, failed: Failed<'_>) -> Failures {
-        let earlier = self.failing.take().filter(|(message_id, _)| message_id == failed.message_id);
-        let mut failures = earlier.map(|(_, failures)| failures).unwrap_or_default();
-        failures.count += 1;
-        let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let space = if failures.history.is_empty() { "" } else { " " };
-        failures.history.push_str(&format!("{space}{}@{millis}", failed.outcome));
-        if failures.history.len() > 1000 {
-            failures.history = failures.history.split_once(' ').map_or_else(String::new, |(_, later)| later.to_owned());
+    /// Charges a claim that ran out without a word to its message, unless the ledger was away when it died.
+    fn charge(&mut self, now: Instant, lease: Duration, quiet: Option<Duration>) {
+        let ended = now.saturating_duration_since(self.deadline);
+        let explained = quiet.is_some_and(|quiet| quiet <= ended + 2 * lease);
+        if !self.token.is_empty() && !self.message.is_empty() && !explained {
+            *self.takeovers.entry(self.message.clone()).or_default() += 1;
         }
-        self.failing = Some((failed.message_id.to_owned(), failures.clone()));
-        failures
+    }
+
+    fn failed(&mut self, message: &str, outcome: &str) {
+        let earlier = self.failing.take().filter(|failing| failing.message == message);
+        let (count, mut history) = earlier.map_or((0, String::new()), |failing| (failing.count, failing.history));
+        let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let space = if history.is_empty() { "" } else { " " };
+        history.push_str(&format!("{space}{outcome}@{millis}"));
+        if history.len() > 1000 {
+            history = history.split_once(' ').map_or_else(String::new, |(_, later)| later.to_owned());
+        }
+        self.failing = Some(Failing { message: message.to_owned(), count: count + 1, history });
+    }
+
+    fn deferred(&mut self, message: &str) {
+        let earlier = self.deferring.take().filter(|deferring| deferring.message == message);
+        let (count, since) = earlier.map_or((0, Instant::now()), |deferring| (deferring.count, deferring.since));
+        self.deferring = Some(Deferring { message: message.to_owned(), count: count + 1, since });
+    }
+
+    fn setbacks(&self, message: &str) -> Setbacks {
+        let failing = self.failing.as_ref().filter(|failing| failing.message == message);
+        let deferring = self.deferring.as_ref().filter(|deferring| deferring.message == message);
+        Setbacks {
+            failures: failing.map_or(0, |failing| failing.count),
+            history: failing.map_or_else(String::new, |failing| failing.history.clone()),
+            deferrals: deferring.map_or(0, |deferring| deferring.count),
+            deferred_for: deferring.map_or(Duration::ZERO, |deferring| deferring.since.elapsed()),
+        }
     }
 }
 
@@ -78,7 +121,10 @@ impl Ledger for MemoryLedger {
             begun: None,
             sends: 0,
             deadline: now,
+            message: String::new(),
+            takeovers: HashMap::new(),
             failing: None,
+            deferring: None,
         });
         if record.fingerprint != request.fingerprint {
             return Ok(Claim::Conflict);
@@ -95,9 +141,16 @@ impl Ledger for MemoryLedger {
             State::Pending | State::Sending => {}
         }
         if !again {
+            record.charge(now, terms.lease, request.ledger_quiet_for);
+            if record.takeovers.get(&request.message_id).is_some_and(|count| *count >= TAKEOVERS) {
+                // Nobody's from here on, so that the next to ask does not charge it again.
+                record.token.clear();
+                return Ok(Claim::Kills);
+            }
             record.generation += 1;
         }
         token.clone_into(&mut record.token);
+        request.message_id.clone_into(&mut record.message);
         record.deadline = now + terms.lease;
         let lease = Lease {
             key: request.key.clone(),
@@ -138,15 +191,16 @@ impl Ledger for MemoryLedger {
             record.state = State::Done;
             record.token.clone_from(&lease.token);
             record.generation = lease.generation;
-            record.failing = None;
+            (record.failing, record.deferring) = (None, None);
+            record.takeovers.clear();
         }
         Ok(())
     }
 
-    async fn release(&self, lease: &Lease, failed: Option<Failed<'_>>) -> Result<Failures, LedgerError> {
+    async fn release(&self, lease: &Lease, why: Release<'_>) -> Result<Setbacks, LedgerError> {
         let mut records = self.lock();
         let Some(record) = records.get_mut(&lease.key).filter(|r| r.is_owned_by(lease)) else {
-            return Ok(Failures::default());
+            return Ok(Setbacks::default());
         };
         if record.begun.take() == Some(lease.generation) {
             record.sends -= 1;
@@ -154,7 +208,17 @@ impl Ledger for MemoryLedger {
         record.state = if record.sends > 0 { State::Sending } else { State::Pending };
         record.token.clear();
         record.deadline = Instant::now();
-        Ok(failed.map(|failed| record.failed(failed)).unwrap_or_default())
+        Ok(match why {
+            Release::Uncounted => Setbacks::default(),
+            Release::Failed { message_id, outcome } => {
+                record.failed(message_id, outcome);
+                record.setbacks(message_id)
+            }
+            Release::Deferred { message_id } => {
+                record.deferred(message_id);
+                record.setbacks(message_id)
+            }
+        })
     }
 
     async fn ping(&self) -> Result<(), LedgerError> {

@@ -8,6 +8,7 @@
 //! S --commit--> D       the effect was seen to happen; final, never overwritten
 //! P|S --release--> P    known not to have happened
 //! S, sends used up --claim--> X    parked: a person must look
+//! P|S, five claims of one message died --claim by it--> unchanged; KILLS
 //! ```
 //!
 //! Promises: at any time at most one delivery holds the lease; whoever lost it is told so by
@@ -15,8 +16,13 @@
 //! lost answer or a pause longer than the lease falls between `begin` and `commit`; then at most
 //! `max_sends` times. That window cannot be closed from this side (RFC 1047), so it is counted.
 //!
-//! Two adapters pass one contract test (tests/it/contract.rs): [`redis`] (one script a step) and
-//! [`memory`]. What a person may do to a record is in [`records`]. This file knows none of them, nor events, nor queues; times come from the ledger's own clock.
+//! Beside the effect, the record counts what happened to the *message* that asked, by the queue's id of it:
+//! its failures, its deferrals, and how often a claim of its ran out without a word. A redriven message is
+//! another one and starts anew; the commit of its effect forgets them.
+//!
+//! Two adapters pass one contract test (`tests/it/ledger_contract.rs`): [`redis`] (one script a step) and
+//! [`memory`]. What a person may do to a record is in [`records`]. This file knows none of them, nor events,
+//! nor queues; times come from the ledger's own clock.
 
 pub mod atomic;
 mod fence;
@@ -55,7 +61,17 @@ pub struct Request {
     pub key: Key,
     /// From what.
     pub fingerprint: Fingerprint,
+    /// The queue's id of the message that asks. Empty where there is none, as on the bus: then nothing is
+    /// counted against it.
+    pub message_id: String,
+    /// How long ago this process last saw the ledger fail; none: never. A claim that ran out while the ledger
+    /// could not be told of it says nothing about its message.
+    pub ledger_quiet_for: Option<Duration>,
 }
+
+/// Claims of one message that may run out without a word before a further one is refused: a message that kills
+/// its worker would go on doing so.
+pub const TAKEOVERS: u32 = 5;
 
 /// How long things last and how often they may be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,25 +111,42 @@ pub enum Claim {
     Conflict,
     /// The outcome is unknown and no send is left.
     Parked,
+    /// This message's claims ran out without a word [`TAKEOVERS`] times: whoever takes it dies of it.
+    Kills,
 }
 
-/// A run that truly failed, for the record's count of them.
+/// Why a claim is given back, for the record's counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Failed<'a> {
-    /// The queue's id of the message: a redriven message is another one, and starts anew.
-    pub message_id: &'a str,
-    /// The outcome's name.
-    pub outcome: &'a str,
+pub enum Release<'a> {
+    /// Through no fault of the message's: an outage, a deploy. Nothing is counted, and nothing told.
+    Uncounted,
+    /// The handler truly failed.
+    Failed {
+        /// The queue's id of the message.
+        message_id: &'a str,
+        /// The outcome's name.
+        outcome: &'a str,
+    },
+    /// "Not now": no failure, but since when and how often is remembered.
+    Deferred {
+        /// The queue's id of the message.
+        message_id: &'a str,
+    },
 }
 
-/// How often a message's handler has truly failed so far, on whatever machine. Zero and empty where the
-/// ledger keeps no count.
+/// What has come in a message's way so far, on whatever machine, this release included. Zero and empty where
+/// the ledger keeps no count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Failures {
-    /// How often.
-    pub count: u32,
-    /// The latest ones, oldest first: `outcome@milliseconds since 1970`, a space between; up to about a thousand bytes.
+pub struct Setbacks {
+    /// How often its handler has truly failed.
+    pub failures: u32,
+    /// The latest failures, oldest first: `outcome@milliseconds since 1970`, a space between; up to about a
+    /// thousand bytes.
     pub history: String,
+    /// How often it was deferred.
+    pub deferrals: u32,
+    /// How long ago it was deferred for the first time; zero at the first.
+    pub deferred_for: Duration,
 }
 
 /// The answer at the point of no return.
@@ -134,7 +167,8 @@ pub struct LedgerError(pub String);
 
 /// The record of effects. Each call is one atomic step and may be repeated when its answer was lost.
 pub trait Ledger: Send + Sync + 'static {
-    /// May this delivery go on? The same `token` asking again gets the same answer.
+    /// May this delivery go on? The same `token` asking again gets the same answer. A claim that ran out and was
+    /// not given back is charged to its message by whoever comes next, unless the ledger itself was away meanwhile.
     fn claim(
         &self,
         request: &Request,
@@ -157,16 +191,20 @@ pub trait Ledger: Send + Sync + 'static {
         terms: &Terms,
     ) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
-    /// Gives the lease back: the effect is known not to have happened by this delivery. Counts the failure,
-    /// if it was one of the message's own.
-    fn release(
-        &self,
-        lease: &Lease,
-        failed: Option<Failed<'_>>,
-    ) -> impl Future<Output = Result<Failures, LedgerError>> + Send;
+    /// Gives the lease back: the effect is known not to have happened by this delivery. Counts the failure or
+    /// the deferral, if it was one, and tells both counts of the message; to a lost lease it tells nothing.
+    fn release(&self, lease: &Lease, why: Release<'_>) -> impl Future<Output = Result<Setbacks, LedgerError>> + Send;
 
     /// Is the ledger there and writable? Asked while a worker pauses, before it goes on.
     fn ping(&self) -> impl Future<Output = Result<(), LedgerError>> + Send;
+}
+
+impl Request {
+    /// A request that no message stands behind. With one, set [`Request::message_id`].
+    #[must_use]
+    pub fn new(key: Key, fingerprint: Fingerprint) -> Self {
+        Self { key, fingerprint, message_id: String::new(), ledger_quiet_for: None }
+    }
 }
 
 impl Key {

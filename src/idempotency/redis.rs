@@ -7,7 +7,7 @@
 use ::redis::Script;
 use std::time::Duration;
 
-use super::{Begin, Claim, Failed, Failures, Lease, Ledger, LedgerError, Request, Terms};
+use super::{Begin, Claim, Lease, Ledger, LedgerError, Release, Request, Setbacks, TAKEOVERS, Terms};
 use crate::redis_link::{RedisError, RedisLink};
 
 /// The ledger in Redis. Clones share the connection.
@@ -48,7 +48,9 @@ impl RedisLedger {
 impl Ledger for RedisLedger {
     async fn claim(&self, request: &Request, token: &str, terms: &Terms) -> Result<Claim, LedgerError> {
         let (lease, retention, sends) = (millis(terms.lease), millis(terms.retention), terms.max_sends.to_string());
-        let args = [token, request.fingerprint.as_str(), &lease, &retention, &sends];
+        let quiet = request.ledger_quiet_for.map_or("-1".to_owned(), millis);
+        let (message, takeovers) = (request.message_id.as_str(), TAKEOVERS.to_string());
+        let args = [token, request.fingerprint.as_str(), &lease, &retention, &sends, message, &quiet, &takeovers];
         let answer = self.run(&self.scripts.claim, request.key.as_str(), &args).await?;
         let lease = |generation: &str| {
             Ok(Lease {
@@ -65,6 +67,7 @@ impl Ledger for RedisLedger {
             ["DONE"] => Ok(Claim::Done),
             ["CONFLICT"] => Ok(Claim::Conflict),
             ["PARKED"] => Ok(Claim::Parked),
+            ["KILLS"] => Ok(Claim::Kills),
             _ => Err(strange(&answer)),
         }
     }
@@ -96,15 +99,23 @@ impl Ledger for RedisLedger {
         Ok(())
     }
 
-    async fn release(&self, lease: &Lease, failed: Option<Failed<'_>>) -> Result<Failures, LedgerError> {
-        let (message_id, outcome) = failed.map_or(("", ""), |failed| (failed.message_id, failed.outcome));
-        let args = [lease.token.as_str(), &lease.generation.to_string(), message_id, outcome];
+    async fn release(&self, lease: &Lease, why: Release<'_>) -> Result<Setbacks, LedgerError> {
+        let (why, message_id, outcome) = match why {
+            Release::Uncounted => ("", "", ""),
+            Release::Failed { message_id, outcome } => ("failed", message_id, outcome),
+            Release::Deferred { message_id } => ("deferred", message_id, ""),
+        };
+        let args = [lease.token.as_str(), &lease.generation.to_string(), why, message_id, outcome];
         let answer = self.run(&self.scripts.release, lease.key.as_str(), &args).await?;
+        let number = |text: &str| text.parse().map_err(|_| strange(&answer));
         match words(&answer)[..] {
-            ["OK", count, history] => {
-                Ok(Failures { count: count.parse().map_err(|_| strange(&answer))?, history: history.to_owned() })
-            }
-            ["LOST"] => Ok(Failures::default()),
+            ["OK", failures, history, deferrals, deferred_for] => Ok(Setbacks {
+                failures: number(failures)?,
+                history: history.to_owned(),
+                deferrals: number(deferrals)?,
+                deferred_for: deferred_for.parse().map(Duration::from_millis).map_err(|_| strange(&answer))?,
+            }),
+            ["OK"] | ["LOST"] => Ok(Setbacks::default()),
             _ => Err(strange(&answer)),
         }
     }

@@ -9,7 +9,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::BoundHistogram;
 
 use super::watch::{ERROR, Watch};
-use crate::idempotency::{Begin, Claim, Failed, Failures, Lease, Ledger, LedgerError, Request, Terms};
+use crate::idempotency::{Begin, Claim, Lease, Ledger, LedgerError, Release, Request, Setbacks, Terms};
 
 /// A ledger with its watch.
 #[derive(Debug)]
@@ -72,8 +72,8 @@ impl<L: Ledger> Ledger for WatchedLedger<L> {
         self.timed(&self.steps.commit, self.ledger.commit(lease, receipt, terms)).await
     }
 
-    async fn release(&self, lease: &Lease, failed: Option<Failed<'_>>) -> Result<Failures, LedgerError> {
-        self.timed(&self.steps.release, self.ledger.release(lease, failed)).await
+    async fn release(&self, lease: &Lease, why: Release<'_>) -> Result<Setbacks, LedgerError> {
+        self.timed(&self.steps.release, self.ledger.release(lease, why)).await
     }
 
     async fn ping(&self) -> Result<(), LedgerError> {

@@ -11,7 +11,7 @@
 //!
 //! The rooms, in a message's order: `gate` and `pace` (may we receive, and for how many), `poll` (the loop), `lease` (what is
 //! held stays hidden), `lane` (side by side, or one after the other), `process` (one delivery on one screen), `reaction` (claim,
-//! handle, record), `outcome` (what happened → what we do), `settle`; and `drain`, the way out. Who watches reads `vitals`,
+//! handle, record; `listening` remembers when its ledger failed), `outcome` (what happened → what we do), `settle`; and `drain`, the way out. Who watches reads `vitals`,
 //! or listens as an `observer`.
 //!
 //! From publish to effect, with every server in memory:
@@ -56,6 +56,7 @@ mod duty;
 mod gate;
 mod lane;
 mod lease;
+mod listening;
 mod observer;
 mod outcome;
 mod pace;

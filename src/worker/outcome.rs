@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::backoff::Backoff;
 use crate::envelope::Refusal;
-use crate::idempotency::Failures;
+use crate::idempotency::Setbacks;
 use crate::queue::{Attempt, Facts, Failure, Verdict};
 
 /// What came of one delivery.
@@ -30,6 +30,8 @@ pub enum Outcome {
     Conflict,
     /// Unknown whether it happened, and no send is left.
     Parked,
+    /// Whoever took it died of it, again and again.
+    KillsItsWorker,
     /// The body is no event.
     Refused(Refusal),
     /// This event will never succeed, for this reason.
@@ -61,7 +63,7 @@ pub enum UnknownEvents {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tries {
     /// What the ledger has counted. A deploy, a lost lease, a busy effect and an outage count nothing.
-    pub failures: Failures,
+    pub setbacks: Setbacks,
     /// What the queue has counted: every receive.
     pub receives: Attempt,
     /// How much is borne.
@@ -97,13 +99,13 @@ impl Tries {
     /// Is this failure the last that is borne? On the last receive too: else the queue would move the
     /// message, and nobody could say why.
     fn are_exhausted(&self) -> bool {
-        self.failures.count >= self.limits.attempts
+        self.setbacks.failures >= self.limits.attempts
             || self.limits.receives.is_some_and(|most| self.receives.get() >= most)
     }
 
     /// The number that the backoff grows by.
     fn count(&self) -> u32 {
-        if self.failures.count > 0 { self.failures.count } else { self.receives.get() }
+        if self.setbacks.failures > 0 { self.setbacks.failures } else { self.receives.get() }
     }
 }
 
@@ -127,6 +129,7 @@ impl Outcome {
             Self::Busy(_) => "busy",
             Self::Conflict => "conflict",
             Self::Parked => "outcome_unknown_parked",
+            Self::KillsItsWorker => "kills_its_worker",
             Self::Refused(_) => "refused",
             Self::Permanent(_) => "permanent",
             Self::Transient => "transient",
@@ -143,7 +146,7 @@ impl Outcome {
     #[must_use]
     pub fn verdict(&self, tries: &Tries, backoff: &Backoff, handler: &'static str) -> Verdict {
         let quarantine =
-            |reason| Verdict::Quarantine(Failure { reason, handler, history: tries.failures.history.clone() });
+            |reason| Verdict::Quarantine(Failure { reason, handler, history: tries.setbacks.history.clone() });
         match self {
             // Unrecorded too: the effect is certain, and keeping the message would make its copy so.
             Self::Done | Self::DoneUnrecorded | Self::Duplicate | Self::Stale | Self::Ignored => Verdict::Delete,
@@ -157,6 +160,7 @@ impl Outcome {
             Self::UnknownType => quarantine("unknown_type"),
             Self::Conflict => quarantine("conflict"),
             Self::Parked => quarantine("outcome_unknown"),
+            Self::KillsItsWorker => quarantine("kills_its_worker"),
             Self::Refused(refusal) => quarantine(refusal.code()),
             Self::Permanent(reason) => quarantine(reason),
             // Its lease must run out first; the visibility timeout is longer than the lease.
@@ -174,8 +178,8 @@ mod tests {
     use super::*;
 
     fn tries(failures: u32, receives: u32) -> Tries {
-        let failures = Failures { count: failures, history: "transient@1".to_owned() };
-        Tries { failures, receives: Attempt::new(receives), limits: Limits { attempts: 4, receives: Some(9) } }
+        let setbacks = Setbacks { failures, history: "transient@1".to_owned(), ..Setbacks::default() };
+        Tries { setbacks, receives: Attempt::new(receives), limits: Limits { attempts: 4, receives: Some(9) } }
     }
 
     fn verdict(outcome: &Outcome) -> Verdict {
@@ -223,6 +227,7 @@ mod tests {
             (Busy(Duration::ZERO), false),
             (Conflict, false),
             (Parked, false),
+            (KillsItsWorker, false),
             (Refused(Refusal::NotJson), false),
             (Permanent("x"), false),
             (Transient, false),
@@ -247,6 +252,7 @@ mod tests {
         assert_eq!(reason(Outcome::Permanent("mail_refused")), "mail_refused");
         assert_eq!(reason(Outcome::Conflict), "conflict");
         assert_eq!(reason(Outcome::Parked), "outcome_unknown");
+        assert_eq!(reason(Outcome::KillsItsWorker), "kills_its_worker");
         assert_eq!(reason(Outcome::UnknownType), "unknown_type");
     }
 

@@ -33,11 +33,11 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
     /// One delivery: open it, claim it, handle it, record it, settle it.
     pub(super) async fn process(&self, delivery: Delivery, held: Held) -> (Ended, Settled) {
         let started = Instant::now();
-        let Reacted { outcome, failures } = match self.open(&delivery) {
+        let Reacted { outcome, setbacks } = match self.open(&delivery) {
             Ok(event) => react(&self.reaction, &event, &delivery.message_id, held.beats()).await,
             Err(outcome) => outcome.into(),
         };
-        let tries = Tries { failures, receives: delivery.attempt, limits: self.limits };
+        let tries = Tries { setbacks, receives: delivery.attempt, limits: self.limits };
         let verdict = outcome.verdict(&tries, &self.settings.backoff, H::NAME);
         let Delivery { attempt, sent_at_millis, .. } = delivery;
         let ended = Ended { outcome, verdict: verdict.name(), attempt, sent_at_millis, handling: started.elapsed() };
@@ -71,7 +71,7 @@ pub(crate) async fn react<L: Ledger, H: Handler>(
     message_id: &str,
     beats: impl Beats,
 ) -> Reacted {
-    let lease = match reaction.claim(event).await {
+    let lease = match reaction.claim(event, message_id).await {
         Ok(lease) => lease,
         Err(outcome) => return outcome.into(),
     };

@@ -12,16 +12,17 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::time::{Instant, timeout};
 
+use super::listening::Listening;
 use super::outcome::Outcome;
 use crate::event::UserSignedUp;
 use crate::failpoint::{self, Step};
 use crate::handlers::{Handled, Handler, HandlerError};
-use crate::idempotency::{Claim, Failed, Failures, Fence, Fenced, Key, Lease, Ledger, Request, Terms};
+use crate::idempotency::{Claim, Fence, Fenced, Key, Lease, Ledger, Release, Request, Setbacks, Terms};
 
 /// A handler with the ledger that keeps its effects single.
 #[derive(Debug)]
 pub struct Reaction<L, H> {
-    pub(super) ledger: L,
+    pub(super) ledger: Listening<L>,
     pub(super) handler: H,
     terms: Terms,
     timeout: Duration,
@@ -35,15 +36,15 @@ struct Claimants {
     so_far: AtomicU64,
 }
 
-/// What came of an event, and how often its handler has failed so far.
+/// What came of an event, and what has come in its message's way so far.
 pub(crate) struct Reacted {
     pub(crate) outcome: Outcome,
-    pub(crate) failures: Failures,
+    pub(crate) setbacks: Setbacks,
 }
 
 impl From<Outcome> for Reacted {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, failures: Failures::default() }
+        Self { outcome, setbacks: Setbacks::default() }
     }
 }
 
@@ -86,13 +87,17 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
     pub fn new(handler: H, ledger: L, terms: Terms, timeout: Duration) -> Self {
         let claimants =
             Claimants { reaction: format!("{}.", uuid::Uuid::new_v4().simple()), so_far: AtomicU64::new(0) };
-        Self { ledger, handler, terms, timeout, claimants }
+        Self { ledger: Listening::to(ledger), handler, terms, timeout, claimants }
     }
 
-    /// Claims the effect for this delivery alone.
-    pub(crate) async fn claim(&self, event: &UserSignedUp) -> Result<Lease, Outcome> {
-        let key = Key::new(H::NAME, event.user_id.as_str());
-        let request = Request { key, fingerprint: self.handler.fingerprint(event) };
+    /// Claims the effect for this delivery alone; `message_id` is empty where no message stands behind the event.
+    pub(crate) async fn claim(&self, event: &UserSignedUp, message_id: &str) -> Result<Lease, Outcome> {
+        let request = Request {
+            key: Key::new(H::NAME, event.user_id.as_str()),
+            fingerprint: self.handler.fingerprint(event),
+            message_id: message_id.to_owned(),
+            ledger_quiet_for: self.ledger.quiet_for(),
+        };
         let token = self.claimants.next();
         match self.ledger.claim(&request, &token, &self.terms).await {
             Ok(Claim::Acquired(lease)) => Ok(lease),
@@ -104,6 +109,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
             Ok(Claim::Busy(left)) => Err(Outcome::Busy(left)),
             Ok(Claim::Conflict) => Err(Outcome::Conflict),
             Ok(Claim::Parked) => Err(Outcome::Parked),
+            Ok(Claim::Kills) => Err(Outcome::KillsItsWorker),
             Err(error) => {
                 tracing::warn!(%error, "the claim failed");
                 Err(Outcome::Unavailable("ledger"))
@@ -177,9 +183,10 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
             Err(cut) => {
                 let outcome = cut.outcome(ran.crossed);
                 if !matches!(outcome, Outcome::OutcomeUnknown | Outcome::LeaseLost | Outcome::Duplicate) {
-                    let failed = Failed { message_id, outcome: outcome.name() };
-                    let failures = self.release(&lease, outcome.is_own_failure().then_some(failed)).await;
-                    return Reacted { outcome, failures };
+                    let failed = Release::Failed { message_id, outcome: outcome.name() };
+                    let why = if outcome.is_own_failure() { failed } else { Release::Uncounted };
+                    let setbacks = self.release(&lease, why).await;
+                    return Reacted { outcome, setbacks };
                 }
                 outcome
             }
@@ -211,10 +218,10 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
     }
 
     /// Failing to release costs the next delivery the rest of the lease, and a failure its count, no more.
-    async fn release(&self, lease: &Lease, failed: Option<Failed<'_>>) -> Failures {
-        self.ledger.release(lease, failed).await.unwrap_or_else(|error| {
+    async fn release(&self, lease: &Lease, why: Release<'_>) -> Setbacks {
+        self.ledger.release(lease, why).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "the lease was not released; it will run out");
-            Failures::default()
+            Setbacks::default()
         })
     }
 }

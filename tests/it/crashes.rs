@@ -137,6 +137,26 @@ async fn killed_after_commit_before_delete_sends_one_mail() {
 }
 
 #[tokio::test]
+async fn a_message_that_kills_its_worker_five_times_is_quarantined_as_that() {
+    let mut crash = Crash::set_up().await;
+    // As many receives as a mail that is deferred for a day may need: no protection from this one.
+    let patient = crash.world.queue_with("patient", VISIBILITY, 100).await;
+    crash.env.insert("EMAIL_QUEUE_URL".to_owned(), patient.url.clone());
+    crash.email = patient;
+    crash.world.send(&crash.email, &event(&crash.user)).await;
+    for _ in 0..5 {
+        assert_eq!(crash.world.depth(&crash.email.dlq_url).await, EMPTY, "given up too early");
+        crash.killed_at("claimed").await;
+    }
+    let log = crash.recover().await;
+    assert!(log.contains("\"outcome\":\"kills_its_worker\""), "{log}");
+    assert_eq!(crash.smtp.accepted().len(), 0);
+    let letters = crash.world.dead_letters(&crash.email).await;
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].1["failure.reason"], "kills_its_worker");
+}
+
+#[tokio::test]
 async fn stopped_longer_than_the_lease_before_begin_sends_one_mail() {
     let crash = Crash::set_up().await;
     crash.world.send(&crash.email, &event(&crash.user)).await;

@@ -1,7 +1,8 @@
 //! The contract of [`Ledger`], one sentence a function, kept by the memory, watched and unwatched, and by Redis.
 //!
 //! Enters: a [`Case`], one effect's record. A lease of [`OVER`] has run out as soon as it is granted, so
-//! only the sentences about time itself wait. What any sequence of steps must keep is in `ledger_model`.
+//! only the sentences about time itself wait. What the record counts of messages is in `ledger_counts`, what any
+//! sequence of steps must keep in `ledger_model`.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 use user_events::idempotency::memory::MemoryLedger;
 use user_events::idempotency::redis::RedisLedger;
-use user_events::idempotency::{Begin, Claim, Failed, Failures, Fingerprint, Key, Lease, Ledger, Request, Terms};
+use user_events::idempotency::{Begin, Claim, Fingerprint, Key, Lease, Ledger, Release, Request, Terms};
 use user_events::telemetry::WatchedLedger;
 
 use crate::world::watched::watch;
@@ -32,13 +33,13 @@ pub struct Case<L> {
 #[rustfmt::skip] // one line a ledger, here and below
 impl Case<MemoryLedger> { pub fn in_memory() -> Self { Self::on(MemoryLedger::default()) } }
 #[rustfmt::skip]
-impl Case<WatchedLedger<MemoryLedger>> { fn watched() -> Self { Self::on(watch().ledger(MemoryLedger::default())) } }
+impl Case<WatchedLedger<MemoryLedger>> { pub fn watched() -> Self { Self::on(watch().ledger(MemoryLedger::default())) } }
 #[rustfmt::skip]
 impl Case<RedisLedger> { pub fn in_redis() -> Self { Self::on(RedisLedger::new(redis())) } }
 
 impl<L: Ledger> Case<L> {
     fn on(ledger: L) -> Self {
-        let request = Request { key: Key::new("contract", &unique()), fingerprint: Fingerprint::of(&["a"]) };
+        let request = Request::new(Key::new("contract", &unique()), Fingerprint::of(&["a"]));
         Self { ledger, request, max_sends: 2 }
     }
 
@@ -51,7 +52,7 @@ impl<L: Ledger> Case<L> {
     }
 
     /// A claim by a delivery that found the effect clean.
-    async fn acquire(&self, token: &str, lease: Duration) -> Lease {
+    pub async fn acquire(&self, token: &str, lease: Duration) -> Lease {
         match self.claim(token, lease).await {
             Claim::Acquired(lease) => lease,
             other => panic!("{token}: {other:?}"),
@@ -79,11 +80,11 @@ impl<L: Ledger> Case<L> {
     }
 
     pub async fn release(&self, lease: &Lease) {
-        self.ledger.release(lease, None).await.expect("an answer");
+        self.ledger.release(lease, Release::Uncounted).await.expect("an answer");
     }
 
     /// A delivery that crossed the fence and was killed: the record stands at S, its lease is over.
-    async fn killed_after_begin(&self, token: &str) -> Lease {
+    pub async fn killed_after_begin(&self, token: &str) -> Lease {
         let lease = match self.claim(token, OVER).await {
             Claim::Acquired(lease) | Claim::Ambiguous(lease) => lease,
             other => panic!("{token}: {other:?}"),
@@ -267,61 +268,37 @@ async fn effects_of_other_users_and_handlers_are_others(case: Case<impl Ledger>)
     let _held = case.acquire("a", LONG).await;
     let user = unique();
     for key in [Key::new("contract", &user), Key::new("another", &user)] {
-        let request = Request { key, fingerprint: Fingerprint::of(&["b"]) };
+        let request = Request::new(key, Fingerprint::of(&["b"]));
         let claim = case.ledger.claim(&request, "b", &case.terms(LONG)).await;
         assert!(matches!(claim, Ok(Claim::Acquired(_))), "{claim:?}");
     }
     case.ledger.ping().await.expect("there");
 }
 
-async fn failures_are_counted_per_message_and_nothing_else_is(case: Case<impl Ledger>) {
-    let fail = async |token: &str, failed: Option<Failed<'_>>| {
-        let lease = case.acquire(token, LONG).await;
-        case.ledger.release(&lease, failed).await.expect("an answer")
-    };
-    let failed = |message_id| Some(Failed { message_id, outcome: "transient" });
-    assert_eq!(fail("a", failed("one")).await.count, 1);
-    assert_eq!(fail("b", None).await, Failures::default(), "an outage, a deploy");
-    let second = fail("c", failed("one")).await;
-    assert_eq!((second.count, second.history.matches("transient@").count()), (2, 2), "{second:?}");
-    assert_eq!(fail("d", failed("another")).await.count, 1, "redriven, it starts anew");
-    let mut failures = Failures::default();
-    for n in 2..=100 {
-        failures = fail(&n.to_string(), failed("another")).await;
-    }
-    assert_eq!(failures.count, 100);
-    assert!(
-        (900..=1000).contains(&failures.history.len()) && failures.history.starts_with("transient@"),
-        "{failures:?}"
-    );
-    let old = case.acquire("e", OVER).await;
-    let lease = case.acquire("f", LONG).await;
-    assert_eq!(case.ledger.release(&old, failed("another")).await, Ok(Failures::default()), "not the owner's any more");
-    case.commit(&lease).await;
-}
-
+/// Each of these sentences, of every ledger.
 macro_rules! contract {
     ($($sentence:ident)*) => {
         mod memory {
             $(#[tokio::test(start_paused = true)]
             async fn $sentence() {
-                super::$sentence(super::Case::in_memory()).await;
+                super::$sentence($crate::ledger_contract::Case::in_memory()).await;
             })*
         }
         mod watched {
             $(#[tokio::test(start_paused = true)]
             async fn $sentence() {
-                super::$sentence(super::Case::watched()).await;
+                super::$sentence($crate::ledger_contract::Case::watched()).await;
             })*
         }
         mod redis {
             $(#[tokio::test]
             async fn $sentence() {
-                super::$sentence(super::Case::in_redis()).await;
+                super::$sentence($crate::ledger_contract::Case::in_redis()).await;
             })*
         }
     };
 }
+pub(crate) use contract;
 
 contract! {
     of_twenty_claims_at_once_one_is_granted
@@ -343,5 +320,4 @@ contract! {
     done_is_final
     other_content_is_a_conflict_in_every_state
     effects_of_other_users_and_handlers_are_others
-    failures_are_counted_per_message_and_nothing_else_is
 }

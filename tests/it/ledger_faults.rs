@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{interval, sleep};
 use user_events::idempotency::redis::RedisLedger;
-use user_events::idempotency::{Begin, Claim, Failures, Fingerprint, Key, Lease, Ledger, Request, Terms};
+use user_events::idempotency::{Begin, Claim, Fingerprint, Key, Lease, Ledger, Release, Request, Setbacks, Terms};
 use user_events::redis_link::RedisLink;
 
 use crate::world::processes::{Worker, both};
@@ -74,7 +74,7 @@ impl Desk {
 }
 
 fn request(user: &str) -> Request {
-    Request { key: Key::new("h", user), fingerprint: Fingerprint::of(&[user]) }
+    Request::new(Key::new("h", user), Fingerprint::of(&[user]))
 }
 
 /// Measures; a paused scheduler is given a quarter of a second.
@@ -297,7 +297,7 @@ async fn a_redis_out_of_memory_refuses_claims_and_takes_commits_renewals_and_rel
     assert_eq!(desk.ledger.renew(&waiting, &TERMS).await, Ok(true));
     // Even for a server that has forgotten the scripts.
     let _: String = desk.server.command(&["SCRIPT", "FLUSH"]).await;
-    assert_eq!(desk.ledger.release(&waiting, None).await, Ok(Failures::default()));
+    assert_eq!(desk.ledger.release(&waiting, Release::Uncounted).await, Ok(Setbacks::default()));
     assert_eq!(desk.record("waiting").await["st"], "P");
 
     let _: String = desk.server.command(&["CONFIG", "SET", "maxmemory", "0"]).await;

@@ -28,6 +28,7 @@ mod infra;
 mod interop;
 mod leases;
 mod ledger_contract;
+mod ledger_counts;
 mod ledger_faults;
 mod ledger_model;
 mod mail_commands;

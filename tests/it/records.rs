@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use user_events::idempotency::records::{Forgotten, Records, State};
 use user_events::idempotency::redis::RedisLedger;
-use user_events::idempotency::{Begin, Claim, Fingerprint, Key, Lease, Ledger, Request, Terms};
+use user_events::idempotency::{Begin, Claim, Fingerprint, Key, Lease, Ledger, Release, Request, Terms};
 use user_events::redis_link::RedisLink;
 
 use crate::world::processes::execute;
@@ -17,7 +17,7 @@ use crate::world::{redis, servers, unique};
 const TERMS: Terms = Terms { lease: Duration::from_secs(30), retention: Duration::from_secs(600), max_sends: 2 };
 
 fn request(user: &str, content: &str) -> Request {
-    Request { key: Key::new("welcome_email", user), fingerprint: Fingerprint::of(&[content]) }
+    Request::new(Key::new("welcome_email", user), Fingerprint::of(&[content]))
 }
 
 /// A ledger beside the records that a person sees.
@@ -85,7 +85,7 @@ async fn forgetting_is_the_remedy_for_a_conflict() {
     let (ledger, _) = both();
     let user = unique();
     let lease = claimed(&ledger, &user, "wrong@example.com").await;
-    ledger.release(&lease, None).await.unwrap();
+    ledger.release(&lease, Release::Uncounted).await.unwrap();
     let right = request(&user, "right@example.com");
     assert!(matches!(ledger.claim(&right, &unique(), &TERMS).await.unwrap(), Claim::Conflict));
 
@@ -131,7 +131,7 @@ async fn an_owner_that_paused_does_not_pass_for_the_one_after_the_forgetting() {
     let new = claimed(&ledger, &user, "b").await;
     assert_eq!(ledger.begin(&old, &TERMS).await, Ok(Begin::Lost));
     assert_eq!(ledger.renew(&old, &TERMS).await, Ok(false));
-    ledger.release(&old, None).await.unwrap();
+    ledger.release(&old, Release::Uncounted).await.unwrap();
     assert_eq!(ledger.begin(&new, &TERMS).await, Ok(Begin::Go));
 }
 
@@ -150,7 +150,7 @@ async fn all_records_are_counted_by_handler_and_state_and_strangers_keys_are_not
             _ => {}
         }
     }
-    let other = Request { key: Key::new("greeter", "}odd user{"), fingerprint: Fingerprint::of(&["a"]) };
+    let other = Request::new(Key::new("greeter", "}odd user{"), Fingerprint::of(&["a"]));
     assert!(matches!(ledger.claim(&other, "t", &TERMS).await.unwrap(), Claim::Acquired(_)));
     ledger.ping().await.unwrap();
     let _: () = server.command(&["HSET", "idem:v2:{u}:other", "st", "D"]).await;

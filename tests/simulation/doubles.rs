@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use user_events::event::UserSignedUp;
 use user_events::handlers::{Handled, Handler, HandlerError};
 use user_events::idempotency::memory::MemoryLedger;
-use user_events::idempotency::{Begin, Claim, Failed, Failures, Fence, Lease, Ledger, LedgerError, Request, Terms};
+use user_events::idempotency::{Begin, Claim, Fence, Lease, Ledger, LedgerError, Release, Request, Setbacks, Terms};
 use user_events::queue::memory::MemoryQueue;
 use user_events::queue::{DeadLetter, Delivery, Facts, Hide, Hold, Queue, QueueError, ReceiptHandle, Unsettled};
 
@@ -182,8 +182,8 @@ impl Ledger for ToldLedger {
         answer
     }
 
-    async fn release(&self, lease: &Lease, failed: Option<Failed<'_>>) -> Result<Failures, LedgerError> {
-        self.call(self.ledger.release(lease, failed)).await
+    async fn release(&self, lease: &Lease, why: Release<'_>) -> Result<Setbacks, LedgerError> {
+        self.call(self.ledger.release(lease, why)).await
     }
 
     async fn ping(&self) -> Result<(), LedgerError> {

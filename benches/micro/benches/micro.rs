@@ -67,7 +67,7 @@ fn record(c: &mut Criterion) {
         b.iter(|| {
             n += 1;
             let key = Key::new("micro", &format!("{}-{n}", std::process::id()));
-            let request = Request { key, fingerprint: Fingerprint::of(&["one"]) };
+            let request = Request::new(key, Fingerprint::of(&["one"]));
             runtime.block_on(async {
                 let Ok(Claim::Acquired(lease)) = ledger.claim(&request, &n.to_string(), &terms).await else {
                     panic!("a fresh key is free");

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::protocol::{Begin, Claim, Lease, NOBODY, Protocol, Record, Step, Token};
+use super::protocol::{Asker, Begin, Claim, Lease, NO_MESSAGE, NOBODY, Protocol, Record, Release, Step, Token};
 
 pub const COPIES: usize = 3;
 
@@ -143,14 +143,18 @@ impl State {
 
     pub fn run(&mut self, protocol: Protocol, call: Call, lease: Lease) -> Answer {
         match call {
-            Call::Claim => Answer::Claim(protocol.claim(&mut self.record, lease.token, lease.fingerprint)),
+            Call::Claim => {
+                let Lease { token, fingerprint, .. } = lease;
+                let asker = Asker { token, fingerprint, message: NO_MESSAGE, saw_it_fail: false };
+                Answer::Claim(protocol.claim(&mut self.record, asker))
+            }
             Call::Begin => Answer::Begin(protocol.begin(&mut self.record, lease)),
             Call::Commit => {
                 protocol.commit(&mut self.record, lease);
                 Answer::Taken
             }
             Call::Release => {
-                protocol.release(&mut self.record, lease);
+                protocol.release(&mut self.record, lease, Release::Uncounted);
                 Answer::Taken
             }
             Call::Renew => {
@@ -168,7 +172,7 @@ impl State {
             }
             Answer::Claim(Claim::Busy) | Answer::Begin(Begin::Lost) => self.ends(who, At::Waiting),
             Answer::Claim(Claim::Done) | Answer::Begin(Begin::Done) => self.ends(who, At::Deleting),
-            Answer::Claim(Claim::Parked | Claim::Conflict) => self.ends(who, At::Quarantining),
+            Answer::Claim(Claim::Parked | Claim::Conflict | Claim::Kills) => self.ends(who, At::Quarantining),
             Answer::Begin(Begin::Go) => {
                 self.goes(who, At::Crossed);
                 self.deliveries[who].holds = true;

@@ -5,8 +5,9 @@
 //! `protocol`. Each thing the protocol has is taken away in turn: then a property must break, or the
 //! exploration sees nothing.
 //!
-//! Not modelled, because each only stops copies from coming: the queue's own redrive to the DLQ, and the
-//! end of a record's retention, which outlives every copy.
+//! Not explored, because each only stops copies from coming: the queue's own redrive to the DLQ, the
+//! end of a record's retention, which outlives every copy, and what the record counts of messages. The
+//! last is in `protocol`, and the real scripts are held to it.
 
 mod delivery;
 mod explore;

@@ -11,6 +11,14 @@ pub type Token = u8;
 
 pub const NOBODY: Token = 0;
 
+/// Of which message: two are told apart; 0 is none.
+pub type Message = u8;
+
+pub const NO_MESSAGE: Message = 0;
+
+/// Claims of one message that may run out without a word.
+const TAKEOVERS: u8 = 5;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     Pending,
@@ -33,6 +41,43 @@ pub struct Record {
     pub over: bool,
     /// Commits after the first.
     pub repeats: u8,
+    pub counts: Counts,
+}
+
+/// What the record counts of messages, and never of the effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Of the last grant.
+    pub message: Message,
+    /// Claims that ran out without a word, of the first message and the second.
+    pub takeovers: [u8; 2],
+    /// Whose failures, and how many.
+    pub failing: Option<(Message, u8)>,
+    pub deferring: Option<(Message, u8)>,
+}
+
+/// Who claims, for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asker {
+    pub token: Token,
+    pub fingerprint: u8,
+    pub message: Message,
+    /// Has it seen the ledger fail, so lately that it explains a claim that ran out?
+    pub saw_it_fail: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    Uncounted,
+    Failed(Message),
+    Deferred(Message),
+}
+
+/// What a release tells: failures and deferrals so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Setbacks {
+    pub failures: u8,
+    pub deferrals: u8,
 }
 
 /// What a claim hands out and every later step shows.
@@ -51,6 +96,7 @@ pub enum Claim {
     Done,
     Conflict,
     Parked,
+    Kills,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +136,8 @@ pub struct Protocol {
 
 impl Protocol {
     /// claim.lua
-    pub fn claim(self, slot: &mut Option<Record>, token: Token, fingerprint: u8) -> Claim {
+    pub fn claim(self, slot: &mut Option<Record>, asker: Asker) -> Claim {
+        let Asker { token, fingerprint, message, saw_it_fail } = asker;
         let lease = |generation| Lease { token, generation, fingerprint };
         match self.variant {
             Variant::GetSendSet => return slot.map_or(Claim::Acquired(lease(1)), |_| Claim::Done),
@@ -116,9 +163,16 @@ impl Protocol {
             Pending | Sending => {}
         }
         if !again {
+            if record.token != NOBODY && !saw_it_fail {
+                record.counts.charge();
+            }
+            if record.counts.takeovers_of(message) >= TAKEOVERS {
+                record.token = NOBODY;
+                return Claim::Kills;
+            }
             record.generation += 1;
         }
-        (record.token, record.over) = (token, false);
+        (record.token, record.over, record.counts.message) = (token, false, message);
         let lease = lease(record.generation);
         if record.step == Sending { Claim::Ambiguous(lease) } else { Claim::Acquired(lease) }
     }
@@ -162,12 +216,15 @@ impl Protocol {
             return;
         }
         let Lease { token, generation, fingerprint } = lease;
-        *record = Record { step: Done, token, generation, begun: None, fingerprint, ..*record };
+        let counts = record.counts.committed();
+        *record = Record { step: Done, token, generation, begun: None, fingerprint, counts, ..*record };
     }
 
-    /// release.lua: was it the owner's?
-    pub fn release(self, slot: &mut Option<Record>, lease: Lease) -> bool {
-        let Some(record) = slot.as_mut().filter(|record| self.is_owned(record, lease)) else { return false };
+    /// release.lua
+    pub fn release(self, slot: &mut Option<Record>, lease: Lease, why: Release) -> Setbacks {
+        let Some(record) = slot.as_mut().filter(|record| self.is_owned(record, lease)) else {
+            return Setbacks::default();
+        };
         if self.variant == Variant::ReleaseForgets {
             record.sends = 0;
         } else if record.begun == Some(lease.generation) {
@@ -175,7 +232,7 @@ impl Protocol {
         }
         record.step = if record.sends > 0 { Sending } else { Pending };
         (record.token, record.begun, record.over) = (NOBODY, None, true);
-        true
+        record.counts.release(why)
     }
 
     /// The lease's time passes.
@@ -195,11 +252,55 @@ impl Protocol {
 
 impl Record {
     fn new(fingerprint: u8) -> Self {
-        Self { step: Pending, token: NOBODY, generation: 0, begun: None, sends: 0, fingerprint, over: true, repeats: 0 }
+        let (step, token, counts) = (Pending, NOBODY, Counts::default());
+        Self { step, token, generation: 0, begun: None, sends: 0, fingerprint, over: true, repeats: 0, counts }
     }
 
     /// May it still be claimed?
     pub fn is_open(&self) -> bool {
         matches!(self.step, Pending | Sending)
     }
+}
+
+impl Counts {
+    /// The last grant ran out without a word.
+    fn charge(&mut self) {
+        if let Some(place) = place(self.message) {
+            self.takeovers[place] += 1;
+        }
+    }
+
+    fn takeovers_of(&self, message: Message) -> u8 {
+        place(message).map_or(0, |place| self.takeovers[place])
+    }
+
+    /// What a commit leaves: another message's takeovers, which nothing asks for any more.
+    fn committed(mut self) -> Self {
+        if let Some(place) = place(self.message) {
+            self.takeovers[place] = 0;
+        }
+        Self { takeovers: self.takeovers, ..Self::default() }
+    }
+
+    fn release(&mut self, why: Release) -> Setbacks {
+        let so_far = |counted: Option<(Message, u8)>, message| {
+            counted.filter(|(counted, _)| *counted == message).map_or(0, |(_, count)| count)
+        };
+        let message = match why {
+            Release::Uncounted => return Setbacks::default(),
+            Release::Failed(message) => {
+                self.failing = Some((message, so_far(self.failing, message) + 1));
+                message
+            }
+            Release::Deferred(message) => {
+                self.deferring = Some((message, so_far(self.deferring, message) + 1));
+                message
+            }
+        };
+        Setbacks { failures: so_far(self.failing, message), deferrals: so_far(self.deferring, message) }
+    }
+}
+
+fn place(message: Message) -> Option<usize> {
+    usize::from(message).checked_sub(1)
 }

@@ -1,4 +1,4 @@
-//! The real scripts against the model's steps: random sequences by four tokens with two contents.
+//! The real scripts against the model's steps: random sequences by four tokens with two contents and two messages.
 //!
 //! After each step the answer and the stored record must be what `protocol` says. A lost answer is the
 //! same call made twice; a lease ends by the test's hand, so nothing sleeps. The ledger in memory goes
@@ -14,21 +14,26 @@ use redis::aio::MultiplexedConnection;
 use tokio::runtime::Builder;
 use user_events::idempotency::memory::MemoryLedger;
 use user_events::idempotency::redis::RedisLedger;
-use user_events::idempotency::{self as real, Fingerprint, Key, Ledger, Request, Terms};
+use user_events::idempotency::{self as real, Fingerprint, Key, Ledger, Request, Setbacks, Terms};
 
-use super::protocol::{self as model, Protocol, Record, Step, Variant};
+use super::protocol::{self as model, Asker, Message, Protocol, Record, Step, Variant};
 use crate::world::{self, unique};
 
 /// Longer than a run, so that only the test's hand ends a lease.
 const LEASE: Duration = Duration::from_secs(300);
 const RETENTION: Duration = Duration::from_secs(600);
 const CONTENTS: [&str; 2] = ["a", "b"];
+const MESSAGES: [&str; 3] = ["", "one", "two"];
+/// Longer ago than any claim of these ran out.
+const AGES: Duration = Duration::from_secs(10_000_000_000);
 
 #[derive(Debug, Clone)]
 enum Act {
     Claim {
         token: u8,
         content: u8,
+        message: Message,
+        quiet: Option<Duration>,
     },
     /// By one of the leases handed out so far, lost ones too; most often the last.
     Show(Lease, Call),
@@ -41,7 +46,7 @@ enum Call {
     Begin,
     Renew,
     Commit,
-    Release,
+    Release(model::Release),
 }
 
 #[derive(Debug, Clone)]
@@ -56,12 +61,20 @@ type Acts = Vec<(Act, bool)>;
 fn acts() -> impl Strategy<Value = Acts> {
     let content = prop_oneof![9 => Just(0_u8), 1 => Just(1_u8)];
     let lease = prop_oneof![2 => Just(Lease::Last), 1 => any::<Index>().prop_map(Lease::Any)];
+    let message = || prop_oneof![1 => Just(0_u8), 6 => Just(1_u8), 3 => Just(2_u8)];
+    let quiet = prop_oneof![6 => Just(None), 1 => Just(Some(Duration::ZERO)), 2 => Just(Some(AGES))];
+    let why = prop_oneof![
+        1 => Just(model::Release::Uncounted),
+        2 => message().prop_map(model::Release::Failed),
+        2 => message().prop_map(model::Release::Deferred),
+    ];
     // Few commits: nothing comes after one.
     let call = prop_oneof![
-        4 => Just(Call::Begin), 2 => Just(Call::Renew), 1 => Just(Call::Commit), 3 => Just(Call::Release)
+        4 => Just(Call::Begin), 2 => Just(Call::Renew), 1 => Just(Call::Commit), 3 => why.prop_map(Call::Release)
     ];
     let act = prop_oneof![
-        5 => (1..=4_u8, content).prop_map(|(token, content)| Act::Claim { token, content }),
+        5 => (1..=4_u8, content, message(), quiet)
+            .prop_map(|(token, content, message, quiet)| Act::Claim { token, content, message, quiet }),
         7 => (lease, call).prop_map(|(lease, call)| Act::Show(lease, call)),
         4 => Just(Act::Expire),
     ];
@@ -88,15 +101,19 @@ async fn play(mut bench: impl Bench, acts: Acts, max_sends: u8) -> Result<(), Te
     let mut record: Option<Record> = None;
     let mut leases = Vec::new();
     // At last someone new looks: what a record hides, its next claim shows.
-    let end = [(Act::Expire, false), (Act::Claim { token: 5, content: 0 }, false)];
+    let last = Act::Claim { token: 5, content: 0, message: 1, quiet: None };
+    let end = [(Act::Expire, false), (last, false)];
     for (act, lost) in acts.into_iter().chain(end) {
         for _ in 0..=u8::from(lost) {
             match &act {
-                Act::Claim { token, content } => {
-                    let fingerprint = Fingerprint::of(&[CONTENTS[usize::from(*content)]]);
-                    let request = Request { key: key.clone(), fingerprint };
+                &Act::Claim { token, content, message, quiet } => {
+                    let fingerprint = Fingerprint::of(&[CONTENTS[usize::from(content)]]);
+                    let mut request = Request::new(key.clone(), fingerprint);
+                    (request.message_id, request.ledger_quiet_for) = (name(message), quiet);
                     let answer = bench.ledger().claim(&request, &format!("token-{token}"), &terms).await;
-                    match (protocol.claim(&mut record, *token, *content), answer.expect("an answer")) {
+                    let saw_it_fail = quiet == Some(Duration::ZERO);
+                    let asker = Asker { token, fingerprint: content, message, saw_it_fail };
+                    match (protocol.claim(&mut record, asker), answer.expect("an answer")) {
                         (model::Claim::Acquired(ours), real::Claim::Acquired(theirs))
                         | (model::Claim::Ambiguous(ours), real::Claim::Ambiguous(theirs)) => {
                             leases.push((ours, theirs));
@@ -106,7 +123,8 @@ async fn play(mut bench: impl Bench, acts: Acts, max_sends: u8) -> Result<(), Te
                         }
                         (model::Claim::Done, real::Claim::Done)
                         | (model::Claim::Conflict, real::Claim::Conflict)
-                        | (model::Claim::Parked, real::Claim::Parked) => {}
+                        | (model::Claim::Parked, real::Claim::Parked)
+                        | (model::Claim::Kills, real::Claim::Kills) => {}
                         (ours, theirs) => prop_assert!(false, "{act:?}: {ours:?} expected, {theirs:?}"),
                     }
                 }
@@ -133,9 +151,10 @@ async fn play(mut bench: impl Bench, acts: Acts, max_sends: u8) -> Result<(), Te
                             protocol.commit(&mut record, *ours);
                             prop_assert_eq!(bench.ledger().commit(theirs, "receipt", &terms).await, Ok(()));
                         }
-                        Call::Release => {
-                            protocol.release(&mut record, *ours);
-                            prop_assert_eq!(bench.ledger().release(theirs, None).await, Ok(real::Failures::default()));
+                        Call::Release(why) => {
+                            let expected = protocol.release(&mut record, *ours, *why);
+                            let answer = bench.ledger().release(theirs, shown(*why)).await;
+                            tells(&answer.expect("an answer"), expected)?;
                         }
                     }
                 }
@@ -149,6 +168,29 @@ async fn play(mut bench: impl Bench, acts: Acts, max_sends: u8) -> Result<(), Te
             bench.compare(&key, record).await?;
         }
     }
+    Ok(())
+}
+
+fn name(message: Message) -> String {
+    MESSAGES[usize::from(message)].to_owned()
+}
+
+fn shown(why: model::Release) -> real::Release<'static> {
+    match why {
+        model::Release::Uncounted => real::Release::Uncounted,
+        model::Release::Failed(message) => {
+            real::Release::Failed { message_id: MESSAGES[usize::from(message)], outcome: "f" }
+        }
+        model::Release::Deferred(message) => real::Release::Deferred { message_id: MESSAGES[usize::from(message)] },
+    }
+}
+
+/// Times are the clock's; what was never counted has none.
+fn tells(setbacks: &Setbacks, expected: model::Setbacks) -> Result<(), TestCaseError> {
+    let Setbacks { failures, history, deferrals, deferred_for } = setbacks;
+    prop_assert_eq!((*failures, *deferrals), (expected.failures.into(), expected.deferrals.into()));
+    prop_assert_eq!(history.matches("f@").count(), usize::from(expected.failures), "{}", history);
+    prop_assert!(*deferrals > 0 || deferred_for.is_zero(), "{:?}", setbacks);
     Ok(())
 }
 
@@ -188,13 +230,14 @@ impl Bench for Redis {
             return Ok(());
         };
         // Times are the clock's: which are there, and whether the lease is over, is the record's.
-        let is_there: Vec<_> = ["dl", "mid", "t0", "t1"].map(|field| stored.remove(field)).into();
+        let is_there: Vec<_> = ["dl", "mid", "t0", "t1", "fh", "d0"].map(|field| stored.remove(field)).into();
         let now = now.0 * 1000 + now.1 / 1000;
         let over = is_there[0].as_ref().map(|dl| dl.parse::<u64>().expect("a time") <= now);
         let is_done = expected.step == Step::Done;
         prop_assert_eq!(over, (!is_done).then_some(expected.over));
         let is_there: Vec<_> = is_there.iter().skip(1).map(Option::is_some).collect();
-        prop_assert_eq!(is_there, [is_done, true, !expected.is_open()]);
+        let (failing, deferring) = (expected.counts.failing, expected.counts.deferring);
+        prop_assert_eq!(is_there, [is_done, true, !expected.is_open(), failing.is_some(), deferring.is_some()]);
         prop_assert_eq!(stored, fields(&expected));
         let least = if is_done { millis(RETENTION / 2) } else { 0 };
         prop_assert!(ttl > least && ttl <= millis(RETENTION), "the key lives for {ttl} ms");
@@ -221,6 +264,13 @@ fn fields(record: &Record) -> BTreeMap<String, String> {
     ]);
     fields.extend(record.begun.map(|begun| ("bg".to_owned(), begun.to_string())));
     fields.extend((record.repeats > 0).then(|| ("dup".to_owned(), record.repeats.to_string())));
+    fields.extend((record.step != Step::Done).then(|| ("cm".to_owned(), name(record.counts.message))));
+    let counted = (1_u8..).zip(record.counts.takeovers).filter(|(_, count)| *count > 0);
+    fields.extend(counted.map(|(message, count)| (format!("k:{}", name(message)), count.to_string())));
+    for (which, count, counted) in [("fm", "fn", record.counts.failing), ("dm", "dn", record.counts.deferring)] {
+        let Some((message, so_far)) = counted else { continue };
+        fields.extend([(which.to_owned(), name(message)), (count.to_owned(), so_far.to_string())]);
+    }
     fields
 }
 
