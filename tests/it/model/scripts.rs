@@ -78,7 +78,18 @@ fn acts() -> impl Strategy<Value = Acts> {
         7 => (lease, call).prop_map(|(lease, call)| Act::Show(lease, call)),
         4 => Just(Act::Expire),
     ];
-    prop::collection::vec((act, prop::bool::weighted(0.25)), 1..=40)
+    let few = prop_oneof![9 => act.prop_map(|act| vec![act]), 1 => (message(), 2..=6_u8).prop_map(deaths)];
+    let act = few.prop_flat_map(|acts| {
+        let lost = prop::collection::vec(prop::bool::weighted(0.25), acts.len());
+        lost.prop_map(move |lost| acts.clone().into_iter().zip(lost).collect::<Vec<_>>())
+    });
+    prop::collection::vec(act, 1..=40).prop_map(|acts| acts.into_iter().flatten().collect())
+}
+
+/// So many claims of one message, none of which is heard of again: by chance they would be rare.
+fn deaths((message, times): (Message, u8)) -> Vec<Act> {
+    let claim = |n| Act::Claim { token: n % 4 + 1, content: 0, message, quiet: None };
+    (0..times).flat_map(|n| [claim(n), Act::Expire]).collect()
 }
 
 /// A ledger whose time the test can move.

@@ -1,0 +1,88 @@
+//! A worker dies at its message again and again: the message is stopped, unless the ledger was away each time.
+
+use std::sync::atomic::AtomicBool;
+
+use user_events::idempotency::{Begin, Claim, Lease, LedgerError, Release, Request, Setbacks};
+
+use super::*;
+
+/// A ledger that a test can take away. Clones are one.
+#[derive(Clone, Default)]
+struct Remote {
+    ledger: MemoryLedger,
+    is_away: Arc<AtomicBool>,
+}
+
+impl Remote {
+    async fn ask<T>(&self, call: impl Future<Output = Result<T, LedgerError>>) -> Result<T, LedgerError> {
+        if self.is_away.load(Ordering::SeqCst) { Err(LedgerError("away".to_owned())) } else { call.await }
+    }
+}
+
+impl Ledger for Remote {
+    async fn claim(&self, request: &Request, token: &str, terms: &Terms) -> Result<Claim, LedgerError> {
+        self.ask(self.ledger.claim(request, token, terms)).await
+    }
+
+    async fn begin(&self, lease: &Lease, terms: &Terms) -> Result<Begin, LedgerError> {
+        self.ask(self.ledger.begin(lease, terms)).await
+    }
+
+    async fn renew(&self, lease: &Lease, terms: &Terms) -> Result<bool, LedgerError> {
+        self.ask(self.ledger.renew(lease, terms)).await
+    }
+
+    async fn commit(&self, lease: &Lease, receipt: &str, terms: &Terms) -> Result<(), LedgerError> {
+        self.ask(self.ledger.commit(lease, receipt, terms)).await
+    }
+
+    async fn release(&self, lease: &Lease, why: Release<'_>) -> Result<Setbacks, LedgerError> {
+        self.ask(self.ledger.release(lease, why)).await
+    }
+
+    async fn ping(&self) -> Result<(), LedgerError> {
+        self.ask(async { Ok(()) }).await
+    }
+}
+
+/// One message on a queue that is patient; five workers die at it, one after the other. If `goes_away`, the ledger
+/// goes first, and comes back two minutes after the next worker has started. Answers a worker that would do it.
+async fn five_deaths(goes_away: bool) -> (Running, Arc<AtomicUsize>, MemoryQueue) {
+    let dlq = MemoryQueue::new("work-dlq", VISIBILITY);
+    let queue = MemoryQueue::with_dlq("work", VISIBILITY, &dlq, 100);
+    send_events(&queue, 1);
+    let (remote, entered) = (Remote::default(), Arc::new(Barrier::new(2)));
+    let return_of_the_ledger = async || {
+        tokio::time::sleep(seconds(120)).await;
+        remote.is_away.store(false, Ordering::SeqCst);
+    };
+    for _ in 0..5 {
+        let worker = Running::with_ledger(queue.clone(), never_leaving(&entered), settings(), remote.clone());
+        return_of_the_ledger().await;
+        entered.wait().await;
+        remote.is_away.store(goes_away, Ordering::SeqCst);
+        worker.task.abort();
+    }
+    let calls = Arc::default();
+    let worker = Running::with_ledger(queue, counting(&calls), settings(), remote.clone());
+    return_of_the_ledger().await;
+    (worker, calls, dlq)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_sixth_worker_does_not_touch_what_five_died_of() {
+    let (worker, calls, dlq) = five_deaths(false).await;
+    worker.counted("kills_its_worker", 1).await;
+    let letters = letters(&dlq).await;
+    assert_eq!(letters.iter().map(reason).collect::<Vec<_>>(), ["kills_its_worker"]);
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
+    worker.stopped().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_not_blamed_for_claims_that_a_ledger_gone_away_let_run_out() {
+    let (worker, calls, dlq) = five_deaths(true).await;
+    worker.counted("done", 1).await;
+    assert_eq!((calls.load(Ordering::SeqCst), dlq.depth()), (1, EMPTY));
+    worker.stopped().await;
+}
