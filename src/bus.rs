@@ -6,6 +6,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 
@@ -14,8 +15,8 @@ use crate::event::UserSignedUp;
 use crate::handlers::Handler;
 use crate::idempotency::{Ledger, Setbacks};
 use crate::queue::{Attempt, Verdict};
-use crate::worker::process::react;
-use crate::worker::{Limits, Outcome, Reaction, Tries};
+use crate::worker::persist::react;
+use crate::worker::{Limits, Outcome, Patience, Reaction, Tries};
 
 /// Tries for each reaction before it is reported as it stands.
 const TRIES: u32 = 4;
@@ -66,9 +67,15 @@ async fn persist<L: Ledger, H: Handler>(reaction: &Reaction<L, H>, event: &UserS
     let mut tried = 1;
     loop {
         let reacted = react(reaction, event, "", reaction.own_beats()).await;
-        let limits = Limits { attempts: TRIES, receives: Some(TRIES) };
-        let tries = Tries { setbacks: Setbacks::default(), receives: Attempt::new(tried), limits };
-        match reacted.outcome.verdict(&tries, &Backoff::ENTRY, H::NAME) {
+        // Nobody waits for hours here: what is deferred, or met an outage, is tried again as what fails is.
+        let outcome = match &reacted.outcome {
+            Outcome::Deferred { .. } | Outcome::Doubted { .. } | Outcome::Unavailable(_) => &Outcome::Transient,
+            other => other,
+        };
+        let patience = Patience { retry_for: Duration::ZERO, retention: None };
+        let limits = Limits { attempts: TRIES, receives: Some(TRIES), patience };
+        let tries = Tries { setbacks: Setbacks::default(), receives: Attempt::new(tried), age: Duration::ZERO, limits };
+        match outcome.verdict(&tries, &Backoff::ENTRY, H::NAME, "") {
             Verdict::RetryIn(delay) if tried < TRIES => tokio::time::sleep(delay).await,
             _ => return reacted.outcome,
         }

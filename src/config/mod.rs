@@ -228,6 +228,8 @@ fn reaction(read: &mut Reader<'_>, name: &'static str, queue_url: String) -> Opt
         backoff: of.parsed("RETRY_BACKOFF", backoff).unwrap_or(defaults.backoff),
         unknown_events: of.parsed("UNKNOWN_EVENTS", unknown_events).unwrap_or(defaults.unknown_events),
         max_attempts: of.parsed("MAX_ATTEMPTS", max_attempts),
+        // Longer than two weeks no queue keeps a message.
+        retry_for: of.duration("RETRY_FOR", Duration::ZERO..=seconds(14 * 24 * 3600)),
         shutdown,
     };
     let month = 31 * 24 * 3600;

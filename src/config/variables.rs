@@ -45,7 +45,11 @@ pub const VARIABLES: &[Variable] = &[
     engine("WORKER_CONCURRENCY", Some("10"), "messages handled at once, 1 to 1000"),
     engine("RECEIVE_WAIT", Some("20s"), "long poll, 0s to 20s"),
     engine("VISIBILITY_TIMEOUT", None, "how long a received message is hidden, 1s to 12h; unset: the queue's own"),
-    engine("HANDLER_TIMEOUT", Some("60s"), "one handler run at most; before the fence never longer than 10m"),
+    engine(
+        "HANDLER_TIMEOUT",
+        Some("60s"),
+        "one handler run at most, without the time spent connecting; behind the fence it counts anew",
+    ),
     engine(
         "RETRY_BACKOFF",
         Some("2s..15m"),
@@ -54,7 +58,12 @@ pub const VARIABLES: &[Variable] = &[
     engine(
         "MAX_ATTEMPTS",
         None,
-        "failures of its own after which a message is quarantined, 1 to 100, below the queue's maxReceiveCount; unset: one less than that",
+        "failures of its own after which a message is quarantined, 1 to 100, below the queue's maxReceiveCount; unset: one less than that, 8 at most",
+    ),
+    engine(
+        "RETRY_FOR",
+        None,
+        "how long a message is tried that is told \"not now\", 0s to 14d, from the first time on; unset: 24h, on a FIFO queue 15m",
     ),
     engine("SHUTDOWN_TIMEOUT", Some("110s"), "how long stopping may take; keep it under ECS's StopTimeout"),
     engine("UNKNOWN_EVENTS", Some("ignore"), "`ignore` or `quarantine` events of another type"),

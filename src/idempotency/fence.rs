@@ -5,6 +5,10 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 use super::{Begin, Lease, Ledger, LedgerError, Terms};
 use crate::failpoint::{self, Step};
@@ -12,7 +16,53 @@ use crate::failpoint::{self, Step};
 /// Stands between a handler and its effect.
 pub struct Fence<'a> {
     gate: Box<dyn Gate + 'a>,
-    crossed: &'a AtomicBool,
+    course: &'a Course,
+}
+
+/// One run of a handler: was the fence crossed, and until when may it go on?
+#[derive(Debug)]
+pub(crate) struct Course {
+    crossed: AtomicBool,
+    /// `None`: its clock stands still.
+    until: watch::Sender<Option<Instant>>,
+    behind: Duration,
+}
+
+impl Course {
+    /// A run that may take as long as `before` up to the fence, and then as long as `behind`.
+    pub(crate) fn new(before: Duration, behind: Duration) -> Self {
+        Self { crossed: AtomicBool::new(false), until: watch::Sender::new(Some(Instant::now() + before)), behind }
+    }
+
+    /// Was the point of no return passed?
+    pub(crate) fn is_behind(&self) -> bool {
+        self.crossed.load(Ordering::Acquire)
+    }
+
+    /// Waits until the time is up.
+    pub(crate) async fn ends(&self) {
+        let mut until = self.until.subscribe();
+        loop {
+            let now = *until.borrow_and_update();
+            // The sender is in `self`: waiting for a change cannot fail.
+            let Some(now) = now else {
+                let _ = until.changed().await;
+                continue;
+            };
+            tokio::select! {
+                () = sleep_until(now) => return,
+                _ = until.changed() => {}
+            }
+        }
+    }
+
+    async fn uncounted<T>(&self, waiting: impl Future<Output = T>) -> T {
+        let begun = Instant::now();
+        let until = self.until.send_replace(None);
+        let waited = waiting.await;
+        self.until.send_replace(until.map(|until| until + begun.elapsed()));
+        waited
+    }
 }
 
 /// Proof that the point of no return was passed while the lease held.
@@ -34,15 +84,15 @@ pub enum Fenced {
 }
 
 impl<'a> Fence<'a> {
-    /// The fence of one lease; `crossed` tells the caller afterwards whether it was passed.
-    pub(crate) fn new<L: Ledger>(ledger: &'a L, lease: &'a Lease, terms: &'a Terms, crossed: &'a AtomicBool) -> Self {
-        Self { gate: Box::new(LedgerGate { ledger, lease, terms }), crossed }
+    /// The fence of one lease; `course` tells the caller how far the run is.
+    pub(crate) fn new<L: Ledger>(ledger: &'a L, lease: &'a Lease, terms: &'a Terms, course: &'a Course) -> Self {
+        Self { gate: Box::new(LedgerGate { ledger, lease, terms }), course }
     }
 
     /// Waits for what is no event's fault, such as a connection. The time it takes does not count against the
     /// handler's own.
     pub async fn uncounted<T>(&self, waiting: impl Future<Output = T>) -> T {
-        waiting.await
+        self.course.uncounted(waiting).await
     }
 
     /// Passes the point of no return. Call it as late as possible: everything that can fail harmlessly
@@ -53,13 +103,14 @@ impl<'a> Fence<'a> {
     pub async fn cross(&self) -> Result<Crossing, Fenced> {
         failpoint::reach(Step::Prepared);
         // Set before asking: if the answer is lost, the ledger may have let us pass.
-        self.crossed.store(true, Ordering::Release);
+        self.course.crossed.store(true, Ordering::Release);
         let begin = self.gate.begin().await;
         if begin != Ok(Begin::Go) {
-            self.crossed.store(false, Ordering::Release);
+            self.course.crossed.store(false, Ordering::Release);
         }
         match begin? {
             Begin::Go => {
+                self.course.until.send_replace(Some(Instant::now() + self.course.behind));
                 failpoint::reach(Step::Begun);
                 Ok(Crossing(()))
             }

@@ -30,6 +30,7 @@ pub mod memory;
 pub mod records;
 pub mod redis;
 
+pub(crate) use fence::Course;
 pub use fence::{Crossing, Fence, Fenced};
 
 use std::borrow::Cow;

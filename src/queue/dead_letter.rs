@@ -13,7 +13,7 @@ use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use super::{Attribute, Attributes, DeadLetter, Delivery, Failure, MAX_MESSAGE_BYTES};
 use crate::event::Timestamp;
 
-/// SQS takes 10 attributes a message; `failure.*` needs six or seven, and one more to pack the rest into.
+/// SQS takes 10 attributes a message; `failure.*` needs six to eight, one to pack the rest into, and one for a packed body.
 const MAX_ATTRIBUTES: usize = 10;
 
 /// Set when the body is packed: gzip, then base64.
@@ -22,6 +22,11 @@ pub const BODY_ENCODING: &str = "failure.body_encoding";
 pub const ORIGINAL_ATTRIBUTES: &str = "failure.original_attributes";
 /// Set on every letter: the code that operators group by.
 pub const REASON: &str = "failure.reason";
+
+/// Set where failures led here: which and when.
+const HISTORY: &str = "failure.history";
+/// Set where something is known beside the reason, such as a mail server's code.
+pub const DETAIL: &str = "failure.detail";
 
 /// What every attribute of ours begins with.
 const OURS: &str = "failure.";
@@ -120,7 +125,7 @@ fn gunzipped(body: &str) -> Option<String> {
 
 fn failure_attributes(delivery: &Delivery, source_queue: &str, failure: &Failure) -> Attributes {
     let first_seen = Timestamp::from_unix_millis(delivery.sent_at_millis).map(|t| t.to_string());
-    let history = Some(("failure.history", failure.history.clone())).filter(|(_, history)| !history.is_empty());
+    let optional = [(HISTORY, failure.history.clone()), (DETAIL, fit(&failure.detail))];
     [
         (REASON, failure.reason.to_owned()),
         ("failure.handler", failure.handler.to_owned()),
@@ -130,9 +135,14 @@ fn failure_attributes(delivery: &Delivery, source_queue: &str, failure: &Failure
         ("failure.message_id", delivery.message_id.clone()),
     ]
     .into_iter()
-    .chain(history)
+    .chain(optional.into_iter().filter(|(_, text)| !text.is_empty()))
     .map(|(name, value)| (name.to_owned(), Attribute::string(value)))
     .collect()
+}
+
+/// A detail in characters that SQS takes, and few of them: it is to be read at a glance.
+fn fit(detail: &str) -> String {
+    detail.chars().filter(|c| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}')).take(200).collect()
 }
 
 #[cfg(test)]
@@ -142,7 +152,8 @@ mod tests {
     use super::*;
     use crate::queue::{Attempt, Body, ReceiptHandle};
 
-    const FAILURE: Failure = Failure { reason: "too_large", handler: "profile", history: String::new() };
+    const FAILURE: Failure =
+        Failure { reason: "too_large", handler: "profile", history: String::new(), detail: String::new() };
 
     fn delivery(body: String, attributes: usize) -> Delivery {
         let attributes = (0..attributes).map(|n| (format!("a{n}"), Attribute::string("v"))).collect();
@@ -166,6 +177,13 @@ mod tests {
         assert_eq!(letter.attributes["failure.first_seen"].value, "1970-01-01T00:00:00.000Z");
         assert_eq!(letter.attributes["a2"].value, "v");
         assert_eq!(letter.attributes.len(), 9);
+    }
+
+    #[test]
+    fn a_letter_says_what_is_known_beside_its_reason() {
+        let failure = Failure { detail: "550 5.1.1 at\nRCPT".to_owned(), ..FAILURE };
+        let letter = DeadLetter::new(&delivery("{}".to_owned(), 0), "q", &failure).expect("fits");
+        assert_eq!(letter.attributes[DETAIL].value, "550 5.1.1 atRCPT");
     }
 
     #[test]

@@ -26,7 +26,7 @@ use std::fmt;
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The most messages one receive, delete or hide call may carry. SQS's own limit.
 pub const MAX_BATCH: usize = 10;
@@ -72,6 +72,8 @@ pub struct Facts {
     pub max_receive_count: Option<u32>,
     /// Is there a DLQ to quarantine into?
     pub has_dlq: bool,
+    /// How long the queue keeps a message that nobody handles; `None`: not known.
+    pub retention: Option<Duration>,
 }
 
 /// One received message. Whoever holds it owes the queue a verdict.
@@ -158,6 +160,8 @@ pub struct Failure {
     pub handler: &'static str,
     /// The failures that led here, if there were several: `outcome@milliseconds since 1970`, a space between.
     pub history: String,
+    /// What was said of it beside the reason, such as a reply's code; empty: nothing. Never a value of the event.
+    pub detail: String,
 }
 
 /// A message on its way to the DLQ: the original, and why.
@@ -227,6 +231,16 @@ impl Attempt {
     #[must_use]
     pub fn get(self) -> u32 {
         self.0.get()
+    }
+}
+
+impl Delivery {
+    /// Since the queue took it; nothing, where that is not known or its clock is ahead of ours.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let sent = u64::try_from(self.sent_at_millis).ok().filter(|millis| *millis > 0).map(Duration::from_millis);
+        sent.map_or(Duration::ZERO, |sent| now.saturating_sub(sent))
     }
 }
 

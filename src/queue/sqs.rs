@@ -64,6 +64,7 @@ impl SqsQueue {
             .queue_url(&url)
             .attribute_names(QueueAttributeName::VisibilityTimeout)
             .attribute_names(QueueAttributeName::RedrivePolicy)
+            .attribute_names(QueueAttributeName::MessageRetentionPeriod)
             .send()
             .await
             .map_err(|error| classify(&error))?;
@@ -75,6 +76,9 @@ impl SqsQueue {
             visibility: Duration::from_secs(visibility.unwrap_or(30)),
             max_receive_count: policy.map(|p| p.max_receive_count),
             has_dlq: dlq_url.is_some(),
+            retention: attribute(QueueAttributeName::MessageRetentionPeriod)
+                .and_then(|v| v.parse().ok())
+                .map(Duration::from_secs),
         };
         let polling = settings(aws, longest_wait + POLL_SLACK).interceptor(FewHeaders).interceptor(ReadAnswers);
         Ok(Self { polling: Client::from_conf(polling.build()), settling, url, dlq_url, facts })

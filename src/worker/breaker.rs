@@ -1,184 +1,285 @@
 //! The breaker: pauses one reaction while something all its messages need is down.
 //!
-//! Enters: outcomes. Leaves: whether the loop may receive. Promises: a pause costs no message an
-//! attempt, because what is probed is the dependency, not a message; after the probe one message goes
-//! first. Other reactions have breakers of their own. Pure but for its lock.
+//! Enters: what came of each message, and of each look at what it needs. Leaves: who may try, and when. Promises: a pause
+//! costs no message an attempt; while it lasts one tries at a time, ever more rarely, each time another, in the order in
+//! which they came to wait; one that succeeds ends it for all. Other reactions have breakers of their own.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::outcome::Outcome;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::outcome::Missing;
+use super::word::Word;
+use crate::backoff::Outage;
+use crate::event::Timestamp;
+
+/// So many deliveries may wait, or as many as there are slots if those are more: each try in vain may add one, and in the
+/// quarter of an hour for which the first is held there are no more tries than this.
+const PLACES: usize = 25;
 
 /// One reaction's breaker.
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
     inside: Mutex<Inside>,
+    changed: watch::Sender<()>,
+    /// Those who want to try queue here.
+    turns: tokio::sync::Mutex<()>,
+    /// Deliveries that wait for their turn.
+    waiting: AtomicUsize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inside {
     state: State,
-    /// What was last found to be down.
-    dependency: Option<&'static str>,
-    /// How often it opened, by dependency.
+    pause: Option<Pause>,
+    /// What the reaction needs was looked at once since the start.
+    has_looked: bool,
+    /// How often it paused, by dependency.
     trips: BTreeMap<&'static str, u64>,
 }
 
-/// What the loop may do.
+/// Who may try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    /// Receive as many as there are slots.
+enum State {
+    /// Everybody.
     Closed,
-    /// Receive nothing, and do not even probe, for [`pause`] of this many failures in a row.
-    Open { failures: u32 },
-    /// Receive nothing; probe about once a second. No failures: nothing was received yet.
-    Probing { failures: u32 },
-    /// Receive one message, and wait for what comes of it.
-    HalfOpen { failures: u32 },
+    /// One, from then on.
+    Open { until: Instant },
+    /// One is at it: what comes of that decides.
+    Trying,
 }
 
-/// A start probes first, so that without a dependency it burns no attempt.
-impl Default for State {
+/// Why it is not closed; without one it is only careful: one at a time.
+#[derive(Debug)]
+struct Pause {
+    missing: Missing,
+    since: Instant,
+    since_when: Timestamp,
+    /// Tries in vain.
+    tries: u32,
+    /// It answers when asked; whether it works a message tells.
+    answers: bool,
+}
+
+/// What a reaction needs, as it can be looked at without a message.
+pub(super) trait Needs: Sync {
+    /// Is all of it there? If not, what is not.
+    fn look(&self) -> impl Future<Output = Result<(), Missing>> + Send;
+}
+
+/// A delivery's place among those that wait. Given back when dropped.
+#[derive(Debug)]
+pub(super) struct Place<'a>(&'a AtomicUsize);
+
+/// A start looks first, so that without a dependency it burns no attempt.
+impl Default for Inside {
     fn default() -> Self {
-        Self::Probing { failures: 0 }
-    }
-}
-
-/// How long to pause after so many failures in a row.
-///
-/// After the first, probing starts at once. After the second the probe has proved to be no judge (a mail
-/// server that takes connections and no mail), so each further try costs a message one receive: times five
-/// up to 15 min, five tries take longer than ten minutes, and five is how many receives a queue forgives.
-pub(super) fn pause(failures: u32) -> Duration {
-    match failures {
-        0 | 1 => Duration::ZERO,
-        more => Duration::from_secs(5_u64.saturating_pow(more - 1).min(900)),
+        let state = State::Open { until: Instant::now() };
+        Self { state, pause: None, has_looked: false, trips: BTreeMap::new() }
     }
 }
 
 impl Breaker {
-    pub(super) fn state(&self) -> State {
-        self.lock().state
+    /// May everybody try?
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().state == State::Closed
     }
 
-    /// What is waited for; `None`: nothing. Half open it is nothing: all has answered, and on an empty queue
-    /// there may be no message to close it for days.
-    pub(super) fn missing(&self) -> Option<&'static str> {
+    /// What is waited for, why and since when; `None`: nothing. Where it has answered and only a message is wanted to
+    /// prove it, nothing is: on an empty queue there may be none for days. But one that refuses messages answers too.
+    pub(super) fn missing(&self) -> Option<String> {
         let inside = self.lock();
-        let is_waiting = matches!(inside.state, State::Open { .. } | State::Probing { .. });
-        is_waiting.then_some(inside.dependency.unwrap_or("the first look at what it needs"))
+        match (&inside.pause, inside.has_looked) {
+            (Some(pause), _) if pause.answers && pause.missing.outage == Outage::Down => None,
+            (Some(pause), _) => Some(pause.told()),
+            (None, true) => None,
+            (None, false) => Some("the first look at what it needs".to_owned()),
+        }
     }
 
-    /// How often it opened, by what was down.
+    /// How often it paused, by what was down.
     pub(super) fn trips(&self) -> BTreeMap<&'static str, u64> {
         self.lock().trips.clone()
     }
 
-    /// The pause is over.
-    pub(super) fn paused(&self) {
-        let mut inside = self.lock();
-        if let State::Open { failures } = inside.state {
-            inside.state = State::Probing { failures };
+    /// A place to wait for a turn, if there is one left.
+    pub(super) fn place(&self, slots: usize) -> Option<Place<'_>> {
+        let more = |waiting| (waiting < slots.max(PLACES)).then_some(waiting + 1);
+        self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Place(&self.waiting))
+    }
+
+    /// Does a delivery wait for its turn?
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Waits until the caller may try: at once while all is well, else when it is its turn and what is missing has
+    /// answered. Whoever was let in while it is not closed owes a word: [`Breaker::heard`].
+    pub(super) async fn turn(&self, needs: &impl Needs) {
+        let _turn = self.turns.lock().await;
+        let mut changed = self.changed.subscribe();
+        loop {
+            let state = {
+                let _seen = changed.borrow_and_update();
+                self.lock().state
+            };
+            // The bell is in `self`: waiting for it cannot fail.
+            match state {
+                State::Closed => return,
+                State::Trying => drop(changed.changed().await),
+                State::Open { until } => tokio::select! {
+                    biased;
+                    () = sleep_until(until) => match self.wants_a_look() {
+                        true => self.looked(needs.look().await),
+                        false => return self.set(State::Trying),
+                    },
+                    _ = changed.changed() => {}
+                },
+            }
         }
     }
 
-    /// The probe was answered, or something is down.
-    pub(super) fn probed(&self, answer: Result<(), &'static str>) {
-        let mut inside = self.lock();
-        inside.dependency = answer.err().or(inside.dependency);
-        inside.state = match (inside.state, answer) {
-            (State::Probing { failures: 0 }, Ok(())) => State::Closed,
-            (State::Probing { failures: 0 }, Err(dependency)) => {
-                tracing::warn!(dependency, "waiting: something this reaction needs is not there yet");
-                State::Probing { failures: 1 }
-            }
-            (State::Probing { failures }, Ok(())) => State::HalfOpen { failures },
-            (unchanged, _) => unchanged,
-        };
+    fn wants_a_look(&self) -> bool {
+        let inside = self.lock();
+        inside.pause.as_ref().map_or(!inside.has_looked, |pause| !pause.answers)
     }
 
-    /// A delivery ended like this.
-    pub(super) fn observe(&self, outcome: &Outcome) {
+    /// What the reaction needs has answered, or has not.
+    fn looked(&self, answer: Result<(), Missing>) {
         let mut inside = self.lock();
-        let next = match (inside.state, outcome) {
-            (State::Closed, Outcome::Unavailable(dependency)) => {
-                tracing::warn!(dependency, "paused: nothing is received until it is back");
-                inside.tripped(dependency);
-                State::Open { failures: 1 }
+        let is_first = !std::mem::replace(&mut inside.has_looked, true);
+        match answer {
+            Ok(()) => match &mut inside.pause {
+                Some(pause) => pause.answers = true,
+                None => inside.state = State::Closed,
+            },
+            Err(missing) => {
+                if is_first {
+                    let Missing { dependency, detail, .. } = &missing;
+                    tracing::warn!(dependency, detail, "waiting: something this reaction needs is not there yet");
+                }
+                inside.in_vain(Some(missing));
             }
-            (State::HalfOpen { failures }, Outcome::Unavailable(dependency)) => {
-                inside.tripped(dependency);
-                let failures = failures.saturating_add(1);
-                tracing::warn!(pause = ?pause(failures), "paused again: it answers and does no work");
-                State::Open { failures }
-            }
-            // Only work that needed the dependency proves that it is back.
-            (State::HalfOpen { .. }, Outcome::Done | Outcome::Transient | Outcome::Permanent(_)) => {
-                tracing::info!("resumed");
-                State::Closed
-            }
-            (unchanged, _) => unchanged,
-        };
-        inside.state = next;
+        }
+        drop(inside);
+        self.changed.send_replace(());
+    }
+
+    /// Nothing came to be tried: somebody else may.
+    pub(super) fn untried(&self) {
+        self.heard(Word::Nothing);
+    }
+
+    /// What came of a message says this.
+    pub(super) fn heard(&self, word: Word) {
+        let mut inside = self.lock();
+        let before = inside.state;
+        inside.hear(word);
+        if inside.state != before {
+            drop(inside);
+            self.changed.send_replace(());
+        }
+    }
+
+    fn set(&self, state: State) {
+        self.lock().state = state;
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside> {
-        // Every change is one assignment or one insertion.
+        // Every change leaves a whole state.
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Inside {
-    fn tripped(&mut self, dependency: &'static str) {
-        self.dependency = Some(dependency);
-        *self.trips.entry(dependency).or_default() += 1;
+    fn hear(&mut self, word: Word) {
+        let is_down = self.pause.as_ref().is_some_and(|pause| pause.missing.outage == Outage::Down);
+        let is_trying = self.state == State::Trying;
+        match (word, is_trying) {
+            // One that was at work before the pause proves nothing; where it is only careful, it does.
+            (Word::Works, true) => self.close(),
+            (Word::Works, false) if self.pause.is_none() && self.has_looked => self.close(),
+            (Word::Fails(missing), true) => self.in_vain(Some(missing)),
+            (Word::Fails(missing), false) if self.pause.is_none() => self.open(missing),
+            // Whoever answers is there.
+            (Word::Answers, true) if is_down => self.close(),
+            (Word::Doubts, true) if is_down => {
+                self.close();
+                self.next_now();
+            }
+            (Word::Doubts, true) if self.pause.is_some() => self.in_vain(None),
+            (Word::Doubts, false) if self.state == State::Closed => self.next_now(),
+            (Word::Vain, true) if self.pause.is_some() => self.in_vain(None),
+            (Word::Nothing | Word::Answers | Word::Doubts | Word::Vain, true) => self.next_now(),
+            (Word::Nothing | Word::Works | Word::Answers | Word::Doubts | Word::Vain | Word::Fails(_), false) => {}
+        }
     }
+
+    fn close(&mut self) {
+        if let Some(pause) = self.pause.take() {
+            tracing::info!(dependency = pause.missing.dependency, after = ?pause.since.elapsed(), "resumed");
+        }
+        self.state = State::Closed;
+    }
+
+    fn next_now(&mut self) {
+        self.state = State::Open { until: Instant::now() };
+    }
+
+    /// All was well until now.
+    fn open(&mut self, missing: Missing) {
+        let Missing { dependency, detail, .. } = &missing;
+        tracing::warn!(dependency, detail, "paused: nothing is received until it is back");
+        *self.trips.entry(missing.dependency).or_default() += 1;
+        self.in_vain(Some(missing));
+    }
+
+    /// It was tried, and is missing still; or, if it is told, this is what is missing now.
+    fn in_vain(&mut self, missing: Option<Missing>) {
+        let now = Instant::now();
+        let begun = || (now, Timestamp::now(), 0);
+        let (since, since_when, tries) = match (&self.pause, &missing) {
+            // Another kind of outage is asked in its own rhythm.
+            (Some(pause), Some(missing)) if pause.missing.outage != missing.outage => {
+                (pause.since, pause.since_when, 0)
+            }
+            (Some(pause), _) => (pause.since, pause.since_when, pause.tries),
+            (None, _) => begun(),
+        };
+        let Some(missing) = missing.or_else(|| self.pause.take().map(|pause| pause.missing)) else { return };
+        let tries = tries.saturating_add(1);
+        let wait = missing.outage.wait(tries, now - since);
+        if missing.outage != Outage::Down {
+            let Missing { dependency, detail, .. } = &missing;
+            tracing::warn!(dependency, detail, tries, next_in = ?rounded(wait), "still paused: the next event tries later");
+        }
+        self.pause = Some(Pause { missing, since, since_when, tries, answers: false });
+        self.state = State::Open { until: now + wait };
+    }
+}
+
+impl Pause {
+    fn told(&self) -> String {
+        let Missing { dependency, detail, .. } = &self.missing;
+        format!("waiting for {dependency} ({detail}) since {}", self.since_when)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn rounded(wait: Duration) -> Duration {
+    Duration::from_secs(wait.as_secs_f64().round() as u64)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const DOWN: Outcome = Outcome::Unavailable("smtp");
-
-    #[test]
-    fn it_opens_on_an_outage_and_closes_only_after_work_that_succeeded() {
-        let breaker = Breaker::default();
-        breaker.probed(Ok(()));
-        assert_eq!(breaker.state(), State::Closed);
-        breaker.observe(&DOWN);
-        breaker.observe(&DOWN);
-        assert_eq!(breaker.state(), State::Open { failures: 1 }, "one outage, however many it hit");
-        breaker.observe(&Outcome::Done);
-        assert_eq!(breaker.state(), State::Open { failures: 1 }, "a straggler proves nothing");
-        breaker.paused();
-        breaker.probed(Err("smtp"));
-        assert_eq!(breaker.state(), State::Probing { failures: 1 });
-        breaker.probed(Ok(()));
-        breaker.observe(&Outcome::Duplicate);
-        assert_eq!(breaker.state(), State::HalfOpen { failures: 1 }, "a duplicate needed no mail server");
-        assert_eq!(breaker.missing(), None, "the mail server has answered");
-        breaker.observe(&DOWN);
-        assert_eq!(breaker.state(), State::Open { failures: 2 });
-        breaker.paused();
-        breaker.probed(Ok(()));
-        breaker.observe(&Outcome::Done);
-        assert_eq!((breaker.state(), breaker.missing()), (State::Closed, None));
-        assert_eq!(breaker.trips(), BTreeMap::from([("smtp", 2)]), "a straggler of an outage is no outage of its own");
-    }
-
-    #[test]
-    fn a_start_without_a_dependency_waits_for_it() {
-        let breaker = Breaker::default();
-        breaker.probed(Err("smtp"));
-        assert_eq!((breaker.state(), breaker.missing()), (State::Probing { failures: 1 }, Some("smtp")));
-        assert_eq!(breaker.trips(), BTreeMap::new(), "nothing was interrupted");
-    }
-
-    #[test]
-    fn five_receives_last_longer_than_ten_minutes_of_a_server_that_answers_and_does_no_work() {
-        let until_the_sixth: Duration = (1..=5).map(pause).sum();
-        assert!(until_the_sixth > Duration::from_secs(600), "{until_the_sixth:?}");
-    }
-}
+#[path = "breaker_tests.rs"]
+mod tests;

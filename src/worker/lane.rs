@@ -8,14 +8,12 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field, info_span};
 
-use super::breaker::Breaker;
 use super::duty::Duty;
 use super::lease::Held;
 use super::observer::Observer;
-use super::process::Corridor;
+use super::process::{Corridor, Slot};
 use super::settle::{Settled, Settler};
 use crate::failpoint::{self, Step};
 use crate::handlers::Handler;
@@ -25,17 +23,15 @@ use crate::queue::{Delivery, Queue};
 /// What every lane of a worker shares.
 pub(super) struct Road<Q, L, H> {
     pub(super) corridor: Corridor<Q, L, H>,
-    pub(super) breaker: Arc<Breaker>,
     pub(super) duty: Duty,
     pub(super) observer: Arc<dyn Observer>,
-    pub(super) stop: CancellationToken,
 }
 
 /// A delivery with its lease, its slot, and the span that every line about it stands in.
 pub(super) struct Taken {
     delivery: Delivery,
     held: Held,
-    slot: Option<OwnedSemaphorePermit>,
+    slot: Slot,
     span: Span,
 }
 
@@ -81,7 +77,7 @@ impl Lane {
         let mut rest = self.0.into_iter();
         while let Some(next) = rest.next() {
             let settled = next.work(&road).await;
-            if road.stop.is_cancelled() {
+            if road.corridor.stop.is_cancelled() {
                 return rest.collect();
             }
             if settled == Settled::Remains {
@@ -104,13 +100,12 @@ pub(super) async fn give_back<Q: Queue>(unworked: impl Iterator<Item = Taken>, s
 
 impl Taken {
     async fn work<Q: Queue, L: Ledger, H: Handler>(self, road: &Road<Q, L, H>) -> Settled {
-        let Self { delivery, held, slot: _slot, span } = self;
+        let Self { delivery, held, mut slot, span } = self;
         let _at_work = road.duty.at_work();
         failpoint::reach(Step::Received);
         let followed = road.observer.begins(&delivery, &span);
-        let process = road.corridor.process(delivery, held).instrument(span);
+        let process = road.corridor.process(delivery, held, &mut slot).instrument(span);
         let (ended, settled) = process.instrument(followed.clone()).await;
-        road.breaker.observe(&ended.outcome);
         road.observer.ends(&followed, &ended, settled == Settled::Gone);
         settled
     }

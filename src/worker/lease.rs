@@ -18,8 +18,9 @@ use tracing::warn;
 use super::reaction::Beats;
 use crate::queue::{Delivery, Hold, MAX_BATCH, Queue, QueueError};
 
-/// A handler that runs for longer has hung. Far below SQS's own end of 12 hours.
-const LONGEST: Duration = Duration::from_secs(600);
+/// A run that is held for longer has hung: the slowest of mail servers may take ten minutes to scan one mail. Far below
+/// SQS's own end of 12 hours.
+const LONGEST: Duration = Duration::from_secs(900);
 /// How long the last word to the queue may take, when the time to stop is already up.
 const LAST_CALL: Duration = Duration::from_secs(3);
 /// An answer is at most this much younger than the moment SQS hid what it brings; less on a visibility
@@ -193,6 +194,13 @@ impl Held {
     /// Hears the beats since the receive.
     pub(super) fn beats(&self) -> Heartbeat {
         Heartbeat { id: self.id, leases: self.leases.clone(), news: self.leases.news.subscribe(), heard: Beat::NONE }
+    }
+
+    /// A run begins: it may be held as long as the first.
+    pub(super) fn begins_anew(&self) {
+        if let Some(entry) = self.leases.lock().get_mut(&self.id) {
+            entry.since = Instant::now();
+        }
     }
 
     /// Ends the lease so that nothing extends it any more. Before a backoff: a late beat would undo it.

@@ -6,13 +6,16 @@
 //! * a message that will never succeed goes to the DLQ with its reason, and its neighbours do not notice;
 //! * a message is kept hidden from others from its receive to its confirmed delete, and a handler whose
 //!   message is lost all the same does not pass the fence;
-//! * while something every message needs is down, the worker pauses instead of burning attempts;
+//! * while something every message needs is down, the worker pauses instead of burning attempts: what it has in hand is kept
+//!   and tried in turn, one at a time, and a fresh message now and then;
+//! * a refusal that may be everybody's fault is believed only as far as others were accepted;
 //! * told to stop, it takes nothing more, finishes what runs, gives back the rest, and says how many.
 //!
-//! The rooms, in a message's order: `gate` and `pace` (may we receive, and for how many), `poll` (the loop), `lease` (what is
-//! held stays hidden), `lane` (side by side, or one after the other), `process` (one delivery on one screen), `reaction` (claim,
-//! handle, record; `listening` remembers when its ledger failed), `outcome` (what happened → what we do), `settle`; and `drain`, the way out. Who watches reads `vitals`,
-//! or listens as an `observer`.
+//! The rooms, in a message's order: `gate`, `pace` and `breaker` (may we receive, and for how many), `poll` (the loop), `lease`
+//! (what is held stays hidden), `lane` (side by side, or one after the other), `process` (one delivery on one screen), `persist`
+//! (one event, until something is known of it), `reaction` (claim, handle, record; `listening` remembers when its ledger failed),
+//! `witness` (whose fault is a refusal), `word` (what an outcome says of what all need), `outcome` and `patience` (what happened →
+//! what we do), `settle`; and `drain`, the way out. Who watches reads `vitals`, or listens as an `observer`.
 //!
 //! From publish to effect, with every server in memory:
 //!
@@ -60,13 +63,17 @@ mod listening;
 mod observer;
 mod outcome;
 mod pace;
+mod patience;
+pub(crate) mod persist;
 mod poll;
-pub(crate) mod process;
+mod process;
 mod pulse;
 mod reaction;
 mod settle;
 mod tally;
 mod vitals;
+mod witness;
+mod word;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +81,8 @@ use std::time::Duration;
 pub use drain::Summary;
 pub use duty::Duty;
 pub use observer::{Ended, Observer};
-pub use outcome::{Limits, Outcome, Tries, UnknownEvents};
+pub use outcome::{Limits, Missing, Outcome, Tries, UnknownEvents};
+pub use patience::Patience;
 pub use pulse::Pulse;
 pub use reaction::Reaction;
 pub use tally::{Count, Tally};
@@ -83,7 +91,7 @@ pub use vitals::Vitals;
 use crate::backoff::Backoff;
 use crate::handlers::Handler;
 use crate::idempotency::Ledger;
-use crate::queue::Queue;
+use crate::queue::{Queue, is_fifo};
 
 /// How a worker works. The defaults are those of the README's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,8 +105,11 @@ pub struct Settings {
     /// What to do with other teams' events.
     pub unknown_events: UnknownEvents,
     /// Failures of its own after which a message is quarantined; `None`: one less than the receives that the
-    /// queue's redrive policy allows. Anything that is not the message's fault counts nothing.
+    /// queue's redrive policy allows, and eight at most. Anything that is not the message's fault counts nothing.
     pub max_attempts: Option<u32>,
+    /// How long a message is tried that is told "not now"; `None`: a day, and on a FIFO queue, where a head stops its
+    /// group, a quarter of an hour.
+    pub retry_for: Option<Duration>,
     /// How long stopping may take before what still runs is left behind.
     pub shutdown: Duration,
 }
@@ -111,9 +122,18 @@ impl Default for Settings {
             backoff: Backoff::HANDLER,
             unknown_events: UnknownEvents::Ignore,
             max_attempts: None,
+            retry_for: None,
             // Below the 120 s after which ECS kills.
             shutdown: Duration::from_secs(110),
         }
+    }
+}
+
+impl Settings {
+    /// How long a message of this queue is tried that is told "not now".
+    fn retry_for(&self, queue: &str) -> Duration {
+        let usual = if is_fifo(queue) { Duration::from_secs(900) } else { Duration::from_secs(24 * 3600) };
+        self.retry_for.unwrap_or(usual)
     }
 }
 

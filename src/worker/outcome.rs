@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use crate::backoff::Backoff;
+use super::patience::{self, Deferred, Patience};
+use super::witness::EVERYBODY;
+use crate::backoff::{Backoff, Outage};
 use crate::envelope::Refusal;
 use crate::idempotency::Setbacks;
 use crate::queue::{Attempt, Facts, Failure, Verdict};
@@ -30,12 +32,24 @@ pub enum Outcome {
     Conflict,
     /// Unknown whether it happened, and no send is left.
     Parked,
-    /// Whoever took it died of it, again and again.
-    KillsItsWorker,
     /// The body is no event.
     Refused(Refusal),
+    /// Whoever took it died of it, again and again.
+    KillsItsWorker,
     /// This event will never succeed, for this reason.
     Permanent(&'static str),
+    /// It was refused, and that may be everybody's fault: so many different events in a row were, this one included.
+    Doubted {
+        /// Why it will never succeed, if it is its own fault.
+        reason: &'static str,
+        /// Different events refused since one was last accepted.
+        in_a_row: usize,
+    },
+    /// "Not now", it was told; as were so many different events in a row, this one included.
+    Deferred {
+        /// Different events deferred since one was last accepted.
+        in_a_row: usize,
+    },
     /// This event failed now.
     Transient,
     /// The handler panicked.
@@ -43,11 +57,22 @@ pub enum Outcome {
     /// The handler took too long, surely without effect.
     TimedOut,
     /// Something that every event needs is down.
-    Unavailable(&'static str),
+    Unavailable(Missing),
     /// The point of no return was passed and no answer came.
     OutcomeUnknown,
     /// Another delivery took over.
     LeaseLost,
+}
+
+/// What every event needs, and is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// What.
+    pub dependency: &'static str,
+    /// How that shows; for the log and for `/readyz`.
+    pub detail: String,
+    /// How soon it is asked again.
+    pub outage: Outage,
 }
 
 /// What to do with an event of a type that is not ours.
@@ -66,6 +91,8 @@ pub struct Tries {
     pub setbacks: Setbacks,
     /// What the queue has counted: every receive.
     pub receives: Attempt,
+    /// Since the queue took it.
+    pub age: Duration,
     /// How much is borne.
     pub limits: Limits,
 }
@@ -77,21 +104,25 @@ pub struct Limits {
     pub attempts: u32,
     /// Receives, after which the queue itself moves the message to the DLQ, and without a reason.
     pub receives: Option<u32>,
+    /// Deferrals.
+    pub patience: Patience,
 }
 
-/// Tries where neither the setting nor a redrive policy limits them.
-const MAX_ATTEMPTS: u32 = 4;
+/// Tries where the setting does not limit them: fewer, if the redrive policy allows fewer receives.
+const MAX_ATTEMPTS: u32 = 8;
 
 impl Limits {
-    /// The limits by the setting and the queue's redrive policy. Unset: one less than the policy's receives.
-    /// Without a DLQ there are none: there is nowhere to put what is given up.
+    /// The limits by the settings and the queue's redrive policy. `max_attempts` unset: one less than the policy's
+    /// receives, and eight at most. Without a DLQ there are none: there is nowhere to put what is given up.
     #[must_use]
-    pub fn new(max_attempts: Option<u32>, facts: &Facts) -> Self {
+    pub fn new(max_attempts: Option<u32>, retry_for: Duration, facts: &Facts) -> Self {
         if !facts.has_dlq {
-            return Self { attempts: u32::MAX, receives: None };
+            let patience = Patience { retry_for: Duration::MAX, retention: None };
+            return Self { attempts: u32::MAX, receives: None, patience };
         }
-        let below = facts.max_receive_count.map(|most| most.saturating_sub(1).max(1));
-        Self { attempts: max_attempts.or(below).unwrap_or(MAX_ATTEMPTS), receives: facts.max_receive_count }
+        let below = facts.max_receive_count.map_or(MAX_ATTEMPTS, |most| most.saturating_sub(1).clamp(1, MAX_ATTEMPTS));
+        let patience = Patience { retry_for, retention: facts.retention };
+        Self { attempts: max_attempts.unwrap_or(below), receives: facts.max_receive_count, patience }
     }
 }
 
@@ -99,13 +130,28 @@ impl Tries {
     /// Is this failure the last that is borne? On the last receive too: else the queue would move the
     /// message, and nobody could say why.
     fn are_exhausted(&self) -> bool {
-        self.setbacks.failures >= self.limits.attempts
-            || self.limits.receives.is_some_and(|most| self.receives.get() >= most)
+        self.setbacks.failures >= self.limits.attempts || self.receives_left() == Some(0)
+    }
+
+    /// Receives that the queue still allows; `None`: any number.
+    fn receives_left(&self) -> Option<u32> {
+        self.limits.receives.map(|most| most.saturating_sub(self.receives.get()))
     }
 
     /// The number that the backoff grows by.
     fn count(&self) -> u32 {
         if self.setbacks.failures > 0 { self.setbacks.failures } else { self.receives.get() }
+    }
+
+    /// How long to wait after a deferral; `None`: it was deferred for too long.
+    fn wait(&self, first: Duration) -> Option<Duration> {
+        // Without a record nobody counts deferrals: then receives and age stand in.
+        let (times, lasting) = match self.setbacks.deferrals {
+            0 => (self.receives.get(), self.age),
+            counted => (counted, self.setbacks.deferred_for),
+        };
+        let deferred = Deferred { times, lasting, age: self.age, receives_left: self.receives_left() };
+        self.limits.patience.wait(first, deferred)
     }
 }
 
@@ -114,6 +160,15 @@ impl Outcome {
     #[must_use]
     pub fn is_own_failure(&self) -> bool {
         matches!(self, Self::Transient | Self::Panicked | Self::TimedOut | Self::Permanent(_))
+    }
+
+    /// Is it everybody's, surely without effect, and may it pass soon? Then the same delivery can try again.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Unavailable(_) => true,
+            Self::Deferred { in_a_row } => *in_a_row >= EVERYBODY,
+            _ => false,
+        }
     }
 
     /// The outcome's name in logs and counts.
@@ -129,9 +184,11 @@ impl Outcome {
             Self::Busy(_) => "busy",
             Self::Conflict => "conflict",
             Self::Parked => "outcome_unknown_parked",
-            Self::KillsItsWorker => "kills_its_worker",
             Self::Refused(_) => "refused",
+            Self::KillsItsWorker => "kills_its_worker",
             Self::Permanent(_) => "permanent",
+            Self::Doubted { .. } => "doubted",
+            Self::Deferred { .. } => "deferred",
             Self::Transient => "transient",
             Self::Panicked => "panicked",
             Self::TimedOut => "timed_out",
@@ -142,11 +199,14 @@ impl Outcome {
     }
 
     /// The table. Whatever is not surely finished comes again, or goes to the DLQ with its reason;
-    /// nothing is deleted that was not done.
+    /// nothing is deleted that was not done. `detail`: what the letter says beside its reason.
     #[must_use]
-    pub fn verdict(&self, tries: &Tries, backoff: &Backoff, handler: &'static str) -> Verdict {
-        let quarantine =
-            |reason| Verdict::Quarantine(Failure { reason, handler, history: tries.setbacks.history.clone() });
+    pub fn verdict(&self, tries: &Tries, backoff: &Backoff, handler: &'static str, detail: &str) -> Verdict {
+        let quarantine = |reason| {
+            let (history, detail) = (tries.setbacks.history.clone(), detail.to_owned());
+            Verdict::Quarantine(Failure { reason, handler, history, detail })
+        };
+        let wait_or = |first, reason| tries.wait(first).map_or_else(|| quarantine(reason), Verdict::RetryIn);
         match self {
             // Unrecorded too: the effect is certain, and keeping the message would make its copy so.
             Self::Done | Self::DoneUnrecorded | Self::Duplicate | Self::Stale | Self::Ignored => Verdict::Delete,
@@ -155,8 +215,16 @@ impl Outcome {
                 quarantine("attempts_exhausted")
             }
             Self::Transient | Self::Panicked | Self::TimedOut => Verdict::RetryIn(backoff.delay(tries.count())),
-            // Short: the worker pauses, and takes nothing until the dependency is back.
-            Self::Unavailable(_) => Verdict::RetryIn(spread(1.0, 5.0)),
+            Self::Deferred { .. } => match wait_or(patience::FIRST, "deferred_too_long") {
+                // As in any other pause: due soon after its end.
+                Verdict::RetryIn(_) if self.may_pass() => Verdict::RetryIn(spread(1.0, 45.0)),
+                verdict => verdict,
+            },
+            Self::Doubted { reason, .. } => wait_or(patience::DOUBTED, reason),
+            // Short: the worker pauses, and takes nothing until the dependency is back. Where a message must try whether
+            // it is, another than this one does.
+            Self::Unavailable(Missing { outage: Outage::Down, .. }) => Verdict::RetryIn(spread(1.0, 5.0)),
+            Self::Unavailable(_) => Verdict::RetryIn(spread(1.0, 45.0)),
             Self::UnknownType => quarantine("unknown_type"),
             Self::Conflict => quarantine("conflict"),
             Self::Parked => quarantine("outcome_unknown"),
@@ -174,92 +242,5 @@ fn spread(from: f64, to: f64) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tries(failures: u32, receives: u32) -> Tries {
-        let setbacks = Setbacks { failures, history: "transient@1".to_owned(), ..Setbacks::default() };
-        Tries { setbacks, receives: Attempt::new(receives), limits: Limits { attempts: 4, receives: Some(9) } }
-    }
-
-    fn verdict(outcome: &Outcome) -> Verdict {
-        outcome.verdict(&tries(1, 1), &Backoff::HANDLER, "h")
-    }
-
-    #[test]
-    fn attempts_are_exhausted_by_failures_of_its_own_or_on_the_last_receive_that_the_queue_allows() {
-        for (failures, receives, exhausted) in [(1, 1, false), (3, 8, false), (4, 4, true), (1, 9, true), (0, 9, true)]
-        {
-            for outcome in [Outcome::Transient, Outcome::Panicked, Outcome::TimedOut] {
-                match outcome.verdict(&tries(failures, receives), &Backoff::HANDLER, "h") {
-                    Verdict::Quarantine(failure) => {
-                        assert!(exhausted, "{failures} failures in {receives} receives");
-                        assert_eq!((failure.reason, failure.history.as_str()), ("attempts_exhausted", "transient@1"));
-                    }
-                    other => assert!(!exhausted, "{failures} failures in {receives} receives: {other:?}"),
-                }
-            }
-        }
-        let outage = Outcome::Unavailable("x").verdict(&tries(3, 9), &Backoff::HANDLER, "h");
-        assert!(matches!(outage, Verdict::RetryIn(_)), "an outage is not the message's fault");
-    }
-
-    #[test]
-    fn the_limit_is_kept_below_the_receives_that_the_queue_allows() {
-        let facts = |most| Facts { visibility: Duration::ZERO, max_receive_count: most, has_dlq: true };
-        let attempts = |set, most| Limits::new(set, &facts(most)).attempts;
-        assert_eq!([attempts(None, Some(5)), attempts(Some(3), Some(5)), attempts(None, None)], [4, 3, 4]);
-        assert_eq!(attempts(None, Some(1)), 1, "a queue that allows one receive");
-        let without_dlq = Facts { has_dlq: false, ..facts(None) };
-        assert_eq!(Limits::new(Some(3), &without_dlq), Limits { attempts: u32::MAX, receives: None });
-    }
-
-    #[test]
-    fn only_what_is_done_or_needs_nothing_is_deleted() {
-        use Outcome::*;
-        let all = [
-            (Done, true),
-            (DoneUnrecorded, true),
-            (Duplicate, true),
-            (Stale, true),
-            (Ignored, true),
-            (UnknownType, false),
-            (Busy(Duration::ZERO), false),
-            (Conflict, false),
-            (Parked, false),
-            (KillsItsWorker, false),
-            (Refused(Refusal::NotJson), false),
-            (Permanent("x"), false),
-            (Transient, false),
-            (Panicked, false),
-            (TimedOut, false),
-            (Unavailable("smtp"), false),
-            (OutcomeUnknown, false),
-            (LeaseLost, false),
-        ];
-        for (outcome, deleted) in all {
-            assert_eq!(verdict(&outcome) == Verdict::Delete, deleted, "{outcome:?}");
-        }
-    }
-
-    #[test]
-    fn what_will_never_succeed_is_quarantined_with_its_reason() {
-        let reason = |outcome: Outcome| match verdict(&outcome) {
-            Verdict::Quarantine(failure) => failure.reason,
-            other => panic!("{outcome:?} gave {other:?}"),
-        };
-        assert_eq!(reason(Outcome::Refused(Refusal::TooDeep)), "too_deep");
-        assert_eq!(reason(Outcome::Permanent("mail_refused")), "mail_refused");
-        assert_eq!(reason(Outcome::Conflict), "conflict");
-        assert_eq!(reason(Outcome::Parked), "outcome_unknown");
-        assert_eq!(reason(Outcome::KillsItsWorker), "kills_its_worker");
-        assert_eq!(reason(Outcome::UnknownType), "unknown_type");
-    }
-
-    #[test]
-    fn a_busy_effect_is_looked_at_again_only_after_its_lease() {
-        let left = Duration::from_secs(30);
-        let Verdict::RetryIn(delay) = verdict(&Outcome::Busy(left)) else { panic!("not retried") };
-        assert!((1..=3).contains(&(delay - left).as_secs()), "{delay:?}");
-    }
-}
+#[path = "outcome_tests.rs"]
+mod tests;

@@ -5,32 +5,39 @@
 //! stop is heard while waiting, never while working. When to ask is `gate`'s and `pace`'s, the way out `drain`'s.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{self, FuturesUnordered, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
+use super::Worker;
 use super::drain::{Summary, drain};
-use super::gate::Gate;
+use super::gate::{Gate, Pass};
 use super::lane::{Road, Taken, lanes};
 use super::outcome::Limits;
 use super::pace::{Asked, Pace};
 use super::process::Corridor;
 use super::settle::Settler;
 use super::vitals::Vitals;
-use super::{Settings, Worker};
 use crate::handlers::Handler;
 use crate::idempotency::Ledger;
 use crate::queue::{Delivery, Queue, QueueError};
+
+/// How long a handler may take to close what it keeps open, when the time to stop is up.
+const CLOSING: Duration = Duration::from_secs(1);
+/// How long a receive may wait for a message to try with, while others that are held wait to try too.
+const HURRY: Duration = Duration::from_secs(1);
 
 /// One receive that is over: what it asked, for which slots, and what it brought.
 struct Received {
     asked: Asked,
     slots: OwnedSemaphorePermit,
+    is_trial: bool,
     result: Result<Vec<Delivery>, QueueError>,
 }
 
@@ -44,23 +51,25 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
         if !facts.has_dlq {
             warn!(queue = queue.name(), "no DLQ: what will never succeed is left to the queue and logged each time");
         }
-        let limits = Limits::new(settings.max_attempts, &facts);
+        let limits = Limits::new(settings.max_attempts, settings.retry_for(queue.name()), &facts);
         let settler = Settler::start(queue.clone());
+        let slots = Arc::new(Semaphore::new(settings.concurrency));
         let road = Arc::new(Road {
-            corridor: Corridor { reaction, settler, settings, limits, tally },
-            breaker,
+            corridor: Corridor { reaction, settler, settings, limits, tally, breaker, slots, stop },
             duty,
             observer,
-            stop,
         });
         let _beating = AbortOnDropHandle::new(tokio::spawn({
             let (leases, queue) = (leases.clone(), queue.clone());
             async move { leases.keep(&*queue, facts.visibility).await }
         }));
-        let gate = Gate { road: &road, slots: Arc::new(Semaphore::new(settings.concurrency)) };
-        let take = |Received { asked, slots, result }: Received, pace: &mut Pace| {
+        let gate = Gate { road: &road };
+        let take = |Received { asked, slots, is_trial, result }: Received, pace: &mut Pace| {
             pulse.received(result.as_ref().err());
             let deliveries = pace.heard(&asked, result);
+            if is_trial && deliveries.is_empty() {
+                road.corridor.breaker.untried();
+            }
             let hold = |delivery| (leases.hold(&delivery, asked.at, facts.visibility), delivery);
             Taken::each(deliveries.into_iter().map(hold), slots, queue.name(), handler)
         };
@@ -72,9 +81,9 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
                 unworked.extend(lane.unwrap_or_default());
             }
             let is_idle = polls.is_empty();
-            let slots = tokio::select! {
+            let pass = tokio::select! {
                 biased;
-                () = road.stop.cancelled() => break,
+                () = road.corridor.stop.cancelled() => break,
                 Some(received) = polls.next() => {
                     for lane in lanes(take(received, &mut pace)) {
                         // Boxed: a task is moved several times before it runs, and this one is large.
@@ -82,13 +91,16 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
                     }
                     continue;
                 }
-                slots = async {
+                pass = async {
                     // A receive under way must end by itself, or the loop does not turn.
                     if is_idle { pulse.beating(gate.opens(&pace)).await } else { gate.opens(&pace).await }
-                }, if polls.len() < pace.pollers() => slots,
+                }, if polls.len() < pace.pollers() => pass,
             };
-            match slots {
-                Some(slots) => polls.push(receive(&*queue, slots, settings)),
+            match pass {
+                Some(pass) => {
+                    let hurries = pass.is_trial && road.corridor.breaker.is_waited_for();
+                    polls.push(receive(&*queue, pass, if hurries { settings.wait.min(HURRY) } else { settings.wait }));
+                }
                 None => break,
             }
         }
@@ -96,13 +108,15 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
         let deadline = Instant::now() + settings.shutdown;
         let unworked = stream::iter([unworked]).chain(polls.map(|received| take(received, &mut pace)));
         let summary = drain(running, unworked, &road.corridor.settler, &leases, &*queue, deadline).await;
+        // It bounds itself; the margin is for one that does not.
+        let _ = timeout_at(deadline + CLOSING, road.corridor.reaction.close()).await;
         info!(queue = queue.name(), handler, outcomes = ?road.corridor.tally.read().outcomes, "stopped: {summary}");
         summary
     }
 }
 
-async fn receive<Q: Queue>(queue: &Q, slots: OwnedSemaphorePermit, settings: Settings) -> Received {
+async fn receive<Q: Queue>(queue: &Q, Pass { slots, is_trial }: Pass, wait: Duration) -> Received {
     let asked = Asked { at: Instant::now(), at_most: slots.num_permits() };
-    let result = queue.receive(asked.at_most, settings.wait).await;
-    Received { asked, slots, result }
+    let result = queue.receive(asked.at_most, wait).await;
+    Received { asked, slots, is_trial, result }
 }

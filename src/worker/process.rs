@@ -6,13 +6,17 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 use tracing::{Span, field, info};
 
+use super::breaker::Breaker;
 use super::lease::Held;
 use super::observer::Ended;
 use super::outcome::{Limits, Outcome, Tries, UnknownEvents};
-use super::reaction::{Beats, Reacted, Reaction};
+use super::reaction::{Reacted, Reaction};
 use super::settle::{Settled, Settler};
+use super::word::Word;
 use super::{Settings, Tally};
 use crate::envelope;
 use crate::event::{Arrival, EventKind, Timestamp, UserSignedUp};
@@ -27,54 +31,49 @@ pub(super) struct Corridor<Q, L, H> {
     pub(super) settings: Settings,
     pub(super) limits: Limits,
     pub(super) tally: Tally,
+    pub(super) breaker: Arc<Breaker>,
+    pub(super) slots: Arc<Semaphore>,
+    pub(super) stop: CancellationToken,
 }
+
+/// A delivery's slot; none while it waits.
+pub(super) type Slot = Option<OwnedSemaphorePermit>;
 
 impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
     /// One delivery: open it, claim it, handle it, record it, settle it.
-    pub(super) async fn process(&self, delivery: Delivery, held: Held) -> (Ended, Settled) {
+    pub(super) async fn process(&self, delivery: Delivery, held: Held, slot: &mut Slot) -> (Ended, Settled) {
         let started = Instant::now();
-        let Reacted { outcome, setbacks } = match self.open(&delivery) {
-            Ok(event) => react(&self.reaction, &event, &delivery.message_id, held.beats()).await,
+        let Reacted { outcome, setbacks, detail } = match self.open(&delivery) {
+            Ok(event) => self.persist(&event, &delivery, &held, slot).await,
             Err(outcome) => outcome.into(),
         };
-        let tries = Tries { setbacks, receives: delivery.attempt, limits: self.limits };
-        let verdict = outcome.verdict(&tries, &self.settings.backoff, H::NAME);
+        let tries = Tries { setbacks, receives: delivery.attempt, age: delivery.age(), limits: self.limits };
+        let verdict = outcome.verdict(&tries, &self.settings.backoff, H::NAME, &detail);
         let Delivery { attempt, sent_at_millis, .. } = delivery;
         let ended = Ended { outcome, verdict: verdict.name(), attempt, sent_at_millis, handling: started.elapsed() };
-        info!(outcome = ended.outcome.name(), %verdict, seconds = ended.handling.as_secs_f64(), "delivery");
+        let detail = (!detail.is_empty()).then_some(detail);
+        info!(outcome = ended.outcome.name(), %verdict, detail, seconds = ended.handling.as_secs_f64(), "delivery");
         self.tally.count(&ended);
         (ended, self.settler.settle(delivery, verdict, held).await)
     }
 
     fn open(&self, delivery: &Delivery) -> Result<UserSignedUp, Outcome> {
         let sent_at = Timestamp::from_unix_millis(delivery.sent_at_millis).unwrap_or_else(Timestamp::now);
-        match envelope::open(delivery.body.as_str(), &Arrival { message_id: &delivery.message_id, sent_at }) {
-            Ok(EventKind::UserSignedUp(event)) => {
-                Span::current().record("event_id", field::display(&event.event_id));
-                Span::current().record("user", field::display(event.user_id.log_hash()));
-                if event.is_newer_than_known() {
-                    self.tally.newer_version();
+        let outcome =
+            match envelope::open(delivery.body.as_str(), &Arrival { message_id: &delivery.message_id, sent_at }) {
+                Ok(EventKind::UserSignedUp(event)) => {
+                    Span::current().record("event_id", field::display(&event.event_id));
+                    Span::current().record("user", field::display(event.user_id.log_hash()));
+                    if event.is_newer_than_known() {
+                        self.tally.newer_version();
+                    }
+                    return Ok(event);
                 }
-                Ok(event)
-            }
-            Ok(EventKind::Unknown(_)) if self.settings.unknown_events == UnknownEvents::Ignore => Err(Outcome::Ignored),
-            Ok(EventKind::Unknown(_)) => Err(Outcome::UnknownType),
-            Err(refusal) => Err(Outcome::Refused(refusal)),
-        }
+                Ok(EventKind::Unknown(_)) if self.settings.unknown_events == UnknownEvents::Ignore => Outcome::Ignored,
+                Ok(EventKind::Unknown(_)) => Outcome::UnknownType,
+                Err(refusal) => Outcome::Refused(refusal),
+            };
+        self.breaker.heard(Word::Nothing);
+        Err(outcome)
     }
-}
-
-/// One event, without a message around it: claim it, handle it, record it.
-pub(crate) async fn react<L: Ledger, H: Handler>(
-    reaction: &Reaction<L, H>,
-    event: &UserSignedUp,
-    message_id: &str,
-    beats: impl Beats,
-) -> Reacted {
-    let lease = match reaction.claim(event, message_id).await {
-        Ok(lease) => lease,
-        Err(outcome) => return outcome.into(),
-    };
-    let ran = reaction.handle(event, &lease, beats).await;
-    reaction.record(lease, ran, message_id).await
 }

@@ -6,18 +6,23 @@
 
 use std::future::pending;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::time::{Instant, timeout};
 
+use super::breaker::Needs;
 use super::listening::Listening;
-use super::outcome::Outcome;
+use super::outcome::{Missing, Outcome};
+use super::witness::{Belief, Witness};
+use crate::backoff::Outage;
 use crate::event::UserSignedUp;
 use crate::failpoint::{self, Step};
 use crate::handlers::{Handled, Handler, HandlerError};
-use crate::idempotency::{Claim, Fence, Fenced, Key, Lease, Ledger, Release, Request, Setbacks, Terms};
+use crate::idempotency::{
+    Claim, Course, Fence, Fenced, Key, Lease, Ledger, LedgerError, Release, Request, Setbacks, Terms,
+};
 
 /// A handler with the ledger that keeps its effects single.
 #[derive(Debug)]
@@ -27,6 +32,7 @@ pub struct Reaction<L, H> {
     terms: Terms,
     timeout: Duration,
     claimants: Claimants,
+    witness: Witness,
 }
 
 /// Names for claims: this reaction's own, then counted. A random one for each would ask the kernel each time.
@@ -36,15 +42,17 @@ struct Claimants {
     so_far: AtomicU64,
 }
 
-/// What came of an event, and what has come in its message's way so far.
+/// What came of an event, what it has met so far, and what was said of it for the log and the letter.
+#[derive(Debug, Clone)]
 pub(crate) struct Reacted {
     pub(crate) outcome: Outcome,
     pub(crate) setbacks: Setbacks,
+    pub(crate) detail: String,
 }
 
 impl From<Outcome> for Reacted {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, setbacks: Setbacks::default() }
+        Self { outcome, setbacks: Setbacks::default(), detail: String::new() }
     }
 }
 
@@ -87,7 +95,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
     pub fn new(handler: H, ledger: L, terms: Terms, timeout: Duration) -> Self {
         let claimants =
             Claimants { reaction: format!("{}.", uuid::Uuid::new_v4().simple()), so_far: AtomicU64::new(0) };
-        Self { ledger: Listening::to(ledger), handler, terms, timeout, claimants }
+        Self { ledger: Listening::to(ledger), handler, terms, timeout, claimants, witness: Witness::default() }
     }
 
     /// Claims the effect for this delivery alone; `message_id` is empty where no message stands behind the event.
@@ -110,42 +118,40 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
             Ok(Claim::Conflict) => Err(Outcome::Conflict),
             Ok(Claim::Parked) => Err(Outcome::Parked),
             Ok(Claim::Kills) => Err(Outcome::KillsItsWorker),
-            Err(error) => {
-                tracing::warn!(%error, "the claim failed");
-                Err(Outcome::Unavailable("ledger"))
-            }
+            Err(error) => Err(Outcome::Unavailable(no_ledger(&error))),
         }
     }
 
     /// Runs the handler, within its time, apart from its panics, and only while the lease is held.
     pub(crate) async fn handle(&self, event: &UserSignedUp, lease: &Lease, beats: impl Beats) -> Ran {
         failpoint::reach(Step::Claimed);
-        let crossed = AtomicBool::new(false);
-        let fence = Fence::new(&self.ledger, lease, &self.terms, &crossed);
+        let behind = self.handler.limit_behind_the_fence().unwrap_or(self.timeout);
+        let course = Course::new(self.timeout, behind);
+        let fence = Fence::new(&self.ledger, lease, &self.terms, &course);
         let run = AssertUnwindSafe(self.handler.handle(event, &fence)).catch_unwind();
         let result = tokio::select! {
             biased;
-            ended = timeout(self.timeout, run) => match ended {
-                Ok(Ok(answer)) => answer.map_err(Cut::Said),
-                Ok(Err(_panic)) => Err(Cut::Panicked),
-                Err(_elapsed) => Err(Cut::TimedOut),
+            ended = run => match ended {
+                Ok(answer) => answer.map_err(Cut::Said),
+                Err(_panic) => Err(Cut::Panicked),
             },
-            () = self.lost_before_the_fence(lease, beats, &crossed) => Err(Cut::LeaseLost),
+            () = course.ends() => Err(Cut::TimedOut),
+            () = self.lost_before_the_fence(lease, beats, &course) => Err(Cut::LeaseLost),
         };
-        Ran { result, crossed: crossed.load(Ordering::Acquire) }
+        Ran { result, crossed: course.is_behind() }
     }
 
     /// Renews the claim until it or its message is lost; returns if that is a reason to cut the run. Behind
     /// the fence it is none: the effect may be out, and only the run can still tell. There the claim is held
     /// without beats too: whoever is shown the message meanwhile must not do it again beside us.
-    async fn lost_before_the_fence(&self, lease: &Lease, mut beats: impl Beats, crossed: &AtomicBool) {
+    async fn lost_before_the_fence(&self, lease: &Lease, mut beats: impl Beats, course: &Course) {
         let mut is_hidden = true;
         loop {
             let beat = async { if is_hidden { beats.next().await } else { pending().await } };
             // Longer than from beat to beat, and short enough for the claim to be there still.
             let beat = timeout(self.terms.lease * 2 / 3, beat).await;
             is_hidden &= beat != Ok(false);
-            let is_behind = crossed.load(Ordering::Acquire);
+            let is_behind = course.is_behind();
             if !is_hidden && !is_behind {
                 return;
             }
@@ -155,7 +161,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
                 break;
             }
         }
-        if crossed.load(Ordering::Acquire) {
+        if course.is_behind() {
             pending::<()>().await;
         }
     }
@@ -175,32 +181,71 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
 
     /// Puts on record what is known, and says what that comes to.
     pub(crate) async fn record(&self, lease: Lease, ran: Ran, message_id: &str) -> Reacted {
-        let outcome = match ran.result {
-            Ok(Handled::Done { receipt, .. }) => self.commit(&lease, &receipt, Outcome::Done).await,
-            Ok(Handled::Applied) => self.commit(&lease, "", Outcome::Done).await,
-            Ok(Handled::AlreadyApplied) => self.commit(&lease, "", Outcome::Duplicate).await,
-            Ok(Handled::Superseded) => self.commit(&lease, "", Outcome::Stale).await,
-            Err(cut) => {
-                let outcome = cut.outcome(ran.crossed);
-                if !matches!(outcome, Outcome::OutcomeUnknown | Outcome::LeaseLost | Outcome::Duplicate) {
-                    let failed = Release::Failed { message_id, outcome: outcome.name() };
-                    let why = if outcome.is_own_failure() { failed } else { Release::Uncounted };
-                    let setbacks = self.release(&lease, why).await;
-                    return Reacted { outcome, setbacks };
-                }
-                outcome
-            }
+        let handled = match ran.result {
+            Ok(handled) => handled,
+            Err(cut) => return self.give_up(&lease, cut, ran.crossed, message_id).await,
         };
-        outcome.into()
+        self.witness.accepted();
+        let (receipt, outcome) = match handled {
+            Handled::Done { receipt, .. } => (receipt, Outcome::Done),
+            Handled::Applied => (String::new(), Outcome::Done),
+            Handled::AlreadyApplied => (String::new(), Outcome::Duplicate),
+            Handled::Superseded => (String::new(), Outcome::Stale),
+        };
+        self.commit(&lease, &receipt, outcome).await.into()
     }
 
-    /// Is all there that the reaction needs? If not, the name of what is not.
-    pub(super) async fn probe(&self) -> Result<(), &'static str> {
-        self.ledger.ping().await.map_err(|_| "ledger")?;
-        self.handler.probe().await.map_err(|error| match error {
-            HandlerError::Unavailable { dependency, .. } => dependency,
-            _ => H::NAME,
-        })
+    /// What a run that did not succeed comes to. The lease goes back, unless the effect may have happened.
+    async fn give_up(&self, lease: &Lease, cut: Cut, crossed: bool, message_id: &str) -> Reacted {
+        let detail = cut.detail();
+        let outcome = self.outcome_of(cut, crossed, &lease.key);
+        let why = match &outcome {
+            Outcome::OutcomeUnknown | Outcome::LeaseLost | Outcome::Duplicate => {
+                return Reacted { detail, ..outcome.into() };
+            }
+            Outcome::Deferred { .. } | Outcome::Doubted { .. } => Release::Deferred { message_id },
+            own if own.is_own_failure() => Release::Failed { message_id, outcome: own.name() },
+            _ => Release::Uncounted,
+        };
+        let setbacks = self.release(lease, why).await;
+        Reacted { outcome, setbacks, detail }
+    }
+
+    fn outcome_of(&self, cut: Cut, crossed: bool, who: &Key) -> Outcome {
+        match cut {
+            Cut::Said(error) => self.outcome_of_error(error, who),
+            Cut::Panicked | Cut::TimedOut if crossed => Outcome::OutcomeUnknown,
+            Cut::LeaseLost => Outcome::LeaseLost,
+            Cut::Panicked => Outcome::Panicked,
+            Cut::TimedOut => Outcome::TimedOut,
+        }
+    }
+
+    fn outcome_of_error(&self, error: HandlerError, who: &Key) -> Outcome {
+        match error {
+            HandlerError::Transient(_) => Outcome::Transient,
+            HandlerError::Deferred(_) => Outcome::Deferred { in_a_row: self.witness.deferred(who) },
+            HandlerError::Permanent { reason, .. } => Outcome::Permanent(reason),
+            HandlerError::Suspect { reason, .. } => match self.witness.refused(who) {
+                Belief::Believed => Outcome::Permanent(reason),
+                Belief::Doubted(in_a_row) => Outcome::Doubted { reason, in_a_row },
+            },
+            HandlerError::Unavailable { outage, .. } if outage != Outage::Down && self.witness.stopped(who) => {
+                Outcome::Deferred { in_a_row: self.witness.deferred(who) }
+            }
+            HandlerError::Unavailable { dependency, detail, outage } => {
+                Outcome::Unavailable(Missing { dependency, detail, outage })
+            }
+            HandlerError::OutcomeUnknown(_) => Outcome::OutcomeUnknown,
+            HandlerError::Fenced(Fenced::Done) => Outcome::Duplicate,
+            HandlerError::Fenced(Fenced::Lost) => Outcome::LeaseLost,
+            HandlerError::Fenced(Fenced::Unavailable(error)) => Outcome::Unavailable(no_ledger(&error)),
+        }
+    }
+
+    /// No event will follow.
+    pub(super) async fn close(&self) {
+        self.handler.close().await;
     }
 
     async fn commit(&self, lease: &Lease, receipt: &str, outcome: Outcome) -> Outcome {
@@ -226,26 +271,24 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
     }
 }
 
-impl Cut {
-    fn outcome(self, crossed: bool) -> Outcome {
-        match self {
-            Self::Said(error) => {
-                tracing::warn!(%error, "the handler failed");
-                match error {
-                    HandlerError::Transient(_) | HandlerError::Deferred(_) => Outcome::Transient,
-                    HandlerError::Suspect { reason, .. } => Outcome::Permanent(reason),
-                    HandlerError::Permanent { reason, .. } => Outcome::Permanent(reason),
-                    HandlerError::Unavailable { dependency, .. } => Outcome::Unavailable(dependency),
-                    HandlerError::OutcomeUnknown(_) => Outcome::OutcomeUnknown,
-                    HandlerError::Fenced(Fenced::Done) => Outcome::Duplicate,
-                    HandlerError::Fenced(Fenced::Lost) => Outcome::LeaseLost,
-                    HandlerError::Fenced(Fenced::Unavailable(_)) => Outcome::Unavailable("ledger"),
-                }
-            }
-            Self::Panicked | Self::TimedOut if crossed => Outcome::OutcomeUnknown,
-            Self::LeaseLost => Outcome::LeaseLost,
-            Self::Panicked => Outcome::Panicked,
-            Self::TimedOut => Outcome::TimedOut,
-        }
+impl<L: Ledger, H: Handler> Needs for Reaction<L, H> {
+    async fn look(&self) -> Result<(), Missing> {
+        self.ledger.ping().await.map_err(|error| no_ledger(&error))?;
+        self.handler.probe().await.map_err(|error| match error {
+            HandlerError::Unavailable { dependency, detail, outage } => Missing { dependency, detail, outage },
+            other => Missing { dependency: H::NAME, detail: other.to_string(), outage: Outage::Down },
+        })
     }
+}
+
+impl Cut {
+    /// What the handler said, for the log and the letter.
+    fn detail(&self) -> String {
+        let Self::Said(error) = self else { return String::new() };
+        error.to_string()
+    }
+}
+
+fn no_ledger(error: &LedgerError) -> Missing {
+    Missing { dependency: "ledger", detail: error.0.clone(), outage: Outage::Down }
 }

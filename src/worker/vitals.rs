@@ -42,8 +42,8 @@ impl Vitals {
     /// What keeps it from work, in a few words; `None`: nothing does.
     #[must_use]
     pub fn missing(&self) -> Option<String> {
-        if let Some(dependency) = self.breaker.missing() {
-            return Some(format!("paused: waiting for {dependency}"));
+        if let Some(missing) = self.breaker.missing() {
+            return Some(format!("paused: {missing}"));
         }
         self.pulse.failure().map(|error| format!("receiving fails: {error}"))
     }

@@ -48,7 +48,12 @@ fn letter(reason: &'static str, body: String, attributes: usize) -> DeadLetter {
             ..DeadLetter::default()
         };
     }
-    DeadLetter::new(&delivery, "q", &Failure { reason, handler: "profile", history: String::new() }).unwrap()
+    DeadLetter::new(
+        &delivery,
+        "q",
+        &Failure { reason, handler: "profile", history: String::new(), detail: String::new() },
+    )
+    .unwrap()
 }
 
 impl Bench {

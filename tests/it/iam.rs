@@ -84,6 +84,8 @@ async fn the_policies_allow_each_call_that_the_binary_makes_and_nothing_else() {
     let mut env = container(&world, &deployed, "email");
     env.insert("AWS_ENDPOINT_URL".to_owned(), recorder.url());
     env.insert("RECEIVE_WAIT".to_owned(), "1s".to_owned());
+    // A first "not now" waits for half a minute, or for as long as this.
+    env.insert("RETRY_FOR".to_owned(), "2s".to_owned());
     env.insert("ECS_AGENT_URI".to_owned(), uri);
 
     // The worker: a mail that goes out at the second try, and six bodies that are no event.

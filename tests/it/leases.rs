@@ -148,11 +148,11 @@ fn taken(queue: MemoryQueue) -> Deaf {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_that_has_hung_loses_its_message_after_ten_minutes() {
+async fn a_handler_that_has_hung_loses_its_message_after_a_quarter_of_an_hour() {
     let handler = slow(Duration::from_secs(10_000));
     let (outcome, after) = One::start(&handler, |queue| queue).ended().await;
     assert_eq!(outcome, "lease_lost");
-    assert!((600..800).contains(&after.as_secs()), "cut after {after:?}");
+    assert!((900..1100).contains(&after.as_secs()), "cut after {after:?}");
 }
 
 #[tokio::test(start_paused = true)]

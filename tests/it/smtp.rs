@@ -45,26 +45,25 @@ fn reply(at: Phase, code: u16) -> Reaction {
 
 #[tokio::test]
 async fn each_phase_and_reply_means_what_it_says_for_the_mail() {
-    use Outcome::{OutcomeUnknown, Permanent, Transient, Unavailable};
-    let refused = || Permanent("mail_refused");
+    let refused = || "permanent";
     let cases = [
-        (reply(Phase::Greeting, 554), Unavailable("smtp"), 0),
-        (reply(Phase::Ehlo, 502), Unavailable("smtp"), 0),
-        (reply(Phase::Mail, 451), Transient, 0),
-        (reply(Phase::Mail, 530), Unavailable("smtp"), 0),
-        (reply(Phase::Rcpt, 450), Transient, 0),
-        (reply(Phase::Rcpt, 421), Unavailable("smtp"), 0),
+        (reply(Phase::Greeting, 554), "unavailable", 0),
+        (reply(Phase::Ehlo, 502), "unavailable", 0),
+        (reply(Phase::Mail, 451), "deferred", 0),
+        (reply(Phase::Mail, 530), "unavailable", 0),
+        (reply(Phase::Rcpt, 450), "deferred", 0),
+        (reply(Phase::Rcpt, 421), "unavailable", 0),
         (reply(Phase::Rcpt, 550), refused(), 0),
-        (reply(Phase::Data, 451), Transient, 0),
-        (reply(Phase::Dot, 451), Transient, 0),
+        (reply(Phase::Data, 451), "deferred", 0),
+        (reply(Phase::Dot, 451), "deferred", 0),
         (reply(Phase::Dot, 554), refused(), 0),
-        (Reaction::Close { at: Phase::Rcpt }, Transient, 0),
-        (Reaction::Close { at: Phase::Dot }, OutcomeUnknown, 0),
-        (Reaction::AcceptThenClose, OutcomeUnknown, 1),
+        (Reaction::Close { at: Phase::Rcpt }, "deferred", 0),
+        (Reaction::Close { at: Phase::Dot }, "outcome_unknown", 0),
+        (Reaction::AcceptThenClose, "outcome_unknown", 1),
     ];
     let seen = futures_util::future::join_all(cases.iter().map(|(reaction, ..)| outcome_of(*reaction))).await;
     for ((reaction, outcome, accepted), seen) in cases.into_iter().zip(seen) {
-        assert_eq!(seen, (outcome, accepted), "{reaction:?}");
+        assert_eq!((seen.0.name(), seen.1), (outcome, accepted), "{reaction:?}");
     }
 }
 
@@ -91,7 +90,7 @@ async fn after_a_send_that_timed_out_the_next_mail_answered_554_is_reported_refu
 #[tokio::test]
 async fn a_server_that_says_nothing_is_given_up_within_its_deadline() {
     let (outcome, accepted) = outcome_of(Reaction::Silent { at: Phase::Greeting }).await;
-    assert_eq!((outcome, accepted), (Outcome::Unavailable("smtp"), 0));
+    assert_eq!((outcome.name(), accepted), ("unavailable", 0));
 }
 
 #[tokio::test]
@@ -102,7 +101,7 @@ async fn the_right_password_sends_and_a_wrong_one_is_nobodys_mails_fault() {
     let right = bus(&url("p%40ss"), Duration::from_secs(8)).publish(&event("u")).await;
     assert_eq!(right[0].outcome, Outcome::Done);
     let wrong = bus(&url("wrong"), Duration::from_secs(8)).publish(&event("v")).await;
-    assert_eq!(wrong[0].outcome, Outcome::Unavailable("smtp"));
+    assert_eq!(wrong[0].outcome.name(), "unavailable");
     assert_eq!(server.accepted().len(), 1);
 }
 

@@ -1,11 +1,11 @@
 //! What the engine meets in a play: a queue, a ledger and a handler that tell the story, and go wrong as planned.
 
-use std::panic::panic_any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fastrand::Rng;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
+use user_events::backoff::Outage;
 use user_events::event::UserSignedUp;
 use user_events::handlers::{Handled, Handler, HandlerError};
 use user_events::idempotency::memory::MemoryLedger;
@@ -13,15 +13,14 @@ use user_events::idempotency::{Begin, Claim, Fence, Lease, Ledger, LedgerError, 
 use user_events::queue::memory::MemoryQueue;
 use user_events::queue::{DeadLetter, Delivery, Facts, Hide, Hold, Queue, QueueError, ReceiptHandle, Unsettled};
 
+use crate::fate::{Fate, fails_before_the_fence, fate};
 use crate::plan::{Plan, TROUBLE_LASTS};
 use crate::story::{CrossingEnd, Life, Story};
 
 pub const MAX_SENDS: u32 = 2;
 pub const MAX_ATTEMPTS: u32 = 4;
 pub const HANDLER_TIMEOUT: Duration = Duration::from_secs(120);
-
-/// A panic that the plan asked for.
-pub struct Planned;
+pub const RETRY_FOR: Duration = Duration::from_secs(3600);
 
 /// What one worker's doubles share.
 #[derive(Clone)]
@@ -29,6 +28,8 @@ pub struct Part {
     pub life: Life,
     pub plan: Arc<Plan>,
     pub story: Story,
+    /// Ends this life, as a process ends.
+    pub kill: mpsc::UnboundedSender<Life>,
 }
 
 impl Part {
@@ -41,7 +42,7 @@ impl Part {
         windows.iter().any(|(from, until)| (*from..*until).contains(&now))
     }
 
-    fn goes_wrong(&self, rate: u32) -> bool {
+    pub fn goes_wrong(&self, rate: u32) -> bool {
         self.now() < TROUBLE_LASTS && fastrand::u32(0..1000) < rate
     }
 }
@@ -67,7 +68,7 @@ impl Queue for ToldQueue {
     }
 
     async fn receive(&self, at_most: usize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
-        let Part { life, plan, story } = &self.part;
+        let Part { life, plan, story, .. } = &self.part;
         story.tell(|told| told.asked(*life, at_most, plan.concurrency));
         let deliveries = self.queue.receive(at_most, wait).await?;
         story.tell(|told| {
@@ -122,6 +123,9 @@ impl Queue for ToldQueue {
             let receives: u32 = letter.attributes["failure.attempts"].value.parse().expect("a number");
             let most = self.queue.facts().max_receive_count.unwrap_or(u32::MAX);
             let is_exhausted = letter.attributes["failure.reason"].value == "attempts_exhausted";
+            if letter.attributes["failure.reason"].value == "deferred_too_long" {
+                told.gave_up(&user, self.part.plan.is_patient);
+            }
             if is_exhausted && failures < MAX_ATTEMPTS && receives < most {
                 told.broke("only failures count", &format!("{user}: {failures} failures in {receives} receives"));
             }
@@ -227,7 +231,7 @@ impl Handler for ToldHandler {
 
     async fn handle(&self, event: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
         let (part, user) = (&self.0, event.user_id.as_str());
-        let Part { life, plan, story } = part;
+        let Part { life, plan, story, .. } = part;
         story.tell(|told| told.begins(*life, user, plan.concurrency));
         let mut run = Run { part, user, end: None, is_cut: true, began: Instant::now() };
         let answer = self.react(user, fence, &mut run).await;
@@ -245,12 +249,29 @@ impl Handler for ToldHandler {
 
 impl ToldHandler {
     async fn react(&self, user: &str, fence: &Fence<'_>, run: &mut Run<'_>) -> Result<Handled, HandlerError> {
-        let Part { life, plan, story } = &self.0;
+        let Part { life, plan, story, .. } = &self.0;
         let part = &self.0;
         sleep(how_long(plan)).await;
         if part.is_down(&plan.dependency_down) {
             story.tell(|told| told.saw("a dependency that is down"));
             return Err(HandlerError::unavailable("simulated", "down"));
+        }
+        if part.is_down(&plan.deferring) {
+            story.tell(|told| told.deferred(user));
+            return Err(match plan.defers_all {
+                true => HandlerError::Unavailable {
+                    dependency: "simulated",
+                    detail: "421".to_owned(),
+                    outage: Outage::Busy,
+                },
+                false => HandlerError::Deferred("450".to_owned()),
+            });
+        }
+        if plan.has_killers && fate(plan, user) == Fate::Kills {
+            story.tell(|told| told.kills_its_worker(user, plan.ledger_faults == 0 && plan.ledger_down.is_empty()));
+            // Nobody listens once the play is over.
+            let _ = part.kill.send(*life);
+            return std::future::pending().await;
         }
         if let Some(failure) = fails_before_the_fence(part, user) {
             return failure;
@@ -277,30 +298,4 @@ fn how_long(plan: &Plan) -> Duration {
         1..4 => Duration::from_millis(fastrand::u64(0..5000)),
         _ => Duration::from_millis(fastrand::u64(0..200)),
     }
-}
-
-fn fails_before_the_fence(part: &Part, user: &str) -> Option<Result<Handled, HandlerError>> {
-    let Part { plan, story, .. } = part;
-    // Some events fail whatever happens, by their own seed.
-    let fate = Rng::with_seed(plan.seed ^ user.len() as u64 ^ user.bytes().map(u64::from).sum::<u64>() << 8).u32(0..40);
-    let permanent = || HandlerError::Permanent { reason: "simulated", detail: "never".to_owned() };
-    let fails = |what: &'static str| {
-        story.tell(|told| {
-            told.saw(what);
-            *told.failures.entry(user.to_owned()).or_default() += 1;
-        });
-    };
-    if fate == 0 {
-        fails("a permanent failure");
-        return Some(Err(permanent()));
-    }
-    if fate != 1 && !part.goes_wrong(plan.handler_faults) {
-        return None;
-    }
-    if fastrand::u32(0..4) == 0 {
-        fails("a panic");
-        panic_any(Planned);
-    }
-    fails("a passing failure");
-    Some(Err(HandlerError::Transient("not now".to_owned())))
 }

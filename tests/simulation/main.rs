@@ -13,6 +13,7 @@
 )]
 
 mod doubles;
+mod fate;
 mod plan;
 mod play;
 mod story;

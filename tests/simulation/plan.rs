@@ -20,6 +20,13 @@ pub struct Plan {
     pub queue_faults: u32,
     pub ledger_faults: u32,
     pub handler_faults: u32,
+    /// When everybody is deferred; and how: as if the receiver spoke of one event, or of all.
+    pub deferring: Vec<(Duration, Duration)>,
+    pub defers_all: bool,
+    /// Does an event now and then kill whoever takes it?
+    pub has_killers: bool,
+    /// Deferrals are all the trouble there is: then each receive is known.
+    pub is_patient: bool,
     /// When the ledger, and what the handler needs, are down.
     pub ledger_down: Vec<(Duration, Duration)>,
     pub dependency_down: Vec<(Duration, Duration)>,
@@ -42,10 +49,16 @@ impl Plan {
         let mut rng = Rng::with_seed(seed);
         let seconds = |n| Duration::from_secs(n);
         // One in ten is left in peace: there everything must happen exactly once.
-        let is_calm = rng.u32(0..10) == 0;
+        // One in ten meets deferrals and nothing else: there every receive is known, and the last must come late.
+        let (is_calm, is_patient) = match rng.u32(0..10) {
+            0 => (true, false),
+            1 => (true, true),
+            _ => (false, false),
+        };
         let rate = |rng: &mut Rng, most: u32| if is_calm || rng.bool() { 0 } else { rng.u32(1..=most) };
         let times = |rng: &mut Rng, most: usize| if is_calm { 0 } else { rng.usize(0..=most) };
-        let is_fifo = rng.u32(0..4) == 0;
+        let is_fifo = rng.u32(0..4) == 0 && !is_patient;
+        let has_killers = rng.u32(0..4) == 0 && !is_calm && !is_fifo;
         let workers = rng.usize(1..=3);
         let window = |rng: &mut Rng| {
             let from = seconds(rng.u64(0..500));
@@ -64,13 +77,25 @@ impl Plan {
             events: rng.usize(1..=40),
             visibility: seconds(rng.u64(6..=60)),
             concurrency: rng.usize(1..=25),
-            // A group's followers are received whenever their head is.
-            max_receive_count: if is_fifo { 1000 } else { rng.u32(5..=20) },
+            max_receive_count: match (is_fifo, has_killers) {
+                // A group's followers are received whenever their head is.
+                (true, _) => 1000,
+                // What kills is set aside by its record, long before the queue would.
+                (false, true) => 100,
+                (false, false) => rng.u32(5..=20),
+            },
             workers,
             shutdown: seconds(rng.u64(21..=110)),
             queue_faults: rate(&mut rng, 150),
             ledger_faults: rate(&mut rng, 60),
             handler_faults: rate(&mut rng, 300),
+            deferring: match is_patient {
+                true => vec![(seconds(0), TROUBLE_LASTS)],
+                false => (0..times(&mut rng, 2)).map(|_| window(&mut rng)).collect(),
+            },
+            defers_all: !is_patient && rng.bool(),
+            has_killers,
+            is_patient,
             ledger_down: (0..times(&mut rng, 2)).map(|_| window(&mut rng)).collect(),
             dependency_down: (0..times(&mut rng, 2)).map(|_| window(&mut rng)).collect(),
             ends,

@@ -5,8 +5,9 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use fastrand::Rng;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, sleep_until};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use user_events::idempotency::Terms;
 use user_events::idempotency::memory::MemoryLedger;
@@ -16,8 +17,9 @@ use user_events::queue::{Attributes, Queue};
 use user_events::worker::{Reaction, Settings, Worker};
 
 use crate::doubles::{
-    HANDLER_TIMEOUT, MAX_ATTEMPTS, MAX_SENDS, Part, Planned, ToldHandler, ToldLedger, ToldQueue, user_in,
+    HANDLER_TIMEOUT, MAX_ATTEMPTS, MAX_SENDS, Part, RETRY_FOR, ToldHandler, ToldLedger, ToldQueue, user_in,
 };
+use crate::fate::{Fate, Planned, fate};
 use crate::plan::{End, Plan, TROUBLE_LASTS};
 use crate::story::{Life, Story};
 
@@ -25,6 +27,7 @@ use crate::story::{Life, Story};
 pub const TROUBLE: &[&str] = &[
     "a body that cannot be read",
     "a copy of an event",
+    "a deferral",
     "a delayed arrival",
     "a dependency that is down",
     "a FIFO queue",
@@ -37,12 +40,14 @@ pub const TROUBLE: &[&str] = &[
     "a passing failure",
     "a permanent failure",
     "a quarantine",
+    "a refusal",
     "a slow call",
     "a stop",
     "a throttled call",
     "a queue's answer lost",
     "an effect without an answer",
     "an entry that failed",
+    "an event that kills its worker",
     "copies made by the queue",
     "messages out of order",
     "work abandoned at a stop",
@@ -86,6 +91,8 @@ struct Stage {
     dlq: MemoryQueue,
     ledger: MemoryLedger,
     lives: Life,
+    kill: mpsc::UnboundedSender<Life>,
+    kills: mpsc::UnboundedReceiver<Life>,
 }
 
 struct Running {
@@ -100,7 +107,9 @@ impl Stage {
         let dlq = MemoryQueue::new(&format!("simulated-dlq{end}"), plan.visibility);
         let name = format!("simulated{end}");
         let queue = MemoryQueue::with_dlq(&name, plan.visibility, &dlq, plan.max_receive_count);
-        Self { plan: Arc::new(plan), story: Story::new(), queue, dlq, ledger: MemoryLedger::default(), lives: 0 }
+        let (kill, kills) = mpsc::unbounded_channel();
+        let (plan, story, ledger) = (Arc::new(plan), Story::new(), MemoryLedger::default());
+        Self { plan, story, queue, dlq, ledger, lives: 0, kill, kills }
     }
 
     async fn play(mut self) -> Ended {
@@ -109,16 +118,17 @@ impl Stage {
         let mut workers: Vec<Running> = (0..self.plan.workers).map(|_| self.start()).collect();
         let begin = self.story.tell(|told| told.started);
         for (at, which, how) in self.plan.ends.clone() {
-            sleep_until(begin + at).await;
+            self.mind(&mut workers, begin + at).await;
             self.end(&mut workers[which], how);
             sleep(Duration::from_millis(fastrand::u64(0..2000))).await;
             workers[which] = self.start();
         }
-        sleep_until(begin + TROUBLE_LASTS).await;
+        self.mind(&mut workers, begin + TROUBLE_LASTS).await;
         arrivals.await.expect("all were sent");
-        let is_over = || self.queue.depth().visible + self.queue.depth().in_flight == 0;
+        let queue = self.queue.clone();
+        let is_over = || queue.depth().visible + queue.depth().in_flight == 0;
         while !is_over() && self.story.tell(|told| told.now()) < TROUBLE_LASTS + PATIENCE {
-            sleep(Duration::from_secs(10)).await;
+            self.mind(&mut workers, Instant::now() + Duration::from_secs(10)).await;
         }
         if !is_over() {
             let depth = self.queue.depth();
@@ -136,16 +146,28 @@ impl Stage {
         })
     }
 
+    /// Until then: whoever is killed by an event is followed by another.
+    async fn mind(&mut self, workers: &mut [Running], until: Instant) {
+        while let Ok(Some(life)) = timeout_at(until, self.kills.recv()).await {
+            if let Some(worker) = workers.iter_mut().find(|worker| worker.life == life) {
+                self.end(worker, End::Killed);
+                sleep(Duration::from_millis(fastrand::u64(0..2000))).await;
+                *worker = self.start();
+            }
+        }
+    }
+
     fn start(&mut self) -> Running {
         self.lives += 1;
         let (life, story, stop) = (self.lives, self.story.clone(), CancellationToken::new());
-        let part = Part { life, plan: self.plan.clone(), story: story.clone() };
+        let part = Part { life, plan: self.plan.clone(), story: story.clone(), kill: self.kill.clone() };
         let (visibility, concurrency) = (self.plan.visibility, self.plan.concurrency);
         let terms = Terms { lease: visibility * 3 / 4, retention: PATIENCE, max_sends: MAX_SENDS };
         let ledger = ToldLedger { ledger: self.ledger.clone(), part: part.clone() };
         let reaction = Reaction::new(ToldHandler(part.clone()), ledger, terms, HANDLER_TIMEOUT);
         let max_attempts = Some(MAX_ATTEMPTS);
-        let settings = Settings { concurrency, max_attempts, shutdown: self.plan.shutdown, ..Settings::default() };
+        let (shutdown, retry_for) = (self.plan.shutdown, Some(RETRY_FOR));
+        let settings = Settings { concurrency, max_attempts, retry_for, shutdown, ..Settings::default() };
         let worker = Worker::new(ToldQueue { queue: self.queue.clone(), part }, reaction, settings);
         let (run, told_to_stop) = (worker.run(stop.clone()), stop.clone());
         let task = tokio::spawn(async move {
@@ -253,7 +275,9 @@ async fn arrivals(plan: Arc<Plan>, story: Story, queue: MemoryQueue) {
             queue.send_in_group(&body, Attributes::new(), &group, &n.to_string()).expect("it fits");
             continue;
         }
-        let copies = if fastrand::u32(0..5) == 0 { 3 } else { 1 };
+        // Each copy is a message of its own, and is counted by itself; one that waits for another eats its receives.
+        let is_alone = plan.is_patient || fate(&plan, &key) == Fate::Kills;
+        let copies = if fastrand::u32(0..5) == 0 && !is_alone { 3 } else { 1 };
         for copy in 0..copies {
             if copy > 0 {
                 story.tell(|told| told.saw("a copy of an event"));

@@ -8,6 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use user_events::idempotency::TAKEOVERS;
+
+use crate::doubles::RETRY_FOR;
 
 /// One worker's life, from its start to its end.
 pub type Life = usize;
@@ -25,6 +28,10 @@ pub struct Told {
     pub failures: BTreeMap<String, u32>,
     /// Message ids that a letter was taken for.
     pub letters: BTreeSet<String>,
+    /// When an event was first deferred.
+    deferred: BTreeMap<String, Duration>,
+    /// How often an event has killed its worker.
+    kills: BTreeMap<String, u32>,
     receipts: BTreeMap<String, Receipt>,
     crossings: BTreeMap<String, Vec<Crossing>>,
     running: BTreeMap<Life, usize>,
@@ -72,6 +79,8 @@ impl Story {
             effects: BTreeMap::new(),
             failures: BTreeMap::new(),
             letters: BTreeSet::new(),
+            deferred: BTreeMap::new(),
+            kills: BTreeMap::new(),
             receipts: BTreeMap::new(),
             crossings: BTreeMap::new(),
             running: BTreeMap::new(),
@@ -229,6 +238,33 @@ impl Told {
             self.broke("one effect per key", &format!("{user}: more than {max_sends}"));
         }
         self.line(format!("{life} effect {user}"));
+    }
+
+    pub fn deferred(&mut self, user: &str) {
+        let now = self.now();
+        self.saw("a deferral");
+        self.deferred.entry(user.to_owned()).or_insert(now);
+        self.line(format!("deferred {user}"));
+    }
+
+    /// It was deferred for too long: for most of `RETRY_FOR`, where nothing else has eaten its receives.
+    pub fn gave_up(&mut self, user: &str, receives_are_known: bool) {
+        let lasted = self.deferred.get(user).map_or(Duration::ZERO, |first| self.now() - *first);
+        if receives_are_known && lasted < RETRY_FOR / 2 {
+            self.broke("deferrals last", &format!("{user} was given up after {lasted:?}"));
+        }
+    }
+
+    /// Five takeovers, and the sixth claim is refused; another delivery's end may have been charged to it besides.
+    pub fn kills_its_worker(&mut self, user: &str, all_are_counted: bool) {
+        self.saw("an event that kills its worker");
+        let kills = self.kills.entry(user.to_owned()).or_default();
+        *kills += 1;
+        let kills = *kills;
+        self.line(format!("{user} kills its worker"));
+        if all_are_counted && kills > TAKEOVERS {
+            self.broke("what kills its worker is set aside", &format!("{user}: {kills} times"));
+        }
     }
 
     pub fn killed(&mut self, life: Life) {

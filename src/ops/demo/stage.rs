@@ -69,7 +69,9 @@ impl Stage {
 
         let short = |ms| Duration::from_millis(ms);
         let backoff = Backoff::try_new(short(200), short(800)).unwrap_or(Backoff::ENTRY);
-        let settings = Settings { wait: short(200), backoff, ..Settings::default() };
+        // "Not now" would last half a minute: nobody waits as long for a demo.
+        let retry_for = Some(Duration::from_secs(2));
+        let settings = Settings { wait: short(200), backoff, retry_for, ..Settings::default() };
         let terms = Terms { lease: VISIBILITY * 3 / 4, retention: VISIBILITY, max_sends: 2 };
         let reaction =
             Reaction::new(WelcomeEmail::new(composer, mailer.clone()), MemoryLedger::default(), terms, VISIBILITY);

@@ -173,7 +173,7 @@ mod tests {
     const EVENT: &str = r#"{"type":"user.signed_up","userId":"u","email":"anna@example.com"}"#;
 
     fn quarantined(body: &str) -> Letter {
-        let failure = Failure { reason: "conflict", handler: "profile", history: String::new() };
+        let failure = Failure { reason: "conflict", handler: "profile", history: String::new(), detail: String::new() };
         let letter = DeadLetter::new(&delivery(body), "q", &failure).expect("fits");
         let attributes = letter.attributes;
         Letter::new(Delivery { attributes, ..delivery(&letter.body) }).0

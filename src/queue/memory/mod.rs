@@ -22,6 +22,9 @@ use super::{
     ReceiptHandle, Unsettled, is_fifo,
 };
 
+/// What SQS keeps a message for unless told otherwise. Here none is dropped after it.
+const RETENTION: Duration = Duration::from_secs(4 * 24 * 3600);
+
 /// A queue in memory. Clones share the messages.
 #[derive(Debug, Clone)]
 pub struct MemoryQueue {
@@ -194,6 +197,7 @@ impl Queue for MemoryQueue {
             visibility: self.shared.visibility,
             max_receive_count: redrive.map(|(_, most)| *most),
             has_dlq: redrive.is_some(),
+            retention: Some(RETENTION),
         }
     }
 

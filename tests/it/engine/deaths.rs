@@ -56,15 +56,17 @@ async fn five_deaths(goes_away: bool) -> (Running, Arc<AtomicUsize>, MemoryQueue
         tokio::time::sleep(seconds(120)).await;
         remote.is_away.store(false, Ordering::SeqCst);
     };
+    // While the ledger's return is waited for, runs time out: that is not what this is about.
+    let settings = Settings { max_attempts: Some(99), ..settings() };
     for _ in 0..5 {
-        let worker = Running::with_ledger(queue.clone(), never_leaving(&entered), settings(), remote.clone());
+        let worker = Running::with_ledger(queue.clone(), never_leaving(&entered), settings, remote.clone());
         return_of_the_ledger().await;
         entered.wait().await;
         remote.is_away.store(goes_away, Ordering::SeqCst);
         worker.task.abort();
     }
     let calls = Arc::default();
-    let worker = Running::with_ledger(queue, counting(&calls), settings(), remote.clone());
+    let worker = Running::with_ledger(queue, counting(&calls), settings, remote.clone());
     return_of_the_ledger().await;
     (worker, calls, dlq)
 }

@@ -7,8 +7,10 @@ mod deaths;
 mod fifo;
 mod flow;
 mod latency;
+mod limits;
 mod outages;
 mod pollers;
+mod receivers;
 mod settling;
 mod stopping;
 

@@ -86,7 +86,8 @@ async fn the_same_deduplication_id_is_taken_once<B: Bench>() {
 async fn a_letter_keeps_its_group_in_the_dlq<B: Bench>() {
     let bench = two_groups::<B>(LONG, 5).await;
     let original = receive(bench.queue(), 1).await.remove(0);
-    let failure = user_events::queue::Failure { reason: "test", handler: "test", history: String::new() };
+    let failure =
+        user_events::queue::Failure { reason: "test", handler: "test", history: String::new(), detail: String::new() };
     let letter = DeadLetter::new(&original, bench.queue().name(), &failure).expect("it fits");
     bench.queue().send_to_dlq(&letter).await.expect("taken");
     // Its answer lost, a letter is sent twice: a FIFO DLQ takes it once.

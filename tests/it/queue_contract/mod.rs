@@ -56,7 +56,12 @@ fn attributes() -> Attributes {
 
 async fn it_knows_the_settings_a_worker_depends_on<B: Bench>() {
     let bench = B::open(seconds(7), 3).await;
-    let facts = Facts { visibility: seconds(7), max_receive_count: Some(3), has_dlq: true };
+    let facts = Facts {
+        visibility: seconds(7),
+        max_receive_count: Some(3),
+        has_dlq: true,
+        retention: Some(4 * 86_400 * seconds(1)),
+    };
     assert_eq!(bench.queue().facts(), facts);
     assert!(bench.queue().name().starts_with("contract"), "{}", bench.queue().name());
     assert!(!bench.dlq().facts().has_dlq);

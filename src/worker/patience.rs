@@ -1,0 +1,154 @@
+//! "Not now" lasts hours: how long a deferred event waits, and for how long in all.
+//!
+//! Enters: how often and since when it was deferred, and how many receives its queue still allows. Leaves: the wait before
+//! the next try, or "too long". Promises: the receives that are left last for as long as is tried; no wait is longer
+//! than a queue can hide. Pure but for the jitter.
+
+use std::time::Duration;
+
+/// The first wait after a deferral; doubled from then on.
+pub(super) const FIRST: Duration = Duration::from_secs(30);
+/// The first wait after a refusal that is doubted: by then a witness may have come.
+pub(super) const DOUBTED: Duration = Duration::from_secs(60);
+/// No longer than this, while receives are left for it.
+const LONGEST: Duration = Duration::from_secs(900);
+/// SQS hides for 12 hours at most, counted from the receive; a quarter of an hour is for the work before.
+const HIDEABLE: Duration = Duration::from_secs(43_200 - 1_200);
+/// A letter must reach the DLQ before the queue forgets its message.
+const BEFORE_THE_END: Duration = Duration::from_secs(2 * 3600);
+
+/// For how long a deferred event is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// From its first deferral on.
+    pub retry_for: Duration,
+    /// How long its queue keeps it, from its arrival on; `None`: not known.
+    pub retention: Option<Duration>,
+}
+
+/// How it went so far.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deferred {
+    /// How often, this time included.
+    pub(super) times: u32,
+    /// Since the first time.
+    pub(super) lasting: Duration,
+    /// Since its arrival in the queue.
+    pub(super) age: Duration,
+    /// Receives that the queue still allows; `None`: any number.
+    pub(super) receives_left: Option<u32>,
+}
+
+impl Patience {
+    /// The wait before the next try, `first` if it is the first; `None`: it was deferred for too long.
+    pub(super) fn wait(&self, first: Duration, deferred: Deferred) -> Option<Duration> {
+        let left = self.left(&deferred).filter(|_| deferred.receives_left != Some(0))?;
+        let times = deferred.times.max(1);
+        let doubled = first.saturating_mul(1 << (times - 1).min(16)).min(LONGEST);
+        // Up to a tenth less, so that what was deferred together does not come back together.
+        let wait = doubled.max(self.stretched(first, times, &deferred)).mul_f64(1.0 - fastrand::f64() / 10.0);
+        Some(wait.min(left).min(HIDEABLE).max(Duration::from_secs(1)))
+    }
+
+    /// What is left of the time for which it is tried.
+    fn left(&self, deferred: &Deferred) -> Option<Duration> {
+        let by_setting = self.retry_for.checked_sub(deferred.lasting);
+        let by_queue = match self.retention {
+            Some(kept) => (kept - BEFORE_THE_END.min(kept / 2)).checked_sub(deferred.age),
+            None => by_setting,
+        };
+        Some(by_setting?.min(by_queue?)).filter(|left| !left.is_zero())
+    }
+
+    /// The `times`-th of waits that grow geometrically from `first`, as many as there are receives, and last for all of the
+    /// time together. Nothing, where there are receives enough.
+    fn stretched(&self, first: Duration, times: u32, deferred: &Deferred) -> Duration {
+        let Some(receives_left) = deferred.receives_left else { return Duration::ZERO };
+        let waits = (times - 1).saturating_add(receives_left);
+        if waits == 1 {
+            return LONGEST.min(self.retry_for);
+        }
+        let (first, all) = (first.as_secs_f64(), self.retry_for.as_secs_f64());
+        if f64::from(waits) * first >= all {
+            return Duration::ZERO;
+        }
+        let sum = |ratio: f64| (0..waits).fold(0.0, |sum, _| sum * ratio + first);
+        // Between a ratio whose waits are too short together and one whose are long enough: halved until they meet.
+        let (mut low, mut high) = (1.0, (all / first).max(2.0));
+        for _ in 0..60 {
+            let middle = f64::midpoint(low, high);
+            if sum(middle) < all { low = middle } else { high = middle }
+        }
+        Duration::from_secs_f64((first * high.powf(f64::from(times - 1))).min(all))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: u64 = 24 * 3600;
+
+    fn patience(retry_for: u64) -> Patience {
+        Patience { retry_for: Duration::from_secs(retry_for), retention: None }
+    }
+
+    /// When it is tried, in seconds from the first deferral, on a queue that allows so many receives.
+    fn tries(patience: Patience, receives: u32) -> Vec<u64> {
+        let (mut at, mut tried) = (Duration::ZERO, Vec::new());
+        for times in 1.. {
+            tried.push(at.as_secs());
+            let receives_left = receives.checked_sub(times);
+            let Some(wait) = patience.wait(FIRST, Deferred { times, lasting: at, age: at, receives_left }) else {
+                break;
+            };
+            at += wait;
+        }
+        tried
+    }
+
+    #[test]
+    fn greylisting_of_five_minutes_is_over_at_the_next_try_within_eight_minutes() {
+        for (receives, within) in [(100, 480), (5, 900)] {
+            let tried = tries(patience(DAY), receives);
+            let after = tried.iter().find(|at| **at >= 300).expect("tried again");
+            assert!(*after <= within, "{receives} receives: {tried:?}");
+        }
+    }
+
+    #[test]
+    fn the_receives_that_a_queue_allows_last_for_as_long_as_is_tried() {
+        for (receives, retry_for) in [(100, DAY), (20, DAY), (10, 3600), (5, 3600), (3, 900), (5, 900)] {
+            let tried = tries(patience(retry_for), receives);
+            let last = *tried.last().expect("one");
+            assert!(last >= retry_for * 4 / 5 && last <= retry_for, "{receives} receives for {retry_for} s: {tried:?}");
+            assert!(tried.len() <= receives as usize, "{tried:?}");
+        }
+        // SQS hides for 12 hours at most: five receives cannot last for a day.
+        let tried = tries(patience(DAY), 5);
+        assert!(*tried.last().expect("one") > 12 * 3600, "{tried:?}");
+    }
+
+    #[test]
+    fn waits_are_of_half_a_minute_first_and_of_a_quarter_of_an_hour_at_last() {
+        let tried = tries(patience(DAY), 1000);
+        let waits: Vec<u64> = tried.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!((26..=30).contains(&waits[0]) && (53..=60).contains(&waits[1]) && (107..=121).contains(&waits[2]));
+        assert!(waits[6..waits.len() - 1].iter().all(|wait| (809..=900).contains(wait)), "{waits:?}");
+    }
+
+    #[test]
+    fn it_ends_two_hours_before_the_queue_forgets_the_message() {
+        let patience = Patience { retention: Some(Duration::from_secs(4 * 3600)), ..patience(DAY) };
+        let last = *tries(patience, 1000).last().expect("one");
+        assert!((2 * 3600 - 900..=2 * 3600).contains(&last), "{last}");
+        let short = Patience { retention: Some(Duration::from_secs(3600)), ..patience };
+        assert!(*tries(short, 1000).last().expect("one") <= 1800, "half of a retention that is shorter than that");
+    }
+
+    #[test]
+    fn the_last_receive_is_not_given_back() {
+        let deferred = Deferred { times: 1, lasting: Duration::ZERO, age: Duration::ZERO, receives_left: Some(0) };
+        assert_eq!(patience(DAY).wait(FIRST, deferred), None);
+    }
+}
