@@ -231,7 +231,6 @@ impl Connection {
 
     fn parameters(&self, mail: &Mail) -> Result<String, Stop> {
         const ASCII_ALONE: &str = "the server takes no address beyond ASCII";
-        let is_ascii = |address: &lettre::Address| AsRef::<str>::as_ref(address).is_ascii();
         let mut parameters = String::new();
         match (is_ascii(&mail.from), is_ascii(&mail.to)) {
             (true, true) => {}
@@ -244,6 +243,10 @@ impl Connection {
         }
         Ok(parameters)
     }
+}
+
+fn is_ascii(address: &impl AsRef<str>) -> bool {
+    address.as_ref().is_ascii()
 }
 
 fn at(phase: Phase) -> impl FnOnce(Why) -> Stop {
