@@ -53,7 +53,9 @@ def certificate(path):
 
 
 def knows(_server, _session, _envelope, _mechanism, login):
-    return AuthResult(success=(login.login, login.password) == (b"user", b"p@ss"))
+    right = (login.login, login.password) == (b"user", b"p@ss")
+    # Without `handled=False` it would leave the reply to us.
+    return AuthResult(success=right, handled=right)
 
 
 class OnAnyPort(Controller):

@@ -83,9 +83,11 @@ impl Connection {
         let name = settings.helo.clone().unwrap_or_else(|| own_name(self.wire.local_address()));
         let reply = self.ask(Phase::Ehlo, &format!("EHLO {name}")).await?;
         if reply.class() == Some(5) {
-            // A server of before 1995, or behind something of that age.
-            let reply = self.ask(Phase::Ehlo, &format!("HELO {name}")).await?;
-            expect(Phase::Ehlo, 2, reply)?;
+            // A server of before 1995, or behind something of that age. One that goes away instead meant what it said.
+            match self.ask(Phase::Ehlo, &format!("HELO {name}")).await {
+                Ok(reply) => drop(expect(Phase::Ehlo, 2, reply)?),
+                Err(_) => return Err(Why::Said(reply).at(Phase::Ehlo)),
+            }
         } else {
             self.offers = Offers::of(&expect(Phase::Ehlo, 2, reply)?);
         }

@@ -90,6 +90,27 @@ async fn a_server_that_knows_no_ehlo_is_greeted_by_helo() {
 }
 
 #[tokio::test]
+async fn the_last_words_of_a_server_that_goes_away_are_its_answer() {
+    let cases: [(Phase, &[u8], &str, Outcome); 5] = [
+        (Phase::Greeting, b"554 5.7.1 blocked\r\n", "Refusing: 554 5.7.1 at greeting", Outcome::Unavailable("smtp")),
+        (Phase::Ehlo, b"550 5.7.1 blocked\r\n", "Refusing: 550 5.7.1 at EHLO", Outcome::Unavailable("smtp")),
+        (Phase::Mail, b"421 4.7.0 too many\r\n", "Busy: 421 4.7.0 at MAIL", Outcome::Unavailable("smtp")),
+        (Phase::Rcpt, b"550 5.1.1 unknown\r\n", "550 5.1.1 at RCPT", Outcome::Permanent("mail_refused")),
+        (Phase::Dot, b"552 5.3.4 too big\r\n", "suspect: 552 5.3.4 at dot", Outcome::Permanent("mail_refused")),
+    ];
+    for (at, bytes, why, expected) in cases {
+        for keywords in [&["PIPELINING"][..], &[]] {
+            let server = SmtpServer::start().await;
+            server.offer(keywords);
+            server.script(Reaction::LastWords { at, bytes });
+            let client = Client::new(&server.url(), SECOND);
+            assert_eq!((client.send("u").await, server.accepted().len()), (expected.clone(), 0), "{at:?}");
+            assert_eq!(client.failures()[0], why, "{keywords:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_address_beyond_ascii_goes_to_a_server_that_takes_it_and_is_refused_by_one_that_does_not() {
     let (server, to) = (SmtpServer::start().await, "j\u{fc}rgen@example.com");
     let client = Client::new(&server.url(), SECOND * 5);

@@ -17,7 +17,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 use Phase::{Dot, Rcpt};
-use Reaction::{Accept, AcceptButNeverReply, AcceptThenClose, Also, Close, Endless, Late, Raw, Reply, Silent};
+use Reaction::{
+    Accept, AcceptButNeverReply, AcceptThenClose, Also, Close, Endless, LastWords, Late, Raw, Reply, Silent,
+};
 
 use self::session::Session;
 
@@ -38,6 +40,8 @@ pub enum Reaction {
     Close { at: Phase },
     /// These bytes and no others. At the dot the mail counts if they begin as a yes does.
     Raw { at: Phase, bytes: &'static [u8] },
+    /// These bytes, and the end of the connection.
+    LastWords { at: Phase, bytes: &'static [u8] },
     /// The usual reply, and these bytes in the same breath.
     Also { at: Phase, bytes: &'static [u8] },
     /// These bytes for ever, so far apart.
@@ -54,7 +58,7 @@ impl Reaction {
     fn phase(self) -> Phase {
         match self {
             Reply { at, .. } | Silent { at } | Close { at } => at,
-            Raw { at, .. } | Also { at, .. } | Endless { at, .. } | Late { at, .. } => at,
+            Raw { at, .. } | LastWords { at, .. } | Also { at, .. } | Endless { at, .. } | Late { at, .. } => at,
             Accept | AcceptButNeverReply | AcceptThenClose => Dot,
         }
     }

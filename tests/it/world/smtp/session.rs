@@ -9,7 +9,9 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader
 use tokio::net::TcpStream;
 
 use super::Phase::{Auth, Data, Dot, Ehlo, Greeting, Mail, Rcpt, StartTls};
-use super::Reaction::{Accept, AcceptButNeverReply, AcceptThenClose, Also, Close, Endless, Late, Raw, Reply, Silent};
+use super::Reaction::{
+    Accept, AcceptButNeverReply, AcceptThenClose, Also, Close, Endless, LastWords, Late, Raw, Reply, Silent,
+};
 use super::{AcceptedMail, Phase, Reaction, Shared, State};
 
 /// A connection, encrypted or not.
@@ -121,7 +123,7 @@ impl Session {
         let accepted = match reaction {
             Reply { at, code, .. } => at != Dot || code / 100 == 2,
             Silent { at } | Close { at } | Endless { at, .. } => at != Dot,
-            Raw { at, bytes } => at != Dot || bytes.starts_with(b"2"),
+            Raw { at, bytes } | LastWords { at, bytes } => at != Dot || bytes.starts_with(b"2"),
             Also { .. } | Late { .. } => true,
             Accept | AcceptButNeverReply | AcceptThenClose => true,
         };
@@ -144,6 +146,10 @@ impl Session {
             Raw { at, bytes } if Some(at) == now => {
                 self.send(bytes).await?;
                 Ok(bytes.starts_with(b"2") || bytes.starts_with(b"3"))
+            }
+            LastWords { at, bytes } if Some(at) == now => {
+                self.send(bytes).await?;
+                Err(io::ErrorKind::ConnectionAborted.into())
             }
             Also { at, bytes } if Some(at) == now => {
                 self.send(&[usual.as_bytes(), b"\r\n", bytes].concat()).await?;
