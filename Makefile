@@ -4,7 +4,7 @@
 # Leaves: what each target says.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test release profile bench bench-quick chaos simulate mutations lint lint-infra mutations-infra image image-buildah fmt docs clean-servers
+.PHONY: help demo up down test release profile bench bench-quick chaos simulate mutations fuzz lint lint-infra mutations-infra image image-buildah fmt docs clean-servers
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,11 @@ simulate: ## the engine in virtual time under seeded trouble: 10,000 schedules (
 
 mutations: ## break the engine in one place at a time and see that the simulator notices
 	tests/mutations
+
+fuzz: ## throw bytes at the parser of a mail server's replies, a minute (FUZZ_SECONDS=n); gets cargo-fuzz if it is missing
+	cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --locked
+	mkdir -p fuzz/corpus/reply
+	RUSTC_BOOTSTRAP=1 cargo fuzz run reply -- -max_total_time=$${FUZZ_SECONDS:-60} -max_len=4096 -dict=fuzz/reply.dict # a compiler flag of nightly
 
 lint: ## formatting, clippy, rustdoc: every warning is an error
 	cargo fmt --check

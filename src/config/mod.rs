@@ -27,7 +27,7 @@ use crate::backoff::Backoff;
 use crate::ecs::Agent;
 use crate::event::{EmailAddress, InvalidValue};
 use crate::mail::Sender;
-use crate::mail::smtp::SmtpSettings;
+use crate::mail::smtp::{SmtpSettings, helo_name};
 use crate::queue::MAX_VISIBILITY;
 use crate::worker::{Settings, UnknownEvents};
 
@@ -259,7 +259,10 @@ fn mail_config(read: &mut Reader<'_>) -> Option<MailConfig> {
     let rate = read.parsed("SMTP_RATE", |text| {
         text.parse().ok().filter(|n| (1..=1000).contains(n)).ok_or("must be a whole number from 1 to 1000")
     });
-    Some(MailConfig { server: server?, rate, sender: sender? })
+    let longest_wait = read.duration("SMTP_REPLY_TIMEOUT", Duration::from_secs(1)..=Duration::from_secs(1800));
+    let helo = read.parsed("SMTP_HELO", helo_name);
+    let server = server?.replies_within(longest_wait.unwrap_or(SmtpSettings::LONGEST_WAIT)).greeting_as(helo);
+    Some(MailConfig { server, rate, sender: sender? })
 }
 
 /// Reads from whom mails are, and where they really go; none while `MAIL_FROM` is unset.

@@ -102,6 +102,19 @@ impl<'a> Reader<'a> {
         self.checked(name, parse(value?))
     }
 
+    /// Reads a duration with its unit, within a range.
+    pub fn duration(&mut self, name: &str, range: RangeInclusive<Duration>) -> Option<Duration> {
+        let parsed = self.parsed(name, |text| {
+            humantime::parse_duration(text).map_err(|_| "must be a duration with its unit, like 30s or 15m")
+        })?;
+        if range.contains(&parsed) {
+            return Some(parsed);
+        }
+        let (from, to) = (humantime::format_duration(*range.start()), humantime::format_duration(*range.end()));
+        self.fault(name, &format!("must lie between {from} and {to}"));
+        None
+    }
+
     /// Reads a secret from `NAME` or from the file that `NAME_FILE` names; none if unset or faulty.
     pub fn secret<T>(&mut self, name: &str, parse: impl FnOnce(&SecretString) -> Result<T, &'static str>) -> Option<T> {
         let file_name = format!("{name}_FILE");
@@ -175,15 +188,7 @@ impl ReactionReader<'_, '_> {
     /// Reads a duration with its unit, within a range.
     pub fn duration(&mut self, name: &str, range: RangeInclusive<Duration>) -> Option<Duration> {
         let name = self.name(name);
-        let parsed = self.reader.parsed(&name, |text| {
-            humantime::parse_duration(text).map_err(|_| "must be a duration with its unit, like 30s or 15m")
-        })?;
-        if range.contains(&parsed) {
-            return Some(parsed);
-        }
-        let (from, to) = (humantime::format_duration(*range.start()), humantime::format_duration(*range.end()));
-        self.reader.fault(&name, &format!("must lie between {from} and {to}"));
-        None
+        self.reader.duration(&name, range)
     }
 
     /// Notes a fault that shows only between settings.

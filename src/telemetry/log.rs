@@ -17,14 +17,13 @@ use crate::config::LogFormat;
 use crate::handlers::TRACE;
 
 /// They log requests with bodies, AUTH lines or keys below warn, or their own comings and goings.
-const TALKATIVE: [&str; 9] = [
+const TALKATIVE: [&str; 8] = [
     "aws_config",
     "aws_runtime",
     "aws_sdk_sns",
     "aws_sdk_sqs",
     "aws_smithy_runtime",
     "hyper",
-    "lettre",
     "opentelemetry",
     "reqwest",
 ];

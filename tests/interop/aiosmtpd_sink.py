@@ -1,11 +1,12 @@
-"""aiosmtpd_sink.py PORT_FILE MAILDIR [starttls|tls]: a mail server that is not ours (aiosmtpd 1.4.6).
+"""aiosmtpd_sink.py PORT_FILE MAILDIR [starttls|tls|auth]: a mail server that is not ours (aiosmtpd 1.4.6).
 
-Enters: SMTP on a free port of 127.0.0.1; with `starttls` no mail without it, with `tls` from the start.
+Enters: SMTP on a free port of 127.0.0.1; with `starttls` no mail without it, with `tls` from the start,
+with `auth` no mail but from `user` with the password `p@ss`.
 Leaves: the port in PORT_FILE, once it listens; every accepted mail as a file in MAILDIR/new.
 Promises: PORT_FILE never holds half a number; it ends on SIGTERM and when stdin closes, so a test
 that dies takes it along.
 With TLS, PORT_FILE.pem holds the certificate to trust, made for `localhost` at each start.
-Does not know: AUTH, or what the mails mean.
+Does not know: what the mails mean.
 """
 
 import datetime
@@ -18,6 +19,7 @@ import threading
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Mailbox
+from aiosmtpd.smtp import AuthResult
 
 
 def certificate(path):
@@ -50,6 +52,12 @@ def certificate(path):
     return context
 
 
+def knows(_server, _session, _envelope, _mechanism, login):
+    right = (login.login, login.password) == (b"user", b"p@ss")
+    # Without `handled=False` it would leave the reply to us.
+    return AuthResult(success=right, handled=right)
+
+
 class OnAnyPort(Controller):
     """The stock Controller checks itself by connecting to the port it was given, and 0 is none."""
 
@@ -59,14 +67,16 @@ class OnAnyPort(Controller):
 
 
 def main():
-    if len(sys.argv) not in (3, 4) or sys.argv[3:] not in ([], ["starttls"], ["tls"]):
-        sys.exit("usage: aiosmtpd_sink.py PORT_FILE MAILDIR [starttls|tls]")
+    if len(sys.argv) not in (3, 4) or sys.argv[3:] not in ([], ["starttls"], ["tls"], ["auth"]):
+        sys.exit("usage: aiosmtpd_sink.py PORT_FILE MAILDIR [starttls|tls|auth]")
     port_file, maildir, *mode = sys.argv[1:]
-    options = {}
+    options = {"enable_SMTPUTF8": True}
     if mode == ["tls"]:
-        options = {"ssl_context": certificate(f"{port_file}.pem")}
+        options["ssl_context"] = certificate(f"{port_file}.pem")
     elif mode == ["starttls"]:
-        options = {"tls_context": certificate(f"{port_file}.pem"), "require_starttls": True}
+        options |= {"tls_context": certificate(f"{port_file}.pem"), "require_starttls": True}
+    elif mode == ["auth"]:
+        options |= {"authenticator": knows, "auth_required": True, "auth_require_tls": False}
     over = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: over.set())
     controller = OnAnyPort(Mailbox(maildir), hostname="127.0.0.1", port=0, **options)

@@ -52,6 +52,10 @@ const CASES: &[Case] = &[
         &["MAIL_FROM must be a mailbox", "MAIL_REPLY_TO", "HTTP_ADDR must be an address"],
     ),
     (
+        &[("SMTP_REPLY_TIMEOUT", Some("31m")), ("SMTP_HELO", Some("two words")), ("SMTP_RATE", Some("0"))],
+        &["SMTP_REPLY_TIMEOUT must lie between 1s and 30m", "SMTP_HELO must be a host's name", "SMTP_RATE must"],
+    ),
+    (
         &[
             ("LOG_FORMAT", Some("xml")),
             ("UNKNOWN_EVENTS", Some("drop")),

@@ -1,23 +1,32 @@
 //! Connections that ended their last mail cleanly, and turns under a rate limit.
 //!
-//! Enters: connections that have carried no mail yet, or whose last one ended cleanly: one that timed out, broke or was refused
-//! something is dropped by whoever held it. Leaves: the freshest of them. Knows no mail.
+//! Enters: connections that have carried no mail yet, or whose last one ended cleanly: one that timed out, broke or was left in
+//! the middle is dropped by whoever held it. Leaves: the freshest of them that is quiet. Promises: no more are kept than were in
+//! use at once; one that idles is closed by QUIT. Knows no mail.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use lettre::transport::smtp::client::AsyncSmtpConnection;
-use tokio::time::{Instant, sleep_until};
+use futures_util::future::join_all;
+use tokio::time::{Instant, sleep_until, timeout};
 
-/// Kept for the next mail. More are opened as needed, and dropped when idle.
-const MOST_IDLE: usize = 4;
+use super::conversation::Connection;
+
 /// Servers close idle connections after a minute or more; a shorter time here saves the wasted try.
 const IDLE: Duration = Duration::from_secs(30);
+/// All goodbyes together.
+const GOODBYE: Duration = Duration::from_secs(5);
 
-/// Idle connections.
+/// Idle connections, the freshest last. There is one for each that was in use at once: a fresh one is opened only while all are.
 #[derive(Default)]
 pub(super) struct Pool {
-    idle: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
+    idle: Mutex<Idle>,
+}
+
+#[derive(Default)]
+struct Idle {
+    kept: Vec<(Connection, Instant)>,
+    is_watched: bool,
 }
 
 /// So many mails a second at most, evenly spread.
@@ -28,25 +37,64 @@ pub(super) struct Rate {
 }
 
 impl Pool {
-    /// The connection used last, if it is fresh.
-    pub(super) fn take(&self) -> Option<AsyncSmtpConnection> {
+    /// The connection used last, of those that are quiet. Those that are not were closed, or are about to be.
+    pub(super) fn take(&self) -> Option<Connection> {
         let mut idle = self.lock();
-        idle.retain(|(_, since)| since.elapsed() < IDLE);
-        idle.pop().map(|(connection, _)| connection)
-    }
-
-    /// Keeps a connection that is fresh, or whose last mail ended with a 2xx.
-    pub(super) fn put(&self, connection: AsyncSmtpConnection) {
-        let mut idle = self.lock();
-        if idle.len() < MOST_IDLE {
-            idle.push((connection, Instant::now()));
+        loop {
+            let (mut connection, _) = idle.kept.pop()?;
+            if connection.is_quiet() {
+                return Some(connection);
+            }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(AsyncSmtpConnection, Instant)>> {
+    /// Keeps a connection that is fresh, or whose last mail ended cleanly.
+    pub(super) fn put(self: &Arc<Self>, connection: Connection) {
+        let mut idle = self.lock();
+        idle.kept.push((connection, Instant::now()));
+        if !std::mem::replace(&mut idle.is_watched, true) {
+            tokio::spawn(watch(Arc::downgrade(self)));
+        }
+    }
+
+    /// Says goodbye on all that idle.
+    pub(super) async fn close(&self) {
+        let all = std::mem::take(&mut self.lock().kept);
+        goodbye(all).await;
+    }
+
+    /// When the oldest has idled for long enough; none if nothing idles: whoever puts the next one watches anew.
+    fn next_to_go(&self) -> Option<Instant> {
+        let mut idle = self.lock();
+        let oldest = idle.kept.first().map(|(_, since)| *since + IDLE);
+        idle.is_watched = oldest.is_some();
+        oldest
+    }
+
+    fn idled_enough(&self) -> Vec<(Connection, Instant)> {
+        let mut idle = self.lock();
+        let many = idle.kept.iter().take_while(|(_, since)| since.elapsed() >= IDLE).count();
+        idle.kept.drain(..many).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Idle> {
         // Every change is one push or one removal.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Lives while something idles, and no longer than the pool.
+async fn watch(pool: Weak<Pool>) {
+    while let Some(next) = pool.upgrade().and_then(|pool| pool.next_to_go()) {
+        sleep_until(next).await;
+        let Some(idled) = pool.upgrade().map(|pool| pool.idled_enough()) else { return };
+        goodbye(idled).await;
+    }
+}
+
+async fn goodbye(connections: Vec<(Connection, Instant)>) {
+    let quits = connections.into_iter().map(|(connection, _)| connection.quit());
+    let _ = timeout(GOODBYE, join_all(quits)).await;
 }
 
 impl Rate {

@@ -1,15 +1,17 @@
 //! `SMTP_URL` becomes a server to connect to, or a fault that repeats none of it.
 //!
-//! Enters: the URL. Leaves: host, port, how TLS is used, and credentials. Promises: mail and password go
-//! unencrypted to this machine only, unless told otherwise. Connects to nothing.
+//! Enters: the URL, and what else is set about the conversation. Leaves: host, port, how TLS is used, credentials, the name we
+//! greet with, the longest wait. Promises: mail and password go unencrypted to this machine only, unless told otherwise.
+//! Connects to nothing.
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::TlsParameters;
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
+
+use super::tls::Trust;
 
 /// A mail server and how to talk to it.
 #[derive(Clone)]
@@ -18,36 +20,54 @@ pub struct SmtpSettings {
     pub(super) port: u16,
     pub(super) tls: Tls,
     pub(super) credentials: Option<Credentials>,
+    /// Unset: the host's name, or its address.
+    pub(super) helo: Option<String>,
+    /// No reply is waited for longer, whatever it is a reply to.
+    pub(super) longest_wait: Duration,
+}
+
+/// Who we are to the server.
+#[derive(Clone)]
+pub(super) struct Credentials {
+    pub(super) user: String,
+    /// A password, or a token of OAuth 2.
+    pub(super) secret: SecretString,
+    pub(super) is_token: bool,
 }
 
 /// How TLS is used. The trusted roots are read once, here, not once a connection.
 #[derive(Clone)]
 pub(super) enum Tls {
-    FromTheStart(TlsParameters),
+    FromTheStart(Trust),
     /// By STARTTLS, or no mail.
-    Required(TlsParameters),
+    Required(Trust),
     Off,
 }
 
 impl SmtpSettings {
-    /// Reads `smtps://user:pass@host:465`, `smtp://host:587?tls=required` or `smtp://localhost:1025`.
-    /// Without TLS only a loopback host is taken, or any with `allow_plaintext`.
+    /// What RFC 5321 has a client wait for the reply to the final dot: a shorter wait makes duplicates.
+    pub const LONGEST_WAIT: Duration = Duration::from_secs(600);
+
+    /// Reads `smtps://user:pass@host:465`, `smtp://host:587?tls=required` or `smtp://localhost:1025`; with `auth=xoauth2` the
+    /// password is a token. Without TLS only a loopback host is taken, or any with `allow_plaintext`.
     ///
     /// # Errors
     /// What is wrong with it, without repeating any of it.
     pub fn parse(url: &SecretString, allow_plaintext: bool) -> Result<Self, &'static str> {
         let url = Url::parse(url.expose_secret()).map_err(|_| "is not a URL like smtps://user:password@host:465")?;
-        let required = match url.query_pairs().collect::<Vec<_>>().as_slice() {
-            [] => false,
-            [(name, value)] if name == "tls" && value == "required" => true,
-            _ => return Err("knows only the parameter tls=required"),
-        };
+        let (mut required, mut is_token) = (false, false);
+        for (name, value) in url.query_pairs() {
+            match (&*name, &*value) {
+                ("tls", "required") => required = true,
+                ("auth", "xoauth2") => is_token = true,
+                _ => return Err("knows only the parameters tls=required and auth=xoauth2"),
+            }
+        }
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or("names no host")?;
         let host = host.trim_matches(['[', ']']).to_owned();
-        let parameters = || TlsParameters::new(host.clone()).map_err(|_| "cannot be used: no trusted roots for TLS");
         let (tls, port) = match (url.scheme(), required) {
-            ("smtps", _) => (Tls::FromTheStart(parameters()?), 465),
-            ("smtp", true) => (Tls::Required(parameters()?), 587),
+            ("smtps", _) => (Tls::FromTheStart(Trust::in_host(&host)?), 465),
+            ("smtp", true) => (Tls::Required(Trust::in_host(&host)?), 587),
             ("smtp", false) if allow_plaintext || is_loopback(&url) => (Tls::Off, 25),
             ("smtp", false) => {
                 return Err("is not encrypted: use smtps:// or ?tls=required, or set SMTP_ALLOW_PLAINTEXT=true");
@@ -59,11 +79,47 @@ impl SmtpSettings {
             text.map(String::from).map_err(|_| "has a user or password that is not UTF-8")
         };
         let credentials = match (url.username(), url.password()) {
+            ("", None) if is_token => return Err("needs a user, and its token as password, for auth=xoauth2"),
             ("", None) => None,
-            (user, Some(password)) if !user.is_empty() => Some(Credentials::new(decode(user)?, decode(password)?)),
+            (user, Some(password)) if !user.is_empty() => {
+                Some(Credentials { user: decode(user)?, secret: decode(password)?.into(), is_token })
+            }
             _ => return Err("needs both user and password, or neither"),
         };
-        Ok(Self { host, port: url.port().unwrap_or(port), tls, credentials })
+        let port = url.port().unwrap_or(port);
+        Ok(Self { host, port, tls, credentials, helo: None, longest_wait: Self::LONGEST_WAIT })
+    }
+
+    /// No reply is waited for longer than this.
+    #[must_use]
+    pub fn replies_within(mut self, longest: Duration) -> Self {
+        self.longest_wait = longest;
+        self
+    }
+
+    /// Greets with this name; none: the host's name if it has a dot, else its address.
+    #[must_use]
+    pub fn greeting_as(mut self, helo: Option<String>) -> Self {
+        self.helo = helo;
+        self
+    }
+}
+
+/// A name to greet with: of a host, or an address in brackets.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn helo_name(text: &str) -> Result<String, &'static str> {
+    let is_literal = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .is_some_and(|inside| inside.strip_prefix("IPv6:").unwrap_or(inside).parse::<IpAddr>().is_ok());
+    let is_label =
+        |label: &str| !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    if is_literal || (text.len() <= 255 && text.split('.').all(is_label)) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be a host's name like mail.example.com, or an address like [192.0.2.1]")
     }
 }
 
@@ -107,6 +163,25 @@ mod tests {
         for url in ["smtps://u@h", "http://h", "smtp://h?tls=maybe", "smtps://", "hunter2", "smtps://u:%ff@h"] {
             let problem = parse(url, true).expect_err(url);
             assert!(!problem.contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn with_xoauth2_the_password_is_a_token_and_must_be_there() {
+        let settings = parse("smtp://user:t%2Bken@h:587?tls=required&auth=xoauth2", false).expect("sound");
+        let credentials = settings.credentials.expect("there");
+        assert_eq!((credentials.is_token, credentials.secret.expose_secret()), (true, "t+ken"));
+        assert!(parse("smtp://localhost?auth=xoauth2", false).is_err());
+        assert!(parse("smtp://localhost?auth=cram-md5", false).is_err());
+    }
+
+    #[test]
+    fn a_name_to_greet_with_is_a_hosts_or_an_address_in_brackets() {
+        for name in ["mail.example.com", "localhost", "[192.0.2.1]", "[IPv6:2001:db8::1]"] {
+            assert_eq!(helo_name(name).as_deref(), Ok(name));
+        }
+        for name in ["", "a b", "mail..example", "[mail]", "a\r\nMAIL FROM:<>", "m\u{fc}ller.example"] {
+            assert!(helo_name(name).is_err(), "{name:?}");
         }
     }
 }

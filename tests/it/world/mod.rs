@@ -6,6 +6,7 @@
 pub mod aws_faults;
 pub mod collector;
 pub mod http;
+pub mod postfix;
 pub mod processes;
 pub mod proxy;
 pub mod recorder;

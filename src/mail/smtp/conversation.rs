@@ -1,0 +1,333 @@
+//! The one conversation with a mail server: engine, `send-test` and `doctor` all speak through it.
+//!
+//! Enters: settings, then mails. Leaves: a connection ready for mails, the server's 354, its word on the body; or the [`Stop`].
+//! Promises: each reply is waited for as long as RFC 5321 4.5.3.2 means it to be, and never longer than was set; whatever comes
+//! unasked ends the connection before anything more is said on it; nothing learnt before TLS is believed under it; a connection
+//! is clean only when no reply is owed. Dropped at any point, it says nothing more.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::listener::{Listener, Stage};
+use super::login::Logins;
+use super::offers::Offers;
+use super::reply::Reply;
+use super::settings::{SmtpSettings, Tls, helo_name};
+use super::stop::{Stop, Why};
+use super::wire::{Aside, Wire};
+use crate::mail::{Mail, Phase};
+
+const TCP: Duration = Duration::from_secs(5);
+const HANDSHAKE: Duration = Duration::from_secs(30);
+const COMMAND: Duration = Duration::from_secs(60);
+/// A short wait here makes duplicates: the server may have taken the mail.
+const DOT: Duration = Duration::from_secs(600);
+/// What no mail depends on.
+const COURTESY: Duration = Duration::from_secs(5);
+
+/// A connection that has been greeted.
+pub(super) struct Connection {
+    wire: Wire,
+    offers: Offers,
+    longest_wait: Duration,
+    /// TLS is asked for, and not there yet.
+    awaits_tls: bool,
+    /// The server owes no reply, and waits for no body.
+    is_clean: bool,
+}
+
+impl Connection {
+    /// A connection ready for mails: encrypted and logged in, as the settings ask for.
+    pub(super) async fn open(
+        settings: &SmtpSettings,
+        logins: &Logins,
+        listener: &mut impl Listener,
+    ) -> Result<Self, Stop> {
+        let begun = logins.begin();
+        let within = |own: Duration| Instant::now() + own.min(settings.longest_wait);
+        let mut wire = Wire::open((&settings.host, settings.port), within(TCP)).await.map_err(at(Phase::Connect))?;
+        listener.reached(Stage::Connected);
+        if let Tls::FromTheStart(trust) = &settings.tls {
+            wire = wire.secured(trust, within(HANDSHAKE)).await.map_err(at(Phase::Connect))?;
+            listener.reached(Stage::Secured);
+        }
+        let mut connection = Self::over(wire, settings);
+        connection.awaits_tls = matches!(settings.tls, Tls::Required(_));
+        let greeting = connection.reply(Phase::Greeting, connection.within(COMMAND)).await?;
+        expect(Phase::Greeting, 2, greeting)?;
+        connection.introduce(settings, listener).await?;
+        if let Tls::Required(trust) = &settings.tls {
+            connection.ask_for_tls().await?;
+            // Only the stream goes over: what was read or learnt before the handshake anybody may have said.
+            let wire = connection.wire.secured(trust, within(HANDSHAKE)).await.map_err(at(Phase::StartTls))?;
+            listener.reached(Stage::Secured);
+            connection = Self::over(wire, settings);
+            connection.introduce(settings, listener).await?;
+        }
+        if let Some(credentials) = &settings.credentials {
+            logins.login(&mut connection, credentials, begun).await?;
+            listener.reached(Stage::LoggedIn);
+        }
+        connection.is_clean = true;
+        Ok(connection)
+    }
+
+    fn over(wire: Wire, settings: &SmtpSettings) -> Self {
+        let longest_wait = settings.longest_wait;
+        Self { wire, offers: Offers::default(), longest_wait, awaits_tls: false, is_clean: false }
+    }
+
+    async fn introduce(&mut self, settings: &SmtpSettings, listener: &mut impl Listener) -> Result<(), Stop> {
+        let name = settings.helo.clone().unwrap_or_else(|| own_name(self.wire.local_address()));
+        let reply = self.ask(Phase::Ehlo, &format!("EHLO {name}")).await?;
+        if reply.class() == Some(5) {
+            // A server of before 1995, or behind something of that age. One that goes away instead meant what it said.
+            match self.ask(Phase::Ehlo, &format!("HELO {name}")).await {
+                Ok(reply) => drop(expect(Phase::Ehlo, 2, reply)?),
+                Err(_) => return Err(Why::Said(reply).at(Phase::Ehlo)),
+            }
+        } else {
+            self.offers = Offers::of(&expect(Phase::Ehlo, 2, reply)?);
+        }
+        listener.reached(Stage::Introduced);
+        Ok(())
+    }
+
+    async fn ask_for_tls(&mut self) -> Result<(), Stop> {
+        if !self.offers.starttls {
+            return Err(Why::Lacks("the server offers no STARTTLS").at(Phase::StartTls));
+        }
+        let reply = self.ask(Phase::StartTls, "STARTTLS").await?;
+        if reply.code != Some(220) {
+            return Err(Why::Said(reply).at(Phase::StartTls));
+        }
+        self.hushed(Phase::StartTls)
+    }
+
+    /// The mail's envelope, up to the server's 354.
+    pub(super) async fn envelope(&mut self, mail: &Mail, listener: &mut impl Listener) -> Result<(), Stop> {
+        let sender = format!("MAIL FROM:<{}>{}", mail.from, self.parameters(mail)?);
+        let recipient = format!("RCPT TO:<{}>", mail.to);
+        let asked = [(Phase::Mail, 2, sender), (Phase::Rcpt, 2, recipient), (Phase::Data, 3, "DATA".to_owned())];
+        if self.offers.pipelining {
+            return self.in_one_go(&asked, listener).await;
+        }
+        for (phase, class, line) in asked {
+            self.is_clean = false;
+            let reply = self.ask(phase, &line).await?;
+            self.is_clean = class != 3 || reply.class() != Some(3);
+            listener.reached(Stage::Passed(phase, &expect(phase, class, reply)?));
+        }
+        Ok(())
+    }
+
+    async fn in_one_go(&mut self, asked: &[(Phase, u16, String)], listener: &mut impl Listener) -> Result<(), Stop> {
+        self.hushed(Phase::Mail)?;
+        self.is_clean = false;
+        let lines: String = asked.iter().flat_map(|(_, _, line)| [line.as_str(), "\r\n"]).collect();
+        self.wire.write(lines.as_bytes(), self.within(COMMAND)).await.map_err(at(Phase::Mail))?;
+        let mut first_no = None;
+        let mut waits_for_a_body = false;
+        for (phase, class, _) in asked {
+            // What follows a no is read to keep in step, and decides nothing.
+            let wait = if first_no.is_some() { COURTESY } else { COMMAND };
+            let reply = match (self.reply(*phase, self.within(wait)).await, first_no.take()) {
+                (Err(_), Some(no)) => return Err(no),
+                (reply, no) => {
+                    first_no = no;
+                    reply?
+                }
+            };
+            waits_for_a_body = *phase == Phase::Data && reply.class() == Some(3);
+            match expect(*phase, *class, reply) {
+                Ok(reply) if first_no.is_none() => listener.reached(Stage::Passed(*phase, &reply)),
+                Ok(_) => {}
+                Err(no) => first_no = first_no.or(Some(no)),
+            }
+        }
+        self.is_clean = !waits_for_a_body;
+        first_no.map_or(Ok(()), Err)
+    }
+
+    /// Body and dot, and the server's word on them: exactly a 2xx is a yes.
+    pub(super) async fn body(&mut self, mail: &Mail, listener: &mut impl Listener) -> Result<(), Stop> {
+        // What came before the body is no reply to it, and the body is not out yet: no doubt need arise.
+        self.hushed(Phase::Data)?;
+        let deadline = self.within(DOT);
+        let written = self.wire.write(&dotted(&mail.message), deadline).await;
+        // A server that refuses in the middle of a body and closes has said why before it did.
+        let reply = self.wire.reply_or_its_beginning(deadline).await.map_err(at(Phase::Dot))?;
+        let reply = expect(Phase::Dot, 2, reply);
+        self.is_clean = written.is_ok();
+        match (written, reply) {
+            (Ok(()), Ok(reply)) => {
+                listener.reached(Stage::Passed(Phase::Dot, &reply));
+                Ok(())
+            }
+            // A yes to half a mail is none.
+            (Err(why), Ok(_)) => Err(why.at(Phase::Dot)),
+            (_, Err(no)) => Err(no),
+        }
+    }
+
+    /// Takes back what a no left behind; is the connection as good as new?
+    pub(super) async fn reset(&mut self) -> bool {
+        let reset = self.is_clean && self.say(Phase::Mail, "RSET", self.within(COURTESY)).await.is_ok();
+        reset && self.reply(Phase::Mail, self.within(COURTESY)).await.is_ok_and(|reply| reply.class() == Some(2))
+    }
+
+    /// Says goodbye, and waits a moment for the answer.
+    pub(super) async fn quit(mut self) {
+        let deadline = self.within(COURTESY);
+        if self.wire.write(b"QUIT\r\n", deadline).await.is_ok() {
+            let _ = self.wire.reply(deadline).await;
+        }
+    }
+
+    /// Neither closed nor spoken on while nobody asked?
+    pub(super) fn is_quiet(&mut self) -> bool {
+        self.wire.aside() == Aside::Nothing
+    }
+
+    pub(super) fn offers(&self) -> Offers {
+        self.offers.clone()
+    }
+
+    /// One command and its reply, whatever it is.
+    pub(super) async fn ask(&mut self, phase: Phase, line: &str) -> Result<Reply, Stop> {
+        let deadline = self.within(COMMAND);
+        self.say(phase, line, deadline).await?;
+        self.reply(phase, deadline).await
+    }
+
+    async fn say(&mut self, phase: Phase, line: &str, deadline: Instant) -> Result<(), Stop> {
+        self.hushed(phase)?;
+        self.wire.write(format!("{line}\r\n").as_bytes(), deadline).await.map_err(at(phase))
+    }
+
+    async fn reply(&mut self, phase: Phase, deadline: Instant) -> Result<Reply, Stop> {
+        self.wire.reply(deadline).await.map_err(at(phase))
+    }
+
+    /// Nothing may have come that was not asked for: taken for the reply to what comes next, it would be believed.
+    fn hushed(&mut self, phase: Phase) -> Result<(), Stop> {
+        let before_tls = self.awaits_tls;
+        match self.wire.aside() {
+            Aside::Nothing => Ok(()),
+            Aside::Closed => Err(Why::broken(std::io::ErrorKind::UnexpectedEof.into()).at(phase)),
+            Aside::Bytes(bytes) => {
+                if let (false, Some(goodbye)) = (before_tls, going_away(&bytes)) {
+                    return Err(Why::Said(goodbye).at(phase));
+                }
+                tracing::warn!(%phase, "the mail server's connection was left: {}", Why::unasked(before_tls));
+                Err(Why::Unasked { before_tls }.at(phase))
+            }
+        }
+    }
+
+    fn within(&self, own: Duration) -> Instant {
+        Instant::now() + own.min(self.longest_wait)
+    }
+
+    fn parameters(&self, mail: &Mail) -> Result<String, Stop> {
+        const ASCII_ALONE: &str = "the server takes no address beyond ASCII";
+        let mut parameters = String::new();
+        match (is_ascii(&mail.from), is_ascii(&mail.to)) {
+            (true, true) => {}
+            _ if self.offers.beyond_ascii => parameters += " SMTPUTF8",
+            (false, _) => return Err(Why::Lacks(ASCII_ALONE).at(Phase::Mail)),
+            (true, false) => return Err(Why::Beyond(ASCII_ALONE).at(Phase::Mail)),
+        }
+        if !mail.message.is_ascii() && self.offers.eight_bit {
+            parameters += " BODY=8BITMIME";
+        }
+        Ok(parameters)
+    }
+}
+
+fn is_ascii(address: &impl AsRef<str>) -> bool {
+    address.as_ref().is_ascii()
+}
+
+fn at(phase: Phase) -> impl FnOnce(Why) -> Stop {
+    move |why| why.at(phase)
+}
+
+fn expect(phase: Phase, class: u16, reply: Reply) -> Result<Reply, Stop> {
+    if reply.class() == Some(class) { Ok(reply) } else { Err(Why::Said(reply).at(phase)) }
+}
+
+/// A server that ends a connection says so unasked, by 421.
+fn going_away(bytes: &[u8]) -> Option<Reply> {
+    let (_, reply) = super::reply::Parser::default().take(bytes).ok()?;
+    reply.filter(|reply| reply.code == Some(421))
+}
+
+/// What we greet with: a name that can be one in the DNS, else the address that the server sees us by, as far as we know it.
+fn own_name(local: Option<SocketAddr>) -> String {
+    let name = hostname::get().ok().and_then(|name| name.into_string().ok());
+    let name = name.filter(|name| name.contains('.') && helo_name(name).is_ok());
+    name.unwrap_or_else(|| match local.map(|local| local.ip().to_canonical()) {
+        Some(IpAddr::V4(ip)) => format!("[{ip}]"),
+        Some(IpAddr::V6(ip)) => format!("[IPv6:{ip}]"),
+        None => "[127.0.0.1]".to_owned(),
+    })
+}
+
+/// A message as it goes over the wire: lines ended by CRLF whatever ended them, dots at their beginnings doubled, and the dot
+/// that ends it. Sent in one piece: a dot of its own would wait for the server's word that the body has come, 40 ms a mail.
+fn dotted(message: &[u8]) -> Vec<u8> {
+    let mut sent = Vec::with_capacity(message.len() + 16);
+    let mut begins_line = true;
+    for (at, byte) in message.iter().enumerate() {
+        match byte {
+            b'\n' if at > 0 && message[at - 1] == b'\r' => {}
+            b'\r' | b'\n' => {
+                sent.extend_from_slice(b"\r\n");
+                begins_line = true;
+            }
+            byte => {
+                if begins_line && *byte == b'.' {
+                    sent.push(b'.');
+                }
+                sent.push(*byte);
+                begins_line = false;
+            }
+        }
+    }
+    if !begins_line {
+        sent.extend_from_slice(b"\r\n");
+    }
+    sent.extend_from_slice(b".\r\n");
+    sent
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_dotted_and_ends_by_its_dot_whatever_ends_its_lines() {
+        let cases: [(&[u8], &[u8]); 7] = [
+            (b"a\r\nb\r\n", b"a\r\nb\r\n.\r\n"),
+            (b"a", b"a\r\n.\r\n"),
+            (b"", b".\r\n"),
+            (b".\r\n..\r\na.b", b"..\r\n...\r\na.b\r\n.\r\n"),
+            (b"a\n.\nb\r.\r\n", b"a\r\n..\r\nb\r\n..\r\n.\r\n"),
+            (b"\n.\r", b"\r\n..\r\n.\r\n"),
+            (b"a\r\n\r\nb", b"a\r\n\r\nb\r\n.\r\n"),
+        ];
+        for (message, sent) in cases {
+            assert_eq!(dotted(message).escape_ascii().to_string(), sent.escape_ascii().to_string());
+        }
+    }
+
+    #[test]
+    fn without_a_name_we_greet_with_the_address_we_are_seen_by() {
+        let name = own_name(Some(([192, 0, 2, 1], 25).into()));
+        assert!(name == "[192.0.2.1]" || (name.contains('.') && !name.starts_with('[')), "{name}");
+        assert!(helo_name(&name).is_ok(), "{name}");
+    }
+}

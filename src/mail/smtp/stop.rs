@@ -1,0 +1,133 @@
+//! Where a conversation stopped, and why: for the engine as a judgement, for a person as a line.
+//!
+//! Enters: a phase and what was heard in it. Leaves: a [`MailError`] without a word of the server's, or one line of what it
+//! said in which no word is an address. Of AUTH's replies nothing but the code: they may quote the password.
+
+use std::io;
+
+use super::reply::Reply;
+use super::verdict::{Heard, judge};
+use crate::backoff::Outage;
+use crate::mail::{MailError, Phase};
+
+/// The end of a conversation that did not reach its own.
+#[derive(Debug, Clone)]
+pub(super) struct Stop {
+    pub(super) phase: Phase,
+    pub(super) why: Why,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Why {
+    /// Another reply than was asked for.
+    Said(Reply),
+    /// No reply within its time.
+    Silence,
+    /// The connection came to nothing, or to an end.
+    Broken(String),
+    /// The handshake failed.
+    Tls(String),
+    /// A reply without end.
+    TooLong,
+    /// Bytes that nothing had asked for: out of step at best, forged at worst.
+    Unasked { before_tls: bool },
+    /// The server does not do what every mail needs.
+    Lacks(&'static str),
+    /// The server does not do what this recipient needs.
+    Beyond(&'static str),
+}
+
+const SILENCE: &str = "no reply in time";
+
+impl Why {
+    pub(super) fn broken(error: io::Error) -> Self {
+        Self::Broken(error.to_string())
+    }
+
+    pub(super) fn at(self, phase: Phase) -> Stop {
+        Stop { phase, why: self }
+    }
+
+    pub(super) fn unasked(before_tls: bool) -> &'static str {
+        if before_tls { "unasked-for bytes before TLS: somebody may be in between" } else { "unasked-for bytes" }
+    }
+}
+
+impl Stop {
+    /// Whose fault it is.
+    pub(super) fn judged(self) -> MailError {
+        let phase = self.phase;
+        let unavailable = |why: &str, outage| MailError::Unavailable { phase, why: why.to_owned(), outage };
+        match self.why {
+            Why::Said(reply) => judge(phase, Heard::from(&reply), reply.to_string()),
+            Why::Silence => judge(phase, Heard::Nothing, SILENCE.to_owned()),
+            Why::Broken(_) if phase == Phase::Connect => judge(phase, Heard::Nothing, "no connection".to_owned()),
+            Why::Broken(_) => judge(phase, Heard::Nothing, "the connection broke".to_owned()),
+            Why::Tls(_) => unavailable("TLS failed", Outage::Down),
+            Why::TooLong => judge(phase, Heard::Garbled, "a reply without end".to_owned()),
+            // Whether it was said of this mail cannot be known, and nothing of it is out.
+            Why::Unasked { before_tls } if phase <= Phase::Mail => {
+                unavailable(Why::unasked(before_tls), Outage::Refusing)
+            }
+            Why::Unasked { before_tls } => MailError::Deferred { phase, why: Why::unasked(before_tls).to_owned() },
+            Why::Lacks(what) => unavailable(what, Outage::Refusing),
+            Why::Beyond(what) => MailError::Refused { phase, why: what.to_owned() },
+        }
+    }
+
+    /// Did the connection end before the server said anything of this mail? An idle one may: a fresh one tells.
+    pub(super) fn was_closed(&self) -> bool {
+        let is_closed = match &self.why {
+            Why::Broken(_) => true,
+            Why::Said(reply) => reply.code == Some(421),
+            _ => false,
+        };
+        is_closed && self.phase == Phase::Mail
+    }
+
+    /// A clear no, after which the connection is as good as before.
+    pub(super) fn is_answer(&self) -> bool {
+        matches!(&self.why, Why::Said(reply) if matches!(reply.code, Some(400..=599)) && reply.code != Some(421))
+    }
+
+    /// One line for a person.
+    pub(super) fn told(&self) -> String {
+        let told = match &self.why {
+            Why::Said(reply) if self.phase == Phase::Auth => format!("reply {reply}"),
+            Why::Said(reply) if matches!(reply.class(), Some(4 | 5)) => said(reply),
+            Why::Said(reply) => format!("unexpected reply {}", said(reply)),
+            Why::Silence => SILENCE.to_owned(),
+            Why::Broken(error) | Why::Tls(error) => masked(error),
+            Why::TooLong => "a reply without end".to_owned(),
+            Why::Unasked { before_tls } => Why::unasked(*before_tls).to_owned(),
+            Why::Lacks(what) | Why::Beyond(what) => (*what).to_owned(),
+        };
+        let in_doubt = matches!(self.clone().judged(), MailError::Unknown { .. });
+        if in_doubt { format!("{told}: the mail may have been taken") } else { told }
+    }
+}
+
+/// The first line of what the server said.
+pub(super) fn said(reply: &Reply) -> String {
+    let code = reply.code.map_or_else(|| "garbled:".to_owned(), |code| code.to_string());
+    masked(&format!("{code} {}", reply.lines().next().unwrap_or_default()))
+}
+
+/// One line of at most 160 characters, in which no word is an address.
+fn masked(text: &str) -> String {
+    let words = text.split_whitespace().map(|word| if word.contains('@') { "***@***" } else { word });
+    let line = words.collect::<Vec<_>>().join(" ");
+    line.chars().filter(|c| !c.is_control()).take(160).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_says_is_one_line_without_an_address() {
+        assert_eq!(masked("550 5.1.1 <ann@example.com>:\r\n no\tsuch user"), "550 5.1.1 ***@*** no such user");
+        assert_eq!(masked("250 \u{1b}[31mok"), "250 [31mok");
+        assert_eq!(masked(&"x".repeat(500)).len(), 160);
+    }
+}

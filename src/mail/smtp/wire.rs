@@ -1,0 +1,148 @@
+//! One connection: bytes out, replies in, each within its time.
+//!
+//! Enters: a host, then bytes to send. Leaves: replies. Promises: a deadline is for a whole reply, not for each read; nothing is
+//! sent late because of Nagle's algorithm, under TLS neither; what was read in plaintext never meets what is read under TLS.
+//! Knows no command.
+
+use std::io;
+use std::net::SocketAddr;
+
+use futures_util::FutureExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::client::TlsStream;
+
+use super::reply::{Parser, Reply, TooLong};
+use super::stop::Why;
+use super::tls::Trust;
+
+/// Longer than any usual reply, and read at once.
+const PIECE: usize = 4096;
+
+/// A connection that replies are read from.
+pub(super) struct Wire {
+    stream: Stream,
+    /// Read already, and part of no reply yet.
+    unread: Vec<u8>,
+    parser: Parser,
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// What a server says that has not been asked anything.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Aside {
+    Nothing,
+    Closed,
+    Bytes(Vec<u8>),
+}
+
+impl Wire {
+    pub(super) async fn open(server: (&str, u16), deadline: Instant) -> Result<Self, Why> {
+        let stream = within(deadline, TcpStream::connect(server)).await?;
+        stream.set_nodelay(true).map_err(Why::broken)?;
+        Ok(Self::over(Stream::Plain(stream)))
+    }
+
+    fn over(stream: Stream) -> Self {
+        Self { stream, unread: Vec::new(), parser: Parser::default() }
+    }
+
+    /// The same connection encrypted, and nothing else of it: [`Wire::aside`] has to say first that nothing is lost.
+    pub(super) async fn secured(self, trust: &Trust, deadline: Instant) -> Result<Self, Why> {
+        let Stream::Plain(stream) = self.stream else { return Err(Why::Tls("is there already".to_owned())) };
+        match timeout_at(deadline, trust.handshake(stream)).await {
+            Ok(Ok(stream)) => Ok(Self::over(Stream::Tls(Box::new(stream)))),
+            Ok(Err(error)) => Err(Why::Tls(error.to_string())),
+            Err(_) => Err(Why::Tls("no handshake in time".to_owned())),
+        }
+    }
+
+    pub(super) async fn write(&mut self, bytes: &[u8], deadline: Instant) -> Result<(), Why> {
+        let written = async {
+            match &mut self.stream {
+                Stream::Plain(stream) => stream.write_all(bytes).await,
+                Stream::Tls(stream) => {
+                    stream.write_all(bytes).await?;
+                    stream.flush().await
+                }
+            }
+        };
+        within(deadline, written).await
+    }
+
+    /// The next reply, whole.
+    pub(super) async fn reply(&mut self, deadline: Instant) -> Result<Reply, Why> {
+        match timeout_at(deadline, self.read_reply()).await {
+            Ok(reply) => reply,
+            Err(_) => Err(Why::Silence),
+        }
+    }
+
+    /// The reply that decides everything: its first line is enough, where the rest does not come.
+    pub(super) async fn reply_or_its_beginning(&mut self, deadline: Instant) -> Result<Reply, Why> {
+        match self.reply(deadline).await {
+            Err(why) => {
+                let begun = self.parser.so_far();
+                if begun.code.is_some() { Ok(begun) } else { Err(why) }
+            }
+            whole => whole,
+        }
+    }
+
+    async fn read_reply(&mut self) -> Result<Reply, Why> {
+        loop {
+            let (taken, reply) = self.parser.take(&self.unread).map_err(|TooLong| Why::TooLong)?;
+            self.unread.drain(..taken);
+            if let Some(reply) = reply {
+                return Ok(reply);
+            }
+            let mut piece = [0; PIECE];
+            match self.stream.read(&mut piece).await.map_err(Why::broken)? {
+                0 => return Err(Why::broken(io::ErrorKind::UnexpectedEof.into())),
+                read => self.unread.extend_from_slice(&piece[..read]),
+            }
+        }
+    }
+
+    /// What has come by now though nothing was asked: it is read, so the connection is good for nothing more unless it is nothing.
+    pub(super) fn aside(&mut self) -> Aside {
+        if self.unread.is_empty() {
+            let mut piece = [0; PIECE];
+            match self.stream.read(&mut piece).now_or_never() {
+                None => return Aside::Nothing,
+                Some(Ok(0) | Err(_)) => return Aside::Closed,
+                Some(Ok(read)) => self.unread.extend_from_slice(&piece[..read]),
+            }
+        }
+        Aside::Bytes(std::mem::take(&mut self.unread))
+    }
+
+    pub(super) fn local_address(&self) -> Option<SocketAddr> {
+        let stream = match &self.stream {
+            Stream::Plain(stream) => stream,
+            Stream::Tls(stream) => stream.get_ref().0,
+        };
+        stream.local_addr().ok()
+    }
+}
+
+impl Stream {
+    async fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(piece).await,
+            Self::Tls(stream) => stream.read(piece).await,
+        }
+    }
+}
+
+async fn within<T>(deadline: Instant, work: impl Future<Output = io::Result<T>>) -> Result<T, Why> {
+    match timeout_at(deadline, work).await {
+        Ok(done) => done.map_err(Why::broken),
+        Err(_) => Err(Why::Silence),
+    }
+}

@@ -1,0 +1,36 @@
+//! A certificate for `localhost` that nobody trusts yet, and a server's end of TLS that shows it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+/// Writes it into `directory`. For a client to trust it: `SSL_CERT_FILE`.
+pub fn write(directory: &Path) -> PathBuf {
+    let path = directory.join("localhost.pem");
+    let interop = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop");
+    let python = std::env::var("TEST_PYTHON").expect("no Python: run the tests by `make test` or `tests/run FILTER`");
+    let code =
+        "import sys; sys.path.insert(0, sys.argv[1]); from aiosmtpd_sink import certificate; certificate(sys.argv[2])";
+    let made = Command::new(python).args(["-B", "-c", code, interop]).arg(&path).status().expect("Python runs");
+    assert!(made.success(), "no certificate was made");
+    path
+}
+
+pub fn key(certificate: &Path) -> PathBuf {
+    PathBuf::from(format!("{}.key", certificate.display()))
+}
+
+pub fn acceptor(certificate: &Path) -> TlsAcceptor {
+    let chain = vec![CertificateDer::from_pem_file(certificate).expect("a certificate")];
+    let key = PrivateKeyDer::from_pem_file(key(certificate)).expect("its key");
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key));
+    TlsAcceptor::from(Arc::new(config.expect("a server's TLS")))
+}
