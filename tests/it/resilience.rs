@@ -104,7 +104,9 @@ async fn scripted(reactions: Vec<Reaction>) -> (World, SmtpServer, TestQueue, Wo
     smtp.script_for(&address(&user), reactions);
     let mut env = environment(&world, &smtp.url());
     env.insert("EMAIL_QUEUE_URL".to_owned(), queue.url.clone());
+    // Before the fence a run is cut, behind it a reply is given up.
     env.insert("HANDLER_TIMEOUT".to_owned(), "2s".to_owned());
+    env.insert("SMTP_REPLY_TIMEOUT".to_owned(), "3s".to_owned());
     world.send(&queue, &event(&user)).await;
     let worker = Worker::start(&env);
     (world, smtp, queue, worker, user)
