@@ -8,6 +8,7 @@
 //! [`reply`] reads, `verdict` judges, both pure; `conversation` speaks, over `wire` and `tls`; `pool` keeps.
 
 mod conversation;
+mod dotted;
 mod examine;
 mod listener;
 mod login;
@@ -75,22 +76,16 @@ impl Mailer for SmtpMailer {
         if let Some(rate) = &self.rate {
             fence.uncounted(rate.turn()).await;
         }
-        let kept = self.pool.take();
-        let (mut connection, mut ended) = match kept {
-            Some(mut kept) => {
-                let ended = kept.envelope(mail, &mut Silent).await;
-                (kept, Some(ended))
-            }
-            None => (fence.uncounted(self.open()).await?, None),
+        let (mut connection, is_kept) = match self.pool.take() {
+            Some(kept) => (kept, true),
+            None => (fence.uncounted(self.open()).await?, false),
         };
-        // It was closed while it was idle. Nothing has gone out: a fresh one tells. Whatever else it said is an answer.
-        if matches!(&ended, Some(Err(stop)) if stop.was_closed()) {
-            (connection, ended) = (fence.uncounted(self.open()).await?, None);
+        let mut ended = connection.envelope(mail, &mut Silent).await;
+        // It was closed while it was idle. Nothing has gone out: a fresh one tells. Whatever else a kept one says is an answer.
+        if is_kept && ended.as_ref().is_err_and(Stop::was_closed) {
+            connection = fence.uncounted(self.open()).await?;
+            ended = connection.envelope(mail, &mut Silent).await;
         }
-        let ended = match ended {
-            Some(ended) => ended,
-            None => connection.envelope(mail, &mut Silent).await,
-        };
         match ended {
             Ok(()) => Ok(SmtpReady { connection, pool: self.pool.clone() }),
             Err(stop) => Err(fence.uncounted(left(&self.pool, connection, stop)).await),
