@@ -132,7 +132,7 @@ async fn fifteen_seeded_faults_are_each_found_with_their_remedy() {
 async fn what_is_missing_altogether_is_found_too() {
     let world = World::start().await;
     let (redis, smtp) = tokio::join!(RedisServer::start(Keep::Nothing), SmtpServer::start());
-    let email = world.queue("email", Duration::from_secs(60)).await;
+    let email = world.queue_with("email", Duration::from_secs(60), 100).await;
     let fifo =
         world.sqs.create_queue().queue_name(format!("dlq-{}.fifo", world.id)).attributes(Name::FifoQueue, "true");
     let fifo = fifo.send().await.unwrap().queue_url.unwrap();

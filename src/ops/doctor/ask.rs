@@ -4,6 +4,7 @@ use aws_config::SdkConfig;
 use futures_util::future::join_all;
 
 use super::facts::{Facts, Reaction, Timing, Topic};
+use crate::app::RECORDED;
 use crate::config::{MailConfig, ReactionConfig, RunConfig};
 use crate::event::UserSignedUp;
 use crate::mail::Composer;
@@ -49,8 +50,10 @@ async fn reaction(admin: &SqsAdmin, sns: Option<&SnsAdmin>, config: &ReactionCon
         handler: config.handler_timeout,
         shutdown: config.settings.shutdown,
         max_attempts: config.settings.max_attempts,
+        backoff: config.settings.backoff,
     };
-    Reaction { name: config.name, queue, dlq, subscription, timing }
+    let is_recorded = RECORDED.iter().any(|(name, _)| *name == config.name);
+    Reaction { name: config.name, is_recorded, queue, dlq, subscription, timing }
 }
 
 async fn redis(config: &RunConfig) -> Result<(RedisFacts, Option<bool>), RedisError> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::backoff::Backoff;
 use crate::mail::smtp::Examination;
 use crate::queue::QueueError;
 use crate::queue::sqs_admin::QueueFacts;
@@ -34,6 +35,8 @@ pub(super) struct Topic {
 #[derive(Debug, Clone)]
 pub(super) struct Reaction {
     pub(super) name: &'static str,
+    /// Are its effects recorded, and with them how often a message killed its worker?
+    pub(super) is_recorded: bool,
     pub(super) queue: Result<QueueFacts, QueueError>,
     /// The DLQ, if one is named.
     pub(super) dlq: Option<Result<QueueFacts, QueueError>>,
@@ -51,6 +54,8 @@ pub(super) struct Timing {
     pub(super) lease: Option<Duration>,
     pub(super) handler: Duration,
     pub(super) shutdown: Duration,
-    /// If not one less than the receives that the queue allows.
+    /// If not what follows from the receives that the queue allows.
     pub(super) max_attempts: Option<u32>,
+    /// Between those.
+    pub(super) backoff: Backoff,
 }

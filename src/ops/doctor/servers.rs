@@ -116,6 +116,7 @@ pub(super) fn mail(facts: &Facts) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backoff::Backoff;
     use crate::ops::doctor::facts::{Reaction, Timing, Topic};
     use crate::redis_link::{RedisError, RedisFacts};
 
@@ -135,8 +136,9 @@ mod tests {
 
     fn lost(error: QueueError) -> Reaction {
         let second = std::time::Duration::from_secs(1);
-        let timing = Timing { visibility: None, lease: None, handler: second, shutdown: second, max_attempts: None };
-        Reaction { name: "email", queue: Err(error), dlq: None, subscription: None, timing }
+        let (handler, shutdown, backoff) = (second, second, Backoff::HANDLER);
+        let timing = Timing { visibility: None, lease: None, handler, shutdown, max_attempts: None, backoff };
+        Reaction { name: "email", is_recorded: true, queue: Err(error), dlq: None, subscription: None, timing }
     }
 
     fn codes(facts: &Facts) -> Vec<&'static str> {
