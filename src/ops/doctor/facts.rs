@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::backoff::Backoff;
 use crate::mail::smtp::Examination;
+use crate::ops::worker::Told;
 use crate::queue::QueueError;
 use crate::queue::sqs_admin::QueueFacts;
 use crate::redis_link::{RedisError, RedisFacts};
@@ -23,6 +24,8 @@ pub(super) struct Facts {
     pub(super) redis: Result<(RedisFacts, Option<bool>), RedisError>,
     /// The mail server, and whether a mail can be made; if a reaction sends any.
     pub(super) mail: Option<(Examination, Result<(), String>)>,
+    /// What the worker that runs here says of each reaction.
+    pub(super) worker: Told,
 }
 
 #[derive(Debug)]

@@ -106,6 +106,8 @@ faults! {
         "what SNS cannot deliver is gone" => "give the subscription a `RedrivePolicy`, as `infra/reaction.yaml` does";
     SUBSCRIPTION_HIDDEN = Warn "subscription" "subscription_hidden":
         "it was not looked at" => "allow `sns:ListSubscriptionsByTopic` and `sns:GetSubscriptionAttributes`";
+    PAUSED = Fail "worker" "paused":
+        "nothing is handled meanwhile, and no attempt is counted" => "mend what it waits for: it goes on by itself";
     REDIS_SILENT = Fail "connection" "redis_silent":
         "nothing is claimed, sent or written" => "start Redis; check `REDIS_URL`, its password, the security group";
     REDIS_OLD = Fail "version" "redis_old":

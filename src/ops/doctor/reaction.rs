@@ -11,6 +11,7 @@ use super::fault::*;
 use super::filter::{Passage, passage};
 use super::finding::{Finding, Findings};
 use super::policy::{Access, access};
+use crate::ops::worker::READY;
 use crate::queue::sqs_admin::QueueFacts;
 use crate::topic::sns_admin::Subscription;
 
@@ -29,16 +30,22 @@ const HANDLER_CAP: Duration = Duration::from_secs(900);
 
 pub(super) fn judge(reaction: &Reaction, facts: &Facts) -> Vec<Finding> {
     let mut findings = Findings::of(reaction.name);
-    let queue = match &reaction.queue {
-        Ok(queue) => queue,
-        Err(error) => {
-            findings.bad(QUEUE_MISSING, error.to_string());
-            return findings.all;
-        }
-    };
+    match &reaction.queue {
+        Ok(queue) => queues(&mut findings, reaction, queue, facts),
+        Err(error) => findings.bad(QUEUE_MISSING, error.to_string()),
+    }
+    match facts.worker.of(reaction.name) {
+        Some(READY) => findings.ok("worker", READY),
+        Some(waits) => findings.bad(PAUSED, waits),
+        None => findings.ok("worker (not asked)", "it does not answer at HTTP_ADDR: run this where the worker runs"),
+    }
+    findings.all
+}
+
+fn queues(findings: &mut Findings, reaction: &Reaction, queue: &QueueFacts, facts: &Facts) {
     findings.ok("queue", "there");
-    dead_letters(&mut findings, reaction, queue);
-    timing(&mut findings, reaction, queue);
+    dead_letters(findings, reaction, queue);
+    timing(findings, reaction, queue);
     if let Some(topic) = &facts.topic
         && topic.found.is_ok()
     {
@@ -49,13 +56,12 @@ pub(super) fn judge(reaction: &Reaction, facts: &Facts) -> Vec<Finding> {
             Access::Closed => findings.bad(POLICY_CLOSED, "no statement fits"),
         }
         match &reaction.subscription {
-            Some(Ok(Some(found))) => subscription(&mut findings, found),
+            Some(Ok(Some(found))) => subscription(findings, found),
             Some(Ok(None)) => findings.bad(NOT_SUBSCRIBED, "none"),
             Some(Err(error)) => findings.bad(SUBSCRIPTION_HIDDEN, error.to_string()),
             None => {}
         }
     }
-    findings.all
 }
 
 fn dead_letters(findings: &mut Findings, reaction: &Reaction, queue: &QueueFacts) {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::backoff::Backoff;
 use crate::ops::doctor::facts::{Timing, Topic};
+use crate::ops::worker::Told;
 use crate::queue::QueueError;
 use crate::queue::sqs_admin::Redrive;
 use crate::redis_link::RedisError;
@@ -61,6 +62,7 @@ fn facts() -> Facts {
         reactions: Vec::new(),
         redis: Err(RedisError::Timeout),
         mail: None,
+        worker: Told::default(),
     }
 }
 
@@ -97,6 +99,7 @@ fn a_sound_reaction_has_no_fault_and_each_check_is_told() {
         "subscription",
         "filter policy",
         "delivery DLQ",
+        "worker (not asked)",
     ];
     assert_eq!(checks, expected);
 }
@@ -162,6 +165,21 @@ fn what_the_receives_mean_is_told_in_tries_and_in_hours() {
     assert_eq!(seen(5, Some(100), true), "MAX_ATTEMPTS 100 over 23 h, maxReceiveCount 5");
     assert_eq!(seen(5, Some(8), false), "MAX_ATTEMPTS 8 over 4 min, maxReceiveCount 5");
     assert_eq!(seen(100, Some(99), true), "there");
+}
+
+#[test]
+fn a_worker_that_waits_is_told_of_in_its_own_words_even_where_its_queue_is_gone() {
+    let told = |line: &str| Facts { worker: Told::from(line), ..facts() };
+    let paused = "paused: waiting for smtp (554 5.7.1 at dot)";
+    let of = |reaction: &Reaction, line: &str| {
+        let last = judge(reaction, &told(line)).pop().expect("the worker comes last");
+        (last.check, last.fault.map(|fault| fault.code), last.seen)
+    };
+    assert_eq!(of(&sound(), "email: ready"), ("worker", None, "ready".to_owned()));
+    assert_eq!(of(&sound(), &format!("email: {paused}")), ("worker", Some("paused"), paused.to_owned()));
+    assert_eq!(of(&sound(), "profile: ready").0, "worker (not asked)");
+    let gone = Reaction { queue: Err(QueueError::Refused("QueueDoesNotExist".to_owned())), ..sound() };
+    assert_eq!(of(&gone, "email: receiving fails").1, Some("paused"));
 }
 
 #[test]

@@ -118,6 +118,7 @@ mod tests {
     use super::*;
     use crate::backoff::Backoff;
     use crate::ops::doctor::facts::{Reaction, Timing, Topic};
+    use crate::ops::worker::Told;
     use crate::redis_link::{RedisError, RedisFacts};
 
     fn facts() -> Facts {
@@ -131,6 +132,7 @@ mod tests {
             reactions: Vec::new(),
             redis: Ok((server, Some(true))),
             mail: Some((mail, Ok(()))),
+            worker: Told::default(),
         }
     }
 
