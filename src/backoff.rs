@@ -71,6 +71,12 @@ impl Backoff {
         self.jittered(attempt, fastrand::f64())
     }
 
+    /// How long so many tries take at the most: the delays between them.
+    #[must_use]
+    pub fn lasts(&self, tries: u32) -> Duration {
+        (1..tries).map(|attempt| self.jittered(attempt, 1.0)).sum()
+    }
+
     fn jittered(&self, attempt: u32, chance: f64) -> Duration {
         let doublings = attempt.saturating_sub(1).min(31);
         let longest = self.first.saturating_mul(1 << doublings).min(self.cap);
@@ -118,6 +124,7 @@ mod tests {
     fn the_first_failures_wait_at_most_two_four_and_eight_seconds() {
         let longest: Vec<_> = (1..=3).map(|n| Backoff::HANDLER.jittered(n, 1.0).as_secs()).collect();
         assert_eq!(longest, [2, 4, 8]);
+        assert_eq!([0, 1, 4].map(|tries| Backoff::HANDLER.lasts(tries).as_secs()), [0, 0, 14]);
     }
 
     /// When the tries of an outage that lasts for `hours` are made, in seconds from its first.

@@ -78,7 +78,8 @@ pub enum Command {
     /// Is everything as a worker needs it? Each fault with its remedy; exit 69 if one fails
     #[command(after_help = "Reads every variable that `run` and `publish` read. Looks at what `run` would\n\
         use: AWS, the topic, each configured reaction's queues and subscription, Redis,\n\
-        the mail server. Changes nothing and sends no mail. Warnings alone exit 0.\n\
+        the mail server; asks the worker at HTTP_ADDR what it waits for. Changes\n\
+        nothing and sends no mail. Warnings alone exit 0.\n\
         --json: {\"healthy\":bool,\"findings\":[{group,check,level,fault,seen,remedy}]},\n\
         level ok, warn or fail.")]
     Doctor {
@@ -86,12 +87,14 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// How deep each reaction's queues are
-    #[command(after_help = "Reads <NAME>_QUEUE_URL, <NAME>_DLQ_URL and what the AWS SDK reads.\n\
+    /// How deep each reaction's queues are, and what its worker waits for
+    #[command(after_help = "Reads <NAME>_QUEUE_URL, <NAME>_DLQ_URL and what the AWS SDK reads. Asks the\n\
+        worker at HTTP_ADDR what it waits for, if one answers there.\n\
         The age of the oldest message is CloudWatch's to tell:\n\
         ApproximateAgeOfOldestMessage. --json: {\"reactions\":[{reaction,visible,inFlight,\n\
-        delayed,dead,visibilitySeconds,maxReceiveCount}]}, or {reaction,error} for a queue\n\
-        that does not answer; with --watch such a line every two seconds.")]
+        delayed,dead,visibilitySeconds,maxReceiveCount,worker}]}, or\n\
+        {reaction,error,worker} for a queue that does not answer; worker is null if it\n\
+        was not asked; with --watch such a line every two seconds.")]
     Status {
         /// Look again every two seconds, until Ctrl-C
         #[arg(long)]

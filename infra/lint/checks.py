@@ -17,6 +17,7 @@ TOPIC, REACTION, WORKER = (template.load(ROOT / "infra" / f"{name}.yaml") for na
 ALL = {"topic": TOPIC, "reaction": REACTION, "worker": WORKER}
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 VARIABLES = (ROOT / "src/config/variables.rs").read_text()
+DOCTOR = (ROOT / "src/ops/doctor/reaction.rs").read_text()
 COMMANDS = (ROOT / "src/cli.rs").read_text() + (ROOT / "src/cli/dlq.rs").read_text()
 
 # What IAM cannot tie to a resource. All else names its own.
@@ -61,6 +62,21 @@ def equal(what, found, wanted):
         yield f"{what} is {json.dumps(found)}, not {json.dumps(wanted)}"
 
 
+def chosen(part, **parameters):
+    """What CloudFormation makes of a value of reaction.yaml that is a number, a parameter or a choice."""
+    values = {name: p.get("Default") for name, p in REACTION["Parameters"].items()} | parameters
+
+    def holds(condition):
+        ((kind, of),) = condition.items()
+        return not holds(of[0]) if kind == "Fn::Not" else str(chosen(of[0], **parameters)) == str(of[1])
+
+    if only(part, "Ref"):
+        return values[part["Ref"]]
+    if found := only(part, "Fn::If"):
+        return chosen(found[1] if holds(REACTION["Conditions"][found[0]]) else found[2], **parameters)
+    return part
+
+
 def default(variable):
     return re.search(rf'"{variable}",\s*Some\("([^"]+)"\)', VARIABLES).group(1)
 
@@ -76,9 +92,16 @@ def queues():
     yield from equal("the DLQ's redrivePermission", only(dead, "RedriveAllowPolicy", "redrivePermission"), "byQueue")
     arn = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:" + queue["QueueName"]["Fn::Sub"]
     yield from equal("whose dead letters the DLQ takes", only(dead, "RedriveAllowPolicy", "sourceQueueArns"), [{"Fn::Sub": arn}])
-    for name, least in (("VisibilityTimeoutSeconds", 30), ("MaxReceiveCount", 3)):
-        if REACTION["Parameters"][name]["Default"] < least:
-            yield f"{name} defaults to less than {least}, of which doctor warns"
+    if REACTION["Parameters"]["VisibilityTimeoutSeconds"]["Default"] < 30:
+        yield "VisibilityTimeoutSeconds defaults to less than 30, of which doctor warns"
+    receives = only(queue, "RedrivePolicy", "maxReceiveCount")
+    # A record counts how often a message killed its worker; without one only the queue does.
+    for reaction, wanted, least in (("email", 100, "FEW_RECORDED"), ("crm", 100, "FEW_RECORDED"), ("profile", 5, "FEW")):
+        found = chosen(receives, ReactionName=reaction)
+        yield from equal(f"the receives of {reaction}", found, wanted)
+        if found < int(re.search(rf"const {least}: u32 = (\d+);", DOCTOR).group(1)):
+            yield f"{reaction} gets {found} receives, of which doctor warns"
+    yield from equal("the receives of profile, set to 7,", chosen(receives, ReactionName="profile", MaxReceiveCount=7), 7)
 
 
 def what_is_kept():

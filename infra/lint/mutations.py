@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CI = ".github/workflows/ci.yml"
-READ = ["infra", "pgo", "Dockerfile", "Makefile", ".ci/run", CI, "src/config/variables.rs", "src/cli.rs", "src/cli/dlq.rs"]
+READ = ["infra", "pgo", "Dockerfile", "Makefile", ".ci/run", CI, "src/config/variables.rs", "src/cli.rs", "src/cli/dlq.rs", "src/ops/doctor/reaction.rs"]
 VENV = Path(os.environ.get("LINT_VENV", "infra/lint/.venv"))
 
 TOPIC, REACTION, WORKER = (f"infra/{name}.yaml" for name in ("topic", "reaction", "worker"))
@@ -45,6 +45,9 @@ MUTATIONS = {
     "queue_unencrypted": (REACTION, "SqsManagedSseEnabled: true", "SqsManagedSseEnabled: false"),
     "queue_deleted_with_its_stack": (REACTION, "DeletionPolicy: Retain", "DeletionPolicy: Delete"),
     "no_redrive": (REACTION, "        deadLetterTargetArn: !GetAtt DeadLetterQueue.Arn\n        maxReceiveCount", "        maxReceiveCount"),
+    "profile_has_the_receives_of_a_record": (REACTION, "[HasNoRecord, 5, 100]", "[HasNoRecord, 100, 100]"),
+    "not_now_is_soon_over": (REACTION, "[HasNoRecord, 5, 100]", "[HasNoRecord, 5, 5]"),
+    "a_count_of_ones_own_is_passed_over": (REACTION, "!If [HasOwnCount, !Ref MaxReceiveCount, !If [HasNoRecord, 5, 100]]", "!If [HasNoRecord, 5, 100]"),
     "dlq_is_its_own": (REACTION, "deadLetterTargetArn: !GetAtt DeadLetterQueue.Arn", "deadLetterTargetArn: !GetAtt Queue.Arn"),
     "undeliverable_is_lost": (REACTION, "      RedrivePolicy:\n        deadLetterTargetArn: !GetAtt DeadLetterQueue.Arn\n\n", "\n"),
     "alarm_on_no_metric": (REACTION, "MetricName: ApproximateAgeOfOldestMessage", "MetricName: AgeOfOldestMessage"),

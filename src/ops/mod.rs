@@ -18,6 +18,7 @@ mod schema;
 mod send_test;
 mod status;
 mod table;
+mod worker;
 
 pub use react::react;
 

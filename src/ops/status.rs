@@ -1,17 +1,19 @@
-//! `status`: how deep each reaction's queues are, now or as it changes.
+//! `status`: how deep each reaction's queues are, and what its worker waits for; now or as it changes.
 //!
-//! Enters: the configured queues. Leaves: a table of at most 80 columns or JSON. A queue that does not
-//! answer is told of in its row, and the others are shown. The age of the oldest message is not SQS's to
-//! tell: Amazon `CloudWatch` has it (`ApproximateAgeOfOldestMessage`).
+//! Enters: the configured queues, and where the worker of this machine listens. Leaves: a table of at most
+//! 80 columns with a line for each worker, or JSON. A queue that does not answer is told of in its row, and
+//! the others are shown; a worker that was not asked makes nothing fail. The age of the oldest message is
+//! not SQS's to tell: Amazon `CloudWatch` has it (`ApproximateAgeOfOldestMessage`).
 
 use std::io::IsTerminal;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::table::table;
+use super::table::{table, wrap};
+use super::worker::{self, Told};
 use super::{Exit, complain, configured, say};
 use crate::app::REACTIONS;
 use crate::config::{self, Environment, Queues};
@@ -32,8 +34,9 @@ struct Row {
 }
 
 pub(super) async fn status(environment: &Environment, watch: bool, as_json: bool) -> Exit {
-    let queues = match configured(environment, |read| config::queues(read, REACTIONS, &[])) {
-        Ok(queues) => queues,
+    let read = |read: &mut config::Reader<'_>| Some((config::http_addr(read), config::queues(read, REACTIONS, &[])?));
+    let (address, queues) = match configured(environment, read) {
+        Ok(settings) => settings,
         Err(exit) => return exit,
     };
     let Ok(stop) = shutdown::on_signal() else {
@@ -48,12 +51,18 @@ pub(super) async fn status(environment: &Environment, watch: bool, as_json: bool
             _ = looks.tick() => {}
             () = stop.cancelled() => return Exit::Clean,
         }
-        let rows = join_all(queues.iter().map(|queues| look(&admin, queues))).await;
+        let rows = join_all(queues.iter().map(|queues| look(&admin, queues)));
+        let (rows, told) = tokio::join!(rows, worker::ask(address));
         let clear = if watch && !as_json && std::io::stdout().is_terminal() { CLEAR } else { "" };
         if as_json {
-            say(json!({ "reactions": rows.iter().map(as_value).collect::<Vec<_>>() }));
+            say(json!({ "reactions": rows.iter().map(|row| as_value(row, &told)).collect::<Vec<_>>() }));
+        } else if watch {
+            // One screen after the other: when was this, and what stands for a `?`.
+            let now = humantime::format_rfc3339_seconds(SystemTime::now());
+            let foot = [problems(&rows), workers(&rows, &told)].concat();
+            say(format_args!("{clear}{now}\n{}\n{}", shown(&rows), lines(&foot)));
         } else {
-            say(format_args!("{clear}{}", shown(&rows)));
+            say(format_args!("{}\n{}", shown(&rows), lines(&workers(&rows, &told))));
         }
         if !watch {
             return conclude(&rows);
@@ -100,31 +109,49 @@ fn shown(rows: &[Row]) -> String {
     table.trim_fmt()
 }
 
+/// What each worker says of itself.
+fn workers(rows: &[Row], told: &Told) -> Vec<String> {
+    if rows.iter().all(|row| told.of(row.name).is_none()) {
+        return vec!["workers: nobody was asked (HTTP_ADDR does not answer for them)".to_owned()];
+    }
+    let line = |row: &Row| format!("{}: {}", row.name, told.of(row.name).unwrap_or("not asked, it runs elsewhere"));
+    rows.iter().map(line).collect()
+}
+
+fn lines(foot: &[String]) -> String {
+    foot.iter().flat_map(|line| wrap(line, 1)).collect::<Vec<_>>().join("\n")
+}
+
 /// One that somebody just looks at is as dead as the others.
 fn total(dlq: &QueueFacts) -> u64 {
     dlq.visible + dlq.in_flight + dlq.delayed
 }
 
-fn as_value(Row { name, queue, dlq }: &Row) -> Value {
+fn as_value(Row { name, queue, dlq }: &Row, told: &Told) -> Value {
+    let worker = told.of(name);
     match queue {
         Ok(facts) => json!({
             "reaction": name, "visible": facts.visible, "inFlight": facts.in_flight, "delayed": facts.delayed,
             "dead": dlq.as_ref().and_then(|dlq| dlq.as_ref().ok()).map(total),
             "visibilitySeconds": facts.visibility.as_secs(),
             "maxReceiveCount": facts.redrive.as_ref().map(|redrive| redrive.max_receive_count),
+            "worker": worker,
         }),
-        Err(error) => json!({ "reaction": name, "error": error.to_string() }),
+        Err(error) => json!({ "reaction": name, "error": error.to_string(), "worker": worker }),
     }
 }
 
-fn conclude(rows: &[Row]) -> Exit {
-    let mut exit = Exit::Clean;
-    for Row { name, queue, dlq } in rows {
+/// Each queue that does not answer, and why.
+fn problems(rows: &[Row]) -> Vec<String> {
+    let of = |Row { name, queue, dlq }: &Row| {
         let problems = [("the queue", queue.as_ref().err()), ("the DLQ", dlq.as_ref().and_then(|d| d.as_ref().err()))];
-        for (which, error) in problems.into_iter().filter_map(|(which, error)| Some((which, error?))) {
-            complain(format_args!("{which} of `{name}`: {error}"));
-            exit = Exit::Unavailable;
-        }
-    }
-    exit
+        problems.map(|(which, error)| error.map(|error| format!("{which} of `{name}`: {error}")))
+    };
+    rows.iter().flat_map(of).flatten().collect()
+}
+
+fn conclude(rows: &[Row]) -> Exit {
+    let problems = problems(rows);
+    problems.iter().for_each(complain);
+    if problems.is_empty() { Exit::Clean } else { Exit::Unavailable }
 }

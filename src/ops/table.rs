@@ -1,7 +1,27 @@
-//! Tables as every command prints them: plain columns that fit 80, no frames, no colour.
+//! Tables and lines as every command prints them: they fit 80 columns; no frames, no colour.
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
+
+/// A terminal's width.
+pub(super) const WIDTH: usize = 80;
+
+/// Lines of words, indented, none wider than a terminal unless a single word is.
+pub(super) fn wrap(text: &str, indent: usize) -> Vec<String> {
+    let margin = " ".repeat(indent);
+    let mut lines = vec![margin.clone()];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.len() == indent => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(format!("{margin}{word}")),
+        }
+    }
+    lines
+}
 
 /// An empty table with this header; the columns named in `numbers` are aligned to the right.
 pub(super) fn table<const N: usize>(header: [&str; N], numbers: &[usize]) -> Table {

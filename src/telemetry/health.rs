@@ -1,7 +1,7 @@
 //! `/livez`, `/readyz` and `/metrics`: does it turn, can it work, what has it done?
 //!
-//! Enters: the workers' vitals. Leaves: over HTTP 200 or 503 and lines; and, for the container's own check, a
-//! client that asks `/livez` ([`check`]). Promises: `/livez` never asks whether Redis or the mail server is
+//! Enters: the workers' vitals. Leaves: over HTTP 200 or 503 and lines; and a client of it, for the container's
+//! own check ([`check`]) and for commands that look ([`ask`]). Promises: `/livez` never asks whether Redis or the mail server is
 //! there, because a restart brings neither back. `/readyz` does, for people and for whoever routes work.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -18,8 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Named, Telemetry};
 
-/// How long the container's own check waits.
-const CHECK: Duration = Duration::from_secs(3);
+/// How long a client waits for the answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// More of an answer is not read: who listens there need not be one of ours.
+const LONGEST: u64 = 64 * 1024;
 /// What a scrape is.
 const SCRAPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -63,24 +65,41 @@ fn readyz(workers: &[Named]) -> (StatusCode, String) {
     (status, lines)
 }
 
-/// Asks the worker that listens on `address` in this machine or container.
+/// Asks the worker that listens on `address` in this machine or container whether it turns.
 ///
 /// # Errors
 /// What was wrong, in one line.
 pub async fn check(address: SocketAddr) -> Result<(), String> {
+    match ask(address, "/livez").await? {
+        (200, _) => Ok(()),
+        (_, body) => Err(format!("/livez answered: {}", body.lines().next_back().unwrap_or("nothing"))),
+    }
+}
+
+/// Asks it for `path`: status and body.
+///
+/// # Errors
+/// Who does not answer, and why, in one line.
+pub async fn ask(address: SocketAddr, path: &str) -> Result<(u16, String), String> {
     let host = if address.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { address.ip() };
     let target = SocketAddr::new(host, address.port());
     let ask = async {
         let mut stream = TcpStream::connect(target).await?;
-        stream.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = Vec::new();
+        stream.take(LONGEST).read_to_end(&mut answer).await?;
         Ok::<_, std::io::Error>(answer)
     };
-    match timeout(CHECK, ask).await {
-        Ok(Ok(answer)) if answer.starts_with("HTTP/1.1 200") => Ok(()),
-        Ok(Ok(answer)) => Err(format!("/livez answered: {}", answer.lines().next_back().unwrap_or("nothing"))),
+    match timeout(PATIENCE, ask).await {
+        Ok(Ok(answer)) => read(&String::from_utf8_lossy(&answer)).ok_or_else(|| format!("{target} speaks no HTTP")),
         Ok(Err(error)) => Err(format!("nobody listens on {target}: {}", error.kind())),
         Err(_) => Err(format!("no answer from {target} within 3 s")),
     }
+}
+
+fn read(answer: &str) -> Option<(u16, String)> {
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+    Some((status, body.to_owned()))
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use aws_sdk_sqs::types::QueueAttributeName as Name;
 use serde_json::{Value, json};
 
-use crate::world::processes::{environment, execute};
+use crate::world::http;
+use crate::world::processes::{Worker, both, environment, execute};
 use crate::world::redis_server::{Keep, RedisServer};
 use crate::world::smtp::SmtpServer;
-use crate::world::{TestQueue, World};
+use crate::world::{TestQueue, World, address, event, eventually};
 
 const SECRET: &str = "hunter2-Zx9";
 
@@ -132,7 +133,7 @@ async fn fifteen_seeded_faults_are_each_found_with_their_remedy() {
 async fn what_is_missing_altogether_is_found_too() {
     let world = World::start().await;
     let (redis, smtp) = tokio::join!(RedisServer::start(Keep::Nothing), SmtpServer::start());
-    let email = world.queue("email", Duration::from_secs(60)).await;
+    let email = world.queue_with("email", Duration::from_secs(60), 100).await;
     let fifo =
         world.sqs.create_queue().queue_name(format!("dlq-{}.fifo", world.id)).attributes(Name::FifoQueue, "true");
     let fifo = fifo.send().await.unwrap().queue_url.unwrap();
@@ -192,6 +193,65 @@ async fn a_silent_aws_and_missing_credentials_are_told_apart() {
     let ((_, silent), (_, stranger)) = tokio::join!(examine(&silent), examine(&env));
     assert_eq!(silent, expected(&[("AWS", &["aws_silent", "topic_unset"])]));
     assert_eq!(stranger, expected(&[("AWS", &["no_credentials", "topic_unset"])]));
+}
+
+#[tokio::test]
+async fn a_worker_that_waits_for_the_mail_server_is_told_of_by_doctor_and_status() {
+    let world = World::start().await;
+    let smtp = SmtpServer::start().await;
+    smtp.stop().await;
+    let email = world.queue_with("email", Duration::from_secs(60), 100).await;
+    let profile = world.queue("profile", Duration::from_secs(60)).await;
+    let mut env = both(&world, &smtp, &email, &profile);
+    let worker = Worker::start(&env);
+    world.send(&email, &event(&world.id)).await;
+    let at = worker.address().await;
+    let waits = || async { (http::get(&at, "/readyz").await.0 == 503).then_some(()) };
+    eventually("the worker waits", Duration::from_secs(30), waits).await;
+
+    // Where nobody answers, nobody was asked, and that is no fault.
+    let was = async |env: &Environment| {
+        let doctor = execute(env, &["doctor", "--json"]).await;
+        let findings: Value = serde_json::from_slice(&doctor.stdout).unwrap();
+        let is_it = |finding: &&Value| finding["check"].as_str().unwrap().starts_with("worker");
+        let of = |group| {
+            let all = findings["findings"].as_array().unwrap().iter().filter(is_it);
+            all.filter(|finding| finding["group"] == group).cloned().collect::<Vec<_>>()
+        };
+        (doctor.status.code(), of("email"), of("profile"))
+    };
+    let (_, email_was, profile_was) = was(&env).await;
+    for found in [&email_was, &profile_was] {
+        assert_eq!(
+            (found.len(), &found[0]["check"], &found[0]["level"]),
+            (1, &json!("worker (not asked)"), &json!("ok"))
+        );
+    }
+    let output = execute(&env, &["status"]).await;
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && table.contains("workers: nobody was asked"), "{table}");
+    assert!(!table.contains("paused") && output.stderr.iter().all(|b| b.is_ascii()), "{table}");
+
+    env.insert("HTTP_ADDR".to_owned(), at.clone());
+    let (code, email_was, profile_was) = was(&env).await;
+    let (fault, seen) = (&email_was[0]["fault"], email_was[0]["seen"].as_str().unwrap());
+    assert_eq!((code, fault), (Some(69), &json!("paused")));
+    assert!(seen.contains("paused") && seen.contains("smtp"), "{seen}");
+    assert_eq!((&profile_was[0]["check"], &profile_was[0]["seen"]), (&json!("worker"), &json!("ready")));
+
+    let output = execute(&env, &["status"]).await;
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.lines().all(|line| line.chars().count() <= 80), "wider than a terminal:\n{table}");
+    let waits = |line: &str| line.starts_with(" email: paused") && line.contains("smtp");
+    assert!(table.lines().any(waits) && table.contains("\n profile: ready"), "{table}");
+    assert_eq!(output.status.code(), Some(0), "it tells, and judges not");
+    let output = execute(&env, &["status", "--json"]).await;
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(told["reactions"][0]["worker"].as_str().unwrap().contains("smtp"), "{told}");
+    assert_eq!(told["reactions"][1]["worker"], "ready");
+
+    assert_eq!(worker.terminate().await, Some(0));
+    assert_eq!(smtp.accepted_to(&address(&world.id)), 0);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -42,6 +43,15 @@ fn run(env: &BTreeMap<String, String>, deployed: &Value, reaction: &str) -> Work
     Worker::of(env, &command.iter().map(|word| word.as_str().unwrap()).collect::<Vec<_>>())
 }
 
+/// After how many SQS itself moves an event.
+async fn receives(world: &World, url: &str) -> u64 {
+    let call = world.sqs.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::RedrivePolicy);
+    let attributes = call.send().await.unwrap().attributes.unwrap();
+    let policy: Value = serde_json::from_str(&attributes[&QueueAttributeName::RedrivePolicy]).unwrap();
+    let count = &policy["maxReceiveCount"];
+    count.as_u64().or_else(|| count.as_str()?.parse().ok()).unwrap()
+}
+
 #[tokio::test]
 async fn the_stacks_make_a_worker_run_and_another_reaction_or_the_same_again_changes_none() {
     let mut world = World::in_an_account_of_its_own().await;
@@ -50,6 +60,12 @@ async fn the_stacks_make_a_worker_run_and_another_reaction_or_the_same_again_cha
     let first = deploy(&world, &["email", "profile"]).await;
     let stacks = first["stacks"].as_object().unwrap();
     assert!(stacks.len() == 5 && stacks.values().all(|stack| stack["status"] == "created"), "{first}");
+
+    // A mail server may say "not now" for a day; of a profile nobody but the queue counts who was killed.
+    for (name, wanted) in [("email", 100), ("profile", 5)] {
+        let url = first["stacks"][format!("user-events-{name}")]["outputs"]["QueueUrl"].as_str().unwrap();
+        assert_eq!(receives(&world, url).await, wanted, "{name}");
+    }
 
     let (email, profile) = (container(&world, &first, "email"), container(&world, &first, "profile"));
     let _workers = [run(&email, &first, "email"), run(&profile, &first, "profile")];

@@ -4,10 +4,12 @@ use aws_config::SdkConfig;
 use futures_util::future::join_all;
 
 use super::facts::{Facts, Reaction, Timing, Topic};
+use crate::app::RECORDED;
 use crate::config::{MailConfig, ReactionConfig, RunConfig};
 use crate::event::UserSignedUp;
 use crate::mail::Composer;
 use crate::mail::smtp::{Examination, SmtpMailer};
+use crate::ops::worker;
 use crate::queue::sqs_admin::SqsAdmin;
 use crate::redis_link::{RedisError, RedisFacts, RedisLink};
 use crate::topic::sns_admin::SnsAdmin;
@@ -26,9 +28,10 @@ pub(super) async fn ask(config: &RunConfig, topic_arn: Option<String>, aws: &Sdk
             None => None,
         }
     };
-    let (topic, reactions, redis, mail) = tokio::join!(topic, join_all(reactions), redis(config), mail);
+    let worker = worker::ask(config.http_addr);
+    let (topic, reactions, redis, mail, worker) = tokio::join!(topic, join_all(reactions), redis(config), mail, worker);
     let region = aws.region().map(|region| region.as_ref().to_owned());
-    Facts { region, endpoint: aws.endpoint_url().map(str::to_owned), topic, reactions, redis, mail }
+    Facts { region, endpoint: aws.endpoint_url().map(str::to_owned), topic, reactions, redis, mail, worker }
 }
 
 async fn reaction(admin: &SqsAdmin, sns: Option<&SnsAdmin>, config: &ReactionConfig) -> Reaction {
@@ -49,8 +52,10 @@ async fn reaction(admin: &SqsAdmin, sns: Option<&SnsAdmin>, config: &ReactionCon
         handler: config.handler_timeout,
         shutdown: config.settings.shutdown,
         max_attempts: config.settings.max_attempts,
+        backoff: config.settings.backoff,
     };
-    Reaction { name: config.name, queue, dlq, subscription, timing }
+    let is_recorded = RECORDED.iter().any(|(name, _)| *name == config.name);
+    Reaction { name: config.name, is_recorded, queue, dlq, subscription, timing }
 }
 
 async fn redis(config: &RunConfig) -> Result<(RedisFacts, Option<bool>), RedisError> {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use crate::backoff::Backoff;
 use crate::mail::smtp::Examination;
+use crate::ops::worker::Told;
 use crate::queue::QueueError;
 use crate::queue::sqs_admin::QueueFacts;
 use crate::redis_link::{RedisError, RedisFacts};
@@ -22,6 +24,8 @@ pub(super) struct Facts {
     pub(super) redis: Result<(RedisFacts, Option<bool>), RedisError>,
     /// The mail server, and whether a mail can be made; if a reaction sends any.
     pub(super) mail: Option<(Examination, Result<(), String>)>,
+    /// What the worker that runs here says of each reaction.
+    pub(super) worker: Told,
 }
 
 #[derive(Debug)]
@@ -34,6 +38,8 @@ pub(super) struct Topic {
 #[derive(Debug, Clone)]
 pub(super) struct Reaction {
     pub(super) name: &'static str,
+    /// Are its effects recorded, and with them how often a message killed its worker?
+    pub(super) is_recorded: bool,
     pub(super) queue: Result<QueueFacts, QueueError>,
     /// The DLQ, if one is named.
     pub(super) dlq: Option<Result<QueueFacts, QueueError>>,
@@ -51,6 +57,8 @@ pub(super) struct Timing {
     pub(super) lease: Option<Duration>,
     pub(super) handler: Duration,
     pub(super) shutdown: Duration,
-    /// If not one less than the receives that the queue allows.
+    /// If not what follows from the receives that the queue allows.
     pub(super) max_attempts: Option<u32>,
+    /// Between those.
+    pub(super) backoff: Backoff,
 }

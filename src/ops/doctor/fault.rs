@@ -63,7 +63,7 @@ faults! {
     NO_REDRIVE_POLICY = Fail "redrive policy" "no_redrive_policy":
         "an event that crashes its worker comes back for ever" => "give the queue a `RedrivePolicy`, as `infra/reaction.yaml` does";
     FEW_RECEIVES = Warn "redrive policy" "few_receives":
-        "a deploy and one hiccup take an event to the DLQ" => "raise `maxReceiveCount` to 3 at least; 5 is usual";
+        "SQS moves an event to the DLQ before the trouble is over: a mail server's \"not now\" lasts for hours, and a deploy and a hiccup are two receives" => "raise `maxReceiveCount` to 100, where effects are recorded; to 5 elsewhere";
     ATTEMPTS_HIGH = Fail "redrive policy" "attempts_high":
         "the worker refuses to start: the queue would move an event before it is given up with a reason" => "leave `MAX_ATTEMPTS` unset, or below `maxReceiveCount`";
     DLQ_MISSING = Fail "DLQ" "dlq_missing":
@@ -83,7 +83,7 @@ faults! {
     VISIBILITY_SHORT = Warn "timeouts" "visibility_short":
         "one slow call, and an event is worked on twice" => "raise the visibility timeout to 30 s at least; the worker extends it while it works";
     HANDLER_LONG = Warn "timeouts" "handler_long":
-        "before the fence a handler is stopped after 10 minutes anyway" => "set `HANDLER_TIMEOUT` to 10m at most";
+        "a message is held for 15 minutes at most" => "set `HANDLER_TIMEOUT` to 15m at most";
     SHUTDOWN_SHORT = Warn "timeouts" "shutdown_short":
         "a deploy cuts handlers that may still run" => "set `SHUTDOWN_TIMEOUT` above `HANDLER_TIMEOUT`, and the container's stop timeout above both";
     SHUTDOWN_LONG = Warn "timeouts" "shutdown_long":
@@ -106,6 +106,8 @@ faults! {
         "what SNS cannot deliver is gone" => "give the subscription a `RedrivePolicy`, as `infra/reaction.yaml` does";
     SUBSCRIPTION_HIDDEN = Warn "subscription" "subscription_hidden":
         "it was not looked at" => "allow `sns:ListSubscriptionsByTopic` and `sns:GetSubscriptionAttributes`";
+    PAUSED = Fail "worker" "paused":
+        "nothing is handled meanwhile, and no attempt is counted" => "mend what it waits for: it goes on by itself";
     REDIS_SILENT = Fail "connection" "redis_silent":
         "nothing is claimed, sent or written" => "start Redis; check `REDIS_URL`, its password, the security group";
     REDIS_OLD = Fail "version" "redis_old":

@@ -19,12 +19,11 @@ use serde_json::{Value, json};
 use self::facts::Facts;
 pub use self::fault::{FAULTS, Fault, Level};
 use self::finding::Finding;
+use super::table::wrap;
 use super::{Exit, configured, say};
 use crate::app::{self, REACTIONS};
 use crate::config::{self, Environment};
 
-/// A terminal's width.
-const WIDTH: usize = 80;
 /// Where the text of a line begins: after `  fail  `.
 const INDENT: usize = 8;
 
@@ -88,7 +87,7 @@ fn report(findings: &[Finding], colour: bool) -> String {
             let (Some(fault), Some(remedy)) = (finding.fault, finding.remedy()) else { continue };
             let text = format!("{}: {}; {}", fault.check, finding.seen, fault.means.replace('`', ""));
             lines.extend(entry(fault.level, &text, colour));
-            lines.extend(wrap(&format!("→ {remedy}")));
+            lines.extend(wrap(&format!("→ {remedy}"), INDENT));
         }
     }
     let count = |level| findings.iter().filter(|finding| finding.level() == level).count();
@@ -97,7 +96,7 @@ fn report(findings: &[Finding], colour: bool) -> String {
 }
 
 fn entry(level: Level, text: &str, colour: bool) -> Vec<String> {
-    let mut lines = wrap(text);
+    let mut lines = wrap(text, INDENT);
     let (on, off) = match (colour, level) {
         (false, _) => ("", ""),
         (true, Level::Ok) => ("\x1b[32m", "\x1b[0m"),
@@ -108,27 +107,11 @@ fn entry(level: Level, text: &str, colour: bool) -> Vec<String> {
     lines
 }
 
-/// Lines of words, indented, none wider than a terminal unless a single word is.
-fn wrap(text: &str) -> Vec<String> {
-    let margin = " ".repeat(INDENT);
-    let mut lines = vec![margin.clone()];
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.len() == INDENT => line.push_str(word),
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= WIDTH => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(format!("{margin}{word}")),
-        }
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use super::finding::Findings;
     use super::*;
+    use crate::ops::table::WIDTH;
 
     fn findings() -> Vec<Finding> {
         let mut findings = Findings::of("email");

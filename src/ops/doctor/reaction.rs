@@ -11,6 +11,7 @@ use super::fault::*;
 use super::filter::{Passage, passage};
 use super::finding::{Finding, Findings};
 use super::policy::{Access, access};
+use crate::ops::worker::READY;
 use crate::queue::sqs_admin::QueueFacts;
 use crate::topic::sns_admin::Subscription;
 
@@ -18,23 +19,33 @@ use crate::topic::sns_admin::Subscription;
 const FORTNIGHT: Duration = Duration::from_secs(14 * 24 * 3600);
 /// Below this a single slow call costs a second receive.
 const SHORT_VISIBILITY: Duration = Duration::from_secs(30);
+/// Fewer receives do not last through a mail server's "not now"; for a reaction whose record sees to the rest.
+const FEW_RECORDED: u32 = 20;
+/// Fewer receives do not last through a deploy and one hiccup.
+const FEW: u32 = 3;
 /// What ECS allows a task to stop in.
 const ECS_STOP: Duration = Duration::from_secs(120);
-/// Where the engine stops a handler that has not crossed its fence.
-const HANDLER_CAP: Duration = Duration::from_secs(600);
+/// So long the engine holds a message at the most.
+const HANDLER_CAP: Duration = Duration::from_secs(900);
 
 pub(super) fn judge(reaction: &Reaction, facts: &Facts) -> Vec<Finding> {
     let mut findings = Findings::of(reaction.name);
-    let queue = match &reaction.queue {
-        Ok(queue) => queue,
-        Err(error) => {
-            findings.bad(QUEUE_MISSING, error.to_string());
-            return findings.all;
-        }
-    };
+    match &reaction.queue {
+        Ok(queue) => queues(&mut findings, reaction, queue, facts),
+        Err(error) => findings.bad(QUEUE_MISSING, error.to_string()),
+    }
+    match facts.worker.of(reaction.name) {
+        Some(READY) => findings.ok("worker", READY),
+        Some(waits) => findings.bad(PAUSED, waits),
+        None => findings.ok("worker (not asked)", "it does not answer at HTTP_ADDR: run this where the worker runs"),
+    }
+    findings.all
+}
+
+fn queues(findings: &mut Findings, reaction: &Reaction, queue: &QueueFacts, facts: &Facts) {
     findings.ok("queue", "there");
-    dead_letters(&mut findings, reaction, queue);
-    timing(&mut findings, reaction, queue);
+    dead_letters(findings, reaction, queue);
+    timing(findings, reaction, queue);
     if let Some(topic) = &facts.topic
         && topic.found.is_ok()
     {
@@ -45,25 +56,18 @@ pub(super) fn judge(reaction: &Reaction, facts: &Facts) -> Vec<Finding> {
             Access::Closed => findings.bad(POLICY_CLOSED, "no statement fits"),
         }
         match &reaction.subscription {
-            Some(Ok(Some(found))) => subscription(&mut findings, found),
+            Some(Ok(Some(found))) => subscription(findings, found),
             Some(Ok(None)) => findings.bad(NOT_SUBSCRIBED, "none"),
             Some(Err(error)) => findings.bad(SUBSCRIPTION_HIDDEN, error.to_string()),
             None => {}
         }
     }
-    findings.all
 }
 
 fn dead_letters(findings: &mut Findings, reaction: &Reaction, queue: &QueueFacts) {
     match &queue.redrive {
         None => findings.bad(NO_REDRIVE_POLICY, "none"),
-        Some(redrive) if redrive.max_receive_count < 3 => {
-            findings.bad(FEW_RECEIVES, format!("maxReceiveCount {}", redrive.max_receive_count));
-        }
-        Some(redrive) if reaction.timing.max_attempts.is_some_and(|most| most >= redrive.max_receive_count) => {
-            findings.bad(ATTEMPTS_HIGH, format!("maxReceiveCount {}", redrive.max_receive_count));
-        }
-        Some(_) => findings.ok("redrive policy", "there"),
+        Some(redrive) => receives(findings, reaction, redrive.max_receive_count),
     }
     let dlq = match &reaction.dlq {
         Some(Ok(dlq)) => dlq,
@@ -85,6 +89,31 @@ fn dead_letters(findings: &mut Findings, reaction: &Reaction, queue: &QueueFacts
     match dlq.visible + dlq.in_flight {
         0 => findings.ok("dead letters", "none"),
         count => findings.bad(DEAD_LETTERS, format!("about {count}")),
+    }
+}
+
+fn receives(findings: &mut Findings, reaction: &Reaction, receives: u32) {
+    let (attempts, backoff) = (reaction.timing.max_attempts, reaction.timing.backoff);
+    match attempts.filter(|most| *most >= receives) {
+        Some(most) => {
+            let lasts = hours(backoff.lasts(most));
+            findings.bad(ATTEMPTS_HIGH, format!("MAX_ATTEMPTS {most} over {lasts}, maxReceiveCount {receives}"));
+        }
+        None if reaction.is_recorded && receives < FEW_RECORDED => {
+            findings
+                .bad(FEW_RECEIVES, format!("maxReceiveCount {receives}: a deferred event is tried {receives} times"));
+        }
+        None if receives < FEW => findings.bad(FEW_RECEIVES, format!("maxReceiveCount {receives}")),
+        None => findings.ok("redrive policy", "there"),
+    }
+}
+
+/// In hours from one on, below that in minutes or seconds: `23 h`.
+fn hours(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3600 => format!("{} min", (seconds + 30) / 60),
+        seconds => format!("{} h", (seconds + 1800) / 3600),
     }
 }
 

@@ -1,7 +1,9 @@
 //! The table: one thing wrong with a reaction that is otherwise sound, and the one finding it makes.
 
 use super::*;
+use crate::backoff::Backoff;
 use crate::ops::doctor::facts::{Timing, Topic};
+use crate::ops::worker::Told;
 use crate::queue::QueueError;
 use crate::queue::sqs_admin::Redrive;
 use crate::redis_link::RedisError;
@@ -26,7 +28,7 @@ fn queue(name: &str) -> QueueFacts {
         visible: 7,
         in_flight: 0,
         delayed: 0,
-        redrive: Some(Redrive { dlq_url: "u".to_owned(), max_receive_count: 5 }),
+        redrive: Some(Redrive { dlq_url: "u".to_owned(), max_receive_count: 100 }),
         policy: Some(policy.to_string()),
     }
 }
@@ -37,6 +39,7 @@ fn sound() -> Reaction {
     let subscription = Subscription { pending: false, raw: false, filter, filters_body: true, has_dlq: true };
     Reaction {
         name: "email",
+        is_recorded: true,
         queue: Ok(queue("email")),
         dlq: Some(Ok(dlq)),
         subscription: Some(Ok(Some(subscription))),
@@ -46,6 +49,7 @@ fn sound() -> Reaction {
             handler: seconds(60),
             shutdown: seconds(110),
             max_attempts: None,
+            backoff: Backoff::HANDLER,
         },
     }
 }
@@ -58,6 +62,7 @@ fn facts() -> Facts {
         reactions: Vec::new(),
         redis: Err(RedisError::Timeout),
         mail: None,
+        worker: Told::default(),
     }
 }
 
@@ -94,17 +99,22 @@ fn a_sound_reaction_has_no_fault_and_each_check_is_told() {
         "subscription",
         "filter policy",
         "delivery DLQ",
+        "worker (not asked)",
     ];
     assert_eq!(checks, expected);
 }
 
 #[test]
 fn each_thing_that_is_wrong_makes_the_one_finding_it_deserves() {
-    let cases: [(&str, Change); 25] = [
+    let cases: [(&str, Change); 26] = [
         ("queue_missing", |r| r.queue = Err(QueueError::Refused("QueueDoesNotExist".to_owned()))),
         ("no_redrive_policy", |r| own(r).redrive = None),
-        ("few_receives", |r| own(r).redrive.as_mut().expect("there").max_receive_count = 2),
-        ("attempts_high", |r| r.timing.max_attempts = Some(5)),
+        ("few_receives", |r| own(r).redrive.as_mut().expect("there").max_receive_count = 19),
+        ("few_receives", |r| {
+            r.is_recorded = false;
+            own(r).redrive.as_mut().expect("there").max_receive_count = 2;
+        }),
+        ("attempts_high", |r| r.timing.max_attempts = Some(100)),
         ("dlq_missing", |r| r.dlq = Some(Err(QueueError::Refused("QueueDoesNotExist".to_owned())))),
         ("dlq_kind", |r| dlq(r).arn.push_str(".fifo")),
         ("dlq_retention_short", |r| dlq(r).retention = seconds(345_599)),
@@ -114,7 +124,7 @@ fn each_thing_that_is_wrong_makes_the_one_finding_it_deserves() {
         ("lease_long", |r| (r.timing.visibility, r.timing.lease) = (Some(seconds(40)), Some(seconds(45)))),
         ("lease_short", |r| r.timing.lease = Some(seconds(20))),
         ("visibility_short", |r| r.timing.visibility = Some(seconds(29))),
-        ("handler_long", |r| (r.timing.handler, r.timing.shutdown) = (seconds(601), seconds(602))),
+        ("handler_long", |r| (r.timing.handler, r.timing.shutdown) = (seconds(901), seconds(902))),
         ("shutdown_short", |r| r.timing.shutdown = seconds(60)),
         ("shutdown_long", |r| r.timing.shutdown = seconds(120)),
         ("policy_closed", |r| own(r).policy = None),
@@ -134,10 +144,42 @@ fn each_thing_that_is_wrong_makes_the_one_finding_it_deserves() {
         let mut reaction = sound();
         change(&mut reaction);
         let mut found = faults(&reaction);
-        // That a handler of ten minutes does not fit into ECS's two is true as well.
+        // That a handler of a quarter of an hour does not fit into ECS's two is true as well.
         found.retain(|found| code != "handler_long" || *found != "shutdown_long");
         assert_eq!(found, [code]);
     }
+}
+
+#[test]
+fn what_the_receives_mean_is_told_in_tries_and_in_hours() {
+    let seen = |receives, attempts, is_recorded| {
+        let mut reaction = Reaction { is_recorded, ..sound() };
+        own(&mut reaction).redrive.as_mut().expect("there").max_receive_count = receives;
+        reaction.timing.max_attempts = attempts;
+        let found = judge(&reaction, &facts());
+        found.into_iter().find(|finding| finding.check == "redrive policy").expect("it was looked at").seen
+    };
+    assert_eq!(seen(5, None, true), "maxReceiveCount 5: a deferred event is tried 5 times");
+    assert_eq!(seen(5, None, false), "there");
+    assert_eq!(seen(2, None, false), "maxReceiveCount 2");
+    assert_eq!(seen(5, Some(100), true), "MAX_ATTEMPTS 100 over 23 h, maxReceiveCount 5");
+    assert_eq!(seen(5, Some(8), false), "MAX_ATTEMPTS 8 over 4 min, maxReceiveCount 5");
+    assert_eq!(seen(100, Some(99), true), "there");
+}
+
+#[test]
+fn a_worker_that_waits_is_told_of_in_its_own_words_even_where_its_queue_is_gone() {
+    let told = |line: &str| Facts { worker: Told::from(line), ..facts() };
+    let paused = "paused: waiting for smtp (554 5.7.1 at dot)";
+    let of = |reaction: &Reaction, line: &str| {
+        let last = judge(reaction, &told(line)).pop().expect("the worker comes last");
+        (last.check, last.fault.map(|fault| fault.code), last.seen)
+    };
+    assert_eq!(of(&sound(), "email: ready"), ("worker", None, "ready".to_owned()));
+    assert_eq!(of(&sound(), &format!("email: {paused}")), ("worker", Some("paused"), paused.to_owned()));
+    assert_eq!(of(&sound(), "profile: ready").0, "worker (not asked)");
+    let gone = Reaction { queue: Err(QueueError::Refused("QueueDoesNotExist".to_owned())), ..sound() };
+    assert_eq!(of(&gone, "email: receiving fails").1, Some("paused"));
 }
 
 #[test]

@@ -116,7 +116,9 @@ pub(super) fn mail(facts: &Facts) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backoff::Backoff;
     use crate::ops::doctor::facts::{Reaction, Timing, Topic};
+    use crate::ops::worker::Told;
     use crate::redis_link::{RedisError, RedisFacts};
 
     fn facts() -> Facts {
@@ -130,13 +132,15 @@ mod tests {
             reactions: Vec::new(),
             redis: Ok((server, Some(true))),
             mail: Some((mail, Ok(()))),
+            worker: Told::default(),
         }
     }
 
     fn lost(error: QueueError) -> Reaction {
         let second = std::time::Duration::from_secs(1);
-        let timing = Timing { visibility: None, lease: None, handler: second, shutdown: second, max_attempts: None };
-        Reaction { name: "email", queue: Err(error), dlq: None, subscription: None, timing }
+        let (handler, shutdown, backoff) = (second, second, Backoff::HANDLER);
+        let timing = Timing { visibility: None, lease: None, handler, shutdown, max_attempts: None, backoff };
+        Reaction { name: "email", is_recorded: true, queue: Err(error), dlq: None, subscription: None, timing }
     }
 
     fn codes(facts: &Facts) -> Vec<&'static str> {

@@ -1,0 +1,53 @@
+//! What the worker that runs here says of itself: asked at `HTTP_ADDR`, by the commands that look.
+//!
+//! Enters: an address. Leaves: a line for each reaction that runs there: `ready`, or what it waits for.
+//! Nobody there, or somebody else there, is an answer too: then nobody was asked. It judges nothing.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use crate::telemetry::health;
+
+/// What a reaction that lacks nothing says.
+pub(super) const READY: &str = "ready";
+
+/// What each reaction's worker said, by the reaction's name.
+#[derive(Debug, Default)]
+pub(super) struct Told(BTreeMap<String, String>);
+
+impl Told {
+    /// A reaction's own words; `None`: its worker was not asked.
+    pub(super) fn of(&self, reaction: &str) -> Option<&str> {
+        self.0.get(reaction).map(String::as_str)
+    }
+}
+
+pub(super) async fn ask(address: SocketAddr) -> Told {
+    match health::ask(address, "/readyz").await {
+        Ok((200 | 503, body)) => Told::from(body.as_str()),
+        _ => Told::default(),
+    }
+}
+
+impl From<&str> for Told {
+    /// Of a stranger's page hardly a line is one of these, and none may move a terminal's cursor.
+    fn from(body: &str) -> Self {
+        let lines = body.lines().filter_map(|line| line.split_once(": "));
+        let plain = |text: &str| text.chars().filter(|c| !c.is_control()).take(300).collect::<String>();
+        Self(lines.map(|(name, text)| (name.to_owned(), plain(text))).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reaction_has_its_own_line_and_one_that_runs_elsewhere_has_none() {
+        let told = Told::from("email: paused: waiting for smtp (554 5.7.1 at dot)\nprofile: ready\n");
+        assert_eq!(told.of("email"), Some("paused: waiting for smtp (554 5.7.1 at dot)"));
+        assert_eq!((told.of("profile"), told.of("crm")), (Some(READY), None));
+        assert_eq!(Told::from("email: \x1b[2Jgone").of("email"), Some("[2Jgone"));
+        assert_eq!(Told::from("<html>\n<p>404</p>").of("email"), None);
+    }
+}
