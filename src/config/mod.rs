@@ -259,7 +259,7 @@ fn mail_config(read: &mut Reader<'_>) -> Option<MailConfig> {
     let rate = read.parsed("SMTP_RATE", |text| {
         text.parse().ok().filter(|n| (1..=1000).contains(n)).ok_or("must be a whole number from 1 to 1000")
     });
-    let longest_wait = read.duration("SMTP_REPLY_TIMEOUT", Duration::from_secs(1)..=Duration::from_secs(1800));
+    let longest_wait = read.duration("SMTP_REPLY_TIMEOUT", Duration::from_secs(1)..=SmtpSettings::LONGEST_WAIT);
     let helo = read.parsed("SMTP_HELO", helo_name);
     let server = server?.replies_within(longest_wait.unwrap_or(SmtpSettings::LONGEST_WAIT)).greeting_as(helo);
     Some(MailConfig { server, rate, sender: sender? })

@@ -38,7 +38,7 @@ pub const VARIABLES: &[Variable] = &[
     ),
     shared("SMTP_ALLOW_PLAINTEXT", Some("false"), "`true`: unencrypted SMTP to hosts beyond loopback"),
     shared("SMTP_RATE", None, "mails a second at most, 1 to 1000"),
-    shared("SMTP_REPLY_TIMEOUT", Some("10m"), "longest wait for any reply of the mail server, 1s to 30m"),
+    shared("SMTP_REPLY_TIMEOUT", Some("10m"), "longest wait for any reply of the mail server, 1s to 10m"),
     shared("SMTP_HELO", None, "the name we greet with; unset: the host's name if it has a dot, else its address"),
     shared("MAIL_FROM", None, "required by email and `send-test`; `Name <name@example.com>`"),
     shared("MAIL_REPLY_TO", None, "where answers go"),

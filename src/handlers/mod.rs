@@ -39,6 +39,9 @@ pub trait Handler: Send + Sync + 'static {
     /// queue: under a new name every effect counts as not yet done.
     const NAME: &'static str;
 
+    /// Who takes the effects, as an operator would call it: named where every event is refused or put off.
+    const RECEIVER: &'static str = Self::NAME;
+
     /// Reacts to one event. May be called again for the same event, on another machine too; whatever
     /// cannot be taken back comes after `fence.cross().await?`.
     ///

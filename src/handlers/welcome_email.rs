@@ -28,6 +28,7 @@ impl<M: Mailer> WelcomeEmail<M> {
 
 impl<M: Mailer> Handler for WelcomeEmail<M> {
     const NAME: &'static str = "welcome_email";
+    const RECEIVER: &'static str = "smtp";
 
     async fn handle(&self, event: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
         let mail = self

@@ -31,7 +31,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
         let until = Instant::now() + LONGEST;
         loop {
             let reacted = react(&self.reaction, event, &delivery.message_id, held.beats()).await;
-            self.breaker.heard(Word::of(&reacted.outcome, &reacted.detail, H::NAME));
+            self.breaker.heard(Word::of(&reacted.outcome, &reacted.detail, H::RECEIVER));
             if !reacted.outcome.may_pass() {
                 return reacted;
             }

@@ -25,9 +25,9 @@ pub(super) enum Word {
 
 impl Word {
     /// The table.
-    pub(super) fn of(outcome: &Outcome, detail: &str, handler: &'static str) -> Self {
+    pub(super) fn of(outcome: &Outcome, detail: &str, receiver: &'static str) -> Self {
         let everybody = |what: &str, outage| {
-            Self::Fails(Missing { dependency: handler, detail: format!("every event is {what}: {detail}"), outage })
+            Self::Fails(Missing { dependency: receiver, detail: format!("every event is {what}: {detail}"), outage })
         };
         match outcome {
             Outcome::Done | Outcome::DoneUnrecorded => Self::Works,
@@ -48,5 +48,36 @@ impl Word {
             | Outcome::Refused(_)
             | Outcome::LeaseLost => Self::Nothing,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sixth_event_in_a_row_that_is_refused_or_deferred_is_everybodys() {
+        let word = |outcome: &Outcome| Word::of(outcome, "554 5.7.1 at dot", "smtp");
+        let doubted = |in_a_row| Outcome::Doubted { reason: "mail_refused", in_a_row };
+        assert_eq!((word(&doubted(3)), word(&doubted(5))), (Word::Doubts, Word::Doubts));
+        let Word::Fails(missing) = word(&doubted(EVERYBODY)) else { panic!("not everybody's") };
+        assert_eq!((missing.dependency, missing.outage), ("smtp", Outage::Refusing));
+        assert_eq!(missing.detail, "every event is refused: 554 5.7.1 at dot");
+        assert_eq!(word(&Outcome::Deferred { in_a_row: 5 }), Word::Answers);
+        let deferred = word(&Outcome::Deferred { in_a_row: EVERYBODY });
+        assert!(matches!(deferred, Word::Fails(Missing { outage: Outage::Busy, .. })), "{deferred:?}");
+    }
+
+    #[test]
+    fn only_an_effect_that_happened_proves_that_all_is_well() {
+        for outcome in [Outcome::Done, Outcome::DoneUnrecorded] {
+            assert_eq!(Word::of(&outcome, "", "smtp"), Word::Works);
+        }
+        // A duplicate needed no receiver; a refusal of one recipient shows that somebody is there, and no more.
+        for outcome in [Outcome::Duplicate, Outcome::Busy(std::time::Duration::ZERO), Outcome::LeaseLost] {
+            assert_eq!(Word::of(&outcome, "", "smtp"), Word::Nothing);
+        }
+        assert_eq!(Word::of(&Outcome::Permanent("mail_refused"), "", "smtp"), Word::Answers);
+        assert_eq!(Word::of(&Outcome::OutcomeUnknown, "", "smtp"), Word::Vain);
     }
 }

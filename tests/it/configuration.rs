@@ -53,7 +53,7 @@ const CASES: &[Case] = &[
     ),
     (
         &[("SMTP_REPLY_TIMEOUT", Some("31m")), ("SMTP_HELO", Some("two words")), ("SMTP_RATE", Some("0"))],
-        &["SMTP_REPLY_TIMEOUT must lie between 1s and 30m", "SMTP_HELO must be a host's name", "SMTP_RATE must"],
+        &["SMTP_REPLY_TIMEOUT must lie between 1s and 10m", "SMTP_HELO must be a host's name", "SMTP_RATE must"],
     ),
     (
         &[

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, interval};
 use user_events::profiles::redis::RedisProfiles;
 
+use crate::world::http::get;
 use crate::world::processes::{Worker, both, environment};
 use crate::world::smtp::{Phase, Reaction, SmtpServer};
 use crate::world::{EMPTY, TestQueue, World, address, event, eventually, redis};
@@ -163,5 +164,76 @@ async fn a_mail_server_that_throttles_pauses_the_queue_and_fills_no_dlq() {
     world.drained(&queue, Duration::from_secs(20)).await;
     assert!(users.iter().all(|user| smtp.accepted_to(&address(user)) == 1), "one mail each");
     assert_eq!(world.depth(&queue.dlq_url).await, EMPTY);
+    assert_eq!(worker.terminate().await, Some(0));
+}
+
+/// What the worker's `/readyz` says.
+async fn ready(worker: &Worker) -> (u16, String) {
+    get(&worker.address().await, "/readyz").await
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_every_mail_costs_three_letters_and_the_rest_go_out_once_it_takes_them() {
+    const MAILS: usize = 30;
+    let (world, smtp) = tokio::join!(World::start(), SmtpServer::start());
+    let text = "Message rejected: Sending paused for this account.";
+    smtp.script(Reaction::Reply { at: Phase::Dot, code: 554, text });
+    let queue = world.queue_with("email", Duration::from_secs(30), 100).await;
+    let users: Vec<String> = (0..MAILS).map(|n| format!("{}-{n}", world.id)).collect();
+    world.send_all(&queue, &users.iter().map(|user| event(user)).collect::<Vec<_>>()).await;
+    let mut env = environment(&world, &smtp.url());
+    env.insert("EMAIL_QUEUE_URL".to_owned(), queue.url.clone());
+    let worker = Worker::start(&env);
+    let red = || async {
+        let (status, told) = ready(&worker).await;
+        (status == 503 && told.contains("every event is refused: 554 at dot")).then_some(())
+    };
+    eventually("/readyz is red, with the code", Duration::from_secs(10), red).await;
+
+    smtp.script(Reaction::Accept);
+    // The next try is a quarter of a minute after the pause began; who was doubted waits for a whole one.
+    let taken =
+        || async { (smtp.accepted().len() >= MAILS - 3 && world.depth(&queue.url).await == EMPTY).then_some(()) };
+    eventually("the rest is sent", Duration::from_secs(120), taken).await;
+    let letters = world.dead_letters(&queue).await;
+    assert!(letters.len() <= 3, "{} letters", letters.len());
+    for (_, said) in &letters {
+        assert_eq!((said["failure.reason"].as_str(), said["failure.detail"].as_str()), ("mail_refused", "554 at dot"));
+    }
+    assert_eq!(smtp.accepted().len(), MAILS - letters.len());
+    assert!(users.iter().all(|user| smtp.accepted_to(&address(user)) <= 1), "each once");
+    assert_eq!(ready(&worker).await, (200, "email: ready\n".to_owned()));
+    assert_eq!(worker.terminate().await, Some(0));
+}
+
+#[tokio::test]
+async fn nine_refused_mails_hold_up_no_good_one_and_each_letter_says_the_code() {
+    let (world, smtp) = tokio::join!(World::start(), SmtpServer::start());
+    let queue = world.queue_with("email", Duration::from_secs(30), 100).await;
+    let users: Vec<String> = (0..14).map(|n| format!("{}-{n}", world.id)).collect();
+    for user in &users[..8] {
+        smtp.script_for(
+            &address(user),
+            vec![Reaction::Reply { at: Phase::Rcpt, code: 501, text: "5.1.3 bad address" }],
+        );
+    }
+    smtp.script_for(&address(&users[8]), vec![Reaction::Reply { at: Phase::Dot, code: 554, text: "5.7.1 spam" }]);
+    let mut env = environment(&world, &smtp.url());
+    env.insert("EMAIL_QUEUE_URL".to_owned(), queue.url.clone());
+    let worker = Worker::start(&env);
+    let bodies: Vec<String> = users.iter().map(|user| event(user)).collect();
+    world.send_all(&queue, &bodies[..9]).await;
+    let dead = || async { (world.depth(&queue.dlq_url).await.visible == 9).then_some(()) };
+    eventually("nine are dead", Duration::from_secs(20), dead).await;
+
+    let arrived = Instant::now();
+    world.send_all(&queue, &bodies[9..]).await;
+    smtp.wait_for(5, Duration::from_secs(20)).await;
+    println!("five good mails within {:?} of their arrival", arrived.elapsed());
+    let letters = world.dead_letters(&queue).await;
+    let said = |detail: &str| letters.iter().filter(|(_, said)| said["failure.detail"] == detail).count();
+    assert_eq!((said("501 5.1.3 at RCPT"), said("554 5.7.1 at dot")), (8, 1), "{letters:?}");
+    assert!(letters.iter().all(|(_, said)| said["failure.reason"] == "mail_refused"));
+    assert_eq!(ready(&worker).await.0, 200);
     assert_eq!(worker.terminate().await, Some(0));
 }
