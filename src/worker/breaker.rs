@@ -204,8 +204,8 @@ impl Inside {
             // One that was at work before the pause proves nothing; where it is only careful, it does.
             (Word::Works, true) => self.close(),
             (Word::Works, false) if self.pause.is_none() && self.has_looked => self.close(),
+            (Word::Fails(missing), _) if self.pause.is_none() => self.open(missing),
             (Word::Fails(missing), true) => self.in_vain(Some(missing)),
-            (Word::Fails(missing), false) if self.pause.is_none() => self.open(missing),
             // Whoever answers is there.
             (Word::Answers, true) if is_down => self.close(),
             (Word::Doubts, true) if is_down => {
@@ -254,7 +254,7 @@ impl Inside {
         let Some(missing) = missing.or_else(|| self.pause.take().map(|pause| pause.missing)) else { return };
         let tries = tries.saturating_add(1);
         let wait = missing.outage.wait(tries, now - since);
-        if missing.outage != Outage::Down {
+        if tries > 1 && missing.outage != Outage::Down {
             let Missing { dependency, detail, .. } = &missing;
             tracing::warn!(dependency, detail, tries, next_in = ?rounded(wait), "still paused: the next event tries later");
         }

@@ -97,6 +97,13 @@ async fn a_doubt_lets_one_at_a_time_try_and_no_pause_is_told_of() {
     assert_eq!(waited(&breaker, &server).await, Duration::ZERO, "the next one at once");
     breaker.heard(Word::Works);
     assert!(breaker.is_closed());
+    assert_eq!(breaker.trips(), BTreeMap::new());
+
+    breaker.heard(Word::Doubts);
+    breaker.turn(&server).await;
+    breaker.heard(Word::Fails(missing(Outage::Refusing)));
+    assert!(breaker.missing().is_some(), "it was everybody");
+    assert_eq!(breaker.trips(), BTreeMap::from([("smtp", 1)]), "that is a pause");
 }
 
 #[tokio::test(start_paused = true)]

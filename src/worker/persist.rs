@@ -37,15 +37,13 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
             }
             let Some(place) = self.breaker.place(self.settings.concurrency) else { return reacted };
             *slot = None;
-            let turn = async {
-                self.breaker.turn(&*self.reaction).await;
-                self.slots.clone().acquire_owned().await.ok()
-            };
-            match timeout_at(until, self.stop.run_until_cancelled(turn)).await {
-                Ok(Some(taken)) => *slot = taken,
-                _ => return reacted,
+            let turn = self.stop.run_until_cancelled(self.breaker.turn(&*self.reaction));
+            if !matches!(timeout_at(until, turn).await, Ok(Some(()))) {
+                return reacted;
             }
             drop(place);
+            // Not within that time: whoever has the turn owes a word. Slots fall free by themselves.
+            *slot = self.slots.clone().acquire_owned().await.ok();
             held.begins_anew();
         }
     }

@@ -195,14 +195,13 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         self.commit(&lease, &receipt, outcome).await.into()
     }
 
-    /// What a run that did not succeed comes to. The lease goes back, unless the effect may have happened.
+    /// What a run that did not succeed comes to. The lease goes back, unless the effect may have happened. A lost one too: it
+    /// may be the message alone that was lost, and a claim left to run out is held against it.
     async fn give_up(&self, lease: &Lease, cut: Cut, crossed: bool, message_id: &str) -> Reacted {
         let detail = cut.detail();
         let outcome = self.outcome_of(cut, crossed, &lease.key);
         let why = match &outcome {
-            Outcome::OutcomeUnknown | Outcome::LeaseLost | Outcome::Duplicate => {
-                return Reacted { detail, ..outcome.into() };
-            }
+            Outcome::OutcomeUnknown | Outcome::Duplicate => return Reacted { detail, ..outcome.into() },
             Outcome::Deferred { .. } | Outcome::Doubted { .. } => Release::Deferred { message_id },
             own if own.is_own_failure() => Release::Failed { message_id, outcome: own.name() },
             _ => Release::Uncounted,

@@ -88,3 +88,27 @@ async fn a_message_is_not_blamed_for_claims_that_a_ledger_gone_away_let_run_out(
     assert_eq!((calls.load(Ordering::SeqCst), dlq.depth()), (1, EMPTY));
     worker.stopped().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_lost_before_the_fence_again_and_again_is_not_blamed_for_a_death() {
+    let dlq = MemoryQueue::new("work-dlq", VISIBILITY);
+    let queue = MemoryQueue::with_dlq("work", VISIBILITY, &dlq, 100);
+    // No heartbeat gets through: each run is cut when its message is shown to others.
+    queue.set_faults(|call| (call == Call::Extend).then_some(Fault::Throttled));
+    send_events(&queue, 1);
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = tries.clone();
+    let handler = Does(move |_| {
+        let is_slow = counted.fetch_add(1, Ordering::SeqCst) < 8;
+        async move {
+            if is_slow {
+                tokio::time::sleep(10 * VISIBILITY).await;
+            }
+            Ok(())
+        }
+    });
+    let reaction = Reaction::new(handler, MemoryLedger::default(), terms(), 20 * VISIBILITY);
+    let worker = Running::of(Worker::new(queue.clone(), reaction, settings()));
+    worker.counted("done", 1).await;
+    assert_eq!((worker.tally.read().of("lease_lost"), dlq.depth()), (8, EMPTY));
+}

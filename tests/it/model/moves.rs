@@ -169,7 +169,7 @@ impl Moves<'_> {
         }
     }
 
-    /// Beside a running handler: holds the lease longer, or cuts the handler, which then releases nothing.
+    /// Beside a running handler: holds the lease longer, or cuts the handler, which then gives back what it may still hold.
     fn beat(&mut self, who: usize, at: At) {
         let (protocol, lease) = (self.protocol, self.from.lease(who));
         // Behind it, a lost lease ends the beats and not the run.
@@ -178,14 +178,14 @@ impl Moves<'_> {
             if protocol.renew(&mut s.record, lease) {
                 s.deliveries[who].holds = true;
             } else if before_the_fence {
-                s.ends(who, At::Waiting);
+                s.goes(who, At::GivingBack);
             }
         });
         if self.from.late.is_none() {
             self.fault("beat delayed", LATE_CALL, |s| s.late = Some((Call::Renew, lease)));
         }
         if before_the_fence {
-            self.fault("loses its message", PAUSE, |s| s.ends(who, At::Waiting));
+            self.fault("loses its message", PAUSE, |s| s.goes(who, At::GivingBack));
         }
     }
 
