@@ -5,9 +5,10 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Begin, Lease, Ledger, LedgerError, Terms};
@@ -24,14 +25,16 @@ pub struct Fence<'a> {
 pub(crate) struct Course {
     crossed: AtomicBool,
     /// `None`: its clock stands still.
-    until: watch::Sender<Option<Instant>>,
+    until: Mutex<Option<Instant>>,
+    changed: Notify,
     behind: Duration,
 }
 
 impl Course {
     /// A run that may take as long as `before` up to the fence, and then as long as `behind`.
     pub(crate) fn new(before: Duration, behind: Duration) -> Self {
-        Self { crossed: AtomicBool::new(false), until: watch::Sender::new(Some(Instant::now() + before)), behind }
+        let until = Mutex::new(Some(Instant::now() + before));
+        Self { crossed: AtomicBool::new(false), until, changed: Notify::new(), behind }
     }
 
     /// Was the point of no return passed?
@@ -41,27 +44,38 @@ impl Course {
 
     /// Waits until the time is up.
     pub(crate) async fn ends(&self) {
-        let mut until = self.until.subscribe();
         loop {
-            let now = *until.borrow_and_update();
-            // The sender is in `self`: waiting for a change cannot fail.
-            let Some(now) = now else {
-                let _ = until.changed().await;
-                continue;
-            };
-            tokio::select! {
-                () = sleep_until(now) => return,
-                _ = until.changed() => {}
+            let until = *self.until();
+            let changed = self.changed.notified();
+            match until {
+                Some(until) => tokio::select! {
+                    () = sleep_until(until) => return,
+                    () = changed => {}
+                },
+                None => changed.await,
             }
         }
     }
 
     async fn uncounted<T>(&self, waiting: impl Future<Output = T>) -> T {
         let begun = Instant::now();
-        let until = self.until.send_replace(None);
+        let until = self.set(None);
         let waited = waiting.await;
-        self.until.send_replace(until.map(|until| until + begun.elapsed()));
+        self.set(until.map(|until| until + begun.elapsed()));
         waited
+    }
+
+    /// Answers until when it was before.
+    fn set(&self, until: Option<Instant>) -> Option<Instant> {
+        let before = std::mem::replace(&mut *self.until(), until);
+        // Kept, if nobody listens yet: the one who does looks anew.
+        self.changed.notify_one();
+        before
+    }
+
+    fn until(&self) -> MutexGuard<'_, Option<Instant>> {
+        // Every change is one assignment.
+        self.until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -110,7 +124,7 @@ impl<'a> Fence<'a> {
         }
         match begin? {
             Begin::Go => {
-                self.course.until.send_replace(Some(Instant::now() + self.course.behind));
+                self.course.set(Some(Instant::now() + self.course.behind));
                 failpoint::reach(Step::Begun);
                 Ok(Crossing(()))
             }
