@@ -82,6 +82,7 @@ impl Plan {
                 (true, _) => 1000,
                 // What kills is set aside by its record, long before the queue would.
                 (false, true) => 100,
+                (false, false) if is_patient => rng.u32(4..=8),
                 (false, false) => rng.u32(5..=20),
             },
             workers,
