@@ -1,11 +1,12 @@
 //! The breaker: pauses one reaction while something all its messages need is down.
 //!
 //! Enters: what came of each message, and of each look at what it needs. Leaves: who may try, and when. Promises: a pause
-//! costs no message an attempt; while it lasts one tries at a time, ever more rarely, each time another, in the order in
-//! which they came to wait; one that succeeds ends it for all. Other reactions have breakers of their own.
+//! costs no message an attempt; while it lasts one tries at a time, ever more rarely, each time another: a fresh one and one that
+//! failed by turns, those that failed in the order in which they did; one that succeeds ends it for all. Other reactions have
+//! breakers of their own.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use super::word::Word;
 use crate::backoff::Outage;
 use crate::event::Timestamp;
 
-/// So many deliveries may wait, or as many as there are slots if those are more: each try in vain may add one, and in the
+/// So many deliveries may wait beside those that fill all slots when a pause begins: each try in vain may add one, and in the
 /// quarter of an hour for which the first is held there are no more tries than this.
 const PLACES: usize = 25;
 
@@ -30,12 +31,25 @@ pub(super) struct Breaker {
     turns: tokio::sync::Mutex<()>,
     /// Deliveries that wait for their turn.
     waiting: AtomicUsize,
+    /// The loop waits for a turn, to receive a message that has not failed yet.
+    wants_fresh: AtomicBool,
+}
+
+/// Who tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    /// A message that is yet to be received.
+    Fresh,
+    /// A delivery that failed, and is held.
+    Held,
 }
 
 #[derive(Debug)]
 struct Inside {
     state: State,
     pause: Option<Pause>,
+    /// Who tried last.
+    last: Who,
     /// What the reaction needs was looked at once since the start.
     has_looked: bool,
     /// How often it paused, by dependency.
@@ -65,6 +79,22 @@ struct Pause {
     answers: bool,
 }
 
+/// The loop's wish for a turn. Over when dropped.
+struct Wish<'a>(&'a AtomicBool);
+
+impl<'a> Wish<'a> {
+    fn of(wish: &'a AtomicBool) -> Self {
+        wish.store(true, Ordering::Relaxed);
+        Self(wish)
+    }
+}
+
+impl Drop for Wish<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
 /// What a reaction needs, as it can be looked at without a message.
 pub(super) trait Needs: Sync {
     /// Is all of it there? If not, what is not.
@@ -79,7 +109,7 @@ pub(super) struct Place<'a>(&'a AtomicUsize);
 impl Default for Inside {
     fn default() -> Self {
         let state = State::Open { until: Instant::now() };
-        Self { state, pause: None, has_looked: false, trips: BTreeMap::new() }
+        Self { state, pause: None, last: Who::Held, has_looked: false, trips: BTreeMap::new() }
     }
 }
 
@@ -108,7 +138,7 @@ impl Breaker {
 
     /// A place to wait for a turn, if there is one left.
     pub(super) fn place(&self, slots: usize) -> Option<Place<'_>> {
-        let more = |waiting| (waiting < slots.max(PLACES)).then_some(waiting + 1);
+        let more = |waiting| (waiting < slots + PLACES).then_some(waiting + 1);
         self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
         Some(Place(&self.waiting))
     }
@@ -120,8 +150,19 @@ impl Breaker {
 
     /// Waits until the caller may try: at once while all is well, else when it is its turn and what is missing has
     /// answered. Whoever was let in while it is not closed owes a word: [`Breaker::heard`].
-    pub(super) async fn turn(&self, needs: &impl Needs) {
-        let _turn = self.turns.lock().await;
+    pub(super) async fn turn(&self, who: Who, needs: &impl Needs) {
+        let _wish = (who == Who::Fresh).then(|| Wish::of(&self.wants_fresh));
+        loop {
+            // Those who give way queue anew, behind the one they give way to.
+            let _turn = self.turns.lock().await;
+            if self.comes(who, needs).await {
+                return;
+            }
+        }
+    }
+
+    /// First in the queue. Is it to be its turn?
+    async fn comes(&self, who: Who, needs: &impl Needs) -> bool {
         let mut changed = self.changed.subscribe();
         loop {
             let state = {
@@ -130,18 +171,28 @@ impl Breaker {
             };
             // The bell is in `self`: waiting for it cannot fail.
             match state {
-                State::Closed => return,
+                State::Closed => return true,
                 State::Trying => drop(changed.changed().await),
                 State::Open { until } => tokio::select! {
                     biased;
                     () = sleep_until(until) => match self.wants_a_look() {
                         true => self.looked(needs.look().await),
-                        false => return self.set(State::Trying),
+                        false => return self.goes(who),
                     },
                     _ = changed.changed() => {}
                 },
             }
         }
+    }
+
+    /// It tries, unless it is for a fresh one to do so.
+    fn goes(&self, who: Who) -> bool {
+        let mut inside = self.lock();
+        if who == Who::Held && inside.last == Who::Held && self.wants_fresh.load(Ordering::Relaxed) {
+            return false;
+        }
+        (inside.state, inside.last) = (State::Trying, who);
+        true
     }
 
     fn wants_a_look(&self) -> bool {
@@ -184,10 +235,6 @@ impl Breaker {
             drop(inside);
             self.changed.send_replace(());
         }
-    }
-
-    fn set(&self, state: State) {
-        self.lock().state = state;
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside> {

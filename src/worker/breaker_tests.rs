@@ -27,7 +27,7 @@ fn seconds(n: u64) -> Duration {
 /// One that has looked, and found all well.
 async fn closed() -> (Breaker, Server) {
     let (breaker, server) = (Breaker::default(), Server::default());
-    breaker.turn(&server).await;
+    breaker.turn(Who::Fresh, &server).await;
     assert!(breaker.is_closed());
     (breaker, server)
 }
@@ -35,7 +35,7 @@ async fn closed() -> (Breaker, Server) {
 /// How long the next turn is waited for.
 async fn waited(breaker: &Breaker, server: &Server) -> Duration {
     let asked = Instant::now();
-    breaker.turn(server).await;
+    breaker.turn(Who::Fresh, server).await;
     asked.elapsed()
 }
 
@@ -48,10 +48,10 @@ async fn it_opens_on_an_outage_and_closes_only_after_work_that_succeeded() {
     assert!(!breaker.is_closed(), "a straggler proves nothing");
     assert!(breaker.missing().is_some_and(|told| told.contains("smtp (554 5.7.1 at dot) since ")));
     server.is_down.store(true, Ordering::Relaxed);
-    assert!(tokio::time::timeout(seconds(10), breaker.turn(&server)).await.is_err(), "it is down");
+    assert!(tokio::time::timeout(seconds(10), breaker.turn(Who::Fresh, &server)).await.is_err(), "it is down");
     assert!((10..=15).contains(&server.asked.load(Ordering::Relaxed)), "about once a second");
     server.is_down.store(false, Ordering::Relaxed);
-    breaker.turn(&server).await;
+    breaker.turn(Who::Fresh, &server).await;
     assert_eq!((breaker.is_closed(), breaker.missing()), (false, None), "it answers; a message has to prove it");
     breaker.heard(Word::Nothing);
     assert_eq!(waited(&breaker, &server).await, Duration::ZERO, "a duplicate needed no mail server");
@@ -65,7 +65,7 @@ async fn a_start_without_a_dependency_waits_for_it() {
     let (breaker, server) = (Breaker::default(), Server::default());
     assert!(breaker.missing().is_some());
     server.is_down.store(true, Ordering::Relaxed);
-    assert!(tokio::time::timeout(seconds(5), breaker.turn(&server)).await.is_err());
+    assert!(tokio::time::timeout(seconds(5), breaker.turn(Who::Fresh, &server)).await.is_err());
     assert!(breaker.missing().is_some_and(|told| told.contains("smtp")));
     assert_eq!(breaker.trips(), BTreeMap::new(), "nothing was interrupted");
 }
@@ -80,7 +80,7 @@ async fn a_server_that_answers_and_refuses_is_tried_ever_more_rarely_and_told_of
         assert!(breaker.missing().is_some(), "that it answers proves nothing");
         breaker.heard(Word::Fails(missing(Outage::Refusing)));
     }
-    breaker.turn(&server).await;
+    breaker.turn(Who::Fresh, &server).await;
     breaker.heard(Word::Works);
     assert_eq!((breaker.is_closed(), breaker.missing()), (true, None));
 }
@@ -91,7 +91,7 @@ async fn a_doubt_lets_one_at_a_time_try_and_no_pause_is_told_of() {
     breaker.heard(Word::Doubts);
     assert_eq!((breaker.is_closed(), breaker.missing()), (false, None));
     assert_eq!(waited(&breaker, &server).await, Duration::ZERO);
-    let second = tokio::time::timeout(seconds(60), breaker.turn(&server));
+    let second = tokio::time::timeout(seconds(60), breaker.turn(Who::Fresh, &server));
     assert!(second.await.is_err(), "one at a time");
     breaker.heard(Word::Doubts);
     assert_eq!(waited(&breaker, &server).await, Duration::ZERO, "the next one at once");
@@ -100,7 +100,7 @@ async fn a_doubt_lets_one_at_a_time_try_and_no_pause_is_told_of() {
     assert_eq!(breaker.trips(), BTreeMap::new());
 
     breaker.heard(Word::Doubts);
-    breaker.turn(&server).await;
+    breaker.turn(Who::Fresh, &server).await;
     breaker.heard(Word::Fails(missing(Outage::Refusing)));
     assert!(breaker.missing().is_some(), "it was everybody");
     assert_eq!(breaker.trips(), BTreeMap::from([("smtp", 1)]), "that is a pause");
@@ -114,7 +114,7 @@ async fn those_who_wait_try_in_the_order_they_came_and_one_success_lets_all_go()
     let wait = async |who: usize| {
         // The first two of them fail, and wait again.
         loop {
-            breaker.turn(&server).await;
+            breaker.turn(Who::Held, &server).await;
             let tries = {
                 let mut order = order.lock().unwrap_or_else(PoisonError::into_inner);
                 order.push(who);
@@ -136,10 +136,35 @@ async fn those_who_wait_try_in_the_order_they_came_and_one_success_lets_all_go()
 }
 
 #[tokio::test(start_paused = true)]
-async fn as_many_wait_as_there_are_slots_and_no_fewer_than_a_pause_has_tries_while_one_is_held() {
+async fn as_many_wait_as_fill_all_slots_and_one_for_each_try_while_the_first_is_held() {
     let breaker = Breaker::default();
-    let places: Vec<_> = (0..PLACES).map_while(|_| breaker.place(1)).collect();
-    assert!(places.len() == PLACES && breaker.place(1).is_none() && breaker.place(30).is_some());
+    let places: Vec<_> = (0..PLACES + 3).map_while(|_| breaker.place(3)).collect();
+    assert!(places.len() == PLACES + 3 && breaker.place(3).is_none() && breaker.place(4).is_some());
     drop(places);
-    assert!(breaker.place(1).is_some() && !breaker.is_waited_for());
+    assert!(breaker.place(3).is_some() && !breaker.is_waited_for());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fresh_message_and_one_that_failed_try_by_turns_the_fresh_one_first() {
+    let (breaker, server) = closed().await;
+    breaker.heard(Word::Fails(missing(Outage::Busy)));
+    let order = Mutex::new(Vec::new());
+    let wait = async |who: Who| {
+        loop {
+            breaker.turn(who, &server).await;
+            let is_over = {
+                let mut order = order.lock().unwrap_or_else(PoisonError::into_inner);
+                order.push(who);
+                order.len() >= 6
+            };
+            breaker.heard(if is_over { Word::Works } else { Word::Fails(missing(Outage::Busy)) });
+            if breaker.is_closed() {
+                return;
+            }
+        }
+    };
+    tokio::join!(wait(Who::Held), wait(Who::Held), wait(Who::Held), wait(Who::Fresh));
+    let order = order.into_inner().unwrap_or_default();
+    let expected = [Who::Fresh, Who::Held].repeat(3);
+    assert_eq!(order[..6], expected, "{order:?}");
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep_until, timeout};
 
+use super::breaker::Who;
 use super::lane::Road;
 use super::pace::Pace;
 use crate::handlers::Handler;
@@ -43,7 +44,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Gate<'_, Q, L, H> {
             let slots = if was_closed {
                 stop.run_until_cancelled(self.slots_for_a_batch(pace.patience())).await??
             } else {
-                stop.run_until_cancelled(breaker.turn(&*corridor.reaction)).await?;
+                stop.run_until_cancelled(breaker.turn(Who::Fresh, &*corridor.reaction)).await?;
                 stop.run_until_cancelled(self.take(1)).await??
             };
             // Both may have changed while slots or a turn were waited for.

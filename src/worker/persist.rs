@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use super::breaker::Who;
 use super::lease::Held;
 use super::process::{Corridor, Slot};
 use super::reaction::{Beats, Reacted, Reaction};
@@ -37,7 +38,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
             }
             let Some(place) = self.breaker.place(self.settings.concurrency) else { return reacted };
             *slot = None;
-            let turn = self.stop.run_until_cancelled(self.breaker.turn(&*self.reaction));
+            let turn = self.stop.run_until_cancelled(self.breaker.turn(Who::Held, &*self.reaction));
             if !matches!(timeout_at(until, turn).await, Ok(Some(()))) {
                 return reacted;
             }

@@ -15,7 +15,7 @@ use user_events::queue::{DeadLetter, Delivery, Facts, Hide, Hold, Queue, QueueEr
 
 use crate::fate::{Fate, fails_before_the_fence, fate};
 use crate::plan::{Plan, TROUBLE_LASTS};
-use crate::story::{CrossingEnd, Life, Story};
+use crate::story::{CrossingEnd, LATE, Life, Story};
 
 pub const MAX_SENDS: u32 = 2;
 pub const MAX_ATTEMPTS: u32 = 4;
@@ -102,7 +102,7 @@ impl Queue for ToldQueue {
         story.tell(|told| holds.iter().for_each(|hold| told.extending(hold.as_str())));
         let failed = self.queue.extend(holds, visibility).await;
         // Shown again soon on purpose, or later than a beat may be.
-        let is_good = visibility == self.plan().visibility && asked.elapsed() < Duration::from_millis(500);
+        let is_good = visibility == self.plan().visibility && asked.elapsed() < LATE;
         story.tell(|told| {
             for (n, hold) in holds.iter().enumerate() {
                 told.extended(hold.as_str(), is_good && failed.iter().all(|(position, _)| *position != n));

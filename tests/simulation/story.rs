@@ -15,6 +15,9 @@ use crate::doubles::RETRY_FOR;
 /// One worker's life, from its start to its end.
 pub type Life = usize;
 
+/// An extension that takes longer may come too late.
+pub const LATE: Duration = Duration::from_millis(500);
+
 #[derive(Clone)]
 pub struct Story(Arc<Mutex<Told>>);
 
@@ -36,7 +39,8 @@ pub struct Told {
     crossings: BTreeMap<String, Vec<Crossing>>,
     running: BTreeMap<Life, usize>,
     dead: BTreeSet<Life>,
-    extending: BTreeSet<String>,
+    /// Extensions under way, since when.
+    extending: BTreeMap<String, Instant>,
 }
 
 struct Receipt {
@@ -85,7 +89,7 @@ impl Story {
             crossings: BTreeMap::new(),
             running: BTreeMap::new(),
             dead: BTreeSet::new(),
-            extending: BTreeSet::new(),
+            extending: BTreeMap::new(),
         })))
     }
 
@@ -122,8 +126,11 @@ impl Told {
 
     pub fn received(&mut self, life: Life, receipt: &str, message_id: &str, user: Option<String>) {
         let number = |receipt: &str| receipt.split_once('#').map(|(number, _)| number.to_owned());
+        // One that is late is an excuse from then on, and not only once it is over.
+        let is_late = |receipt: &String| self.extending.get(receipt).is_some_and(|since| since.elapsed() >= LATE);
         let at_work = |(other, r): &(&String, &Receipt)| {
-            number(other) == number(receipt) && !r.is_settled && !r.is_excused && !self.dead.contains(&r.life)
+            let is_excused = r.is_excused || is_late(other);
+            number(other) == number(receipt) && !r.is_settled && !is_excused && !self.dead.contains(&r.life)
         };
         let again = self.receipts.iter().find(at_work).map(|(other, _)| other.clone());
         if let Some(other) = again {
@@ -153,7 +160,7 @@ impl Told {
     }
 
     pub fn hiding(&mut self, receipt: &str, delay: Duration) {
-        if self.extending.contains(receipt) {
+        if self.extending.contains_key(receipt) {
             self.broke("no heartbeat after settle", &format!("{receipt} is hidden while an extension is under way"));
         }
         if let Some(entry) = self.receipts.get_mut(receipt) {
@@ -168,7 +175,7 @@ impl Told {
         if over.is_some_and(|over| over < Instant::now()) {
             self.broke("no heartbeat after settle", receipt);
         }
-        self.extending.insert(receipt.to_owned());
+        self.extending.insert(receipt.to_owned(), Instant::now());
     }
 
     pub fn extended(&mut self, receipt: &str, is_good: bool) {

@@ -76,3 +76,17 @@ async fn a_deferral_that_lasts_is_given_up_after_retry_for_with_what_was_said() 
         assert!(last >= seconds(retry_for * 4 / 5) && last <= seconds(retry_for + 60), "{last:?} of {retry_for} s");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn ten_recipients_whose_servers_cannot_be_looked_up_hold_up_ten_others_for_seconds() {
+    let receiver = Receiver::new(|user, now| match user {
+        0..10 if now < seconds(1200) => Err(deferred("451 4.3.0 at RCPT")),
+        _ => Ok(()),
+    });
+    let scene = scene(&receiver, 10, 100);
+    send_events(&scene.queue.queue, 20);
+    scene.emptied().await;
+    let taken = receiver.taken();
+    assert_eq!((scene.dead().await, taken.len()), (vec![], 20));
+    assert!((10..20).all(|user| taken[&user][0] <= seconds(10)), "{taken:?}");
+}
