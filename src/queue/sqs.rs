@@ -84,6 +84,12 @@ impl SqsQueue {
         Ok(Self { polling: Client::from_conf(polling.build()), settling, url, dlq_url, facts })
     }
 
+    /// Would its dead letters come back to it?
+    #[must_use]
+    pub fn is_its_own_dlq(&self) -> bool {
+        self.dlq_url.as_ref() == Some(&self.url)
+    }
+
     /// Hides received messages for this long instead of the queue's own setting.
     #[must_use]
     pub fn with_visibility(mut self, visibility: Duration) -> Self {

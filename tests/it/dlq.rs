@@ -287,8 +287,9 @@ async fn a_selection_that_means_nothing_or_everything_by_accident_is_refused() {
     assert_eq!(bench.run(&["dlq", "redrive", "--since", "yesterday"]).await.0, Some(2));
     assert_eq!(bench.run(&["dlq", "show", "nothing"]).await.0, Some(2));
     assert_eq!(bench.run(&["dlq", "redrive", "email"]).await.0, Some(78), "its queue is not configured");
-    bench.env.insert("EMAIL_QUEUE_URL".to_owned(), bench.queue.url.clone());
+    bench.env.insert("EMAIL_QUEUE_URL".to_owned(), bench.queue.dlq_url.clone());
     assert_eq!(bench.run(&["dlq", "redrive", "--yes"]).await.0, Some(2), "of two reactions one has to be named");
+    bench.env.insert("EMAIL_QUEUE_URL".to_owned(), bench.queue.url.clone());
     bench.env.insert("PROFILE_QUEUE_URL".to_owned(), bench.queue.dlq_url.clone());
     let (code, _, stderr) = bench.run(&["dlq", "list", "profile"]).await;
     assert_eq!(code, Some(69));
