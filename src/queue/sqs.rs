@@ -230,10 +230,12 @@ pub(super) fn sibling(url: &str, name: &str) -> Option<String> {
     url.rsplit_once('/').map(|(base, _)| format!("{base}/{name}"))
 }
 
-/// `None`: without a receipt nothing can be done to a message but let it come again.
+/// `None`: without a receipt nothing can be done to a message but let it come again, and without a body nothing
+/// is known of it.
 fn delivery(mut message: Message, is_fifo: bool) -> Option<Delivery> {
-    let Some(receipt) = message.receipt_handle.take() else {
-        tracing::warn!("a message came without a receipt handle; it will come again");
+    let message_id = message.message_id.take().unwrap_or_default();
+    let (Some(receipt), Some(body)) = (message.receipt_handle.take(), message.body.take()) else {
+        tracing::warn!(message_id, "a message came without a receipt handle or a body; it will come again");
         return None;
     };
     let system = |name| message.attributes.as_ref()?.get(&name)?.parse::<i64>().ok();
@@ -243,8 +245,8 @@ fn delivery(mut message: Message, is_fifo: bool) -> Option<Delivery> {
         group: if is_fifo { text(System::MessageGroupId) } else { None },
         trace_header: text(System::AwsTraceHeader),
         sent_at_millis: system(System::SentTimestamp).unwrap_or(0),
-        message_id: message.message_id.unwrap_or_default(),
-        body: Body::new(message.body.unwrap_or_default()),
+        message_id,
+        body: Body::new(body),
         attributes: incoming(message.message_attributes.unwrap_or_default()),
         attempt: Attempt::new(attempt),
         receipt: ReceiptHandle::new(receipt),
