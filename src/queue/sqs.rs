@@ -162,9 +162,9 @@ impl Queue for SqsQueue {
         let url = self.dlq_url.as_ref().ok_or(QueueError::NoDeadLetterQueue)?;
         let attributes = letter.attributes.iter().filter_map(|(name, a)| Some((name.clone(), outgoing(a)?))).collect();
         let call = self.settling.send_message().queue_url(url).message_body(&letter.body);
-        let call = match &letter.group {
-            Some(group) => call.message_group_id(group).message_deduplication_id(&letter.message_id),
-            None => call,
+        let call = match (&letter.group, &letter.fairness) {
+            (Some(group), _) => call.message_group_id(group).message_deduplication_id(&letter.message_id),
+            (None, fairness) => call.set_message_group_id(fairness.clone()),
         };
         boxed(call.set_message_attributes(Some(attributes)).send()).await.map_err(|error| classify(&error))?;
         Ok(())
@@ -241,8 +241,13 @@ fn delivery(mut message: Message, is_fifo: bool) -> Option<Delivery> {
     let system = |name| message.attributes.as_ref()?.get(&name)?.parse::<i64>().ok();
     let attempt = system(System::ApproximateReceiveCount).and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
     let text = |name| message.attributes.as_ref()?.get(&name).cloned();
+    let (group, fairness) = match text(System::MessageGroupId) {
+        group if is_fifo => (group, None),
+        fairness => (None, fairness),
+    };
     Some(Delivery {
-        group: if is_fifo { text(System::MessageGroupId) } else { None },
+        group,
+        fairness,
         trace_header: text(System::AwsTraceHeader),
         sent_at_millis: system(System::SentTimestamp).unwrap_or(0),
         message_id,
