@@ -96,6 +96,8 @@ fn read(path: &Path) -> Result<String, Invalid> {
 fn from_lines(text: &str) -> Result<Vec<UserSignedUp>, Invalid> {
     let mut events = Vec::new();
     let mut faults = Vec::new();
+    // What some editors write before the first letter.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let id = EventId::fresh();
         match EventKind::from_json(line, &Arrival { message_id: id.as_str(), sent_at: Timestamp::now() }) {
@@ -134,4 +136,16 @@ fn report(events: &[UserSignedUp], results: &[Result<MessageId, PublishError>], 
         }
     }
     if published == results.len() { Exit::Clean } else { Exit::Unavailable }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_begins_with_a_byte_order_mark_is_read() {
+        let line = r#"{"type":"user.signed_up","userId":"u","email":"u@example.com"}"#;
+        let events = from_lines(&format!("\u{feff}{line}\r\n{line}\n")).map_err(|Invalid(problem)| problem);
+        assert_eq!(events.map(|events| events.len()), Ok(2));
+    }
 }
