@@ -183,6 +183,14 @@ async fn serve(
 async fn check_redis(redis: &RedisLink, require_noeviction: bool) -> Result<(), RunError> {
     let facts = match redis.facts().await {
         Ok(facts) => facts,
+        Err(error) if error.is_denied() => {
+            let problem = "redis does not let us look (INFO): not known whether it is 7 or newer and keeps its records";
+            if require_noeviction {
+                return Err(RunError::Misfit(format!("{problem}, as REQUIRE_NOEVICTION asks")));
+            }
+            warn!(%error, "{problem}");
+            return Ok(());
+        }
         Err(error) if require_noeviction => return Err(error.into()),
         Err(error) => {
             warn!(%error, "redis is not there yet; its settings are not checked");
