@@ -8,14 +8,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::SdkConfig;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
-use crate::config::{MailConfig, ReactionConfig, ReactionNeeds, RunConfig};
+use crate::aws::{self, AwsError};
+use crate::config::{AwsConfig, MailConfig, ReactionConfig, ReactionNeeds, RunConfig};
 use crate::ecs;
 use crate::handlers::Handler;
 use crate::handlers::profile::ProfileHandler;
@@ -57,6 +58,9 @@ pub enum RunError {
     /// Settings that are sound by themselves and do not fit the queue.
     #[error("{0}")]
     Misfit(String),
+    /// The AWS SDK lacks something.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
     /// A part refused its settings.
     #[error(transparent)]
     Redis(#[from] RedisError),
@@ -68,18 +72,16 @@ pub enum RunError {
     Ended(tokio::task::JoinError),
 }
 
-/// Loads what the AWS SDK finds by itself: region, credentials, endpoint.
-pub async fn aws() -> SdkConfig {
-    let config = sdk().await;
+/// The AWS SDK's settings, for a command that logs; where its calls do not go to AWS, the log says so.
+///
+/// # Errors
+/// [`AwsError`].
+pub async fn aws(told: &AwsConfig) -> Result<SdkConfig, AwsError> {
+    let config = aws::load(told).await?;
     if let Some(endpoint) = config.endpoint_url() {
         warn!(endpoint, "not AWS: every call goes to AWS_ENDPOINT_URL");
     }
-    config
-}
-
-/// The same, for a command that tells of the endpoint itself.
-pub async fn sdk() -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest()).load().await
+    Ok(config)
 }
 
 /// Starts every reaction and the health endpoint, and works until `stop`. All queues are opened before
@@ -129,7 +131,7 @@ async fn serve(
     stop: CancellationToken,
     mut build: impl FnMut(SqsQueue, ReactionConfig, &Watch, &Shared) -> Result<(Vitals, Running), RunError>,
 ) -> Result<Vec<Summary>, RunError> {
-    let aws = aws().await;
+    let aws = aws(&config.aws).await?;
     let redis = RedisLink::new(&config.redis_url)?;
     check_redis(&redis, config.require_noeviction).await?;
     let listener = TcpListener::bind(config.http_addr).await.map_err(|error| RunError::Listen(error.kind()))?;
@@ -181,6 +183,14 @@ async fn serve(
 async fn check_redis(redis: &RedisLink, require_noeviction: bool) -> Result<(), RunError> {
     let facts = match redis.facts().await {
         Ok(facts) => facts,
+        Err(error) if error.is_denied() => {
+            let problem = "redis does not let us look (INFO): not known whether it is 7 or newer and keeps its records";
+            if require_noeviction {
+                return Err(RunError::Misfit(format!("{problem}, as REQUIRE_NOEVICTION asks")));
+            }
+            warn!(%error, "{problem}");
+            return Ok(());
+        }
         Err(error) if require_noeviction => return Err(error.into()),
         Err(error) => {
             warn!(%error, "redis is not there yet; its settings are not checked");
@@ -262,6 +272,10 @@ async fn open(aws: &SdkConfig, config: &ReactionConfig) -> Result<SqsQueue, RunE
     let (url, dlq_url) = (config.queue_url.clone(), config.dlq_url.clone());
     let queue = SqsQueue::open(aws, url, dlq_url, config.settings.wait).await;
     let queue = queue.map_err(|error| RunError::Queue { reaction: config.name, error })?;
+    if queue.is_its_own_dlq() {
+        let misfit = format!("the DLQ of `{}` is its own queue: a dead letter would come again at once", config.name);
+        return Err(RunError::Misfit(misfit));
+    }
     Ok(match config.visibility {
         Some(visibility) => queue.with_visibility(visibility),
         None => queue,

@@ -56,8 +56,8 @@ impl Refusal {
             Self::NotANotification => "not_a_notification",
             Self::NoMessage => "no_message",
             Self::Event(EventError::NotAnObject) => "not_an_event",
-            Self::Event(EventError::MissingField(_)) => "missing_field",
-            Self::Event(EventError::InvalidField(..)) => "invalid_field",
+            Self::Event(EventError::MissingField(_) | EventError::Foreign { has_type: false }) => "missing_field",
+            Self::Event(EventError::InvalidField(..) | EventError::Foreign { has_type: true }) => "invalid_field",
             Self::Event(EventError::UnsupportedVersion { .. }) => "unsupported_version",
         }
     }

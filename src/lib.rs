@@ -72,6 +72,7 @@
 //! [`idempotency::Ledger`], [`handlers::Handler`]) and no adapter; ports know nobody.
 
 pub mod app;
+pub mod aws;
 pub mod backoff;
 pub mod bus;
 pub mod cli;

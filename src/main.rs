@@ -15,7 +15,8 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code.into(),
     };
-    let environment = std::env::vars().collect();
+    let text = |word: std::ffi::OsString| word.to_string_lossy().into_owned();
+    let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
     match ops::runtime() {
         Ok(runtime) => runtime.block_on(ops::execute(cli.command, &environment)).into(),
         Err(_) => ops::Exit::Bug.into(),

@@ -58,6 +58,14 @@ pub enum RedisError {
     Failed(String),
 }
 
+impl RedisError {
+    /// Is the server there, and does not do this for us: a command that our user may not use, or that it lacks?
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Failed(code) if code == "NOPERM" || code == "ERR")
+    }
+}
+
 impl RedisLink {
     /// A link to the server of this URL. Connects at the first call.
     ///

@@ -1,8 +1,11 @@
-//! Told to stop: SIGTERM or SIGINT cancels a token; a second one ends the process at once.
+//! Told to stop: SIGTERM, SIGINT, SIGQUIT or SIGHUP cancels a token; a second one ends the process at once.
 //!
-//! Enters: the process's signals. Leaves: a token that everything waiting listens to.
+//! Enters: the process's signals. Leaves: a token that everything waiting listens to. Promises: started under
+//! `nohup`, a terminal that hangs up stops nothing.
 
+use std::future::poll_fn;
 use std::io;
+use std::task::Poll;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -16,23 +19,34 @@ const IMPATIENT: i32 = 130;
 /// # Errors
 /// If the process cannot listen for signals.
 pub fn on_signal() -> io::Result<CancellationToken> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::quit(), SignalKind::hangup()];
+    let heard = kinds.into_iter().filter(|kind| *kind != SignalKind::hangup() || !is_ignored(*kind));
+    let mut signals = heard.map(signal).collect::<io::Result<Vec<_>>>()?;
     let stop = CancellationToken::new();
     let told = stop.clone();
     tokio::spawn(async move {
-        either(&mut terminate, &mut interrupt).await;
+        any(&mut signals).await;
         info!("stopping: the last long poll and what runs are finished first; once more to leave at once");
         told.cancel();
-        either(&mut terminate, &mut interrupt).await;
+        any(&mut signals).await;
         warn!("leaving at once: what was in flight will come again");
         std::process::exit(IMPATIENT);
     });
     Ok(stop)
 }
 
-async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+async fn any(signals: &mut [Signal]) {
+    poll_fn(|context| {
+        // Each is asked, so that each wakes us.
+        let came = signals.iter_mut().filter_map(|signal| signal.poll_recv(context).is_ready().then_some(())).count();
+        if came > 0 { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+/// Did whoever started us want this signal ignored? Where the system does not tell: no.
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    mask.is_some_and(|mask| (mask >> (kind.as_raw_value() - 1)) & 1 == 1)
 }

@@ -5,8 +5,10 @@
 //! secret or an address). Nothing else in the crate reads the environment, but for the AWS SDK, which
 //! reads its own variables.
 
+mod aws;
 mod observe;
 mod operate;
+mod places;
 mod reader;
 mod variables;
 
@@ -17,10 +19,13 @@ use lettre::message::Mailbox;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
+pub use aws::{AwsConfig, aws, is_region};
+pub(crate) use aws::{is_adaptive, max_attempts as aws_attempts};
 pub(crate) use observe::pairs;
 pub use observe::{Propagators, Sampler, TelemetryConfig, telemetry};
 pub use operate::{Queues, queues};
-pub use reader::{Environment, Fault, Faults, Reader, Setting};
+use places::{distinct, queue_url, redis_url};
+pub use reader::{Environment, Fault, Faults, Reader, Setting, set};
 pub use variables::{VARIABLES, Variable, misspelt};
 
 use crate::backoff::Backoff;
@@ -58,6 +63,8 @@ pub struct RunConfig {
     pub http_addr: SocketAddr,
     /// ECS's agent, if this is one of its tasks.
     pub ecs_agent: Option<Agent>,
+    /// What the AWS SDK is told.
+    pub aws: AwsConfig,
 }
 
 /// One reaction's settings.
@@ -125,6 +132,8 @@ pub fn run(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) 
         let names: Vec<_> = reactions.iter().map(|r| format!("{}_QUEUE_URL", r.name.to_uppercase())).collect();
         read.missing(&names.join(" or "), "without a queue there is nothing to run");
     }
+    distinct(read, reactions);
+    let aws = aws(read);
     let redis_url = redis(read);
     let mail = if mail { Some(mail_config(read)) } else { None };
     if let Some(rate) = mail.as_ref().and_then(|mail| mail.as_ref()?.rate) {
@@ -145,7 +154,8 @@ pub fn run(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) 
         Some(mail) => Some(mail?),
         None => None,
     };
-    Some(RunConfig { reactions: configured, redis_url: redis_url?, require_noeviction, mail, http_addr, ecs_agent })
+    let redis_url = redis_url?;
+    Some(RunConfig { reactions: configured, redis_url, require_noeviction, mail, http_addr, ecs_agent, aws })
 }
 
 /// Reads where records and profiles are kept.
@@ -272,20 +282,6 @@ pub fn sender(read: &mut Reader<'_>) -> Option<Sender> {
     let reply_to = read.parsed("MAIL_REPLY_TO", mailbox);
     let redirect_to = read.parsed("MAIL_REDIRECT_TO", |text| text.parse().map_err(|_| "must be an address"));
     Some(Sender { from: from?, reply_to, redirect_to })
-}
-
-fn queue_url(text: &str) -> Result<String, &'static str> {
-    const RULE: &str = "must be a queue URL like https://sqs.REGION.amazonaws.com/ACCOUNT/NAME";
-    let url = url::Url::parse(text).map_err(|_| RULE)?;
-    let named = url.path_segments().is_some_and(|mut s| s.next_back().is_some_and(|name| !name.is_empty()));
-    if matches!(url.scheme(), "http" | "https") && named { Ok(text.to_owned()) } else { Err(RULE) }
-}
-
-fn redis_url(url: &SecretString) -> Result<SecretString, &'static str> {
-    match crate::redis_link::RedisLink::new(url) {
-        Ok(_) => Ok(url.clone()),
-        Err(_) => Err("must be a URL like redis://host:6379/0 or rediss://user:password@host:6379/0"),
-    }
 }
 
 fn boolean(text: &str) -> Result<bool, &'static str> {

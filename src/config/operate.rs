@@ -3,8 +3,9 @@
 //! Enters: a snapshot of the environment. Leaves: each reaction's queue, or the faults. A command that
 //! only looks at queues must not ask for a mail server's password.
 
+use super::ReactionNeeds;
+use super::places::{distinct, queue_url};
 use super::reader::Reader;
-use super::{ReactionNeeds, queue_url};
 
 /// Where one reaction's messages are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,5 +35,6 @@ pub fn queues(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String
         let names: Vec<_> = reactions.iter().map(|r| format!("{}_QUEUE_URL", r.name.to_uppercase())).collect();
         read.missing(&names.join(" or "), "without a queue there is nothing to look at");
     }
+    distinct(read, reactions);
     Some(found)
 }

@@ -15,6 +15,12 @@ use super::variables::{self, Variable};
 /// A snapshot of the environment.
 pub type Environment = BTreeMap<String, String>;
 
+/// What a variable says, without the spaces around it. Nothing but spaces is nothing: none.
+#[must_use]
+pub fn set<'e>(environment: &'e Environment, name: &str) -> Option<&'e str> {
+    environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+}
+
 /// One mistake. Never repeats the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -83,6 +89,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The snapshot it reads from: for rules about names that are not known beforehand.
+    #[must_use]
+    pub fn environment(&self) -> &'a Environment {
+        self.environment
+    }
+
     /// No fault so far?
     #[must_use]
     pub fn is_sound(&self) -> bool {
@@ -97,8 +109,8 @@ impl<'a> Reader<'a> {
 
     /// Reads a variable by `parse`; none if unset or faulty.
     pub fn parsed<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, &'static str>) -> Option<T> {
-        let value = self.environment.get(name).filter(|value| !value.is_empty());
-        self.note(name, value.cloned(), "environment");
+        let value = set(self.environment, name);
+        self.note(name, value.map(str::to_owned), "environment");
         self.checked(name, parse(value?))
     }
 
@@ -118,16 +130,15 @@ impl<'a> Reader<'a> {
     /// Reads a secret from `NAME` or from the file that `NAME_FILE` names; none if unset or faulty.
     pub fn secret<T>(&mut self, name: &str, parse: impl FnOnce(&SecretString) -> Result<T, &'static str>) -> Option<T> {
         let file_name = format!("{name}_FILE");
-        let value = self.environment.get(name).filter(|value| !value.is_empty());
-        let file = self.environment.get(&file_name).filter(|value| !value.is_empty());
+        let (value, file) = (set(self.environment, name), set(self.environment, &file_name));
         let (secret, source) = match (value, file) {
             (Some(_), Some(_)) => {
                 self.fault(name, &format!("is set twice: here and by {file_name}"));
                 return None;
             }
-            (Some(value), None) => (Some(value.clone()), "environment"),
+            (Some(value), None) => (Some(value.to_owned()), "environment"),
             (None, Some(path)) => match std::fs::read_to_string(path) {
-                Ok(text) => (Some(text.trim_end().to_owned()), "file"),
+                Ok(text) => (Some(text.trim_start_matches('\u{feff}').trim().to_owned()), "file"),
                 Err(error) => {
                     self.fault(&file_name, &format!("cannot be read: {}", error.kind()));
                     return None;
@@ -199,7 +210,7 @@ impl ReactionReader<'_, '_> {
 
     fn name(&self, shared: &str) -> String {
         let own = format!("{}_{shared}", self.prefix);
-        if self.reader.environment.contains_key(&own) { own } else { shared.to_owned() }
+        if set(self.reader.environment, &own).is_some() { own } else { shared.to_owned() }
     }
 }
 

@@ -68,7 +68,11 @@ pub const VARIABLES: &[Variable] = &[
         "how long a message is tried that is told \"not now\", 0s to 14d, from the first time on; unset: 24h, on a FIFO queue 15m",
     ),
     engine("SHUTDOWN_TIMEOUT", Some("110s"), "how long stopping may take; keep it under ECS's StopTimeout"),
-    engine("UNKNOWN_EVENTS", Some("ignore"), "`ignore` or `quarantine` events of another type"),
+    engine(
+        "UNKNOWN_EVENTS",
+        Some("ignore"),
+        "`ignore` or `quarantine` events of another type; a body of no type, and not ours by its fields, is one",
+    ),
     engine("IDEMPOTENCY_LEASE", None, "how long a claim holds, below the visibility timeout; unset: ¾ of it"),
     engine("IDEMPOTENCY_RETENTION", Some("45d"), "how long records of effects are kept"),
     engine(

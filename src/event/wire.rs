@@ -37,6 +37,12 @@ pub enum EventError {
     /// Not a JSON object, cut off, or a known field stands in it twice.
     #[error("the event is not a JSON object with each field once")]
     NotAnObject,
+    /// Neither a `type` that is a text nor both of the fields by which it would be ours all the same.
+    #[error("the event has no `type`, and is not ours by its fields either")]
+    Foreign {
+        /// Is there a `type` that is no text?
+        has_type: bool,
+    },
     /// A field that this version must have is absent or null.
     #[error("the event has no field `{0}`")]
     MissingField(&'static str),
@@ -83,7 +89,13 @@ impl EventKind {
             return Err(EventError::NotAnObject);
         }
         let fields: Fields<'_> = serde_json::from_str(text).map_err(|_| EventError::NotAnObject)?;
-        let kind = as_text("type", fields.kind.as_ref())?.ok_or(EventError::MissingField("type"))?;
+        let is_ours_by_fields = fields.user_id.is_some() && fields.email.is_some();
+        let kind = match as_text("type", fields.kind.as_ref()) {
+            Ok(Some(kind)) => kind,
+            _ if !is_ours_by_fields => return Err(EventError::Foreign { has_type: fields.kind.is_some() }),
+            Ok(None) => return Err(EventError::MissingField("type")),
+            Err(error) => return Err(error),
+        };
         if kind != USER_SIGNED_UP {
             return Ok(Self::Unknown(kind.chars().filter(|c| !c.is_control()).take(64).collect()));
         }

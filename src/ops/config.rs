@@ -7,23 +7,18 @@ use super::{Exit, refuse, say, warn_of_misspelt};
 use crate::app::REACTIONS;
 use crate::config::{self, Environment, Faults, Reader, Setting};
 
-/// The AWS SDK reads these itself; shown as they are, because they decide what is talked to.
-const AWS: [&str; 3] = ["AWS_REGION", "AWS_ENDPOINT_URL", "AWS_PROFILE"];
-
 pub(super) fn config(environment: &Environment, json: bool) -> Exit {
     warn_of_misspelt(environment);
     let mut reader = Reader::new(environment);
     config::logging(&mut reader);
     config::telemetry(&mut reader);
-    if environment.contains_key("USER_EVENTS_TOPIC_ARN") {
+    if config::set(environment, "USER_EVENTS_TOPIC_ARN").is_some() {
         config::publish(&mut reader);
     }
     let run = config::run(&mut reader, REACTIONS, &[]);
     let mut settings: Vec<Setting> = reader.seen().to_vec();
-    settings.extend(AWS.iter().filter_map(|name| {
-        let value = environment.get(*name)?.clone();
-        Some(Setting { name: (*name).to_owned(), value: Some(value), source: "environment" })
-    }));
+    // The SDK's own are shown where they are set: they decide what is talked to.
+    settings.retain(|setting| setting.value.is_some() || !setting.name.starts_with("AWS_"));
     settings.sort_by(|a, b| a.name.cmp(&b.name));
     let faults = reader.finish(run).err();
     if json {

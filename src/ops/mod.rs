@@ -33,9 +33,10 @@ pub use self::doctor::{FAULTS, Fault, Level};
 use aws_config::SdkConfig;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::app::{self, REACTIONS};
+use crate::app::REACTIONS;
+use crate::aws;
 use crate::cli::Command;
-use crate::config::{self as settings, Environment, Faults, Reader, logging, misspelt};
+use crate::config::{self as settings, AwsConfig, Environment, Faults, Reader, logging, misspelt};
 use crate::telemetry::{self, Telemetry};
 
 /// How a command ends.
@@ -143,12 +144,18 @@ fn warn_of_misspelt(environment: &Environment) {
 }
 
 /// AWS for a command that looks; it says where its calls go, if not to AWS.
-async fn aws() -> SdkConfig {
-    let config = app::sdk().await;
+async fn aws(told: &AwsConfig) -> Result<SdkConfig, Exit> {
+    let config = aws::load(told).await.map_err(|lack| misconfigured(&lack))?;
     if let Some(endpoint) = config.endpoint_url() {
         complain(format_args!("not AWS: {endpoint}"));
     }
-    config
+    Ok(config)
+}
+
+/// What shows only when the configuration is put to use.
+fn misconfigured(problem: impl Display) -> Exit {
+    complain(problem);
+    Exit::Config
 }
 
 /// Writes a line for the user. A reader who has gone (`| head`) is no fault.

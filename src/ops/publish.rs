@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Exit, complain, observed, say};
+use super::{Exit, complain, misconfigured, observed, say};
 use crate::app;
 use crate::cli;
 use crate::config::{self, Environment};
@@ -26,7 +26,11 @@ const PROGRESS: usize = 1_000;
 struct Invalid(String);
 
 pub(super) async fn publish(environment: &Environment, what: &cli::Publish) -> Exit {
-    let (arn, telemetry) = match observed(environment, config::publish) {
+    let read = |read: &mut config::Reader<'_>| {
+        let aws = config::aws(read);
+        Some((config::publish(read)?, aws))
+    };
+    let ((arn, aws), telemetry) = match observed(environment, read) {
         Ok(started) => started,
         Err(exit) => return exit,
     };
@@ -37,8 +41,12 @@ pub(super) async fn publish(environment: &Environment, what: &cli::Publish) -> E
             return Exit::Usage;
         }
     };
+    let aws = match app::aws(&aws).await {
+        Ok(aws) => aws,
+        Err(lack) => return misconfigured(lack),
+    };
     let name = arn.rsplit(':').next().unwrap_or(&arn);
-    let publisher = Publisher::new(SnsTopic::new(&app::aws().await, arn.clone())).observed(telemetry.topic(name));
+    let publisher = Publisher::new(SnsTopic::new(&aws, arn.clone())).observed(telemetry.topic(name));
     let mut results = Vec::with_capacity(events.len());
     let started = Instant::now();
     let chunk = what.rate.map_or(MAX_ENTRIES, |rate| MAX_ENTRIES.min(rate as usize));
@@ -88,6 +96,8 @@ fn read(path: &Path) -> Result<String, Invalid> {
 fn from_lines(text: &str) -> Result<Vec<UserSignedUp>, Invalid> {
     let mut events = Vec::new();
     let mut faults = Vec::new();
+    // What some editors write before the first letter.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let id = EventId::fresh();
         match EventKind::from_json(line, &Arrival { message_id: id.as_str(), sent_at: Timestamp::now() }) {
@@ -126,4 +136,16 @@ fn report(events: &[UserSignedUp], results: &[Result<MessageId, PublishError>], 
         }
     }
     if published == results.len() { Exit::Clean } else { Exit::Unavailable }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_begins_with_a_byte_order_mark_is_read() {
+        let line = r#"{"type":"user.signed_up","userId":"u","email":"u@example.com"}"#;
+        let events = from_lines(&format!("\u{feff}{line}\r\n{line}\n")).map_err(|Invalid(problem)| problem);
+        assert_eq!(events.map(|events| events.len()), Ok(2));
+    }
 }

@@ -28,7 +28,7 @@ pub(super) fn ended(ended: Result<Vec<Summary>, RunError>) -> Exit {
         Err(error) => {
             complain(&error);
             match error {
-                RunError::Misfit(_) | RunError::Redis(RedisError::BadUrl) => Exit::Config,
+                RunError::Misfit(_) | RunError::Aws(_) | RunError::Redis(RedisError::BadUrl) => Exit::Config,
                 RunError::Queue { .. } | RunError::Listen(_) | RunError::Redis(_) => Exit::Unavailable,
                 RunError::Compose(_) | RunError::Ended(_) => Exit::Bug,
             }

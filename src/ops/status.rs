@@ -34,8 +34,11 @@ struct Row {
 }
 
 pub(super) async fn status(environment: &Environment, watch: bool, as_json: bool) -> Exit {
-    let read = |read: &mut config::Reader<'_>| Some((config::http_addr(read), config::queues(read, REACTIONS, &[])?));
-    let (address, queues) = match configured(environment, read) {
+    let read = |read: &mut config::Reader<'_>| {
+        let aws = config::aws(read);
+        Some((config::http_addr(read), config::queues(read, REACTIONS, &[])?, aws))
+    };
+    let (address, queues, aws) = match configured(environment, read) {
         Ok(settings) => settings,
         Err(exit) => return exit,
     };
@@ -43,7 +46,10 @@ pub(super) async fn status(environment: &Environment, watch: bool, as_json: bool
         complain("this process cannot listen for signals");
         return Exit::Bug;
     };
-    let admin = SqsAdmin::new(&super::aws().await);
+    let admin = match super::aws(&aws).await {
+        Ok(aws) => SqsAdmin::new(&aws),
+        Err(exit) => return exit,
+    };
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -67,9 +67,13 @@ impl DeadLetter {
             let packed = serde_json::to_string(&delivery.attributes).ok()?;
             attributes.insert(ORIGINAL_ATTRIBUTES.to_owned(), Attribute::string(packed));
         }
-        let (body, group, message_id) =
-            (delivery.body.as_str().to_owned(), delivery.group.clone(), delivery.message_id.clone());
-        let plain = Self { body, attributes, group, message_id };
+        let plain = Self {
+            body: delivery.body.as_str().to_owned(),
+            attributes,
+            group: delivery.group.clone(),
+            fairness: delivery.fairness.clone(),
+            message_id: delivery.message_id.clone(),
+        };
         if plain.size() <= MAX_MESSAGE_BYTES { Some(plain) } else { plain.packed() }
     }
 
@@ -164,6 +168,7 @@ mod tests {
             attempt: Attempt::new(1),
             sent_at_millis: 0,
             group: None,
+            fairness: None,
             trace_header: None,
             receipt: ReceiptHandle::new("r".to_owned()),
         }

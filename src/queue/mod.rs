@@ -90,9 +90,10 @@ pub struct Delivery {
     pub attempt: Attempt,
     /// When the queue first took it, in milliseconds since 1970.
     pub sent_at_millis: i64,
-    /// On a FIFO queue, the group within which order is kept; else none, whatever the sender said: on other
-    /// queues a group id is for fairness alone.
+    /// On a FIFO queue, the group within which order is kept; else none, whatever the sender said.
     pub group: Option<String>,
+    /// On a queue without order, whose share of it the message counts for: SQS's fair queues. Else none.
+    pub fairness: Option<String>,
     /// The trace that the queue's own service says it belongs to (SQS: `AWSTraceHeader`).
     pub trace_header: Option<String>,
     /// The right to settle it, spent once.
@@ -173,6 +174,8 @@ pub struct DeadLetter {
     pub attributes: Attributes,
     /// The original's group, on a FIFO queue.
     pub group: Option<String>,
+    /// The original's group for fairness, on another.
+    pub fairness: Option<String>,
     /// The original's message id: what a FIFO queue tells repetitions by.
     pub message_id: String,
 }

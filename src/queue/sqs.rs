@@ -84,6 +84,12 @@ impl SqsQueue {
         Ok(Self { polling: Client::from_conf(polling.build()), settling, url, dlq_url, facts })
     }
 
+    /// Would its dead letters come back to it?
+    #[must_use]
+    pub fn is_its_own_dlq(&self) -> bool {
+        self.dlq_url.as_ref() == Some(&self.url)
+    }
+
     /// Hides received messages for this long instead of the queue's own setting.
     #[must_use]
     pub fn with_visibility(mut self, visibility: Duration) -> Self {
@@ -156,9 +162,9 @@ impl Queue for SqsQueue {
         let url = self.dlq_url.as_ref().ok_or(QueueError::NoDeadLetterQueue)?;
         let attributes = letter.attributes.iter().filter_map(|(name, a)| Some((name.clone(), outgoing(a)?))).collect();
         let call = self.settling.send_message().queue_url(url).message_body(&letter.body);
-        let call = match &letter.group {
-            Some(group) => call.message_group_id(group).message_deduplication_id(&letter.message_id),
-            None => call,
+        let call = match (&letter.group, &letter.fairness) {
+            (Some(group), _) => call.message_group_id(group).message_deduplication_id(&letter.message_id),
+            (None, fairness) => call.set_message_group_id(fairness.clone()),
         };
         boxed(call.set_message_attributes(Some(attributes)).send()).await.map_err(|error| classify(&error))?;
         Ok(())
@@ -224,21 +230,28 @@ pub(super) fn sibling(url: &str, name: &str) -> Option<String> {
     url.rsplit_once('/').map(|(base, _)| format!("{base}/{name}"))
 }
 
-/// `None`: without a receipt nothing can be done to a message but let it come again.
+/// `None`: without a receipt nothing can be done to a message but let it come again, and without a body nothing
+/// is known of it.
 fn delivery(mut message: Message, is_fifo: bool) -> Option<Delivery> {
-    let Some(receipt) = message.receipt_handle.take() else {
-        tracing::warn!("a message came without a receipt handle; it will come again");
+    let message_id = message.message_id.take().unwrap_or_default();
+    let (Some(receipt), Some(body)) = (message.receipt_handle.take(), message.body.take()) else {
+        tracing::warn!(message_id, "a message came without a receipt handle or a body; it will come again");
         return None;
     };
     let system = |name| message.attributes.as_ref()?.get(&name)?.parse::<i64>().ok();
     let attempt = system(System::ApproximateReceiveCount).and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
     let text = |name| message.attributes.as_ref()?.get(&name).cloned();
+    let (group, fairness) = match text(System::MessageGroupId) {
+        group if is_fifo => (group, None),
+        fairness => (None, fairness),
+    };
     Some(Delivery {
-        group: if is_fifo { text(System::MessageGroupId) } else { None },
+        group,
+        fairness,
         trace_header: text(System::AwsTraceHeader),
         sent_at_millis: system(System::SentTimestamp).unwrap_or(0),
-        message_id: message.message_id.unwrap_or_default(),
-        body: Body::new(message.body.unwrap_or_default()),
+        message_id,
+        body: Body::new(body),
         attributes: incoming(message.message_attributes.unwrap_or_default()),
         attempt: Attempt::new(attempt),
         receipt: ReceiptHandle::new(receipt),

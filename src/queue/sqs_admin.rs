@@ -118,6 +118,7 @@ impl SqsAdmin {
             let all = &message.attributes;
             let attributes = all.iter().filter_map(|(name, a)| Some((name.clone(), outgoing(a)?))).collect();
             let entry = SendMessageBatchRequestEntry::builder().id(n.to_string()).message_body(&message.body);
+            let entry = entry.set_message_group_id(message.fairness.clone());
             entry.set_message_attributes(Some(attributes)).build().ok()
         };
         let entries = messages.iter().enumerate().filter_map(entry).collect();

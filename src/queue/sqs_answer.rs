@@ -2,7 +2,8 @@
 //!
 //! Enters: what SQS answered, as the SDK got it. Leaves: the SDK's own message type, so that nothing else changes. The SDK
 //! reads a string byte by byte, and a receive is nearly all strings: measured, a third of what a message costs.
-//! What is no success is left to the SDK. Knows no delivery.
+//! What is no success is left to the SDK. Promises: what is odd about one message costs that message alone, and is told
+//! of. Knows no delivery.
 
 use std::collections::HashMap;
 
@@ -18,6 +19,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, OrchestratorErr
 use aws_smithy_runtime_api::client::ser_de::{DeserializeResponse, SharedResponseDeserializer};
 use data_encoding::BASE64;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 /// For a client that does nothing but receive.
 #[derive(Debug)]
@@ -93,9 +95,70 @@ struct Attribute {
 }
 
 fn read(body: &[u8]) -> Result<ReceiveMessageOutput, BoxError> {
-    let answer: Answer = serde_json::from_str(std::str::from_utf8(body)?)?;
-    let messages = answer.messages.map(|all| all.into_iter().map(message).collect::<Result<_, BoxError>>());
-    Ok(ReceiveMessageOutput::builder().set_messages(messages.transpose()?).build())
+    let text = std::str::from_utf8(body)?;
+    let messages = match regular(text) {
+        Ok(messages) => messages,
+        Err(_) => one_by_one(text)?,
+    };
+    Ok(ReceiveMessageOutput::builder().set_messages(Some(messages)).build())
+}
+
+fn regular(text: &str) -> Result<Vec<Message>, BoxError> {
+    let answer: Answer = serde_json::from_str(text)?;
+    answer.messages.unwrap_or_default().into_iter().map(message).collect()
+}
+
+/// The slow way, for an answer in which something is odd: of each message what can be read.
+fn one_by_one(text: &str) -> Result<Vec<Message>, BoxError> {
+    let answer: Map<String, Value> = serde_json::from_str(text)?;
+    match answer.get("Messages") {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::Array(all)) => all.iter().map(|one| message(received(one))).collect(),
+        Some(_) => Err("the messages are no list".into()),
+    }
+}
+
+/// Whatever has another shape than SQS's is as if it was not there, and one line says so.
+fn received(message: &Value) -> Received {
+    let mut odd = Vec::new();
+    let mut text = |name: &str| {
+        let value = &message[name];
+        if !value.is_string() && !value.is_null() {
+            odd.push(name.to_owned());
+        }
+        value.as_str().map(str::to_owned)
+    };
+    let [message_id, receipt_handle, body] = ["MessageId", "ReceiptHandle", "Body"].map(&mut text);
+    // A number is a count or a time all the same.
+    let system = |name: &str| match &message["Attributes"][name] {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let attributes = System {
+        approximate_receive_count: system("ApproximateReceiveCount"),
+        sent_timestamp: system("SentTimestamp"),
+        message_group_id: system("MessageGroupId"),
+        aws_trace_header: system("AWSTraceHeader"),
+    };
+    let own = message["MessageAttributes"].as_object().into_iter().flatten();
+    let message_attributes = own.filter_map(|(name, value)| {
+        let read = || serde_json::from_value::<Attribute>(value.clone()).ok();
+        let is_sound = read().is_some_and(|attribute| value_of(attribute).is_ok());
+        if !is_sound {
+            odd.push(name.clone());
+        }
+        Some((name.clone(), read().filter(|_| is_sound)?))
+    });
+    let message_attributes = Some(message_attributes.collect());
+    if !odd.is_empty() {
+        tracing::warn!(
+            message_id,
+            ?odd,
+            "a message was received with parts of a shape that SQS's have not; it is read without them"
+        );
+    }
+    Received { message_id, receipt_handle, body, attributes: Some(attributes), message_attributes }
 }
 
 fn message(received: Received) -> Result<Message, BoxError> {
@@ -126,13 +189,13 @@ impl System {
 }
 
 fn attribute((name, read): (String, Attribute)) -> Result<(String, MessageAttributeValue), BoxError> {
+    Ok((name, value_of(read)?))
+}
+
+fn value_of(read: Attribute) -> Result<MessageAttributeValue, BoxError> {
     let binary = read.binary_value.map(|text| BASE64.decode(text.as_bytes())).transpose()?;
-    let value = MessageAttributeValue::builder()
-        .data_type(read.data_type)
-        .set_string_value(read.string_value)
-        .set_binary_value(binary.map(Blob::new))
-        .build()?;
-    Ok((name, value))
+    let value = MessageAttributeValue::builder().data_type(read.data_type).set_string_value(read.string_value);
+    Ok(value.set_binary_value(binary.map(Blob::new)).build()?)
 }
 
 #[cfg(test)]
@@ -160,6 +223,52 @@ mod tests {
     }
 
     #[test]
+    fn what_is_odd_about_a_message_costs_that_message_alone() {
+        let good = r#"{"MessageId":"good","ReceiptHandle":"r","Body":"b","MessageAttributes":{"n":{"DataType":"Number","StringValue":"7"}}}"#;
+        let odd = [
+            r#"{"MessageId":"odd","ReceiptHandle":"r","Body":"b","MessageAttributes":{"x":{"StringValue":"v"},"n":{"DataType":"Number","StringValue":"7"}}}"#,
+            r#"{"MessageId":"odd","ReceiptHandle":"r","Body":"b","MessageAttributes":{"x":{"DataType":"Number","StringValue":7},"n":{"DataType":"Number","StringValue":"7"}}}"#,
+            r#"{"MessageId":"odd","ReceiptHandle":"r","Body":"b","MessageAttributes":{"x":{"DataType":"Binary","BinaryValue":"no base64"},"n":{"DataType":"Number","StringValue":"7"}}}"#,
+            r#"{"MessageId":"odd","ReceiptHandle":"r","Body":"b","Attributes":{"ApproximateReceiveCount":3,"SentTimestamp":[]},"MessageAttributes":{"x":"v","n":{"DataType":"Number","StringValue":"7"}}}"#,
+        ];
+        for odd in odd {
+            let messages = read(format!(r#"{{"Messages":[{good},{odd},{good}]}}"#).as_bytes())
+                .expect("an answer")
+                .messages
+                .expect("messages");
+            assert_eq!(messages.len(), 3, "{odd}");
+            for message in &messages {
+                assert_eq!((message.body(), message.receipt_handle()), (Some("b"), Some("r")), "{odd}");
+                let own = message.message_attributes().expect("attributes");
+                assert_eq!((own.len(), own["n"].string_value()), (1, Some("7")), "{odd}");
+            }
+        }
+        let counted =
+            read(format!(r#"{{"Messages":[{}]}}"#, odd[3]).as_bytes()).expect("an answer").messages.expect("one");
+        assert_eq!(counted[0].attributes().expect("system's")[&Name::ApproximateReceiveCount], "3");
+    }
+
+    #[test]
+    fn a_message_without_a_usable_body_leaves_its_neighbours_whole() {
+        let good = r#"{"MessageId":"good","ReceiptHandle":"r","Body":"b"}"#;
+        for odd in [
+            r#"{"MessageId":"odd","ReceiptHandle":"r","Body":5}"#,
+            r#"{"MessageId":1,"ReceiptHandle":{},"Body":"b"}"#,
+            "7",
+            "null",
+            "[]",
+        ] {
+            let messages = read(format!(r#"{{"Messages":[{odd},{good}]}}"#).as_bytes())
+                .expect("an answer")
+                .messages
+                .expect("messages");
+            let [odd_one, good] = &messages[..] else { panic!("{odd}") };
+            assert!(odd_one.body().is_none() || odd_one.receipt_handle().is_none(), "{odd}");
+            assert_eq!((good.message_id(), good.body()), (Some("good"), Some("b")), "{odd}");
+        }
+    }
+
+    #[test]
     fn an_empty_long_poll_brings_no_message() {
         for empty in ["{}", r#"{"Messages":[]}"#, r#"{"Messages":null,"New":[1]}"#] {
             assert!(read(empty.as_bytes()).expect("an answer").messages.unwrap_or_default().is_empty(), "{empty}");
@@ -174,7 +283,7 @@ mod tests {
             b"{\"Messages\":[{\"Body\":\"cut",
             b"{\"Messages\":[{\"Body\":\"\xff\"}]}",
             b"[]",
-            br#"{"Messages":[{"MessageAttributes":{"b":{"DataType":"Binary","BinaryValue":"no base64"}}}]}"#,
+            br#"{"Messages":{"Body":"x"}}"#,
         ];
         for answer in hostile {
             assert!(read(answer).is_err(), "{}", String::from_utf8_lossy(answer));

@@ -85,6 +85,7 @@ mod tests {
             attempt: Attempt::new(1),
             sent_at_millis: 0,
             group: None,
+            fairness: None,
             trace_header: header.map(str::to_owned),
             receipt: ReceiptHandle::new("r".to_owned()),
         }

@@ -56,6 +56,7 @@
 mod breaker;
 mod drain;
 mod duty;
+mod foreign;
 mod gate;
 mod lane;
 mod lease;

@@ -11,15 +11,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Span, field, info};
 
 use super::breaker::Breaker;
+use super::foreign;
 use super::lease::Held;
 use super::observer::Ended;
-use super::outcome::{Limits, Outcome, Tries, UnknownEvents};
+use super::outcome::{Limits, Outcome, Tries};
 use super::reaction::{Reacted, Reaction};
 use super::settle::{Settled, Settler};
 use super::word::Word;
 use super::{Settings, Tally};
 use crate::envelope;
-use crate::event::{Arrival, EventKind, Timestamp, UserSignedUp};
+use crate::event::{Arrival, Timestamp, UserSignedUp};
 use crate::handlers::Handler;
 use crate::idempotency::Ledger;
 use crate::queue::{Delivery, Queue};
@@ -59,21 +60,15 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
 
     fn open(&self, delivery: &Delivery) -> Result<UserSignedUp, Outcome> {
         let sent_at = Timestamp::from_unix_millis(delivery.sent_at_millis).unwrap_or_else(Timestamp::now);
-        let outcome =
-            match envelope::open(delivery.body.as_str(), &Arrival { message_id: &delivery.message_id, sent_at }) {
-                Ok(EventKind::UserSignedUp(event)) => {
-                    Span::current().record("event_id", field::display(&event.event_id));
-                    Span::current().record("user", field::display(event.user_id.log_hash()));
-                    if event.is_newer_than_known() {
-                        self.tally.newer_version();
-                    }
-                    return Ok(event);
-                }
-                Ok(EventKind::Unknown(_)) if self.settings.unknown_events == UnknownEvents::Ignore => Outcome::Ignored,
-                Ok(EventKind::Unknown(_)) => Outcome::UnknownType,
-                Err(refusal) => Outcome::Refused(refusal),
-            };
-        self.breaker.heard(Word::Nothing);
-        Err(outcome)
+        let opened = envelope::open(delivery.body.as_str(), &Arrival { message_id: &delivery.message_id, sent_at });
+        let event = foreign::judge(opened, self.settings.unknown_events).inspect_err(|_| {
+            self.breaker.heard(Word::Nothing);
+        })?;
+        Span::current().record("event_id", field::display(&event.event_id));
+        Span::current().record("user", field::display(event.user_id.log_hash()));
+        if event.is_newer_than_known() {
+            self.tally.newer_version();
+        }
+        Ok(event)
     }
 }

@@ -14,7 +14,7 @@ fn sound() -> BTreeMap<String, String> {
     let smtp = format!("smtps://user:{SECRET}@127.0.0.1:1");
     [
         ("EMAIL_QUEUE_URL", url),
-        ("PROFILE_QUEUE_URL", url),
+        ("PROFILE_QUEUE_URL", "http://127.0.0.1:1/000000000000/p"),
         ("REDIS_URL", &redis),
         ("SMTP_URL", &smtp),
         ("MAIL_FROM", "Acme <hello@acme.example>"),
@@ -74,13 +74,50 @@ const CASES: &[Case] = &[
         ],
     ),
     (
+        &[
+            ("PROFILE_QUEUE_URL", Some("HTTP://127.0.0.1:1/000000000000/q/")),
+            ("EMAIL_DLQ_URL", Some("http://127.0.0.1:1/000000000000/q")),
+        ],
+        &["PROFILE_QUEUE_URL is the queue of EMAIL_QUEUE_URL too", "EMAIL_DLQ_URL is the queue of EMAIL_QUEUE_URL"],
+    ),
+    (
+        &[
+            ("EMAIL_QUEUE_URL", Some("http://127.0.0.1:1/000000000000/q?a=b")),
+            ("PROFILE_QUEUE_URL", Some("http://127.0.0.1:1/000000000000/p#a")),
+            ("REDIS_URL", Some("rediss://:hunter2-Zx9@127.0.0.1:1/#insecure")),
+        ],
+        &[
+            "EMAIL_QUEUE_URL must be a queue URL without",
+            "PROFILE_QUEUE_URL must be",
+            "REDIS_URL must be a URL without `#`",
+        ],
+    ),
+    (
+        &[
+            ("AWS_MAX_ATTEMPTS", Some("abc")),
+            ("AWS_RETRY_MODE", Some("legacy")),
+            ("AWS_REGION", Some("EU West")),
+            ("AWS_ENDPOINT_URL", Some("localhost")),
+        ],
+        &["AWS_MAX_ATTEMPTS must", "AWS_RETRY_MODE must be standard", "AWS_REGION must", "AWS_ENDPOINT_URL must"],
+    ),
+    (
+        &[
+            ("REDIS_URL", Some(" \t")),
+            ("SMTP_URL", Some("\n")),
+            ("EMAIL_QUEUE_URL", Some(" ")),
+            ("PROFILE_QUEUE_URL", Some("")),
+        ],
+        &["EMAIL_QUEUE_URL or PROFILE_QUEUE_URL must be set", "REDIS_URL must be set"],
+    ),
+    (
         &[("REDIS_URL_FILE", Some("/nowhere")), ("SMTP_URL", None), ("SMTP_URL_FILE", Some("/nowhere/hunter2-Zx9"))],
         &["REDIS_URL is set twice", "SMTP_URL_FILE cannot be read"],
     ),
 ];
 
 #[tokio::test]
-async fn ten_bad_configurations_print_every_mistake_at_once_and_exit_78_within_a_second() {
+async fn bad_configurations_print_every_mistake_at_once_and_exit_78_within_a_second() {
     for (changes, named) in CASES {
         let mut env = sound();
         for (name, value) in *changes {
@@ -102,6 +139,46 @@ async fn ten_bad_configurations_print_every_mistake_at_once_and_exit_78_within_a
         assert!(!stderr.contains(SECRET) && !stdout.contains(SECRET), "{changes:?}: a secret was printed");
         assert!(took.as_secs_f64() < 1.0, "{changes:?}: took {took:?}");
     }
+}
+
+#[tokio::test]
+async fn without_a_region_or_with_an_odd_profile_nothing_starts_and_the_text_says_what_to_set() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config");
+    let cases = [
+        ("run", "", "AWS_REGION must be set"),
+        ("status", "", "AWS_REGION must be set"),
+        ("run", "region = EU West", "the AWS profile's `region` mended"),
+        ("run", "region = eu-west-1\nmax_attempts = many", "`max_attempts` must be a whole number"),
+        ("run", "region = eu-west-1\nretry_mode = legacy", "`retry_mode` must be standard or adaptive"),
+    ];
+    for (command, profile, said) in cases {
+        std::fs::write(&file, format!("[default]\n{profile}\n")).unwrap();
+        let mut env = sound();
+        env.insert("AWS_REGION".to_owned(), "  ".to_owned());
+        env.insert("AWS_EC2_METADATA_DISABLED".to_owned(), "true".to_owned());
+        env.insert("AWS_CONFIG_FILE".to_owned(), file.display().to_string());
+        let output = execute(&env, &[command]).await;
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(78), "{profile}: {stderr}");
+        assert!(stderr.contains(said) && !stderr.contains("panicked"), "{profile}: {stderr}");
+    }
+}
+
+#[tokio::test]
+async fn spaces_around_a_value_are_nobodys_mistake() {
+    let mut env = sound();
+    let spaced = [("AWS_MAX_ATTEMPTS", "3"), ("RECEIVE_WAIT", "5s"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:1")];
+    env.extend(spaced.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    env.values_mut().for_each(|value| *value = format!(" {value}\r\n"));
+    env.insert("EMAIL_RECEIVE_WAIT".to_owned(), " ".to_owned());
+    let output = execute(&env, &["config", "--json"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let value =
+        |name: &str| shown["settings"].as_array().unwrap().iter().find(|s| s["name"] == name).unwrap()["value"].clone();
+    assert_eq!((value("RECEIVE_WAIT"), value("AWS_MAX_ATTEMPTS")), ("5s".into(), "3".into()));
+    assert_eq!(value("EMAIL_QUEUE_URL"), "http://127.0.0.1:1/000000000000/q");
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ fn original(body: String, attributes: usize) -> Delivery {
     let attributes = (0..attributes).map(|n| (format!("a{n}"), Attribute::string("v"))).collect();
     Delivery {
         group: None,
+        fairness: None,
         trace_header: None,
         message_id: "first".to_owned(),
         body: Body::new(body),
@@ -287,10 +288,28 @@ async fn a_selection_that_means_nothing_or_everything_by_accident_is_refused() {
     assert_eq!(bench.run(&["dlq", "redrive", "--since", "yesterday"]).await.0, Some(2));
     assert_eq!(bench.run(&["dlq", "show", "nothing"]).await.0, Some(2));
     assert_eq!(bench.run(&["dlq", "redrive", "email"]).await.0, Some(78), "its queue is not configured");
-    bench.env.insert("EMAIL_QUEUE_URL".to_owned(), bench.queue.url.clone());
+    bench.env.insert("EMAIL_QUEUE_URL".to_owned(), bench.queue.dlq_url.clone());
     assert_eq!(bench.run(&["dlq", "redrive", "--yes"]).await.0, Some(2), "of two reactions one has to be named");
+    bench.env.insert("EMAIL_QUEUE_URL".to_owned(), bench.queue.url.clone());
     bench.env.insert("PROFILE_QUEUE_URL".to_owned(), bench.queue.dlq_url.clone());
     let (code, _, stderr) = bench.run(&["dlq", "list", "profile"]).await;
     assert_eq!(code, Some(69));
     assert!(stderr.contains("no dead-letter queue"), "{stderr}");
+}
+
+#[tokio::test]
+async fn whose_share_of_a_queue_a_message_counts_for_goes_into_its_dead_letter_and_back() {
+    let bench = Bench::set_up().await;
+    let queue = SqsQueue::open(&bench.world.aws, bench.queue.url.clone(), None, Duration::from_secs(5)).await.unwrap();
+    let call = bench.world.sqs.send_message().queue_url(&bench.queue.url).message_body("poison");
+    call.message_group_id("tenant-7").send().await.expect("LocalStack takes it");
+    let receive = async || queue.receive(1, Duration::from_secs(5)).await.unwrap().pop().expect("one");
+    let first = receive().await;
+    let failure = Failure { reason: "not_json", handler: "profile", history: String::new(), detail: String::new() };
+    queue.send_to_dlq(&DeadLetter::new(&first, "q", &failure).unwrap()).await.unwrap();
+    assert!(queue.delete(vec![first.receipt]).await.is_empty());
+    let done = bench.json(&["dlq", "redrive", "--reason", "not_json", "--yes", "--json"]).await;
+    assert_eq!(done["moved"], 1);
+    let back = receive().await;
+    assert_eq!((back.body.as_str(), back.fairness.as_deref(), &back.group), ("poison", Some("tenant-7"), &None));
 }

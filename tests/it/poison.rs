@@ -95,3 +95,40 @@ async fn another_teams_event_is_ignored_or_quarantined_as_the_setting_says() {
     assert_eq!(letters[0].1["failure.reason"], "unknown_type");
     assert_eq!(worker.terminate().await, Some(0));
 }
+
+#[tokio::test]
+async fn a_body_without_a_type_that_is_not_ours_is_ignored_too_and_a_type_that_is_nearly_ours_is_named() {
+    let world = World::start().await;
+    let smtp = SmtpServer::start().await;
+    let (email, profile) = world.email_and_profile(Duration::from_secs(60)).await;
+    let mut env = both(&world, &smtp, &email, &profile);
+    env.insert("PROFILE_UNKNOWN_EVENTS".to_owned(), "quarantine".to_owned());
+    let ours: serde_json::Value = serde_json::from_str(&event(&world.id)).unwrap();
+    let with_type = |kind: serde_json::Value| {
+        let mut event = ours.clone();
+        event["type"] = kind;
+        event.to_string()
+    };
+    let foreign = [json!({ "orderId": 7 }), json!({ "type": 7, "userId": "u" }), json!({ "type": null })];
+    let mut bodies: Vec<String> = foreign.iter().map(ToString::to_string).collect();
+    bodies.extend([with_type(json!(" User.Signed_Up")), with_type(json!(null))]);
+    tokio::join!(world.send_all(&email, &bodies), world.send_all(&profile, &bodies));
+    let worker = Worker::start(&env);
+    tokio::join!(world.drained(&email, Duration::from_secs(30)), world.drained(&profile, Duration::from_secs(30)));
+
+    let reasons = |letters: Vec<(String, BTreeMap<String, String>)>| {
+        let mut reasons: Vec<_> =
+            letters.into_iter().map(|(_, mut all)| all.remove("failure.reason").unwrap()).collect();
+        reasons.sort();
+        reasons
+    };
+    // By its fields the last one is ours, and broken: never lost in silence.
+    assert_eq!(reasons(world.dead_letters(&email).await), ["missing_field"]);
+    let all = ["invalid_field", "missing_field", "missing_field", "missing_field", "unknown_type"];
+    assert_eq!(reasons(world.dead_letters(&profile).await), all);
+    assert_eq!(smtp.accepted().len(), 0);
+    let named: Vec<_> = worker.log().into_iter().filter(|line| line.contains("but for its case or spaces")).collect();
+    assert_eq!(named.len(), 1, "{named:?}");
+    assert!(named[0].contains("User.Signed_Up"), "{named:?}");
+    assert_eq!(worker.terminate().await, Some(0));
+}

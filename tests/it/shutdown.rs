@@ -125,6 +125,21 @@ async fn fifty_stops_under_load_strand_nothing_burn_no_attempt_and_repeat_no_eff
 }
 
 #[tokio::test]
+async fn a_worker_that_is_told_to_quit_or_hung_up_on_stops_as_on_sigterm() {
+    let world = World::start().await;
+    let smtp = SmtpServer::start().await;
+    let (email, profile) = world.email_and_profile(Duration::from_secs(30)).await;
+    for signal in ["QUIT", "HUP"] {
+        let mut worker = Worker::start(&both(&world, &smtp, &email, &profile));
+        worker.says("\"running\"", Duration::from_secs(10)).await;
+        worker.signal(signal);
+        assert_eq!(worker.exit(Duration::from_secs(15)).await, Some(0), "{signal}");
+        let stopped = worker.log().into_iter().filter(|line| line.contains("stopped: drained")).count();
+        assert_eq!(stopped, 2, "{signal}: each reaction says how it ended");
+    }
+}
+
+#[tokio::test]
 async fn a_second_signal_leaves_at_once() {
     let world = World::start().await;
     let smtp = SmtpServer::start().await;

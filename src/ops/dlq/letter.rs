@@ -46,8 +46,9 @@ pub(super) struct Selection {
 
 impl Letter {
     pub(super) fn new(delivery: Delivery) -> (Self, ReceiptHandle) {
-        let Delivery { message_id, body, attributes, attempt, sent_at_millis, group, receipt, .. } = delivery;
-        let letter = DeadLetter { body: body.as_str().to_owned(), attributes, group, message_id: message_id.clone() };
+        let Delivery { message_id, body, attributes, attempt, sent_at_millis, group, fairness, receipt, .. } = delivery;
+        let body = body.as_str().to_owned();
+        let letter = DeadLetter { body, attributes, group, fairness, message_id: message_id.clone() };
         (Self { id: message_id, receives: attempt.get(), died_at: sent_at_millis, letter }, receipt)
     }
 
@@ -160,6 +161,7 @@ mod tests {
     fn delivery(body: &str) -> Delivery {
         Delivery {
             group: None,
+            fairness: None,
             trace_header: None,
             message_id: "m".to_owned(),
             body: Body::new(body.to_owned()),

@@ -48,8 +48,12 @@ pub(super) async fn dlq(environment: &Environment, what: &Dlq) -> Exit {
             which.reaction.iter().cloned().collect()
         }
     };
-    let queues = match configured(environment, |read| config::queues(read, REACTIONS, &only)) {
-        Ok(queues) => queues,
+    let read = |read: &mut config::Reader<'_>| {
+        let aws = config::aws(read);
+        Some((config::queues(read, REACTIONS, &only)?, aws))
+    };
+    let (queues, aws) = match configured(environment, read) {
+        Ok(settings) => settings,
         Err(exit) => return exit,
     };
     if !matches!(what, Dlq::List { .. } | Dlq::Show { .. }) && queues.len() > 1 {
@@ -67,7 +71,10 @@ pub(super) async fn dlq(environment: &Environment, what: &Dlq) -> Exit {
         complain("this process cannot listen for signals");
         return Exit::Bug;
     };
-    let aws = super::aws().await;
+    let aws = match super::aws(&aws).await {
+        Ok(aws) => aws,
+        Err(exit) => return exit,
+    };
     let mut places = Vec::new();
     for queues in queues {
         match Place::open(&aws, queues).await {

@@ -58,9 +58,13 @@ async fn reaction(admin: &SqsAdmin, sns: Option<&SnsAdmin>, config: &ReactionCon
     Reaction { name: config.name, is_recorded, queue, dlq, subscription, timing }
 }
 
-async fn redis(config: &RunConfig) -> Result<(RedisFacts, Option<bool>), RedisError> {
+async fn redis(config: &RunConfig) -> Result<(Option<RedisFacts>, Option<bool>), RedisError> {
     let link = RedisLink::new(&config.redis_url)?;
-    Ok((link.facts().await?, link.persists().await?))
+    match link.facts().await {
+        Ok(facts) => Ok((Some(facts), link.persists().await?)),
+        Err(error) if error.is_denied() => Ok((None, None)),
+        Err(error) => Err(error),
+    }
 }
 
 async fn mail(config: &MailConfig) -> (Examination, Result<(), String>) {

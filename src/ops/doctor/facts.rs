@@ -21,7 +21,8 @@ pub(super) struct Facts {
     /// The topic, if one is configured.
     pub(super) topic: Option<Topic>,
     pub(super) reactions: Vec<Reaction>,
-    pub(super) redis: Result<(RedisFacts, Option<bool>), RedisError>,
+    /// What it tells of itself, and whether it outlives a restart; none: it does not let us look.
+    pub(super) redis: Result<(Option<RedisFacts>, Option<bool>), RedisError>,
     /// The mail server, and whether a mail can be made; if a reaction sends any.
     pub(super) mail: Option<(Examination, Result<(), String>)>,
     /// What the worker that runs here says of each reaction.

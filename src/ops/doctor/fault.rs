@@ -117,7 +117,7 @@ faults! {
     REDIS_FORGETS = Warn "persistence" "redis_forgets":
         "a restart forgets records and profiles" => "set `appendonly yes`, or use a durable Redis such as Amazon MemoryDB";
     REDIS_HIDDEN = Warn "persistence" "redis_hidden":
-        "it is not known whether records survive a restart" => "look at the service's own settings: it allows no `CONFIG GET`";
+        "it is not known whether records survive" => "look at the service's own settings: our user may use no `CONFIG GET`, or no `INFO`";
     SMTP_SILENT = Fail "connection" "smtp_silent":
         "no mail goes out; events wait" => "check host and port of `SMTP_URL`, the network, the mail server";
     SMTP_TLS = Fail "TLS" "smtp_tls":

@@ -20,8 +20,9 @@ use self::facts::Facts;
 pub use self::fault::{FAULTS, Fault, Level};
 use self::finding::Finding;
 use super::table::wrap;
-use super::{Exit, configured, say};
-use crate::app::{self, REACTIONS};
+use super::{Exit, configured, misconfigured, say};
+use crate::app::REACTIONS;
+use crate::aws;
 use crate::config::{self, Environment};
 
 /// Where the text of a line begins: after `  fail  `.
@@ -29,7 +30,7 @@ const INDENT: usize = 8;
 
 pub(super) async fn doctor(environment: &Environment, as_json: bool) -> Exit {
     let read = |read: &mut config::Reader<'_>| {
-        let is_set = environment.get("USER_EVENTS_TOPIC_ARN").is_some_and(|arn| !arn.is_empty());
+        let is_set = config::set(environment, "USER_EVENTS_TOPIC_ARN").is_some();
         let topic = if is_set { config::publish(read) } else { None };
         Some((config::run(read, REACTIONS, &[])?, topic))
     };
@@ -37,7 +38,11 @@ pub(super) async fn doctor(environment: &Environment, as_json: bool) -> Exit {
         Ok(settings) => settings,
         Err(exit) => return exit,
     };
-    let facts = ask::ask(&config, topic, &app::sdk().await).await;
+    let aws = match aws::look(&config.aws).await {
+        Ok(aws) => aws,
+        Err(lack) => return misconfigured(lack),
+    };
+    let facts = ask::ask(&config, topic, &aws).await;
     let findings = judge(&facts);
     let failed = findings.iter().any(|finding| finding.level() == Level::Fail);
     if as_json {

@@ -74,13 +74,15 @@ pub(super) fn redis(facts: &Facts) -> Vec<Finding> {
         }
     };
     findings.ok("connection", "there");
-    match server.major_version {
-        0..7 => findings.bad(REDIS_OLD, server.major_version.to_string()),
-        version => findings.ok("version", version.to_string()),
-    }
-    match server.eviction_policy.as_str() {
-        "noeviction" => findings.ok("eviction", "none"),
-        policy => findings.bad(REDIS_EVICTS, policy),
+    if let Some(server) = server {
+        match server.major_version {
+            0..7 => findings.bad(REDIS_OLD, server.major_version.to_string()),
+            version => findings.ok("version", version.to_string()),
+        }
+        match server.eviction_policy.as_str() {
+            "noeviction" => findings.ok("eviction", "none"),
+            policy => findings.bad(REDIS_EVICTS, policy),
+        }
     }
     match persists {
         Some(true) => findings.ok("persistence", "on"),
@@ -130,7 +132,7 @@ mod tests {
             endpoint: None,
             topic: Some(Topic { arn: "arn".to_owned(), found: Ok(()) }),
             reactions: Vec::new(),
-            redis: Ok((server, Some(true))),
+            redis: Ok((Some(server), Some(true))),
             mail: Some((mail, Ok(()))),
             worker: Told::default(),
         }
@@ -156,10 +158,10 @@ mod tests {
         fn examined(facts: &mut Facts) -> &mut Examination {
             &mut facts.mail.as_mut().expect("there").0
         }
-        fn server(facts: &mut Facts) -> &mut (RedisFacts, Option<bool>) {
-            facts.redis.as_mut().expect("there")
+        fn server(facts: &mut Facts) -> &mut RedisFacts {
+            facts.redis.as_mut().expect("there").0.as_mut().expect("told")
         }
-        let cases: [(&[&str], Change); 18] = [
+        let cases: [(&[&str], Change); 19] = [
             (&["no_region"], |f| f.region = None),
             (&["no_credentials"], |f| f.reactions.push(lost(QueueError::Refused("ExpiredToken".to_owned())))),
             (&["aws_silent"], |f| f.reactions.push(lost(QueueError::Unavailable("timeout".to_owned())))),
@@ -176,10 +178,11 @@ mod tests {
                 f.topic.as_mut().expect("there").found = Err(SendError::Unavailable("no answer".to_owned()));
             }),
             (&["redis_silent"], |f| f.redis = Err(RedisError::Timeout)),
-            (&["redis_old"], |f| server(f).0.major_version = 6),
-            (&["redis_evicts"], |f| server(f).0.eviction_policy = "volatile-lru".to_owned()),
-            (&["redis_forgets"], |f| server(f).1 = Some(false)),
-            (&["redis_hidden"], |f| server(f).1 = None),
+            (&["redis_old"], |f| server(f).major_version = 6),
+            (&["redis_evicts"], |f| server(f).eviction_policy = "volatile-lru".to_owned()),
+            (&["redis_forgets"], |f| f.redis.as_mut().expect("there").1 = Some(false)),
+            (&["redis_hidden"], |f| f.redis.as_mut().expect("there").1 = None),
+            (&["redis_hidden"], |f| f.redis = Ok((None, None))),
             (&["smtp_silent"], |f| {
                 *examined(f) = Examination { connect: Some(Err("no connection".to_owned())), ..Examination::default() };
             }),

@@ -86,6 +86,15 @@ impl MemoryQueue {
         Ok(self.put(Stored::new(body, attributes, None, Instant::now() + delay)))
     }
 
+    /// The same at once, for somebody's share of a queue without order.
+    ///
+    /// # Errors
+    /// [`QueueError::TooLarge`] over 1 MiB, attributes counted in.
+    pub fn send_fairly(&self, body: &str, attributes: Attributes, whose: Option<String>) -> Result<String, QueueError> {
+        fits(body, &attributes)?;
+        Ok(self.put(Stored::new(body, attributes, whose, Instant::now())))
+    }
+
     /// Puts a message in a group of a FIFO queue. The same `deduplication_id` within five minutes is taken and
     /// dropped; answers the message id of the one that stays.
     ///
@@ -243,7 +252,7 @@ impl Queue for MemoryQueue {
         }
         match &letter.group {
             Some(group) => dlq.send_in_group(&letter.body, letter.attributes.clone(), group, &letter.message_id)?,
-            None => dlq.send(&letter.body, letter.attributes.clone())?,
+            None => dlq.send_fairly(&letter.body, letter.attributes.clone(), letter.fairness.clone())?,
         };
         if fault == Some(Fault::LostReply) { Err(lost()) } else { Ok(()) }
     }

@@ -31,6 +31,7 @@ pub(super) struct Stored {
     number: u64,
     body: String,
     attributes: Attributes,
+    /// Of a FIFO queue it keeps the order; of another it does nothing here.
     group: Option<String>,
     sent_at_millis: i64,
     received: u32,
@@ -52,7 +53,6 @@ impl Store {
     pub(super) fn put(&mut self, mut message: Stored) {
         self.last_number += 1;
         message.number = self.last_number;
-        message.group = message.group.filter(|_| self.is_fifo);
         self.messages.push_back(message);
     }
 
@@ -106,7 +106,8 @@ impl Store {
             if fault == Some(Fault::Duplicate) {
                 self.put(self.messages[n].clone());
             }
-            deliveries.push(self.messages[n].hand_out(now + visibility));
+            let is_fifo = self.is_fifo;
+            deliveries.push(self.messages[n].hand_out(now + visibility, is_fifo));
         }
         Taken { deliveries, exhausted }
     }
@@ -163,16 +164,18 @@ impl Stored {
         }
     }
 
-    fn hand_out(&mut self, visible_at: Instant) -> Delivery {
+    fn hand_out(&mut self, visible_at: Instant, is_fifo: bool) -> Delivery {
         self.received += 1;
         self.visible_at = visible_at;
+        let (group, fairness) = if is_fifo { (self.group.clone(), None) } else { (None, self.group.clone()) };
         Delivery {
             message_id: self.id.clone(),
             body: Body::new(self.body.clone()),
             attributes: self.attributes.clone(),
             attempt: Attempt::new(self.received),
             sent_at_millis: self.sent_at_millis,
-            group: self.group.clone(),
+            group,
+            fairness,
             trace_header: None,
             receipt: ReceiptHandle::new(format!("{}#{}", self.number, self.received)),
         }

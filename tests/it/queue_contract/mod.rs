@@ -195,11 +195,13 @@ async fn a_letter_arrives_in_the_dlq_whole_and_the_original_is_untouched<B: Benc
         body: "x".to_owned(),
         attributes: attributes(),
         group: None,
+        fairness: Some("tenant-7".to_owned()),
         message_id: original.message_id.clone(),
     };
     bench.queue().send_to_dlq(&letter).await.expect("taken");
     let dead = one(bench.dlq(), seconds(2)).await;
     assert_eq!((dead.body.as_str(), &dead.attributes), ("x", &letter.attributes));
+    assert_eq!((&dead.fairness, &dead.group), (&letter.fairness, &None), "a share, and no order");
     nothing(bench.queue(), Duration::ZERO).await;
     assert_eq!(hide(bench.queue(), original.receipt, Duration::ZERO).await, None);
     assert_eq!(one(bench.queue(), seconds(2)).await.attempt.get(), 2);

@@ -1,0 +1,167 @@
+//! The AWS SDK's own variables, as far as a mistake in one would end in a panic or go unsaid.
+//!
+//! Enters: a snapshot of the environment. Leaves: an [`AwsConfig`], which the SDK is told in place of what it
+//! would read: it takes spaces around a value as part of it. Promises: whatever the SDK reads by itself has no
+//! spaces around it. Knows no profile file: see [`crate::aws`].
+
+use secrecy::SecretString;
+
+use super::reader::{Reader, set};
+
+/// What the SDK is told, and does not read.
+#[derive(Debug, Clone, Default)]
+pub struct AwsConfig {
+    /// Where.
+    pub region: Option<String>,
+    /// In place of AWS; none where the SDK reads it as we do.
+    pub endpoint: Option<String>,
+    /// Which part of the profile files; none where the SDK reads it as we do.
+    pub profile: Option<String>,
+    /// How often a call is made, the first time included.
+    pub max_attempts: Option<u32>,
+    /// Does it hold back when AWS throttles?
+    pub is_adaptive: Option<bool>,
+    /// Id, secret and token; none where the SDK reads them as we do.
+    pub keys: Option<(String, SecretString, Option<SecretString>)>,
+}
+
+const REGION: &str = "must be a region like eu-west-1";
+/// The keys, in the order in which the SDK is told them.
+const KEYS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+/// What is told; of any other variable of the SDK's, spaces are a mistake.
+const TOLD: [&str; 6] =
+    ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE", "AWS_ENDPOINT_URL", "AWS_PROFILE"];
+
+/// Reads what the SDK is told.
+pub fn aws(read: &mut Reader<'_>) -> AwsConfig {
+    let environment = read.environment();
+    let region = |text: &str| if is_region(text) { Ok(text.to_owned()) } else { Err(REGION) };
+    let region = match set(environment, "AWS_REGION") {
+        None => read.parsed("AWS_DEFAULT_REGION", region),
+        Some(_) => read.parsed("AWS_REGION", region),
+    };
+    let max_attempts = read.parsed("AWS_MAX_ATTEMPTS", max_attempts);
+    let is_adaptive = read.parsed("AWS_RETRY_MODE", is_adaptive);
+    let endpoint = read.parsed("AWS_ENDPOINT_URL", |text| {
+        let url = url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        if url.is_some() { Ok(text.to_owned()) } else { Err("must be a URL like http://localhost:4566") }
+    });
+    let profile = read.parsed("AWS_PROFILE", |text| Ok(text.to_owned()));
+    let spaced = environment.iter().filter(|(name, value)| name.starts_with("AWS_") && is_spaced(value));
+    for (name, _) in spaced {
+        let name = name.as_str();
+        if !TOLD.contains(&name) && !KEYS.contains(&name) && set(environment, name).is_some() {
+            read.fault(name, "has spaces around its value: the AWS SDK would take them as part of it");
+        }
+    }
+    let is_spaced = |name: &str| environment.get(name).is_some_and(|value| is_spaced(value));
+    let [id, secret, token] = KEYS.map(|name| set(environment, name));
+    let keys = id.zip(secret).filter(|_| KEYS.into_iter().any(is_spaced));
+    let secret = |text: &str| SecretString::from(text.to_owned());
+    AwsConfig {
+        region,
+        endpoint: endpoint.filter(|_| is_spaced("AWS_ENDPOINT_URL")),
+        profile: if is_spaced("AWS_PROFILE") { Some(profile.unwrap_or_else(|| "default".to_owned())) } else { None },
+        max_attempts,
+        is_adaptive,
+        keys: keys.map(|(id, key)| (id.to_owned(), secret(key), token.map(secret))),
+    }
+}
+
+/// Can it be a region's name? It becomes part of a host's.
+#[must_use]
+pub fn is_region(text: &str) -> bool {
+    let sound = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    (1..=63).contains(&text.len()) && text.bytes().all(sound) && !text.starts_with('-') && !text.ends_with('-')
+}
+
+/// As `AWS_MAX_ATTEMPTS` and as a profile's `max_attempts`.
+///
+/// # Errors
+/// The rule that it breaks.
+pub(crate) fn max_attempts(text: &str) -> Result<u32, &'static str> {
+    text.parse().ok().filter(|n| *n >= 1).ok_or("must be a whole number from 1 up")
+}
+
+/// As `AWS_RETRY_MODE` and as a profile's `retry_mode`.
+///
+/// # Errors
+/// The rule that it breaks.
+pub(crate) fn is_adaptive(text: &str) -> Result<bool, &'static str> {
+    match text.to_ascii_lowercase().as_str() {
+        "standard" => Ok(false),
+        "adaptive" => Ok(true),
+        "legacy" => Err("must be standard or adaptive: the SDK of this program has no legacy mode"),
+        _ => Err("must be standard or adaptive"),
+    }
+}
+
+fn is_spaced(value: &str) -> bool {
+    value.len() != value.trim().len() || value.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+    use crate::config::Environment;
+
+    fn read(variables: &[(&str, &str)]) -> (AwsConfig, Vec<String>) {
+        let environment: Environment = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let mut reader = Reader::new(&environment);
+        let config = aws(&mut reader);
+        let faults = reader.finish(None::<()>).map_err(|faults| faults.0).unwrap_err();
+        (config, faults.into_iter().map(|fault| fault.variable).collect())
+    }
+
+    #[test]
+    fn what_the_sdk_would_stumble_over_is_named_and_nothing_else_is() {
+        let odd = [
+            ("AWS_REGION", "eu west"),
+            ("AWS_MAX_ATTEMPTS", "0"),
+            ("AWS_RETRY_MODE", "legacy"),
+            ("AWS_ENDPOINT_URL", "localhost:4566"),
+            ("AWS_ROLE_ARN", " arn "),
+        ];
+        let names: Vec<_> = odd.iter().map(|(name, _)| *name).collect();
+        assert_eq!(
+            read(&odd).1,
+            ["AWS_REGION", "AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE", "AWS_ENDPOINT_URL", "AWS_ROLE_ARN"],
+            "{names:?}"
+        );
+        for odd in ["abc", "-1", "1.5", "0x3", "4294967296"] {
+            assert_eq!(read(&[("AWS_MAX_ATTEMPTS", odd)]).1, ["AWS_MAX_ATTEMPTS"], "{odd}");
+        }
+        for odd in ["EU-WEST-1", "-", "eu-west-1.", "https://x", "ü"] {
+            assert_eq!(read(&[("AWS_DEFAULT_REGION", odd)]).1, ["AWS_DEFAULT_REGION"], "{odd}");
+        }
+        let sound =
+            [("AWS_REGION", "us-gov-west-1"), ("AWS_DEFAULT_REGION", "not read"), ("AWS_RETRY_MODE", "Adaptive")];
+        let (config, faults) = read(&sound);
+        assert_eq!(
+            (config.region.as_deref(), config.is_adaptive, faults.len()),
+            (Some("us-gov-west-1"), Some(true), 0)
+        );
+    }
+
+    #[test]
+    fn the_sdk_is_told_what_it_would_read_with_spaces() {
+        let plain = [
+            ("AWS_ENDPOINT_URL", "http://h"),
+            ("AWS_PROFILE", "p"),
+            ("AWS_ACCESS_KEY_ID", "i"),
+            ("AWS_SECRET_ACCESS_KEY", "s"),
+        ];
+        let (config, _) = read(&plain);
+        assert!(config.endpoint.is_none() && config.profile.is_none() && config.keys.is_none());
+        let spaced = plain.map(|(name, value)| (name, format!(" {value}\n")));
+        let (config, faults) = read(&spaced.each_ref().map(|(name, value)| (*name, value.as_str())));
+        assert_eq!((config.endpoint.as_deref(), config.profile.as_deref()), (Some("http://h"), Some("p")));
+        let (id, secret, token) = config.keys.expect("told");
+        assert_eq!((id.as_str(), secret.expose_secret(), token.is_none(), faults.len()), ("i", "s", true, 0));
+        assert_eq!(read(&[("AWS_PROFILE", " ")]).0.profile.as_deref(), Some("default"));
+        let blank = read(&[("AWS_REGION", " "), ("AWS_DEFAULT_REGION", "eu-west-1 "), ("AWS_MAX_ATTEMPTS", "")]);
+        assert_eq!((blank.0.region.as_deref(), blank.0.max_attempts, blank.1.len()), (Some("eu-west-1"), None, 0));
+    }
+}

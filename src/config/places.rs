@@ -1,0 +1,108 @@
+//! Where things are: the URLs of queues and of Redis, and that no queue is named for two purposes.
+//!
+//! Enters: a value, or all of a snapshot's queues. Leaves: the value as it is used, or the fault. Promises:
+//! two names of one queue are one, whatever the case of their host or a slash at their end. Asks nobody.
+
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::ReactionNeeds;
+use super::reader::{Reader, set};
+use crate::redis_link::RedisLink;
+
+pub(super) fn queue_url(text: &str) -> Result<String, &'static str> {
+    const RULE: &str = "must be a queue URL like https://sqs.REGION.amazonaws.com/ACCOUNT/NAME";
+    let text = text.trim_end_matches('/');
+    let url = Url::parse(text).map_err(|_| RULE)?;
+    let named = url.path_segments().is_some_and(|mut s| s.next_back().is_some_and(|name| !name.is_empty()));
+    // The queue's name is what stands after the last slash.
+    let plain = url.query().is_none() && url.fragment().is_none();
+    match matches!(url.scheme(), "http" | "https") && named {
+        true if plain => Ok(text.to_owned()),
+        true => Err("must be a queue URL without `?` or `#`"),
+        false => Err(RULE),
+    }
+}
+
+pub(super) fn redis_url(url: &SecretString) -> Result<SecretString, &'static str> {
+    if url.expose_secret().contains('#') {
+        // The client reads `#insecure` there: any certificate would do.
+        return Err("must be a URL without `#`: certificates are always checked; in a password it is written %23");
+    }
+    match RedisLink::new(url) {
+        Ok(_) => Ok(url.clone()),
+        Err(_) => Err("must be a URL like redis://host:6379/0 or rediss://user:password@host:6379/0"),
+    }
+}
+
+/// Of two reactions on one queue each would get a part of the events, by chance; a DLQ that is somebody's queue
+/// is emptied by whoever works on it. Reactions that are not to run here do so elsewhere.
+pub(super) fn distinct(read: &mut Reader<'_>, reactions: &[ReactionNeeds]) {
+    let named = |suffix: &str| -> Vec<(String, Place)> {
+        let name = |needs: &ReactionNeeds| format!("{}_{suffix}", needs.name.to_uppercase());
+        let place = |name: String| Some((place(set(read.environment(), &name)?)?, name));
+        reactions.iter().map(name).filter_map(place).map(|(place, name)| (name, place)).collect()
+    };
+    let (queues, dlqs) = (named("QUEUE_URL"), named("DLQ_URL"));
+    for (n, (name, queue)) in queues.iter().enumerate() {
+        if let Some((other, _)) = queues[..n].iter().find(|(_, other)| other == queue) {
+            read.fault(name, &format!("is the queue of {other} too: each reaction needs one of its own"));
+        }
+    }
+    for (name, dlq) in &dlqs {
+        if let Some((queue, _)) = queues.iter().find(|(_, queue)| queue == dlq) {
+            read.fault(name, &format!("is the queue of {queue}: a dead-letter queue is one that no reaction reads"));
+        }
+    }
+}
+
+/// A queue, by what tells it from others.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Place(String, Option<u16>, String);
+
+/// The place a queue's URL names; none if it is no URL.
+pub(crate) fn place(url: &str) -> Option<Place> {
+    let url = Url::parse(url).ok()?;
+    // The parser lowers a host's letters; a port that is the scheme's own is none.
+    Some(Place(url.host_str()?.to_owned(), url.port(), url.path().trim_matches('/').to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queues_url_names_a_queue_and_nothing_beside_it() {
+        assert_eq!(
+            queue_url("https://sqs.eu-west-1.amazonaws.com/1/q/").as_deref(),
+            Ok("https://sqs.eu-west-1.amazonaws.com/1/q")
+        );
+        for odd in
+            ["q", "ftp://h/1/q", "https://h", "https://h/", "https://h/1/q?x=1", "https://h/1/q#x", "https://h/1/q?"]
+        {
+            assert!(queue_url(odd).is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_redis_whose_certificate_is_not_checked_cannot_be_named() {
+        let read = |url: &str| redis_url(&SecretString::from(url)).map(|_| ());
+        for sound in ["redis://h", "rediss://u:p%23w@h:6380/1"] {
+            assert_eq!(read(sound), Ok(()), "{sound}");
+        }
+        for odd in ["rediss://h/#insecure", "rediss://h/0#x", "redis://h#insecure", "rediss://h/#", "http://h"] {
+            assert!(read(odd).is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn one_queue_is_one_by_whatever_name() {
+        let one = "https://sqs.eu-west-1.amazonaws.com/1/q";
+        for same in ["https://SQS.eu-west-1.amazonaws.com/1/q/", "https://sqs.eu-west-1.amazonaws.com:443/1/q"] {
+            assert_eq!(place(one), place(same), "{same}");
+        }
+        for other in ["https://sqs.eu-west-1.amazonaws.com/1/Q", "https://sqs.eu-west-2.amazonaws.com/1/q"] {
+            assert_ne!(place(one), place(other), "{other}");
+        }
+    }
+}
