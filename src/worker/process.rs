@@ -58,7 +58,8 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
     }
 
     fn open(&self, delivery: &Delivery) -> Result<UserSignedUp, Outcome> {
-        let sent_at = Timestamp::from_unix_millis(delivery.sent_at_millis).unwrap_or_else(Timestamp::now);
+        let said = Some(delivery.sent_at_millis).filter(|millis| *millis > 0); // zero: not said
+        let sent_at = said.and_then(Timestamp::from_unix_millis).unwrap_or_else(Timestamp::now);
         let outcome =
             match envelope::open(delivery.body.as_str(), &Arrival { message_id: &delivery.message_id, sent_at }) {
                 Ok(EventKind::UserSignedUp(event)) => {
