@@ -114,12 +114,13 @@ pub fn open(body: &str, arrival: &Arrival<'_>) -> Result<EventKind, Refusal> {
         return Err(Refusal::NoMessage);
     };
     let wrapped_at = marks.timestamp.as_ref().and_then(Scalar::text).and_then(|t| t.parse::<Timestamp>().ok());
-    let arrival = Arrival { message_id, sent_at: wrapped_at.unwrap_or(arrival.sent_at) };
+    let (first, last_taken) = (wrapped_at.unwrap_or(arrival.sent_at), arrival.sent_at);
+    let arrival = Arrival { message_id, sent_at: first };
     let message = shallow_object(message).map_err(|refusal| match refusal {
         Refusal::NotJson => Refusal::Event(EventError::NotAnObject),
         other => other,
     })?;
-    Ok(EventKind::from_json(message, &arrival)?)
+    Ok(EventKind::carried(message, &arrival, last_taken.max(first))?)
 }
 
 /// The text, if it starts like an object and is not nested too deep.
@@ -160,5 +161,7 @@ fn depth(text: &str) -> usize {
     most
 }
 
+#[cfg(test)]
+mod lenience_tests;
 #[cfg(test)]
 mod tests;

@@ -30,7 +30,7 @@ pub use variables::{VARIABLES, Variable, misspelt};
 
 use crate::backoff::Backoff;
 use crate::ecs::Agent;
-use crate::event::{EmailAddress, InvalidValue};
+use crate::event::{EmailAddress, InvalidValue, a_labels};
 use crate::mail::Sender;
 use crate::mail::smtp::{SmtpSettings, helo_name};
 use crate::queue::MAX_VISIBILITY;
@@ -277,7 +277,10 @@ fn mail_config(read: &mut Reader<'_>) -> Option<MailConfig> {
 
 /// Reads from whom mails are, and where they really go; none while `MAIL_FROM` is unset.
 pub fn sender(read: &mut Reader<'_>) -> Option<Sender> {
-    let mailbox = |text: &str| text.parse::<Mailbox>().map_err(|_| "must be a mailbox like Name <name@example.com>");
+    let mailbox = |text: &str| {
+        let mailbox = text.parse().ok().filter(|mailbox: &Mailbox| a_labels(mailbox.email.domain()).is_some());
+        mailbox.ok_or("must be a mailbox like Name <name@example.com>")
+    };
     let from = read.parsed("MAIL_FROM", mailbox);
     let reply_to = read.parsed("MAIL_REPLY_TO", mailbox);
     let redirect_to = read.parsed("MAIL_REDIRECT_TO", |text| text.parse().map_err(|_| "must be an address"));

@@ -1,15 +1,19 @@
 //! The event: what happened, parsed once and never raw again.
 //!
-//! Enters: JSON text (`wire`) or values that already hold their rules (`values`). Leaves: a
+//! Enters: JSON text (`wire`) or values that already hold their rules (`values`, `address`, `timestamp`). Leaves: a
 //! [`UserSignedUp`] in which every field is valid, and the contract as a [`schema`]. Pure: knows no envelope, no queue, no handler.
 
+mod address;
 mod scalar;
 pub mod schema;
+mod timestamp;
 mod values;
 mod wire;
 
+pub use address::{EmailAddress, a_labels};
 pub(crate) use scalar::Scalar;
-pub use values::{EmailAddress, EventId, InvalidValue, Plan, Timestamp, UserId};
+pub use timestamp::Timestamp;
+pub use values::{EventId, InvalidValue, Plan, UserId};
 pub use wire::{Arrival, EventError, EventKind};
 
 /// The `type` of the only event carried today, and the value of its `eventType` attribute.
@@ -38,7 +42,7 @@ pub struct UserSignedUp {
     pub user_id: UserId,
     /// Where the welcome mail goes. Masks itself when printed.
     pub email: EmailAddress,
-    /// What they signed up for; version 1 does not say.
+    /// What they signed up for; version 1 does not say, and version 2 need not.
     pub plan: Option<Plan>,
     /// When it happened, by the publisher's clock, else by the carrier's.
     pub occurred_at: Timestamp,

@@ -1,6 +1,7 @@
 //! A JSON value as far as an event needs it: read where it lies, without a copy.
 //!
-//! Enters: any JSON value. Leaves: its text or its whole number; of all else, that it is there. Knows no field.
+//! Enters: any JSON value. Leaves: its text or its number; of all else, that it is there. `2.0` is the whole number 2, as it is to a
+//! JSON Schema. Knows no field.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,11 +9,12 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// What a field holds. As an `Option`, `null` is none.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Scalar<'a> {
     Text(Cow<'a, str>),
     Number(u64),
-    /// A fraction, a negative number, `true`, an array, an object: nothing an event's field may be.
+    Fraction(f64),
+    /// A negative whole number, `true`, an array, an object: nothing an event's field may be.
     Other,
 }
 
@@ -20,7 +22,7 @@ impl Scalar<'_> {
     pub(crate) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
-            Self::Number(_) | Self::Other => None,
+            Self::Number(_) | Self::Fraction(_) | Self::Other => None,
         }
     }
 }
@@ -56,8 +58,10 @@ impl<'de> Visitor<'de> for Reader {
         Ok(Scalar::Other)
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Scalar::Other)
+    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
+        // Up to 2^53 a float that looks whole is the number that was written.
+        let is_whole = number.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&number);
+        Ok(if is_whole { Scalar::Number(number as u64) } else { Scalar::Fraction(number) })
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {

@@ -2,9 +2,9 @@
 //!
 //! Enters: nothing. Leaves: one schema a version, and the two together. Promises: whatever
 //! [`super::UserSignedUp`] encodes is valid; what `wire` refuses for an absent field or a wrong type is
-//! not. Lengths are `values`'s own. Where the parser is more lenient (times with a blank for the `T`,
-//! versions with leading zeros) the schema keeps to what should be written; and it counts characters
-//! where the parser counts bytes.
+//! not, nor a `timestamp` that the carrier's would stand in for. Lengths are `values`'s own. Where the parser is more
+//! lenient (times without a zone, epochs as text, versions with leading zeros) the schema keeps to what should be
+//! written; and it counts characters where the parser counts bytes.
 
 use serde_json::{Value, json};
 
@@ -12,8 +12,12 @@ use super::{EmailAddress, EventId, Plan, USER_SIGNED_UP, UserId};
 
 /// Not blank, and no control character. Spelt out: what `\s` means differs between languages.
 const TEXT: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^\u0000-\u001f\u007f-\u009f]*$";
-/// One `@`, a host with a dot, no blank. No grammar of mail addresses: the parser has that.
-const ADDRESS: &str = r#"^[^@"\u0000-\u0020][^@\u0000-\u0020]*@[^@\[\u0000-\u0020]*\.[^@\u0000-\u0020]+$"#;
+/// One `@`, no blank, a host whose last label is no number. No grammar of mail addresses: the parser has that.
+const ADDRESS: &str = r#"^[^@"(),:;<>\[\\\]\u0000-\u0020\u007f-\u00a0]{1,64}@([^@.\[\]\u0000-\u0020\u007f-\u00a0]+\.)*[^@.\[\]\u0000-\u0020\u007f-\u00a0]*[^@.\[\]0-9\u0000-\u0020\u007f-\u00a0][^@.\[\]\u0000-\u0020\u007f-\u00a0]*$"#;
+/// Beyond it, languages whose only number is a float lose digits.
+const LARGEST_NUMBER: u64 = 9_007_199_254_740_991;
+/// The last millisecond of the year 9999.
+const LAST_MOMENT: u64 = 253_402_300_799_999;
 const TIME: &str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$";
 
 /// The schema's name; `$ref`s inside it stay inside, wherever it is embedded.
@@ -35,7 +39,7 @@ pub fn schema() -> Value {
 /// Version 1: no plan.
 #[must_use]
 pub fn version_1() -> Value {
-    let version = json!({ "description": "Absent means 1.", "enum": ["1", 1, null] });
+    let version = json!({ "description": "Absent means 1.", "enum": ["1", "1.0", 1, null] });
     let mut schema = fields("Version 1: without a plan.", version);
     schema["required"] = json!(["type", "userId", "email"]);
     schema
@@ -47,13 +51,16 @@ pub fn version_2() -> Value {
     let version = json!({
         "description": "2, or a newer one that still has these fields. A string or a number.",
         "anyOf": [
-            { "type": "string", "pattern": "^([2-9]|[1-9][0-9]{1,9})$" },
+            { "type": "string", "pattern": "^([2-9]|[1-9][0-9]{1,9})(\\.0)?$" },
             { "type": "integer", "minimum": 2, "maximum": u32::MAX },
         ],
     });
     let mut schema = fields("Version 2: with a plan.", version);
-    schema["properties"]["plan"] = text("What they signed up for.", Plan::LONGEST, TEXT);
-    schema["required"] = json!(["type", "version", "userId", "email", "plan"]);
+    let plan = text("What they signed up for. Version 2 may leave it out.", Plan::LONGEST, TEXT);
+    schema["properties"]["plan"] = optional(plan);
+    schema["required"] = json!(["type", "version", "userId", "email"]);
+    schema["if"] = json!({ "properties": { "version": { "not": { "enum": ["2", "2.0", 2] } } } });
+    schema["then"] = json!({ "properties": { "plan": { "type": "string" } }, "required": ["plan"] });
     schema
 }
 
@@ -69,14 +76,18 @@ fn fields(description: &str, version: Value) -> Value {
                 EventId::LONGEST,
                 "^[!-~]+$",
             )),
-            "userId": text("Who signed up: effects are made once for each.", UserId::LONGEST, TEXT),
+            "userId": or_number(
+                text("Who signed up: effects are made once for each. A whole number is its digits.", UserId::LONGEST, TEXT),
+                "integer",
+                LARGEST_NUMBER,
+            ),
             "email": text("Where the welcome mail goes.", EmailAddress::LONGEST, ADDRESS),
-            "timestamp": optional(json!({
-                "description": "When it happened, RFC 3339. Without it the SNS Timestamp stands in.",
+            "timestamp": optional(or_number(json!({
+                "description": "When it happened: RFC 3339, or seconds or milliseconds since 1970. Without it, or if it lies more than a day ahead, the SNS Timestamp stands in.",
                 "type": "string",
                 "format": "date-time",
                 "pattern": TIME,
-            })),
+            }), "number", LAST_MOMENT)),
         },
     })
 }
@@ -85,8 +96,21 @@ fn text(description: &str, longest: usize, pattern: &str) -> Value {
     json!({ "description": description, "type": "string", "minLength": 1, "maxLength": longest, "pattern": pattern })
 }
 
+/// `pattern` and its like hold for strings alone, `minimum` and its like for numbers.
+fn or_number(mut schema: Value, kind: &str, largest: u64) -> Value {
+    schema["type"] = json!(["string", kind]);
+    schema["minimum"] = 0.into();
+    schema["maximum"] = largest.into();
+    schema
+}
+
 /// Serialisers write `null` where they have nothing to write.
 fn optional(mut schema: Value) -> Value {
-    schema["type"] = json!(["string", "null"]);
+    let mut types: Vec<Value> = match schema["type"].take() {
+        Value::Array(types) => types,
+        kind => vec![kind],
+    };
+    types.push("null".into());
+    schema["type"] = types.into();
     schema
 }

@@ -3,8 +3,10 @@
 //! Enters: the text a publisher wrote, in any version, by us or by anyone's snippet, and what the
 //! carrier knows of its [`Arrival`]. Leaves: a valid event, or an [`EventError`] that names the field
 //! and the rule, never the content. Unknown fields are ignored; a newer version that still has the
-//! known fields is read as the newest known. Knows nothing of what carried the text.
+//! known fields is read as the newest known. A `timestamp` that is of no use costs no event: the carrier's stands in.
+//! Knows nothing of what carried the text.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use serde::Deserialize;
@@ -18,7 +20,7 @@ use super::{EventId, InvalidValue, NEWEST_KNOWN_VERSION, Plan, Timestamp, USER_S
 pub struct Arrival<'a> {
     /// The carrier's id of the message: SNS's where it was wrapped, else SQS's.
     pub message_id: &'a str,
-    /// When the carrier took it.
+    /// When the carrier took it. No event happened more than a day after that.
     pub sent_at: Timestamp,
 }
 
@@ -84,6 +86,33 @@ impl EventKind {
     /// # Errors
     /// [`EventError`] with the first rule that is broken.
     pub fn from_json(text: &str, arrival: &Arrival<'_>) -> Result<Self, EventError> {
+        Self::carried(text, arrival, arrival.sent_at)
+    }
+
+    /// Reads an event's JSON text that one more carrier, after the one of `arrival`, took at `last_taken`.
+    pub(crate) fn carried(text: &str, arrival: &Arrival<'_>, last_taken: Timestamp) -> Result<Self, EventError> {
+        let (kind, no_time) = Self::read(text, arrival, last_taken)?;
+        if let Some(InvalidValue(rule)) = no_time {
+            tracing::debug!(rule, "the event's timestamp is not taken: the carrier's stands in");
+        }
+        Ok(kind)
+    }
+
+    /// Reads an event's JSON text before it is published: who writes it can still be told of a `timestamp` of no use.
+    ///
+    /// # Errors
+    /// [`EventError`] with the first rule that is broken.
+    pub fn to_be_published(text: &str, arrival: &Arrival<'_>) -> Result<Self, EventError> {
+        let (kind, no_time) = Self::read(text, arrival, arrival.sent_at)?;
+        no_time.map_or(Ok(kind), |rule| Err(EventError::InvalidField("timestamp", rule)))
+    }
+
+    /// The event, and why its own time was not taken, if it has one that was not.
+    fn read(
+        text: &str,
+        arrival: &Arrival<'_>,
+        last_taken: Timestamp,
+    ) -> Result<(Self, Option<InvalidValue>), EventError> {
         // A derived struct would also read a JSON array, by position.
         if !text.trim_start().starts_with('{') {
             return Err(EventError::NotAnObject);
@@ -97,28 +126,47 @@ impl EventKind {
             Err(error) => return Err(error),
         };
         if kind != USER_SIGNED_UP {
-            return Ok(Self::Unknown(kind.chars().filter(|c| !c.is_control()).take(64).collect()));
+            return Ok((Self::Unknown(kind.chars().filter(|c| !c.is_control()).take(64).collect()), None));
         }
         let version = fields.version.as_ref().map_or(Ok(1), version)?;
-        fields.into_event(version, arrival).map(Self::UserSignedUp).map_err(|error| match error {
+        let (own_time, no_time) = match fields.timestamp.as_ref().map(|own| moment(own, last_taken)).transpose() {
+            Ok(own_time) => (own_time, None),
+            Err(rule) => (None, Some(rule)),
+        };
+        let event = fields.into_event(version, own_time, arrival).map_err(|error| match error {
             EventError::MissingField(field) | EventError::InvalidField(field, _) if version > NEWEST_KNOWN_VERSION => {
                 EventError::UnsupportedVersion { version, field }
             }
             known => known,
-        })
+        })?;
+        Ok((Self::UserSignedUp(event), no_time))
     }
 }
 
 impl Fields<'_> {
-    fn into_event(self, version: u32, arrival: &Arrival<'_>) -> Result<UserSignedUp, EventError> {
+    fn into_event(
+        self,
+        version: u32,
+        own_time: Option<Timestamp>,
+        arrival: &Arrival<'_>,
+    ) -> Result<UserSignedUp, EventError> {
         let arrival_id =
             || EventId::from_str(arrival.message_id).map_err(|rule| EventError::InvalidField("eventId", rule));
+        // A number that numbers users is its digits: a publisher in a typed language writes it so.
+        let user_id = match self.user_id {
+            Some(Scalar::Number(number)) => Some(Scalar::Text(Cow::Owned(number.to_string()))),
+            other => other,
+        };
         Ok(UserSignedUp {
-            user_id: required::<UserId>("userId", self.user_id.as_ref())?,
+            user_id: required::<UserId>("userId", user_id.as_ref())?,
             email: required("email", self.email.as_ref())?,
-            plan: if version >= 2 { Some(required::<Plan>("plan", self.plan.as_ref())?) } else { None },
+            plan: match version {
+                1 => None,
+                2 => optional::<Plan>("plan", self.plan.as_ref())?,
+                _ => Some(required::<Plan>("plan", self.plan.as_ref())?),
+            },
             event_id: optional("eventId", self.event_id.as_ref())?.map_or_else(arrival_id, Ok)?,
-            occurred_at: optional("timestamp", self.timestamp.as_ref())?.unwrap_or(arrival.sent_at),
+            occurred_at: own_time.unwrap_or(arrival.sent_at),
             version,
         })
     }
@@ -147,10 +195,22 @@ fn as_text<'a>(field: &'static str, value: Option<&'a Scalar<'_>>) -> Result<Opt
     }
 }
 
-/// `"2"` and `2` both occur in the wild; a publisher in a typed language writes the number.
+fn moment(value: &Scalar<'_>, last_taken: Timestamp) -> Result<Timestamp, InvalidValue> {
+    let moment = match value {
+        Scalar::Text(text) => text.parse(),
+        Scalar::Number(number) => Timestamp::from_epoch(*number as f64),
+        Scalar::Fraction(number) => Timestamp::from_epoch(*number),
+        Scalar::Other => Err(InvalidValue("must be a string or a number")),
+    };
+    moment?.not_long_after(last_taken)
+}
+
+/// `"2"`, `2`, `2.0` and `"2.0"` all occur in the wild; a publisher in a typed language writes the number.
 fn version(value: &Scalar<'_>) -> Result<u32, EventError> {
     let number = match value {
-        Scalar::Text(text) if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
+        Scalar::Text(text) => Some(text.strip_suffix(".0").unwrap_or(text))
+            .filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
+            .and_then(|digits| digits.parse().ok()),
         Scalar::Number(number) => u32::try_from(*number).ok(),
         _ => None,
     };

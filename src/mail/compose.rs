@@ -5,18 +5,23 @@
 //! are part of the binary. Knows no server.
 
 use data_encoding::BASE32_NOPAD;
+use lettre::Address;
+use lettre::address::Envelope;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use minijinja::{Environment, UndefinedBehavior, context};
 use sha2::{Digest, Sha256};
 
 use super::Mail;
-use crate::event::UserSignedUp;
+use crate::event::{UserSignedUp, a_labels};
 
 /// Turns events into mails.
 #[derive(Debug)]
 pub struct Composer {
+    /// Domains in A-labels.
     sender: Sender,
+    /// Who signs.
+    name: String,
     templates: Environment<'static>,
 }
 
@@ -28,7 +33,7 @@ pub struct Sender {
     /// Where answers go, if not to `from`.
     pub reply_to: Option<Mailbox>,
     /// Staging safety: every mail goes here instead of to its user.
-    pub redirect_to: Option<lettre::Address>,
+    pub redirect_to: Option<Address>,
 }
 
 /// What a mail says, in both forms.
@@ -69,7 +74,8 @@ impl Composer {
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
         templates.add_template("welcome.txt", include_str!("templates/welcome.txt"))?;
         templates.add_template("welcome.html", include_str!("templates/welcome.html"))?;
-        Ok(Self { sender, templates })
+        let name = sender.from.name.clone().unwrap_or_else(|| sender.from.email.domain().to_owned());
+        Ok(Self { sender: sender.in_a_labels(), name, templates })
     }
 
     /// The welcome mail for this event. `handler` goes into the Message-ID.
@@ -88,7 +94,7 @@ impl Composer {
         let values = context! {
             plan => event.plan.as_ref().map(|plan| plan.as_str()),
             signed_up_on => &event.occurred_at.to_string()[..10],
-            sender => self.sender.from.name.as_deref().unwrap_or(self.sender.from.email.domain()),
+            sender => &self.name,
         };
         let text = self.templates.get_template("welcome.txt")?.render(&values)?;
         let html = self.templates.get_template("welcome.html")?.render(&values)?;
@@ -98,10 +104,14 @@ impl Composer {
 
     fn assemble(&self, handler: &str, event: &UserSignedUp, bodies: Bodies) -> Result<Mail, ComposeError> {
         let Sender { from, reply_to, redirect_to } = &self.sender;
-        let to = redirect_to.as_ref().unwrap_or(event.email.as_address()).clone();
+        let to = redirect_to.clone().unwrap_or_else(|| event.email.deliverable());
         let id = reference(handler, event.user_id.as_str());
-        let message_id = format!("{id}@{}", from.email.domain());
+        let domain = from.email.domain();
+        let message_id = format!("{id}@{}", a_labels(domain).as_deref().unwrap_or(domain));
+        // Told here: the library would read it back off the headers, and take no `"a..b"`.
+        let envelope = Envelope::new(Some(from.email.clone()), vec![to.clone()]).map_err(|_| ComposeError::Message)?;
         let mut builder = lettre::Message::builder()
+            .envelope(envelope)
             .from(from.clone())
             .to(Mailbox::new(None, to.clone()))
             .subject(Self::SUBJECT)
@@ -122,6 +132,22 @@ impl Composer {
     }
 }
 
+impl Sender {
+    /// With all domains in A-labels, which each server takes; but for an address that needs SMTPUTF8 anyway.
+    fn in_a_labels(self) -> Self {
+        let address = |address: Address| match a_labels(address.domain()) {
+            Some(domain) if address.user().is_ascii() => Address::new_dangerous(address.user(), domain),
+            _ => address,
+        };
+        let mailbox = |Mailbox { name, email }: Mailbox| Mailbox::new(name, address(email));
+        Self {
+            from: mailbox(self.from),
+            reply_to: self.reply_to.map(mailbox),
+            redirect_to: self.redirect_to.map(address),
+        }
+    }
+}
+
 /// 26 letters that are the same for every mail of this handler to this user: 130 bits of a SHA-256.
 fn reference(handler: &str, user: &str) -> String {
     let digest = Sha256::digest(format!("{handler}|{user}"));
@@ -139,8 +165,12 @@ mod tests {
     use super::*;
     use crate::event::{EmailAddress, Plan, UserId};
 
-    fn composer(redirect_to: Option<lettre::Address>) -> Composer {
-        let from = "Acme <hello@acme.example>".parse().expect("a mailbox");
+    fn composer(redirect_to: Option<Address>) -> Composer {
+        from("Acme <hello@acme.example>", redirect_to)
+    }
+
+    fn from(mailbox: &str, redirect_to: Option<Address>) -> Composer {
+        let from = mailbox.parse().expect("a mailbox");
         Composer::new(Sender { from, reply_to: None, redirect_to }).expect("templates parse")
     }
 
@@ -148,6 +178,10 @@ mod tests {
         let (user, email): (UserId, EmailAddress) =
             ("u1".parse().expect("id"), "ann@example.com".parse().expect("address"));
         UserSignedUp::new(user, email, Some(plan.parse::<Plan>().expect("plan")))
+    }
+
+    fn to(address: &str) -> UserSignedUp {
+        UserSignedUp { email: address.parse().expect("an address"), ..event("pro") }
     }
 
     fn text(mail: &Mail) -> String {
@@ -179,6 +213,38 @@ mod tests {
         let mail = composer(Some(staging)).welcome("h", &event("pro")).expect("a mail");
         assert_eq!(mail.to.to_string(), "staging@acme.example");
         assert!(!text(&mail).contains("ann@example.com"));
+    }
+
+    #[test]
+    fn domains_beyond_ascii_are_in_a_labels_in_headers_and_envelope_and_signed_as_they_are_written() {
+        let mail = from("hallo@bücher.example", None).welcome("h", &to("user@köln.example")).expect("a mail");
+        let addresses = [mail.from.to_string(), mail.to.to_string()];
+        assert_eq!(addresses, ["hallo@xn--bcher-kva.example", "user@xn--kln-sna.example"]);
+        assert!(mail.message_id.ends_with("@xn--bcher-kva.example"));
+        let headers = text(&mail).split("\r\n\r\n").next().expect("headers").to_owned();
+        for line in ["From: hallo@xn--bcher-kva.example", "To: user@xn--kln-sna.example"] {
+            assert!(headers.contains(line), "no {line} in\n{headers}");
+        }
+        assert!(headers.is_ascii(), "{headers}");
+        let redirect = "alle@köln.example".parse().expect("an address");
+        let mail = from("hallo@acme.example", Some(redirect)).welcome("h", &event("pro")).expect("a mail");
+        assert_eq!(mail.to.to_string(), "alle@xn--kln-sna.example");
+        let bodies = from("hallo@bücher.example", None).bodies(&event("pro")).expect("bodies");
+        assert!(bodies.text.contains("bücher.example"), "{}", bodies.text);
+    }
+
+    #[test]
+    fn a_local_part_beyond_ascii_keeps_its_domain_as_it_is_written_and_the_message_id_is_ascii() {
+        let mail = from("jürgen@bücher.example", None).welcome("h", &to("jörg@köln.example")).expect("a mail");
+        assert_eq!([mail.from.to_string(), mail.to.to_string()], ["jürgen@bücher.example", "jörg@köln.example"]);
+        assert!(mail.message_id.ends_with("@xn--bcher-kva.example"));
+    }
+
+    #[test]
+    fn an_address_with_two_dots_in_a_row_makes_a_mail_and_is_quoted() {
+        let mail = composer(None).welcome("h", &to("a..b.@docomo.ne.jp")).expect("a mail");
+        assert_eq!(mail.to.to_string(), "\"a..b.\"@docomo.ne.jp");
+        assert!(text(&mail).contains("To: \"a..b.\"@docomo.ne.jp\r\n"), "{}", text(&mail));
     }
 
     #[test]

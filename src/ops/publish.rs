@@ -100,7 +100,7 @@ fn from_lines(text: &str) -> Result<Vec<UserSignedUp>, Invalid> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let id = EventId::fresh();
-        match EventKind::from_json(line, &Arrival { message_id: id.as_str(), sent_at: Timestamp::now() }) {
+        match EventKind::to_be_published(line, &Arrival { message_id: id.as_str(), sent_at: Timestamp::now() }) {
             Ok(EventKind::UserSignedUp(event)) => events.push(event),
             Ok(EventKind::Unknown(_)) => faults.push(format!("line {}: not a user.signed_up event", n + 1)),
             Err(error) => faults.push(format!("line {}: {error}", n + 1)),

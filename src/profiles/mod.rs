@@ -71,7 +71,7 @@ impl<'a> Change<'a> {
         Self {
             event,
             stamp: Stamp(format!("{:015}{id}", event.occurred_at.unix_millis())),
-            fingerprint: Fingerprint::of(&[event.email.as_str(), plan]),
+            fingerprint: Fingerprint::of(&[event.email.as_given(), plan]),
         }
     }
 }

@@ -238,11 +238,17 @@ impl Attempt {
 }
 
 impl Delivery {
+    /// When the queue took it, in milliseconds since 1970; `None`: it does not say.
+    #[must_use]
+    pub fn sent_at(&self) -> Option<i64> {
+        Some(self.sent_at_millis).filter(|millis| *millis > 0)
+    }
+
     /// Since the queue took it; nothing, where that is not known or its clock is ahead of ours.
     #[must_use]
     pub fn age(&self) -> Duration {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let sent = u64::try_from(self.sent_at_millis).ok().filter(|millis| *millis > 0).map(Duration::from_millis);
+        let sent = self.sent_at().and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis);
         sent.map_or(Duration::ZERO, |sent| now.saturating_sub(sent))
     }
 }

@@ -59,7 +59,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
     }
 
     fn open(&self, delivery: &Delivery) -> Result<UserSignedUp, Outcome> {
-        let sent_at = Timestamp::from_unix_millis(delivery.sent_at_millis).unwrap_or_else(Timestamp::now);
+        let sent_at = delivery.sent_at().and_then(Timestamp::from_unix_millis).unwrap_or_else(Timestamp::now);
         let opened = envelope::open(delivery.body.as_str(), &Arrival { message_id: &delivery.message_id, sent_at });
         let event = foreign::judge(opened, self.settings.unknown_events).inspect_err(|_| {
             self.breaker.heard(Word::Nothing);

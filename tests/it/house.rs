@@ -200,7 +200,8 @@ fn each_foreign_client_is_imported_by_its_adapters_alone() {
         ("hyper_util", &["ecs.rs"]),
         ("minijinja", &["mail/compose.rs"]),
         // Addresses and messages alone.
-        ("lettre", &["config/mod.rs", "event/values.rs", "mail/compose.rs", "mail/mod.rs", "ops/demo/stage.rs"]),
+        ("lettre", &["config/mod.rs", "event/address.rs", "mail/compose.rs", "mail/mod.rs", "ops/demo/stage.rs"]),
+        ("idna", &["event/address.rs"]),
         ("tokio_rustls", &["mail/smtp/tls.rs", "mail/smtp/wire.rs"]),
         ("rustls_native_certs", &["mail/smtp/tls.rs"]),
         ("hostname", &["mail/smtp/conversation.rs"]),
