@@ -1,0 +1,168 @@
+//! One received message, its parts, and the rights over it.
+//!
+//! Enters: what an adapter received. Leaves: a [`Delivery`], which is settled once: the right to do so cannot be copied.
+//! Promises: neither a body nor a receipt shows itself in a log. Knows no queue.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// One received message. Whoever holds it owes the queue a verdict.
+#[must_use = "a delivery that is dropped stays hidden until its visibility runs out"]
+#[derive(Debug)]
+pub struct Delivery {
+    /// The queue's own id of the message. Changes on redrive: never a key.
+    pub message_id: String,
+    /// The body as received.
+    pub body: Body,
+    /// The message's attributes (under raw delivery, SNS's).
+    pub attributes: Attributes,
+    /// How often the queue has handed it out, this time included.
+    pub attempt: Attempt,
+    /// When the queue first took it, in milliseconds since 1970.
+    pub sent_at_millis: i64,
+    /// On a FIFO queue, the group within which order is kept; else none, whatever the sender said.
+    pub group: Option<String>,
+    /// On a queue without order, whose share of it the message counts for: SQS's fair queues. Else none.
+    pub fairness: Option<String>,
+    /// The trace that the queue's own service says it belongs to (SQS: `AWSTraceHeader`).
+    pub trace_header: Option<String>,
+    /// The right to settle it, spent once.
+    pub receipt: ReceiptHandle,
+}
+
+/// A body. `Debug` tells its size only: bodies are never logged.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Body(String);
+
+/// Which delivery of a message this is; the first is 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Attempt(NonZeroU32);
+
+/// The right to settle one delivery: cannot be copied, and is spent by the call that settles.
+#[derive(PartialEq, Eq)]
+pub struct ReceiptHandle(Arc<str>);
+
+/// The right to keep one delivery hidden while it is worked on. Can be shared, and cannot settle.
+#[derive(Clone)]
+pub struct Hold(Arc<str>);
+
+/// A message attribute: its SQS data type (`String`, `Number`, `Binary` in base64) and value.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Attribute {
+    /// The SQS data type.
+    #[serde(rename = "Type")]
+    pub data_type: String,
+    /// The value as text.
+    #[serde(rename = "Value")]
+    pub value: String,
+}
+
+/// Attributes by name.
+pub type Attributes = BTreeMap<String, Attribute>;
+
+impl Attempt {
+    /// The `n`-th delivery; 0, which no queue counts, is read as 1.
+    #[must_use]
+    pub fn new(n: u32) -> Self {
+        Self(NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN))
+    }
+
+    /// The number, from 1.
+    #[must_use]
+    pub fn get(self) -> u32 {
+        self.0.get()
+    }
+}
+
+impl Delivery {
+    /// When the queue took it, in milliseconds since 1970; `None`: it does not say.
+    #[must_use]
+    pub fn sent_at(&self) -> Option<i64> {
+        Some(self.sent_at_millis).filter(|millis| *millis > 0)
+    }
+
+    /// Since the queue took it; nothing, where that is not known or its clock is ahead of ours.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let sent = self.sent_at().and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis);
+        sent.map_or(Duration::ZERO, |sent| now.saturating_sub(sent))
+    }
+}
+
+impl Body {
+    /// Takes a body as received.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl ReceiptHandle {
+    /// For adapters: wraps the queue's own handle.
+    #[must_use]
+    pub fn new(handle: String) -> Self {
+        Self(handle.into())
+    }
+
+    /// For adapters: the queue's own handle.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The right to keep this delivery hidden, without the right to settle it.
+    #[must_use]
+    pub fn hold(&self) -> Hold {
+        Hold(self.0.clone())
+    }
+}
+
+impl Hold {
+    /// For adapters: the queue's own handle.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Is it the same delivery's?
+    #[must_use]
+    pub fn is_of(&self, receipt: &ReceiptHandle) -> bool {
+        self.0 == receipt.0
+    }
+}
+
+impl Attribute {
+    /// An attribute of type `String`.
+    #[must_use]
+    pub fn string(value: impl Into<String>) -> Self {
+        Self { data_type: "String".to_owned(), value: value.into() }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Body({} bytes)", self.0.len())
+    }
+}
+
+impl fmt::Debug for ReceiptHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReceiptHandle(..)")
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hold(..)")
+    }
+}
