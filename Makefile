@@ -59,7 +59,7 @@ fuzz: ## throw bytes at the parser of a mail server's replies, a minute (FUZZ_SE
 lint: ## formatting, clippy, rustdoc: every warning is an error
 	cargo fmt --check
 	cargo clippy --all-targets --locked --features failpoints -- -D warnings
-	cargo check --locked
+	cargo check --workspace --locked
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
 
 lint-infra: ## infra/*.yaml and the Dockerfile: cfn-lint, hadolint, checkov, and checks of our own

@@ -17,7 +17,7 @@ use user_events::queue::sqs::SqsQueue;
 use user_events::redis_link::RedisLink;
 use user_events::telemetry::{Telemetry, Watch};
 use user_events::worker::{Reaction, Settings, Worker};
-use user_events::{app, ops, shutdown};
+use user_events::{aws, ops, shutdown};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -48,11 +48,13 @@ async fn work(queue: SqsQueue, ledger: impl Ledger, watch: Watch, stop: Cancella
 
 async fn run() {
     let environment: Environment = std::env::vars().collect();
-    let telemetry = config::telemetry(&mut Reader::new(&environment));
+    let mut reader = Reader::new(&environment);
+    let (telemetry, told) = (config::telemetry(&mut reader), config::aws(&mut reader));
     let telemetry = Telemetry::start(&telemetry, "off", LogFormat::Json).expect("telemetry");
     let stop = shutdown::on_signal().expect("signals");
     let longest = Duration::from_secs(20);
-    let queue = SqsQueue::open(&app::sdk().await, variable("QUEUE_URL", ""), None, longest).await.expect("a queue");
+    let aws = aws::load(&told).await.expect("a region");
+    let queue = SqsQueue::open(&aws, variable("QUEUE_URL", ""), None, longest).await.expect("a queue");
     let watch = telemetry.reaction(Nothing::NAME, queue.name());
     if variable("HANDLER", "noop") == "redis" {
         let url = variable("REDIS_URL", "redis://127.0.0.1:6379/0").into();
