@@ -2,7 +2,7 @@
 //!
 //! Enters: settings that hold together, and a token that says stop. Leaves: how each worker ended, or
 //! what was missing at the start. Adding a reaction: one line in [`REACTIONS`], one arm in
-//! `build`.
+//! `build`, and one line in [`RECORDED`] if its effects are recorded.
 
 use std::pin::Pin;
 use std::sync::Arc;

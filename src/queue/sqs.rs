@@ -297,7 +297,7 @@ fn unsettled(receipts: Vec<ReceiptHandle>, failed: &[BatchResultErrorEntry]) -> 
 
 fn entry_error(entry: &BatchResultErrorEntry) -> QueueError {
     match entry.code.rsplit('.').next() {
-        // Of an entry's two parameters we made one and SQS the other: the receipt is what is no longer valid.
+        // An entry has two parameters. The visibility is ours, and valid: so it is the receipt that is not.
         Some("InvalidParameterValue" | "InvalidParameterValueException") => QueueError::NotInFlight,
         _ => by_code(&entry.code, entry.sender_fault),
     }

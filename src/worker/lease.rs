@@ -23,8 +23,8 @@ use crate::queue::{Delivery, Hold, MAX_BATCH, Queue, QueueError};
 const LONGEST: Duration = Duration::from_secs(900);
 /// How long the last word to the queue may take, when the time to stop is already up.
 const LAST_CALL: Duration = Duration::from_secs(3);
-/// An answer is at most this much younger than the moment SQS hid what it brings; less on a visibility
-/// so short that this would be most of it.
+/// SQS hides a message before its answer reaches us, by this much at most. On a short visibility less is assumed: a sixth
+/// of it.
 const TRANSIT: Duration = Duration::from_secs(2);
 
 /// Everything one worker holds.
@@ -33,9 +33,9 @@ pub(super) struct Leases {
     held: Mutex<BTreeMap<u64, Entry>>,
     last_id: AtomicU64,
     lost: AtomicU64,
-    /// Taken while extensions are under way.
+    /// Locked while extensions are sent: whoever gets the lock knows that none is under way.
     beating: tokio::sync::Mutex<()>,
-    /// Tells every holder that there is news. One bell for all: most are done before it rings once.
+    /// Rings when any lease has changed. One bell for all holders: most deliveries end before it rings at all.
     news: watch::Sender<()>,
 }
 
@@ -90,8 +90,8 @@ impl Leases {
     pub(super) async fn keep<Q: Queue>(&self, queue: &Q, visibility: Duration) {
         let mut beat = Instant::now();
         loop {
-            // Spread, so that many workers do not beat in step; from beat to beat, so that one that failed
-            // slowly does not put off the next beyond the end of the visibility.
+            // Jittered: many workers must not send at the same moment. Planned from the last beat, not from now: a call
+            // that fails slowly must not move the next beat past the end of the visibility.
             beat = Instant::now().max(beat + visibility.mul_f64((0.9 + 0.2 * fastrand::f64()) / 3.0));
             sleep_until(beat).await;
             let _beating = self.beating.lock().await;

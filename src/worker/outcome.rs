@@ -208,7 +208,7 @@ impl Outcome {
         };
         let wait_or = |first, reason| tries.wait(first).map_or_else(|| quarantine(reason), Verdict::RetryIn);
         match self {
-            // Unrecorded too: the effect is certain, and keeping the message would make its copy so.
+            // Unrecorded too: the effect has happened. If the message stayed, it would happen again.
             Self::Done | Self::DoneUnrecorded | Self::Duplicate | Self::Stale | Self::Ignored => Verdict::Delete,
             Self::Busy(left) => Verdict::RetryIn(*left + spread(1.0, 3.0)),
             Self::Transient | Self::Panicked | Self::TimedOut if tries.are_exhausted() => {

@@ -26,7 +26,7 @@ pub(super) struct Pace {
     not_before: Instant,
 }
 
-/// One receive that is over.
+/// One receive: when it was asked for, and for how many messages.
 pub(super) struct Asked {
     pub(super) at: Instant,
     pub(super) at_most: usize,

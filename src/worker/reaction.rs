@@ -141,9 +141,10 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         Ran { result, crossed: course.is_behind() }
     }
 
-    /// Renews the claim until it or its message is lost; returns if that is a reason to cut the run. Behind
-    /// the fence it is none: the effect may be out, and only the run can still tell. There the claim is held
-    /// without beats too: whoever is shown the message meanwhile must not do it again beside us.
+    /// Renews the claim beside the run. Returns only if the run must be cut: its claim or its message was lost, and the fence
+    /// is not crossed. Behind the fence a run is never cut for that: its effect may have happened, and only the run
+    /// can still tell. There the claim is renewed without the queue's beats too: another worker may be shown the
+    /// message, and must not act on it.
     async fn lost_before_the_fence(&self, lease: &Lease, mut beats: impl Beats, course: &Course) {
         let mut is_hidden = true;
         loop {

@@ -112,8 +112,8 @@ impl Store {
         Taken { deliveries, exhausted }
     }
 
-    /// Of an expired or overtaken receipt SQS may say yes and do nothing; this says no. A message that is
-    /// gone is deleted, as SQS has it.
+    /// Refuses a receipt that has expired, or that a later receive has replaced: SQS may say yes to it and do nothing. A
+    /// message that is gone counts as deleted, as with SQS.
     pub(super) fn delete(&mut self, receipt: &str) -> Result<(), QueueError> {
         let (number, _) = parts(receipt).ok_or(QueueError::NotInFlight)?;
         if self.messages.iter().any(|message| message.number == number) {
