@@ -165,10 +165,9 @@ impl Breaker {
     async fn comes(&self, who: Who, needs: &impl Needs) -> bool {
         let mut changed = self.changed.subscribe();
         loop {
-            let state = {
-                let _seen = changed.borrow_and_update();
-                self.lock().state
-            };
+            // Before looking: what changes after it is news.
+            changed.mark_unchanged();
+            let state = self.lock().state;
             // The bell is in `self`: waiting for it cannot fail.
             match state {
                 State::Closed => return true,
@@ -289,14 +288,13 @@ impl Inside {
     /// It was tried, and is missing still; or, if it is told, this is what is missing now.
     fn in_vain(&mut self, missing: Option<Missing>) {
         let now = Instant::now();
-        let begun = || (now, Timestamp::now(), 0);
         let (since, since_when, tries) = match (&self.pause, &missing) {
             // Another kind of outage is asked in its own rhythm.
             (Some(pause), Some(missing)) if pause.missing.outage != missing.outage => {
                 (pause.since, pause.since_when, 0)
             }
             (Some(pause), _) => (pause.since, pause.since_when, pause.tries),
-            (None, _) => begun(),
+            (None, _) => (now, Timestamp::now(), 0),
         };
         let Some(missing) = missing.or_else(|| self.pause.take().map(|pause| pause.missing)) else { return };
         let tries = tries.saturating_add(1);
