@@ -126,6 +126,12 @@ pub enum Variant {
     LeaseNeverEnds,
     /// The mark is forgotten while copies can still arrive.
     MarkIsForgotten,
+    /// A record that could not be made twice is not asked for again.
+    GivesUpTheRecord,
+    /// Nobody looks whether a receive is the last.
+    LetterWithoutAReason,
+    /// A copy that finds another at it is given back on its last receive too.
+    BusyIsGivenBack,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
