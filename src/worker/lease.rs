@@ -20,7 +20,7 @@ use crate::queue::{Delivery, Hold, MAX_BATCH, Queue, QueueError};
 
 /// A run that is held for longer has hung: the slowest of mail servers may take ten minutes to scan one mail. Far below
 /// SQS's own end of 12 hours.
-const LONGEST: Duration = Duration::from_secs(900);
+pub(super) const LONGEST: Duration = Duration::from_secs(900);
 /// How long the last word to the queue may take, when the time to stop is already up.
 const LAST_CALL: Duration = Duration::from_secs(3);
 /// SQS hides a message before its answer reaches us, by this much at most. On a short visibility less is assumed: a sixth
@@ -194,6 +194,11 @@ impl Held {
     /// Hears the beats since the receive.
     pub(super) fn beats(&self) -> Heartbeat {
         Heartbeat { id: self.id, leases: self.leases.clone(), news: self.leases.news.subscribe(), heard: Beat::NONE }
+    }
+
+    /// Has the queue not taken it back?
+    pub(super) fn is_ours(&self) -> bool {
+        self.leases.lock().get(&self.id).is_some_and(|entry| entry.beat != Beat::Lost)
     }
 
     /// A run begins: it may be held as long as the first.

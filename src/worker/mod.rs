@@ -13,7 +13,8 @@
 //!
 //! The rooms, in a message's order: `gate`, `pace` and `breaker` (may we receive, and for how many), `poll` (the loop), `lease`
 //! (what is held stays hidden), `lane` (side by side, or one after the other), `process` (one delivery on one screen), `persist`
-//! (one event, until something is known of it), `reaction` (claim, handle, record; `listening` remembers when its ledger failed),
+//! (one event, until something is known of it), `reaction` (claim and handle; `listening` remembers when its ledger failed), `record`
+//! (what is known is put on record),
 //! `witness` (whose fault is a refusal), `word` (what an outcome says of what all need), `outcome` and `patience` (what happened →
 //! what we do), `settle`; and `drain`, the way out. Who watches reads `vitals`, or listens as an `observer`.
 //!
@@ -70,6 +71,7 @@ mod poll;
 mod process;
 mod pulse;
 mod reaction;
+pub(crate) mod record;
 mod settle;
 mod tally;
 mod vitals;

@@ -55,7 +55,17 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
         let settler = Settler::start(queue.clone());
         let slots = Arc::new(Semaphore::new(settings.concurrency));
         let road = Arc::new(Road {
-            corridor: Corridor { reaction, settler, settings, limits, tally, breaker, slots, stop },
+            corridor: Corridor {
+                reaction,
+                settler,
+                settings,
+                limits,
+                tally,
+                breaker,
+                slots,
+                stop,
+                closing: CancellationToken::new(),
+            },
             duty,
             observer,
         });
@@ -107,7 +117,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
         // From the signal on, not from the end of the long poll that is waited for.
         let deadline = Instant::now() + settings.shutdown;
         let unworked = stream::iter([unworked]).chain(polls.map(|received| take(received, &mut pace)));
-        let summary = drain(running, unworked, &road.corridor.settler, &leases, &*queue, deadline).await;
+        let summary = drain(running, unworked, &road.corridor, &leases, &*queue, deadline).await;
         // It bounds itself; the margin is for one that does not.
         let _ = timeout_at(deadline + CLOSING, road.corridor.reaction.close()).await;
         info!(queue = queue.name(), handler, outcomes = ?road.corridor.tally.read().outcomes, "stopped: {summary}");

@@ -23,7 +23,7 @@ use crate::envelope;
 use crate::event::{Arrival, Timestamp, UserSignedUp};
 use crate::handlers::Handler;
 use crate::idempotency::Ledger;
-use crate::queue::{Delivery, Queue};
+use crate::queue::{Delivery, Queue, Verdict};
 
 /// What the stops need beside the delivery: the same for all of a worker's.
 pub(super) struct Corridor<Q, L, H> {
@@ -35,6 +35,8 @@ pub(super) struct Corridor<Q, L, H> {
     pub(super) breaker: Arc<Breaker>,
     pub(super) slots: Arc<Semaphore>,
     pub(super) stop: CancellationToken,
+    /// The time to stop is nearly up: what can still be settled is settled now.
+    pub(super) closing: CancellationToken,
 }
 
 /// A delivery's slot; none while it waits.
@@ -44,18 +46,24 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
     /// One delivery: open it, claim it, handle it, record it, settle it.
     pub(super) async fn process(&self, delivery: Delivery, held: Held, slot: &mut Slot) -> (Ended, Settled) {
         let started = Instant::now();
-        let Reacted { outcome, setbacks, detail } = match self.open(&delivery) {
+        let reacted = match self.open(&delivery) {
             Ok(event) => self.persist(&event, &delivery, &held, slot).await,
             Err(outcome) => outcome.into(),
         };
-        let tries = Tries { setbacks, receives: delivery.attempt, age: delivery.age(), limits: self.limits };
-        let verdict = outcome.verdict(&tries, &self.settings.backoff, H::NAME, &detail);
+        let verdict = self.judge(&delivery, &reacted);
+        let Reacted { outcome, detail, .. } = reacted;
         let Delivery { attempt, sent_at_millis, .. } = delivery;
         let ended = Ended { outcome, verdict: verdict.name(), attempt, sent_at_millis, handling: started.elapsed() };
         let detail = (!detail.is_empty()).then_some(detail);
         info!(outcome = ended.outcome.name(), %verdict, detail, seconds = ended.handling.as_secs_f64(), "delivery");
         self.tally.count(&ended);
         (ended, self.settler.settle(delivery, verdict, held).await)
+    }
+
+    pub(super) fn judge(&self, delivery: &Delivery, Reacted { outcome, setbacks, detail }: &Reacted) -> Verdict {
+        let (setbacks, receives) = (setbacks.clone(), delivery.attempt);
+        let tries = Tries { setbacks, receives, age: delivery.age(), limits: self.limits };
+        outcome.verdict(&tries, &self.settings.backoff, H::NAME, detail)
     }
 
     fn open(&self, delivery: &Delivery) -> Result<UserSignedUp, Outcome> {

@@ -15,8 +15,8 @@ use tracing::{error, warn};
 use super::lease::Held;
 use crate::backoff::Backoff;
 use crate::queue::{
-    DeadLetter, Delivery, Failure, Hide, Hold, MAX_BATCH, MAX_VISIBILITY, Queue, QueueError, ReceiptHandle, Unsettled,
-    Verdict,
+    Attempt, DeadLetter, Delivery, Failure, Hide, Hold, MAX_BATCH, MAX_VISIBILITY, Queue, QueueError, ReceiptHandle,
+    Unsettled, Verdict,
 };
 
 /// How long the first entry of a batch waits for others: far below what a poll costs.
@@ -89,11 +89,6 @@ impl<Q: Queue> Settler<Q> {
         }
     }
 
-    /// Gives a delivery back unworked: visible again at once.
-    pub(super) async fn give_back(&self, delivery: Delivery, held: Held) {
-        self.hide(delivery.receipt, Duration::ZERO, held).await;
-    }
-
     async fn delete(&self, receipt: ReceiptHandle) -> Settled {
         if confirmed(&self.deletes, receipt, Duration::ZERO).await {
             return Settled::Gone;
@@ -115,7 +110,7 @@ impl<Q: Queue> Settler<Q> {
             error!("too large to be sent on with its reason: left to the queue's own redrive");
             return Settled::Remains;
         };
-        match self.queue.send_to_dlq(&letter).await {
+        match self.send(&letter, delivery.attempt, &held).await {
             Ok(()) => self.delete(delivery.receipt).await,
             Err(QueueError::NoDeadLetterQueue) => {
                 warn!("no DLQ to quarantine into: left to the queue");
@@ -125,6 +120,21 @@ impl<Q: Queue> Settler<Q> {
                 warn!(%error, "the dead letter was not sent; the original stays and is tried again");
                 self.hide(delivery.receipt, Backoff::HANDLER.delay(delivery.attempt.get()), held).await
             }
+        }
+    }
+
+    /// A few times, what fails in passing. On its last receive for as long as the message is held: nobody could try later.
+    async fn send(&self, letter: &DeadLetter, receives: Attempt, held: &Held) -> Result<(), QueueError> {
+        let is_last = self.queue.facts().max_receive_count.is_some_and(|most| receives.get() >= most);
+        let mut tries = 1;
+        loop {
+            let answer = self.queue.send_to_dlq(letter).await;
+            let may_pass = answer.as_ref().is_err_and(QueueError::is_passing);
+            if !may_pass || (tries >= TRIES && !(is_last && held.is_ours())) {
+                return answer;
+            }
+            sleep(Backoff::ENTRY.delay(tries)).await;
+            tries += 1;
         }
     }
 }
