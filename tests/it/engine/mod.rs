@@ -6,6 +6,7 @@
 mod deaths;
 mod fifo;
 mod flow;
+mod last_words;
 mod latency;
 mod limits;
 mod outages;
