@@ -103,6 +103,18 @@ impl Older {
     }
 }
 
+/// What an older release was given, and spellings of it: with its fingerprint alone they can be told to be the same
+/// where it was given the folded form, and are a conflict as they were then where it was not.
+const SPELLINGS: [(&str, &[&str], bool); 7] = [
+    ("ann.lee@example.com", &["Ann.Lee@EXAMPLE.com", "ANN.LEE@ｅxample.com"], true),
+    ("Ann.Lee@EXAMPLE.com", &["Ann.Lee@example.COM"], true),
+    ("Ann.Lee@EXAMPLE.com", &["ann.lee@example.com", "ANN.LEE@example.com"], false),
+    ("user@xn--bcher-kva.example", &["user@bücher.example", "User@BÜCHER.Example"], true),
+    ("user@XN--Bcher-KVA.example", &["user@bücher.example", "User@BÜCHER.Example"], true),
+    ("user@bücher.example", &["user@BüCHER.Example"], true),
+    ("user@bücher.example", &["user@xn--bcher-kva.example", "User@bücher.example"], false),
+];
+
 fn is_as_its_state_asks(state: &str, claim: &Claim) -> bool {
     match state {
         "claimed" | "released" | "failed" | "deferred" => matches!(claim, Claim::Acquired(_)),
@@ -132,6 +144,24 @@ async fn a_record_of_an_older_release_is_no_conflict_for_the_event_that_wrote_it
         ledger.commit(&lease, "receipt", &TERMS).await.expect("an answer");
         let again = older.claim(&stored.event(stored.email())).await;
         assert!(matches!(again, Claim::Done), "{who}, {key}: {again:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_of_an_older_release_is_met_by_other_spellings_as_far_as_its_fingerprint_tells() {
+    let older = Older::start().await;
+    for (given, spellings, told) in SPELLINGS {
+        let mut met = 0;
+        for (who, stored) in older.effects().filter(|(_, stored)| stored.email() == given) {
+            for spelling in spellings {
+                older.put_back(stored).await;
+                let claim = older.claim(&stored.event(spelling)).await;
+                let is_told = is_as_its_state_asks(&stored.state, &claim);
+                assert!(is_told == told && (told || matches!(claim, Claim::Conflict)), "{who}, {spelling}: {claim:?}");
+                met += 1;
+            }
+        }
+        assert!(met > 0, "no record of {given}");
     }
 }
 
