@@ -126,7 +126,7 @@ impl Ledger for MemoryLedger {
             failing: None,
             deferring: None,
         });
-        if record.fingerprint != request.fingerprint {
+        if !record.fingerprint.agrees_with(&request.fingerprint) {
             return Ok(Claim::Conflict);
         }
         let again = record.token == token;
@@ -191,6 +191,7 @@ impl Ledger for MemoryLedger {
             record.state = State::Done;
             record.token.clone_from(&lease.token);
             record.generation = lease.generation;
+            record.fingerprint.clone_from(&lease.fingerprint);
             (record.failing, record.deferring) = (None, None);
             record.takeovers.clear();
         }
