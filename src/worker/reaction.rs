@@ -20,7 +20,7 @@ use crate::backoff::Outage;
 use crate::event::UserSignedUp;
 use crate::failpoint::{self, Step};
 use crate::handlers::{Handled, Handler, HandlerError};
-use crate::idempotency::{Claim, Course, Fence, Key, Lease, Ledger, LedgerError, Release, Request, Setbacks, Terms};
+use crate::idempotency::{Claim, Course, Fence, Key, Lease, Ledger, LedgerError, Release, Request, Terms};
 
 /// A handler with the ledger that keeps its effects single.
 #[derive(Debug)]
@@ -38,20 +38,6 @@ pub struct Reaction<L, H> {
 struct Claimants {
     reaction: String,
     so_far: AtomicU64,
-}
-
-/// What came of an event, what it has met so far, and what was said of it for the log and the letter.
-#[derive(Debug, Clone)]
-pub(crate) struct Reacted {
-    pub(crate) outcome: Outcome,
-    pub(crate) setbacks: Setbacks,
-    pub(crate) detail: String,
-}
-
-impl From<Outcome> for Reacted {
-    fn from(outcome: Outcome) -> Self {
-        Self { outcome, setbacks: Setbacks::default(), detail: String::new() }
-    }
 }
 
 /// What a handler's run showed.

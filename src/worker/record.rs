@@ -8,8 +8,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::breaker::Breaker;
-use super::outcome::{Missing, Outcome};
-use super::reaction::{Cut, Ran, Reacted, Reaction, no_ledger};
+use super::outcome::{Missing, Outcome, Reacted};
+use super::reaction::{Cut, Ran, Reaction, no_ledger};
 use super::witness::Belief;
 use super::word::Word;
 use crate::backoff::{Backoff, Outage};

@@ -41,6 +41,7 @@ mod publisher;
 mod queue_contract;
 mod queue_faults;
 mod readme;
+mod recording;
 mod records;
 mod resilience;
 mod shutdown;
