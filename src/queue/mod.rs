@@ -37,6 +37,9 @@ pub const MAX_VISIBILITY: Duration = Duration::from_secs(43_200);
 
 /// A source of deliveries. See the module for what it promises.
 pub trait Queue: Send + Sync + 'static {
+    /// The server that keeps it, by the name that operators know.
+    const SERVER: &'static str;
+
     /// The queue's name, for logs and for the letter that goes to the DLQ.
     fn name(&self) -> &str;
 

@@ -99,6 +99,8 @@ impl SqsQueue {
 }
 
 impl Queue for SqsQueue {
+    const SERVER: &'static str = "sqs";
+
     fn name(&self) -> &str {
         self.url.rsplit('/').next().unwrap_or(&self.url)
     }

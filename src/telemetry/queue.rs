@@ -28,6 +28,8 @@ impl Watch {
 }
 
 impl<Q: Queue> Queue for WatchedQueue<Q> {
+    const SERVER: &'static str = Q::SERVER;
+
     fn name(&self) -> &str {
         self.queue.name()
     }

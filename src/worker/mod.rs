@@ -157,7 +157,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
             queue: Arc::new(queue),
             reaction: Arc::new(reaction),
             settings,
-            vitals: Vitals::new(Pulse::new(settings.wait), settings.concurrency),
+            vitals: Vitals::new(Pulse::new(settings.wait), settings.concurrency, Q::SERVER),
             duty: Duty::default(),
             observer: Arc::new(observer::Nobody),
         }

@@ -73,7 +73,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
             let hold = |delivery| (leases.hold(&delivery, asked.at, facts.visibility), delivery);
             Taken::each(deliveries.into_iter().map(hold), slots, queue.name(), handler)
         };
-        let (mut pace, mut polls) = (Pace::new(settings.concurrency), FuturesUnordered::new());
+        let (mut pace, mut polls) = (Pace::new(settings.concurrency, Q::SERVER), FuturesUnordered::new());
         let (mut running, mut unworked) = (JoinSet::new(), Vec::new());
 
         loop {

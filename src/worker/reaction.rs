@@ -118,7 +118,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
             Ok(Claim::Conflict) => Err(Outcome::Conflict),
             Ok(Claim::Parked) => Err(Outcome::Parked),
             Ok(Claim::Kills) => Err(Outcome::KillsItsWorker),
-            Err(error) => Err(Outcome::Unavailable(no_ledger(&error))),
+            Err(error) => Err(Outcome::Unavailable(no_ledger::<L>(&error))),
         }
     }
 
@@ -239,7 +239,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
             HandlerError::OutcomeUnknown(_) => Outcome::OutcomeUnknown,
             HandlerError::Fenced(Fenced::Done) => Outcome::Duplicate,
             HandlerError::Fenced(Fenced::Lost) => Outcome::LeaseLost,
-            HandlerError::Fenced(Fenced::Unavailable(error)) => Outcome::Unavailable(no_ledger(&error)),
+            HandlerError::Fenced(Fenced::Unavailable(error)) => Outcome::Unavailable(no_ledger::<L>(&error)),
         }
     }
 
@@ -273,7 +273,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
 
 impl<L: Ledger, H: Handler> Needs for Reaction<L, H> {
     async fn look(&self) -> Result<(), Missing> {
-        self.ledger.ping().await.map_err(|error| no_ledger(&error))?;
+        self.ledger.ping().await.map_err(|error| no_ledger::<L>(&error))?;
         self.handler.probe().await.map_err(|error| match error {
             HandlerError::Unavailable { dependency, detail, outage } => Missing { dependency, detail, outage },
             other => Missing { dependency: H::NAME, detail: other.to_string(), outage: Outage::Down },
@@ -289,6 +289,6 @@ impl Cut {
     }
 }
 
-fn no_ledger(error: &LedgerError) -> Missing {
-    Missing { dependency: "ledger", detail: error.0.clone(), outage: Outage::Down }
+fn no_ledger<L: Ledger>(error: &LedgerError) -> Missing {
+    Missing { dependency: L::SERVER, detail: error.0.clone(), outage: Outage::Down }
 }

@@ -20,11 +20,13 @@ pub struct Vitals {
     pub(super) breaker: Arc<Breaker>,
     pub(super) leases: Arc<Leases>,
     pub(super) slots: usize,
+    /// What keeps the queue.
+    pub(super) server: &'static str,
 }
 
 impl Vitals {
-    pub(super) fn new(pulse: Pulse, slots: usize) -> Self {
-        Self { pulse, tally: Tally::default(), breaker: Arc::default(), leases: Arc::default(), slots }
+    pub(super) fn new(pulse: Pulse, slots: usize, server: &'static str) -> Self {
+        Self { pulse, tally: Tally::default(), breaker: Arc::default(), leases: Arc::default(), slots, server }
     }
 
     /// Does the loop turn?
@@ -45,7 +47,7 @@ impl Vitals {
         if let Some(missing) = self.breaker.missing() {
             return Some(format!("paused: {missing}"));
         }
-        self.pulse.failure().map(|error| format!("receiving fails: {error}"))
+        self.pulse.failure().map(|error| format!("waiting for {} (receiving fails: {error})", self.server))
     }
 
     /// Is it paused because something all its messages need is down?

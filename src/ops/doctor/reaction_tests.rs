@@ -60,7 +60,7 @@ fn facts() -> Facts {
         endpoint: None,
         topic: Some(Topic { arn: TOPIC.to_owned(), found: Ok(()) }),
         reactions: Vec::new(),
-        redis: Err(RedisError::Timeout),
+        redis: Err(RedisError::Timeout { at: "redis:6379".into() }),
         mail: None,
         worker: Told::default(),
     }

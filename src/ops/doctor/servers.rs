@@ -177,7 +177,7 @@ mod tests {
                 f.reactions.push(lost(QueueError::Unavailable("timeout".to_owned())));
                 f.topic.as_mut().expect("there").found = Err(SendError::Unavailable("no answer".to_owned()));
             }),
-            (&["redis_silent"], |f| f.redis = Err(RedisError::Timeout)),
+            (&["redis_silent"], |f| f.redis = Err(RedisError::Timeout { at: "redis:6379".into() })),
             (&["redis_old"], |f| server(f).major_version = 6),
             (&["redis_evicts"], |f| server(f).eviction_policy = "volatile-lru".to_owned()),
             (&["redis_forgets"], |f| f.redis.as_mut().expect("there").1 = Some(false)),

@@ -196,6 +196,8 @@ impl MemoryQueue {
 }
 
 impl Queue for MemoryQueue {
+    const SERVER: &'static str = "memory";
+
     fn name(&self) -> &str {
         &self.shared.name
     }
