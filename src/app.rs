@@ -179,6 +179,10 @@ async fn serve(
     failed.map_or(Ok(summaries), |error| Err(RunError::Ended(error)))
 }
 
+/// What a start says of a Redis that is one of several.
+const CLUSTER: &str = "this redis is a Redis Cluster, which is not followed yet: an event whose record lies on another shard \
+    pauses its reaction, and is tried in turn with those that can be handled";
+
 /// A Redis that is not there yet is waited for by the workers; one that cannot keep records is refused.
 async fn check_redis(redis: &RedisLink, require_noeviction: bool) -> Result<(), RunError> {
     let facts = match redis.facts().await {
@@ -189,6 +193,9 @@ async fn check_redis(redis: &RedisLink, require_noeviction: bool) -> Result<(), 
                 return Err(RunError::Misfit(format!("{problem}, as REQUIRE_NOEVICTION asks")));
             }
             warn!(%error, "{problem}");
+            if redis.ping().await.is_err_and(|error| error.is_moved()) {
+                warn!("{CLUSTER}");
+            }
             return Ok(());
         }
         Err(error) if require_noeviction => return Err(error.into()),
@@ -199,6 +206,9 @@ async fn check_redis(redis: &RedisLink, require_noeviction: bool) -> Result<(), 
     };
     if facts.major_version < 7 {
         return Err(RunError::Misfit(format!("redis 7 or newer is needed, this is {}", facts.major_version)));
+    }
+    if facts.is_cluster {
+        warn!("{CLUSTER}");
     }
     if facts.eviction_policy != "noeviction" {
         let policy = facts.eviction_policy;

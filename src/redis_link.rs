@@ -18,6 +18,9 @@ use tokio::time::timeout;
 /// One try: connecting, if need be, and the call. Two of them stay under the 2 s a caller may wait.
 const TRY: Duration = Duration::from_millis(900);
 
+/// What a cluster says of a key that another of its servers has, in words for whoever meets it.
+const MOVED: &str = "MOVED: the record lies on another shard, and Redis Cluster is not followed yet";
+
 /// Keys looked at by one SCAN: a moment's work for the server.
 const PAGE: usize = 1_000;
 
@@ -37,6 +40,8 @@ pub struct RedisFacts {
     pub major_version: u32,
     /// Anything but `noeviction` may drop records in silence.
     pub eviction_policy: String,
+    /// One of several that share the keys: it answers for its own alone.
+    pub is_cluster: bool,
 }
 
 /// What is asked of the server.
@@ -76,6 +81,12 @@ impl RedisError {
     #[must_use]
     pub fn is_denied(&self) -> bool {
         matches!(self, Self::Failed { why, .. } if why == "NOPERM" || why == "ERR")
+    }
+
+    /// Does another server of a cluster have that key?
+    #[must_use]
+    pub fn is_moved(&self) -> bool {
+        matches!(self, Self::Failed { why, .. } if why == MOVED)
     }
 }
 
@@ -158,6 +169,7 @@ impl RedisLink {
         Ok(RedisFacts {
             major_version: major.ok_or(RedisError::Strange)?,
             eviction_policy: field("maxmemory_policy").unwrap_or("unknown").to_owned(),
+            is_cluster: field("cluster_enabled") == Some("1"),
         })
     }
 
@@ -238,7 +250,11 @@ impl Call<'_> {
 
 /// The server's code word or the kind of I/O fault: never the text, which may quote keys or addresses.
 fn kind(error: &redis::RedisError) -> String {
-    error.code().map_or_else(|| error.category().to_owned(), str::to_owned)
+    match error.code() {
+        Some("MOVED" | "ASK") => MOVED.to_owned(),
+        Some(code) => code.to_owned(),
+        None => error.category().to_owned(),
+    }
 }
 
 impl std::fmt::Debug for RedisLink {

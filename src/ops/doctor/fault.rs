@@ -110,6 +110,8 @@ faults! {
         "nothing is handled meanwhile, and no attempt is counted" => "mend what it waits for: it goes on by itself";
     REDIS_SILENT = Fail "connection" "redis_silent":
         "nothing is claimed, sent or written" => "start Redis; check `REDIS_URL`, its password, the security group";
+    REDIS_CLUSTER = Fail "cluster mode" "redis_cluster":
+        "Redis Cluster is not followed yet: an event whose record lies on another shard pauses its reaction" => "use a Redis without cluster mode";
     REDIS_OLD = Fail "version" "redis_old":
         "the scripts' flags are not understood" => "use Redis or Valkey 7 or newer";
     REDIS_EVICTS = Fail "eviction" "redis_evicts":
