@@ -20,6 +20,7 @@ pub mod memory;
 pub mod sqs;
 pub mod sqs_admin;
 mod sqs_answer;
+mod sqs_error;
 mod sqs_request;
 
 use std::fmt;
@@ -153,9 +154,12 @@ pub enum QueueError {
     /// There is no DLQ to send to.
     #[error("the queue has no dead-letter queue")]
     NoDeadLetterQueue,
-    /// More than [`MAX_MESSAGE_BYTES`].
-    #[error("the message with its attributes is over {MAX_MESSAGE_BYTES} bytes")]
-    TooLarge,
+    /// More than [`MAX_MESSAGE_BYTES`], or than the queue's own setting allows.
+    #[error("the message with its attributes is over {most} bytes")]
+    TooLarge {
+        /// What the queue takes.
+        most: usize,
+    },
 }
 
 /// Does a queue of this name keep order within its groups?

@@ -13,7 +13,6 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::{Builder, StalledStreamProtectionConfig};
-use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
     MessageAttributeValue, MessageSystemAttributeName as System, QueueAttributeName,
@@ -22,6 +21,7 @@ use data_encoding::BASE64;
 
 use super::dead_letter::REASON;
 use super::sqs_answer::ReadAnswers;
+use super::sqs_error::{classify, entry_error, too_large};
 use super::sqs_request::FewHeaders;
 use super::{
     Attempt, Attribute, Attributes, Body, DeadLetter, Delivery, Facts, Hide, Hold, MAX_BATCH, Queue, QueueError,
@@ -168,7 +168,8 @@ impl Queue for SqsQueue {
             (Some(group), _) => call.message_group_id(group).message_deduplication_id(&letter.message_id),
             (None, fairness) => call.set_message_group_id(fairness.clone()),
         };
-        boxed(call.set_message_attributes(Some(attributes)).send()).await.map_err(|error| classify(&error))?;
+        let sent = boxed(call.set_message_attributes(Some(attributes)).send()).await;
+        sent.map_err(|error| too_large(&error).unwrap_or_else(|| classify(&error)))?;
         Ok(())
     }
 }
@@ -297,40 +298,8 @@ fn unsettled(receipts: Vec<ReceiptHandle>, failed: &[BatchResultErrorEntry]) -> 
     pairs.map(|(receipt, entry)| Unsettled { receipt, error: entry_error(entry) }).collect()
 }
 
-fn entry_error(entry: &BatchResultErrorEntry) -> QueueError {
-    match entry.code.rsplit('.').next() {
-        // An entry has two parameters. The visibility is ours, and valid: so it is the receipt that is not.
-        Some("InvalidParameterValue" | "InvalidParameterValueException") => QueueError::NotInFlight,
-        _ => by_code(&entry.code, entry.sender_fault),
-    }
-}
-
 fn all_unsettled(receipts: Vec<ReceiptHandle>, error: &QueueError) -> Vec<Unsettled> {
     receipts.into_iter().map(|receipt| Unsettled { receipt, error: error.clone() }).collect()
-}
-
-pub(super) fn classify<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> QueueError {
-    match error {
-        SdkError::ServiceError(service) => {
-            let code = service.err().code().unwrap_or("unknown");
-            let passing = code.contains("Throttl") || code.contains("Internal") || code.contains("Unavailable");
-            by_code(code, !passing && code != "unknown")
-        }
-        SdkError::TimeoutError(_) => QueueError::Unavailable("timeout".to_owned()),
-        SdkError::DispatchFailure(failure) if failure.is_user() => QueueError::Refused("no credentials".to_owned()),
-        SdkError::DispatchFailure(_) => QueueError::Unavailable("no connection".to_owned()),
-        SdkError::ConstructionFailure(_) => QueueError::Refused("the request cannot be built".to_owned()),
-        _ => QueueError::Unavailable("an answer that is none".to_owned()),
-    }
-}
-
-pub(super) fn by_code(code: &str, sender_fault: bool) -> QueueError {
-    let name = code.rsplit(['.', '#']).next().unwrap_or(code);
-    match name {
-        "ReceiptHandleIsInvalid" | "MessageNotInflight" => QueueError::NotInFlight,
-        _ if sender_fault => QueueError::Refused(name.to_owned()),
-        _ => QueueError::Unavailable(name.to_owned()),
-    }
 }
 
 fn seconds(duration: Duration) -> i32 {

@@ -115,10 +115,24 @@ impl<Q: Queue> Settler<Q> {
             error!("too large to be sent on with its reason: left to the queue's own redrive");
             return Settled::Remains;
         };
-        match self.queue.send_to_dlq(&letter).await {
+        let mut sent = self.queue.send_to_dlq(&letter).await;
+        // The DLQ's own setting may allow less than SQS does.
+        if let Err(QueueError::TooLarge { most }) = sent
+            && let Some(packed) = letter.packed(most)
+        {
+            sent = self.queue.send_to_dlq(&packed).await;
+        }
+        match sent {
             Ok(()) => self.delete(delivery.receipt).await,
             Err(QueueError::NoDeadLetterQueue) => {
                 warn!("no DLQ to quarantine into: left to the queue");
+                Settled::Remains
+            }
+            Err(QueueError::TooLarge { most }) => {
+                error!(
+                    most,
+                    "the DLQ's MaximumMessageSize is too small for this dead letter: left to the queue's own redrive"
+                );
                 Settled::Remains
             }
             Err(error) => {

@@ -74,6 +74,8 @@ faults! {
         "an event's age goes on counting in the DLQ: it may be deleted on arrival" => "set the DLQ's `MessageRetentionPeriod` to 14 days";
     DLQ_RETENTION_LOW = Warn "DLQ retention" "dlq_retention_low":
         "dead letters are deleted sooner than need be" => "set the DLQ's `MessageRetentionPeriod` to 14 days";
+    DLQ_SMALL = Warn "DLQ size" "dlq_small":
+        "a large event cannot be set aside with its reason" => "set the DLQ's `MaximumMessageSize` to 1048576, or to the queue's at least";
     DEAD_LETTERS = Warn "dead letters" "dead_letters":
         "events were given up" => "see why: `user-events dlq list <name> --by-reason`";
     LEASE_LONG = Fail "timeouts" "lease_long":

@@ -301,3 +301,23 @@ async fn a_send_whose_end_is_unknown_is_repeated_at_most_max_sends_times_then_qu
         assert!(started.elapsed() >= max_sends * VISIBILITY, "each time its visibility ran out first");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_dlq_that_takes_less_gets_the_letter_packed_and_what_is_too_large_even_so_stays_with_the_queue() {
+    let (queue, dlq) = queue_and_dlq();
+    dlq.set_max_bytes(1_500);
+    let noise: String = std::iter::repeat_with(fastrand::alphanumeric).take(4_000).collect();
+    let (plain, dense) = ("x".repeat(4_000), noise);
+    send(&queue, &plain);
+    send(&queue, &dense);
+    let worker = Running::start(queue.clone(), says(transient), settings());
+    emptied(&queue).await;
+    let mut letters = letters(&dlq).await;
+    letters.sort_by_key(|letter| letter.body.as_str().len());
+    let [packed, moved] = &letters[..] else { panic!("{letters:?}") };
+    let (body, attributes) = (packed.body.as_str().to_owned(), packed.attributes.clone());
+    let letter = DeadLetter { body, attributes, ..DeadLetter::default() };
+    assert_eq!((letter.reason(), letter.original().expect("ours").0), ("not_json", plain));
+    assert_eq!(moved.body.as_str(), dense, "by the queue's own redrive");
+    assert_eq!(worker.tally.read().of("refused"), 6, "one once, the other as often as the queue shows it");
+}

@@ -1,0 +1,48 @@
+//! What SQS's refusals and silences mean.
+//!
+//! Enters: an error of the SDK's, or of one entry of a batch. Leaves: a [`QueueError`] that says what to do. Pure. A text of
+//! SQS's is read for one thing only: how large a message may be.
+
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::types::BatchResultErrorEntry;
+
+use super::QueueError;
+
+pub(super) fn classify<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> QueueError {
+    match error {
+        SdkError::ServiceError(service) => {
+            let code = service.err().code().unwrap_or("unknown");
+            let passing = code.contains("Throttl") || code.contains("Internal") || code.contains("Unavailable");
+            by_code(code, !passing && code != "unknown")
+        }
+        SdkError::TimeoutError(_) => QueueError::Unavailable("timeout".to_owned()),
+        SdkError::DispatchFailure(failure) if failure.is_user() => QueueError::Refused("no credentials".to_owned()),
+        SdkError::DispatchFailure(_) => QueueError::Unavailable("no connection".to_owned()),
+        SdkError::ConstructionFailure(_) => QueueError::Refused("the request cannot be built".to_owned()),
+        _ => QueueError::Unavailable("an answer that is none".to_owned()),
+    }
+}
+
+pub(super) fn by_code(code: &str, sender_fault: bool) -> QueueError {
+    let name = code.rsplit(['.', '#']).next().unwrap_or(code);
+    match name {
+        "ReceiptHandleIsInvalid" | "MessageNotInflight" => QueueError::NotInFlight,
+        _ if sender_fault => QueueError::Refused(name.to_owned()),
+        _ => QueueError::Unavailable(name.to_owned()),
+    }
+}
+
+pub(super) fn entry_error(entry: &BatchResultErrorEntry) -> QueueError {
+    match entry.code.rsplit('.').next() {
+        // An entry has two parameters. The visibility is ours, and valid: so it is the receipt that is not.
+        Some("InvalidParameterValue" | "InvalidParameterValueException") => QueueError::NotInFlight,
+        _ => by_code(&entry.code, entry.sender_fault),
+    }
+}
+
+/// SQS has no code for it: the reason is in the text, with the queue's limit.
+pub(super) fn too_large<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<QueueError> {
+    let SdkError::ServiceError(service) = error else { return None };
+    let (_, limit) = service.err().message()?.split_once("Message must be shorter than ")?;
+    Some(QueueError::TooLarge { most: limit.split(' ').next()?.parse().ok()? })
+}
