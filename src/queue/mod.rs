@@ -145,6 +145,12 @@ pub enum QueueError {
     /// The queue does not exist or may not be used: waiting does not help, an operator does.
     #[error("the queue refused: {0}")]
     Refused(String),
+    /// We may not do this: an operator grants it.
+    #[error("the right to {right} is missing")]
+    Denied {
+        /// As the queue's policies name it.
+        right: &'static str,
+    },
     /// The receipt is spent or was overtaken: the message is no longer ours.
     #[error("the message is no longer in flight")]
     NotInFlight,

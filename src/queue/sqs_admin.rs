@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{QueueAttributeName as Name, SendMessageBatchRequestEntry};
 
 use super::sqs::{CALL_TIMEOUT, RedrivePolicy, client, outgoing, sibling};
-use super::sqs_error::{by_code, classify};
+use super::sqs_error::{by_code, classify, told};
 use super::{DeadLetter, MAX_MESSAGE_BYTES, QueueError};
 
 /// One account's queues, for looking and for moving messages.
@@ -185,19 +184,4 @@ impl SqsAdmin {
         call.send().await.map_err(|error| classify(&error))?;
         Ok(())
     }
-}
-
-/// As [`classify`], but an operator is told that there are no credentials; to a worker that is a fault
-/// that may pass, for a moment without an answer looks the same.
-fn told<E: ProvideErrorMetadata + std::error::Error + 'static, R: std::fmt::Debug + 'static>(
-    error: &SdkError<E, R>,
-) -> QueueError {
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = cause {
-        if error.to_string().contains("credential provider was not enabled") {
-            return QueueError::Refused("no credentials".to_owned());
-        }
-        cause = error.source();
-    }
-    classify(error)
 }

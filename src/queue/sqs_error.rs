@@ -12,7 +12,10 @@ pub(super) fn classify<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Qu
     match error {
         SdkError::ServiceError(service) => {
             let code = service.err().code().unwrap_or("unknown");
-            let passing = code.contains("Throttl") || code.contains("Internal") || code.contains("Unavailable");
+            let passing = code.contains("Throttl")
+                || code.contains("LimitExceeded")
+                || code.contains("Internal")
+                || code.contains("Unavailable");
             by_code(code, !passing && code != "unknown")
         }
         SdkError::TimeoutError(_) => QueueError::Unavailable("timeout".to_owned()),
@@ -20,6 +23,14 @@ pub(super) fn classify<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Qu
         SdkError::DispatchFailure(_) => QueueError::Unavailable("no connection".to_owned()),
         SdkError::ConstructionFailure(_) => QueueError::Refused("the request cannot be built".to_owned()),
         _ => QueueError::Unavailable("an answer that is none".to_owned()),
+    }
+}
+
+/// The same of a call that needs this right.
+pub(super) fn classify_call<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>, right: &'static str) -> QueueError {
+    match classify(error) {
+        QueueError::Refused(code) if code.contains("AccessDenied") => QueueError::Denied { right },
+        other => other,
     }
 }
 
@@ -45,4 +56,19 @@ pub(super) fn too_large<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> O
     let SdkError::ServiceError(service) = error else { return None };
     let (_, limit) = service.err().message()?.split_once("Message must be shorter than ")?;
     Some(QueueError::TooLarge { most: limit.split(' ').next()?.parse().ok()? })
+}
+
+/// As [`classify`], but an operator, or a worker that starts, is told that there are no credentials; to one at work that is
+/// a fault that may pass, for a moment without an answer looks the same.
+pub(super) fn told<E: ProvideErrorMetadata + std::error::Error + 'static, R: std::fmt::Debug + 'static>(
+    error: &SdkError<E, R>,
+) -> QueueError {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.to_string().contains("credential provider was not enabled") {
+            return QueueError::Refused("no credentials".to_owned());
+        }
+        cause = error.source();
+    }
+    classify(error)
 }

@@ -11,7 +11,7 @@
 //! * a refusal that may be everybody's fault is believed only as far as others were accepted;
 //! * told to stop, it takes nothing more, finishes what runs, gives back the rest, and says how many.
 //!
-//! The rooms, in a message's order: `gate`, `pace` and `breaker` (may we receive, and for how many), `poll` (the loop), `lease`
+//! The rooms, in a message's order: `gate`, `pace`, `breaker` and `rights` (may we receive, and for how many), `poll` (the loop), `lease`
 //! (what is held stays hidden), `lane` (side by side, or one after the other), `process` (one delivery on one screen), `persist`
 //! (one event, until something is known of it), `reaction` (claim, handle, record; `listening` remembers when its ledger failed),
 //! `witness` (whose fault is a refusal), `word` (what an outcome says of what all need), `outcome` and `patience` (what happened →
@@ -70,6 +70,7 @@ mod poll;
 mod process;
 mod pulse;
 mod reaction;
+mod rights;
 mod settle;
 mod tally;
 mod vitals;

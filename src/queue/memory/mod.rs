@@ -192,8 +192,13 @@ impl MemoryQueue {
     {
         let failed = |error: QueueError| (0..entries.len()).map(|n| (n, error.clone())).collect::<Vec<_>>();
         let fault = self.fault(call).await;
-        if fault == Some(Fault::Throttled) {
-            return failed(throttled());
+        match fault {
+            Some(Fault::Throttled) => return failed(throttled()),
+            Some(Fault::Denied) if call == Call::Delete => {
+                return failed(QueueError::Denied { right: "sqs:DeleteMessage" });
+            }
+            Some(Fault::Denied) => return failed(QueueError::Denied { right: "sqs:ChangeMessageVisibility" }),
+            _ => {}
         }
         let mut results = Vec::new();
         for (n, entry) in entries.iter().enumerate() {
