@@ -22,6 +22,7 @@ pub mod sqs_admin;
 mod sqs_answer;
 mod sqs_error;
 mod sqs_request;
+mod surrogates;
 
 use std::fmt;
 use std::future::Future;
