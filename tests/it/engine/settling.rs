@@ -192,6 +192,21 @@ async fn other_teams_events_are_ignored_or_quarantined_by_the_setting() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_time_that_the_carriers_stands_in_for_is_counted_and_one_that_is_left_out_is_not() {
+    let (queue, _dlq) = queue_and_dlq();
+    for (n, time) in
+        [r#""no time""#, r#""2999-01-01T00:00:00Z""#, "null", r#""2026-01-02T03:04:05Z""#].iter().enumerate()
+    {
+        let body =
+            format!(r#"{{"type":"user.signed_up","userId":"u{n}","email":"u{n}@example.com","timestamp":{time}}}"#);
+        send(&queue, &body);
+    }
+    let worker = Running::start(queue.clone(), Does(|_| async { Ok(()) }), settings());
+    emptied(&queue).await;
+    assert_eq!((worker.tally.read().of("done"), worker.tally.read().stand_in_time), (4, 2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_newer_version_is_handled_and_counted() {
     let (queue, _dlq) = queue_and_dlq();
     send(&queue, &event("user-1").replace(r#""version":"2""#, r#""version":"7","new":{"a":[1]}"#));
