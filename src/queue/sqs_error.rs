@@ -28,10 +28,16 @@ pub(super) fn classify<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Qu
 
 /// The same of a call that needs this right.
 pub(super) fn classify_call<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>, right: &'static str) -> QueueError {
-    match classify(error) {
-        QueueError::Refused(code) if code.contains("AccessDenied") => QueueError::Denied { right },
-        other => other,
+    match error {
+        SdkError::ServiceError(service) if service.err().code().is_some_and(is_denial) => QueueError::Denied { right },
+        other => classify(other),
     }
+}
+
+/// The key that encrypts the queue has rights of its own.
+fn is_denial(code: &str) -> bool {
+    let code = code.to_ascii_lowercase();
+    code.contains("accessdenied") && !code.contains("kms")
 }
 
 pub(super) fn by_code(code: &str, sender_fault: bool) -> QueueError {
@@ -71,4 +77,19 @@ pub(super) fn told<E: ProvideErrorMetadata + std::error::Error + 'static, R: std
         cause = error.source();
     }
     classify(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_right_at_the_queue_is_told_from_one_at_its_key_and_from_anything_else() {
+        for code in ["AccessDenied", "AccessDeniedException", "com.amazonaws.sqs#AccessDeniedException"] {
+            assert!(is_denial(code), "{code}");
+        }
+        for code in ["KMS.AccessDeniedException", "KmsAccessDenied", "ExpiredToken", "QueueDoesNotExist", "unknown"] {
+            assert!(!is_denial(code), "{code}");
+        }
+    }
 }

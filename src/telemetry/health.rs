@@ -26,19 +26,13 @@ const LONGEST: u64 = 64 * 1024;
 const SCRAPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Who is asked: the workers, or, while they are yet to start, what each waits for. Clones are the same.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Roster(Arc<Mutex<Stage>>);
 
 #[derive(Debug)]
 enum Stage {
     Starting(Vec<(&'static str, String)>),
     Working(Vec<Named>),
-}
-
-impl Default for Stage {
-    fn default() -> Self {
-        Self::Starting(Vec::new())
-    }
 }
 
 impl Roster {
