@@ -5,7 +5,7 @@
 //! there, because a restart brings neither back. `/readyz` does, for people and for whoever routes work.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -25,17 +25,69 @@ const LONGEST: u64 = 64 * 1024;
 /// What a scrape is.
 const SCRAPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// Who is asked: the workers, or, while they are yet to start, what each waits for. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct Roster(Arc<Mutex<Stage>>);
+
+#[derive(Debug)]
+enum Stage {
+    Starting(Vec<(&'static str, String)>),
+    Working(Vec<Named>),
+}
+
+impl Roster {
+    /// None of these works yet.
+    #[must_use]
+    pub fn starting(names: impl Iterator<Item = &'static str>) -> Self {
+        let starting = names.map(|name| (name, "starting".to_owned())).collect();
+        Self(Arc::new(Mutex::new(Stage::Starting(starting))))
+    }
+
+    /// It does not work yet, for this.
+    pub fn waits(&self, name: &str, why: String) {
+        if let Stage::Starting(all) = &mut *self.lock()
+            && let Some((_, said)) = all.iter_mut().find(|(other, _)| *other == name)
+        {
+            *said = why;
+        }
+    }
+
+    /// All of them work.
+    pub fn work(&self, workers: Vec<Named>) {
+        *self.lock() = Stage::Working(workers);
+    }
+
+    fn are_alive(&self) -> bool {
+        match &*self.lock() {
+            Stage::Starting(_) => true,
+            Stage::Working(workers) => workers.iter().all(|(_, vitals)| vitals.pulse().is_alive()),
+        }
+    }
+
+    /// What each waits for; `None`: it is ready.
+    fn told(&self) -> Vec<(&'static str, Option<String>)> {
+        match &*self.lock() {
+            Stage::Starting(all) => all.iter().map(|(name, why)| (*name, Some(why.clone()))).collect(),
+            Stage::Working(workers) => workers.iter().map(|(name, vitals)| (*name, vitals.missing())).collect(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Stage> {
+        // Every change is one assignment.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Answers on `listener` until `stop`.
 ///
 /// # Errors
 /// The listener's.
 pub async fn serve(
     listener: TcpListener,
-    workers: Vec<Named>,
+    workers: Roster,
     telemetry: Arc<Telemetry>,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    let workers = Arc::new(workers);
     let (alive, ready) = (workers.clone(), workers);
     let router = Router::new()
         .route("/livez", get(move || async move { livez(&alive) }))
@@ -44,8 +96,8 @@ pub async fn serve(
     axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
-fn livez(workers: &[Named]) -> (StatusCode, &'static str) {
-    if workers.iter().all(|(_, vitals)| vitals.pulse().is_alive()) {
+fn livez(workers: &Roster) -> (StatusCode, &'static str) {
+    if workers.are_alive() {
         (StatusCode::OK, "ok\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "a poll loop has stopped turning\n")
@@ -53,10 +105,9 @@ fn livez(workers: &[Named]) -> (StatusCode, &'static str) {
 }
 
 /// One line a reaction.
-fn readyz(workers: &[Named]) -> (StatusCode, String) {
-    let missing = workers.iter().map(|(name, vitals)| (name, vitals.missing()));
+fn readyz(workers: &Roster) -> (StatusCode, String) {
     let (mut status, mut lines) = (StatusCode::OK, String::new());
-    for (name, missing) in missing {
+    for (name, missing) in workers.told() {
         if missing.is_some() {
             status = StatusCode::SERVICE_UNAVAILABLE;
         }

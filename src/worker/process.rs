@@ -68,9 +68,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
         })?;
         Span::current().record("event_id", field::display(&event.event_id));
         Span::current().record("user", field::display(event.user_id.log_hash()));
-        if event.is_newer_than_known() {
-            self.tally.newer_version();
-        }
+        self.tally.oddities(&event);
         Ok(event)
     }
 }

@@ -103,7 +103,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
             Ok(Claim::Conflict) => Err(Outcome::Conflict),
             Ok(Claim::Parked) => Err(Outcome::Parked),
             Ok(Claim::Kills) => Err(Outcome::KillsItsWorker),
-            Err(error) => Err(Outcome::Unavailable(no_ledger(&error))),
+            Err(error) => Err(Outcome::Unavailable(no_ledger::<L>(&error))),
         }
     }
 
@@ -184,7 +184,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
 
 impl<L: Ledger, H: Handler> Needs for Reaction<L, H> {
     async fn look(&self) -> Result<(), Missing> {
-        self.ledger.ping().await.map_err(|error| no_ledger(&error))?;
+        self.ledger.ping().await.map_err(|error| no_ledger::<L>(&error))?;
         self.handler.probe().await.map_err(|error| match error {
             HandlerError::Unavailable { dependency, detail, outage } => Missing { dependency, detail, outage },
             other => Missing { dependency: H::NAME, detail: other.to_string(), outage: Outage::Down },
@@ -192,6 +192,6 @@ impl<L: Ledger, H: Handler> Needs for Reaction<L, H> {
     }
 }
 
-pub(super) fn no_ledger(error: &LedgerError) -> Missing {
-    Missing { dependency: "ledger", detail: error.0.clone(), outage: Outage::Down }
+pub(super) fn no_ledger<L: Ledger>(error: &LedgerError) -> Missing {
+    Missing { dependency: L::SERVER, detail: error.0.clone(), outage: Outage::Down }
 }

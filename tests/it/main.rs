@@ -33,6 +33,7 @@ mod ledger_faults;
 mod ledger_model;
 mod mail_commands;
 mod model;
+mod named;
 mod older_records;
 mod own_reaction;
 mod poison;
