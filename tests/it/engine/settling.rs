@@ -169,7 +169,8 @@ async fn the_original_is_deleted_only_after_its_letter_was_taken() {
     let (queue, dlq) = queue_and_dlq();
     send(&queue, "<xml/>");
     let tapped = Tapped::new(&queue);
-    tapped.tap.failing_letters.store(2, Ordering::SeqCst);
+    // Each is tried four times before the message is shown again.
+    tapped.tap.failing_letters.store(8, Ordering::SeqCst);
     let worker = Running::start(tapped.clone(), counting(&Arc::default()), settings());
     worker.counted("refused", 2).await;
     assert_eq!((tapped.deletes().len(), dlq.depth()), (0, EMPTY));
