@@ -16,7 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::aws::{self, AwsError};
-use crate::config::{AwsConfig, MailConfig, ReactionConfig, ReactionNeeds, RunConfig};
+use crate::config::{AwsConfig, MailConfig, ReactionConfig, ReactionNeeds, RunConfig, masked};
 use crate::ecs;
 use crate::handlers::Handler;
 use crate::handlers::profile::ProfileHandler;
@@ -79,7 +79,7 @@ pub enum RunError {
 pub async fn aws(told: &AwsConfig) -> Result<SdkConfig, AwsError> {
     let config = aws::load(told).await?;
     if let Some(endpoint) = config.endpoint_url() {
-        warn!(endpoint, "not AWS: every call goes to AWS_ENDPOINT_URL");
+        warn!(endpoint = masked(endpoint), "not AWS: every call goes to AWS_ENDPOINT_URL");
     }
     Ok(config)
 }

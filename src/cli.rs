@@ -39,7 +39,7 @@ impl Cli {
             if error.use_stderr() && !error.to_string().contains("Usage") {
                 let mut command = Self::command();
                 command.build();
-                let named = std::env::args().nth(1).unwrap_or_default();
+                let named = std::env::args_os().nth(1).unwrap_or_default();
                 let usage = command.find_subcommand_mut(named).map(clap::Command::render_usage);
                 let _ = writeln!(std::io::stderr(), "{}", usage.unwrap_or_else(|| Self::command().render_usage()));
             }

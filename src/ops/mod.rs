@@ -36,7 +36,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::app::REACTIONS;
 use crate::aws;
 use crate::cli::Command;
-use crate::config::{self as settings, AwsConfig, Environment, Faults, Reader, logging, misspelt};
+use crate::config::{self as settings, AwsConfig, Environment, Faults, ReactionNeeds, Reader, logging, misspelt};
 use crate::telemetry::{self, Telemetry};
 
 /// How a command ends.
@@ -101,7 +101,7 @@ fn configured<T>(environment: &Environment, read: impl FnOnce(&mut Reader<'_>) -
     let mut reader = Reader::new(environment);
     let (filter, format) = logging(&mut reader);
     let settings = read(&mut reader);
-    warn_of_misspelt(environment);
+    warn_of_misspelt(environment, REACTIONS);
     match reader.finish(settings) {
         Ok(settings) => {
             telemetry::init(&filter, format);
@@ -114,13 +114,14 @@ fn configured<T>(environment: &Environment, read: impl FnOnce(&mut Reader<'_>) -
 /// The same for a command that is worth measuring: with metrics, and with traces where a collector is set.
 fn observed<T>(
     environment: &Environment,
+    reactions: &[ReactionNeeds],
     read: impl FnOnce(&mut Reader<'_>) -> Option<T>,
 ) -> Result<(T, Arc<Telemetry>), Exit> {
     let mut reader = Reader::new(environment);
     let (filter, format) = logging(&mut reader);
     let telemetry = settings::telemetry(&mut reader);
     let settings = read(&mut reader);
-    warn_of_misspelt(environment);
+    warn_of_misspelt(environment, reactions);
     let settings = reader.finish(settings).map_err(|faults| refuse(&faults))?;
     match Telemetry::start(&telemetry, &filter, format) {
         Ok(telemetry) => Ok((settings, Arc::new(telemetry))),
@@ -136,8 +137,8 @@ fn refuse(faults: &Faults) -> Exit {
     Exit::Config
 }
 
-fn warn_of_misspelt(environment: &Environment) {
-    let names: Vec<_> = REACTIONS.iter().map(|reaction| reaction.name).collect();
+fn warn_of_misspelt(environment: &Environment, reactions: &[ReactionNeeds]) {
+    let names: Vec<_> = reactions.iter().map(|reaction| reaction.name).collect();
     for (name, meant) in misspelt(environment.keys(), &names) {
         complain(format_args!("warning: {name} is not read; did you mean {meant}?"));
     }
@@ -147,7 +148,7 @@ fn warn_of_misspelt(environment: &Environment) {
 async fn aws(told: &AwsConfig) -> Result<SdkConfig, Exit> {
     let config = aws::load(told).await.map_err(|lack| misconfigured(&lack))?;
     if let Some(endpoint) = config.endpoint_url() {
-        complain(format_args!("not AWS: {endpoint}"));
+        complain(format_args!("not AWS: {}", settings::masked(endpoint)));
     }
     Ok(config)
 }

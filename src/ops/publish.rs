@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Exit, complain, misconfigured, observed, say};
-use crate::app;
+use crate::app::{self, REACTIONS};
 use crate::cli;
 use crate::config::{self, Environment};
 use crate::event::{Arrival, EventId, EventKind, InvalidValue, Timestamp, UserSignedUp};
@@ -30,7 +30,7 @@ pub(super) async fn publish(environment: &Environment, what: &cli::Publish) -> E
         let aws = config::aws(read);
         Some((config::publish(read)?, aws))
     };
-    let ((arn, aws), telemetry) = match observed(environment, read) {
+    let ((arn, aws), telemetry) = match observed(environment, REACTIONS, read) {
         Ok(started) => started,
         Err(exit) => return exit,
     };

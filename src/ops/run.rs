@@ -8,7 +8,7 @@ use crate::shutdown;
 use crate::worker::Summary;
 
 pub(super) async fn run(environment: &Environment, only: &[String]) -> Exit {
-    let (config, telemetry) = match observed(environment, |read| config::run(read, REACTIONS, only)) {
+    let (config, telemetry) = match observed(environment, REACTIONS, |read| config::run(read, REACTIONS, only)) {
         Ok(started) => started,
         Err(exit) => return exit,
     };

@@ -21,6 +21,7 @@ mod doctor;
 mod duplicates;
 mod ecs;
 mod engine;
+mod environment;
 mod fifo;
 mod house;
 mod iam;

@@ -123,7 +123,7 @@ impl Place {
         let source = admin.facts(&url).await.map_err(|error| format!("the queue of `{name}`: {error}"))?;
         let by_policy = source.redrive.as_ref().map(|redrive| redrive.dlq_url.clone());
         let Some(dlq_url) = dlq_url.or(by_policy) else {
-            let variable = format!("{}_DLQ_URL", name.to_uppercase());
+            let variable = config::of_reaction(name, "DLQ_URL");
             return Err(format!("`{name}` has no dead-letter queue: no redrive policy, and {variable} is not set"));
         };
         let failed = |error| format!("the dead-letter queue of `{name}`: {error}");

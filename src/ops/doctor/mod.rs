@@ -30,7 +30,7 @@ const INDENT: usize = 8;
 
 pub(super) async fn doctor(environment: &Environment, as_json: bool) -> Exit {
     let read = |read: &mut config::Reader<'_>| {
-        let is_set = config::set(environment, "USER_EVENTS_TOPIC_ARN").is_some();
+        let is_set = config::is_given(environment, "USER_EVENTS_TOPIC_ARN");
         let topic = if is_set { config::publish(read) } else { None };
         Some((config::run(read, REACTIONS, &[])?, topic))
     };
