@@ -173,7 +173,7 @@ async fn serve(
         }
     }
     closed.cancel();
-    if let Ok(Err(error)) = endpoint.await {
+    if let Err(error) = endpoint.await {
         warn!(%error, "the health endpoint failed");
     }
     failed.map_or(Ok(summaries), |error| Err(RunError::Ended(error)))

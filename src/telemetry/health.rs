@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Named, Telemetry};
+use super::{Named, Telemetry, port};
 
 /// How long a client waits for the answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -26,22 +26,14 @@ const LONGEST: u64 = 64 * 1024;
 const SCRAPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Answers on `listener` until `stop`.
-///
-/// # Errors
-/// The listener's.
-pub async fn serve(
-    listener: TcpListener,
-    workers: Vec<Named>,
-    telemetry: Arc<Telemetry>,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
+pub async fn serve(listener: TcpListener, workers: Vec<Named>, telemetry: Arc<Telemetry>, stop: CancellationToken) {
     let workers = Arc::new(workers);
     let (alive, ready) = (workers.clone(), workers);
     let router = Router::new()
         .route("/livez", get(move || async move { livez(&alive) }))
         .route("/readyz", get(move || async move { readyz(&ready) }))
         .route("/metrics", get(move || async move { ([(header::CONTENT_TYPE, SCRAPE)], telemetry.scrape()) }));
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+    port::serve(listener, router, stop).await;
 }
 
 fn livez(workers: &[Named]) -> (StatusCode, &'static str) {

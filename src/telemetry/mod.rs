@@ -11,6 +11,7 @@ mod instruments;
 mod ledger;
 mod log;
 pub mod metrics;
+mod port;
 mod propagation;
 mod publishing;
 mod queue;

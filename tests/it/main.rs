@@ -23,6 +23,7 @@ mod ecs;
 mod engine;
 mod environment;
 mod fifo;
+mod health_port;
 mod house;
 mod iam;
 mod infra;
