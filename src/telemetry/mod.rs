@@ -15,6 +15,7 @@ mod port;
 mod propagation;
 mod publishing;
 mod queue;
+mod w3c;
 mod watch;
 
 use std::sync::Arc;
