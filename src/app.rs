@@ -26,6 +26,7 @@ use crate::idempotency::redis::RedisLedger;
 use crate::idempotency::{Ledger, Terms};
 use crate::mail::smtp::SmtpMailer;
 use crate::mail::{ComposeError, Composer};
+use crate::plain;
 use crate::profiles::redis::RedisProfiles;
 use crate::queue::sqs::SqsQueue;
 use crate::queue::{Facts, Queue, QueueError};
@@ -54,7 +55,7 @@ pub enum RunError {
     },
     /// The health endpoint's address is taken or not ours.
     #[error("HTTP_ADDR cannot be listened on: {0}")]
-    Listen(std::io::ErrorKind),
+    Listen(String),
     /// Settings that are sound by themselves and do not fit the queue.
     #[error("{0}")]
     Misfit(String),
@@ -134,8 +135,8 @@ async fn serve(
     let aws = aws(&config.aws).await?;
     let redis = RedisLink::new(&config.redis_url)?;
     check_redis(&redis, config.require_noeviction).await?;
-    let listener = TcpListener::bind(config.http_addr).await.map_err(|error| RunError::Listen(error.kind()))?;
-    let address = listener.local_addr().map_err(|error| RunError::Listen(error.kind()))?;
+    let listener = TcpListener::bind(config.http_addr).await.map_err(|error| RunError::Listen(plain::said(&error)))?;
+    let address = listener.local_addr().map_err(|error| RunError::Listen(plain::said(&error)))?;
 
     let mut opened = Vec::new();
     for reaction in config.reactions {

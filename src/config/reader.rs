@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use super::environment::{Environment, is_given, set};
 use super::places::masked;
 use super::variables::{self, Variable};
+use crate::plain;
 
 /// Of a value that cannot be read.
 const NO_TEXT: &str = "is not UTF-8";
@@ -149,7 +150,7 @@ impl<'a> Reader<'a> {
             (None, Some(path)) => match std::fs::read_to_string(path) {
                 Ok(text) => (Some(text.trim_start_matches('\u{feff}').trim().to_owned()), "file"),
                 Err(error) => {
-                    self.fault(&file_name, &format!("cannot be read: {}", error.kind()));
+                    self.fault(&file_name, &format!("cannot be read: {}", plain::said(&error)));
                     return None;
                 }
             },

@@ -6,6 +6,7 @@ use comfy_table::{ContentArrangement, Table};
 use super::{Exit, refuse, say, warn_of_misspelt};
 use crate::app::REACTIONS;
 use crate::config::{self, Environment, Faults, Reader, Setting};
+use crate::plain;
 
 pub(super) fn config(environment: &Environment, json: bool) -> Exit {
     warn_of_misspelt(environment, REACTIONS);
@@ -39,7 +40,7 @@ fn print_table(settings: &[Setting]) {
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     // The value last: a queue's URL alone can be wider than a terminal.
     for setting in settings {
-        table.add_row([&setting.name, setting.source, setting.value.as_deref().unwrap_or("-")]);
+        table.add_row([&setting.name, setting.source, &plain::line(setting.value.as_deref().unwrap_or("-"))]);
     }
     say(table.trim_fmt());
 }

@@ -1,7 +1,7 @@
 //! A reaction of your own, run as `user-events run` runs ours: what your `main` calls.
 
 use super::run::ended;
-use super::{Exit, complain, observed};
+use super::{Exit, deaf, observed};
 use crate::app;
 use crate::config::{self, Environment, ReactionNeeds};
 use crate::handlers::Handler;
@@ -28,9 +28,6 @@ pub async fn react<H: Handler>(handler: H, environment: &Environment) -> Exit {
             telemetry.stop().await;
             ended(result)
         }
-        Err(_) => {
-            complain("this process cannot listen for signals");
-            Exit::Bug
-        }
+        Err(_) => deaf(),
     }
 }

@@ -1,6 +1,6 @@
 //! `run`: consume until told to stop.
 
-use super::{Exit, complain, observed};
+use super::{Exit, complain, deaf, observed};
 use crate::app::{self, REACTIONS, RunError};
 use crate::config::{self, Environment};
 use crate::redis_link::RedisError;
@@ -12,10 +12,7 @@ pub(super) async fn run(environment: &Environment, only: &[String]) -> Exit {
         Ok(started) => started,
         Err(exit) => return exit,
     };
-    let Ok(stop) = shutdown::on_signal() else {
-        complain("this process cannot listen for signals");
-        return Exit::Bug;
-    };
+    let Ok(stop) = shutdown::on_signal() else { return deaf() };
     let result = app::run(config, &telemetry, stop).await;
     telemetry.stop().await;
     ended(result)

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{Named, Telemetry, port};
+use crate::plain;
 
 /// How long a client waits for the answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -85,7 +86,7 @@ pub async fn ask(address: SocketAddr, path: &str) -> Result<(u16, String), Strin
     };
     match timeout(PATIENCE, ask).await {
         Ok(Ok(answer)) => read(&String::from_utf8_lossy(&answer)).ok_or_else(|| format!("{target} speaks no HTTP")),
-        Ok(Err(error)) => Err(format!("nobody listens on {target}: {}", error.kind())),
+        Ok(Err(error)) => Err(format!("nobody listens on {target}: {}", plain::said(&error))),
         Err(_) => Err(format!("no answer from {target} within 3 s")),
     }
 }

@@ -5,7 +5,8 @@
 //! debug stay quiet unless named in the filter; what goes to a trace does not show in the log, nor the log in
 //! a trace.
 
-use std::io::IsTerminal;
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
 
 use opentelemetry_sdk::trace::SdkTracer;
 use tracing_subscriber::filter::{LevelFilter, filter_fn};
@@ -15,6 +16,7 @@ use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use crate::config::LogFormat;
 use crate::handlers::TRACE;
+use crate::plain;
 
 /// They log requests with bodies, AUTH lines or keys below warn, or their own comings and goings; so do those whose
 /// names begin so, `hyper_util` with `hyper`.
@@ -31,13 +33,13 @@ const TALKATIVE: [&str; 8] = [
 
 /// Starts logging, and tracing if there is a tracer. A second call changes nothing.
 pub(super) fn start(filter: &str, format: LogFormat, tracer: Option<SdkTracer>) {
-    let is_terminal = std::io::stderr().is_terminal();
+    let is_terminal = io::stderr().is_terminal();
     let json = match format {
         LogFormat::Auto => !is_terminal,
         LogFormat::Json => true,
         LogFormat::Pretty => false,
     };
-    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let lines = fmt::layer().with_writer(move || Shown { json }).with_target(false);
     let lines = if json {
         lines.json().flatten_event(true).with_span_list(false).boxed()
     } else {
@@ -51,6 +53,44 @@ pub(super) fn start(filter: &str, format: LogFormat, tracer: Option<SdkTracer>) 
     let registry = tracing_subscriber::registry().with(lines.with_filter(quieted(filter)));
     // The only error is that a subscriber is there already.
     drop(registry.with(tracer.map(traced)).try_init());
+}
+
+/// Standard error, for lines that may hold what others said.
+struct Shown {
+    json: bool,
+}
+
+impl Write for Shown {
+    /// A line comes in one piece.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        let shown = if self.json { plain::json(&text) } else { in_colours(&text) };
+        io::stderr().write_all(shown.as_bytes()).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+/// A line of text with the colours that it was given, and nothing else that steers a terminal: in what a field
+/// says, ESC was escaped before.
+fn in_colours(text: &str) -> Cow<'_, str> {
+    let (line, end) = text.strip_suffix('\n').map_or((text, ""), |line| (line, "\n"));
+    let mut parts = line.split('\u{1b}');
+    let mut shown = plain::line(parts.next().unwrap_or_default()).into_owned();
+    for part in parts {
+        let colour = part.find(|c: char| !(c == '[' || c == ';' || c.is_ascii_digit()));
+        let (colour, rest) = match colour {
+            Some(at) if part.starts_with('[') && part[at..].starts_with('m') => part.split_at(at + 1),
+            _ => ("", part),
+        };
+        shown.push_str(if colour.is_empty() { "\\u{1b}" } else { "\u{1b}" });
+        shown.push_str(colour);
+        shown.push_str(&plain::line(rest));
+    }
+    shown.push_str(end);
+    Cow::Owned(shown)
 }
 
 /// The filter, with a cap on each talkative library that it does not name. One that names a part of it
@@ -103,6 +143,14 @@ mod tests {
         let subscriber = tracing_subscriber::registry().with(quieted(filter));
         let most = || most!["user_events::app" "redis" "hyper::proto" "hyper_util::client" "aws_config" "aws_sdk_sqs::op" "opentelemetry_sdk" "reqwest::connect" "user_events::trace"];
         tracing::subscriber::with_default(subscriber, most).into_iter().collect()
+    }
+
+    #[test]
+    fn a_line_keeps_its_colours_and_nothing_of_what_others_said_steers_the_terminal() {
+        let line = "\u{1b}[2m2026\u{1b}[0m \u{1b}[33m WARN\u{1b}[0m a\u{202e}b\rc\nd \u{1b}[2Je\u{1b}]0;f\u{7}\n";
+        let shown =
+            "\u{1b}[2m2026\u{1b}[0m \u{1b}[33m WARN\u{1b}[0m a\\u{202e}b\\rc\\nd \\u{1b}[2Je\\u{1b}]0;f\\u{7}\n";
+        assert_eq!(in_colours(line), shown);
     }
 
     #[test]

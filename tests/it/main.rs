@@ -48,4 +48,5 @@ mod shutdown;
 mod smtp;
 mod status;
 mod telemetry;
+mod terminal;
 mod traces;
