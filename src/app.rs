@@ -19,7 +19,7 @@ use tracing::{info, warn};
 
 use crate::aws::{self, AwsError};
 use crate::backoff::Backoff;
-use crate::config::{AwsConfig, MailConfig, ReactionConfig, ReactionNeeds, RunConfig};
+use crate::config::{AwsConfig, MailConfig, ReactionConfig, ReactionNeeds, RunConfig, masked};
 use crate::ecs;
 use crate::event::Timestamp;
 use crate::handlers::Handler;
@@ -30,6 +30,7 @@ use crate::idempotency::redis::RedisLedger;
 use crate::idempotency::{Ledger, Terms};
 use crate::mail::smtp::SmtpMailer;
 use crate::mail::{ComposeError, Composer};
+use crate::plain;
 use crate::profiles::redis::RedisProfiles;
 use crate::queue::sqs::SqsQueue;
 use crate::queue::{Facts, Queue, QueueError};
@@ -59,7 +60,7 @@ pub enum RunError {
     },
     /// The health endpoint's address is taken or not ours.
     #[error("HTTP_ADDR cannot be listened on: {0}")]
-    Listen(std::io::ErrorKind),
+    Listen(String),
     /// Settings that are sound by themselves and do not fit the queue.
     #[error("{0}")]
     Misfit(String),
@@ -84,7 +85,7 @@ pub enum RunError {
 pub async fn aws(told: &AwsConfig) -> Result<SdkConfig, AwsError> {
     let config = aws::load(told).await?;
     if let Some(endpoint) = config.endpoint_url() {
-        warn!(endpoint, "not AWS: every call goes to AWS_ENDPOINT_URL");
+        warn!(endpoint = masked(endpoint), "not AWS: every call goes to AWS_ENDPOINT_URL");
     }
     Ok(config)
 }
@@ -139,8 +140,8 @@ async fn serve(
     let aws = aws(&config.aws).await?;
     let redis = RedisLink::new(&config.redis_url)?;
     check_redis(&redis, config.require_noeviction).await?;
-    let listener = TcpListener::bind(config.http_addr).await.map_err(|error| RunError::Listen(error.kind()))?;
-    let address = listener.local_addr().map_err(|error| RunError::Listen(error.kind()))?;
+    let listener = TcpListener::bind(config.http_addr).await.map_err(|error| RunError::Listen(plain::said(&error)))?;
+    let address = listener.local_addr().map_err(|error| RunError::Listen(plain::said(&error)))?;
 
     // Closed after the workers, so that a drain that takes its time still looks alive.
     let closed = CancellationToken::new();
@@ -182,7 +183,7 @@ async fn serve(
         }
     }
     closed.cancel();
-    if let Ok(Err(error)) = endpoint.await {
+    if let Err(error) = endpoint.await {
         warn!(%error, "the health endpoint failed");
     }
     failed.map_or(Ok(summaries), |error| Err(RunError::Ended(error)))

@@ -16,7 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Named, Telemetry};
+use super::{Named, Telemetry, port};
+use crate::plain;
 
 /// How long a client waits for the answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -79,21 +80,13 @@ impl Roster {
 }
 
 /// Answers on `listener` until `stop`.
-///
-/// # Errors
-/// The listener's.
-pub async fn serve(
-    listener: TcpListener,
-    workers: Roster,
-    telemetry: Arc<Telemetry>,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
+pub async fn serve(listener: TcpListener, workers: Roster, telemetry: Arc<Telemetry>, stop: CancellationToken) {
     let (alive, ready) = (workers.clone(), workers);
     let router = Router::new()
         .route("/livez", get(move || async move { livez(&alive) }))
         .route("/readyz", get(move || async move { readyz(&ready) }))
         .route("/metrics", get(move || async move { ([(header::CONTENT_TYPE, SCRAPE)], telemetry.scrape()) }));
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+    port::serve(listener, router, stop).await;
 }
 
 fn livez(workers: &Roster) -> (StatusCode, &'static str) {
@@ -144,7 +137,7 @@ pub async fn ask(address: SocketAddr, path: &str) -> Result<(u16, String), Strin
     };
     match timeout(PATIENCE, ask).await {
         Ok(Ok(answer)) => read(&String::from_utf8_lossy(&answer)).ok_or_else(|| format!("{target} speaks no HTTP")),
-        Ok(Err(error)) => Err(format!("nobody listens on {target}: {}", error.kind())),
+        Ok(Err(error)) => Err(format!("nobody listens on {target}: {}", plain::said(&error))),
         Err(_) => Err(format!("no answer from {target} within 3 s")),
     }
 }

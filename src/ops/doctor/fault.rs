@@ -22,7 +22,7 @@ pub struct Fault {
     pub level: Level,
     /// What it leads to.
     pub means: &'static str,
-    /// What to do; `<NAME>` stands for the reaction's name in capitals, `<name>` for the name.
+    /// What to do; `<NAME>` stands for the prefix of the reaction's variables, `<name>` for its name.
     pub remedy: &'static str,
 }
 
