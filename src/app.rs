@@ -11,6 +11,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
@@ -22,6 +23,7 @@ use crate::handlers::Handler;
 use crate::handlers::profile::ProfileHandler;
 use crate::handlers::welcome_email::WelcomeEmail;
 use crate::idempotency::atomic::AtomicEffect;
+use crate::idempotency::neighbours::{self, Neighbours};
 use crate::idempotency::redis::RedisLedger;
 use crate::idempotency::{Ledger, Terms};
 use crate::mail::smtp::SmtpMailer;
@@ -30,7 +32,8 @@ use crate::profiles::redis::RedisProfiles;
 use crate::queue::sqs::SqsQueue;
 use crate::queue::{Facts, Queue, QueueError};
 use crate::redis_link::{RedisError, RedisLink};
-use crate::telemetry::{Named, Telemetry, Watch, health};
+use crate::telemetry::health::{self, Remarks};
+use crate::telemetry::{Named, Telemetry, Watch};
 use crate::worker::{Duty, Reaction, Summary, Vitals, Worker};
 
 /// The reactions there are.
@@ -132,7 +135,7 @@ async fn serve(
     mut build: impl FnMut(SqsQueue, ReactionConfig, &Watch, &Shared) -> Result<(Vitals, Running), RunError>,
 ) -> Result<Vec<Summary>, RunError> {
     let aws = aws(&config.aws).await?;
-    let redis = RedisLink::new(&config.redis_url)?;
+    let redis = RedisLink::new(&config.redis_url)?.under(&config.redis_prefix);
     check_redis(&redis, config.require_noeviction).await?;
     let listener = TcpListener::bind(config.http_addr).await.map_err(|error| RunError::Listen(error.kind()))?;
     let address = listener.local_addr().map_err(|error| RunError::Listen(error.kind()))?;
@@ -143,6 +146,8 @@ async fn serve(
         opened.push((queue, reaction));
     }
     let shared = Shared { redis, mail: config.mail, duty: Duty::default(), stop };
+    let identity = |(queue, config): &(SqsQueue, ReactionConfig)| (config.name, queue.identity().to_owned());
+    let (places, remarks) = (opened.iter().map(identity).collect(), Remarks::default());
     let mut watched: Vec<Named> = Vec::new();
     let mut built = Vec::new();
     for (queue, reaction) in opened {
@@ -154,7 +159,9 @@ async fn serve(
     telemetry.read(&watched);
     // Closed after the workers, so that a drain that takes its time still looks alive.
     let closed = CancellationToken::new();
-    let endpoint = tokio::spawn(health::serve(listener, watched, telemetry.clone(), closed.clone()));
+    let endpoint = tokio::spawn(health::serve(listener, watched, remarks.clone(), telemetry.clone(), closed.clone()));
+    let announced = announce(Neighbours::new(shared.redis.clone()), places, remarks);
+    let _announced = AbortOnDropHandle::new(tokio::spawn(announced));
     let _protected =
         config.ecs_agent.map(|agent| AbortOnDropHandle::new(tokio::spawn(ecs::protect(agent, shared.duty))));
     info!(%address, reactions = built.len(), "running");
@@ -210,6 +217,33 @@ async fn check_redis(redis: &RedisLink, require_noeviction: bool) -> Result<(), 
         warn!("{problem}");
     }
     Ok(())
+}
+
+/// Says, as long as the process lives, which queue is worked on under each reaction's name; and tells of others' under it.
+async fn announce(here: Neighbours, places: Vec<(&'static str, String)>, remarks: Remarks) {
+    loop {
+        for (reaction, queue) in &places {
+            let remark = match here.meet(reaction, queue).await {
+                Ok(others) if others.is_empty() => None,
+                Ok(others) => Some(format!(
+                    "in this redis another queue is worked on under this name, and what one has done the other takes for done: \
+                     {}; each environment needs a REDIS_PREFIX of its own",
+                    neighbours::in_words(&others)
+                )),
+                Err(error) if error.is_denied() => {
+                    Some(format!("it is not known who else works under this name ({error}): our user may not ask"))
+                }
+                // That it is away is told by whoever needs it.
+                Err(_) => continue,
+            };
+            if remarks.set(reaction, remark.clone())
+                && let Some(remark) = remark
+            {
+                warn!(reaction, "{remark}");
+            }
+        }
+        sleep(neighbours::RENEWED).await;
+    }
 }
 
 type Running = Pin<Box<dyn Future<Output = Summary> + Send>>;

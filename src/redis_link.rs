@@ -5,6 +5,7 @@
 //! client's own manager keeps it: measured, it never leaves a demoted primary). Every script run here
 //! may be run twice. Knows no script's meaning.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +22,11 @@ const TRY: Duration = Duration::from_millis(900);
 /// Keys looked at by one SCAN: a moment's work for the server.
 const PAGE: usize = 1_000;
 
-/// A link to one Redis. Clones share the connection.
+/// A link to one Redis, to the keys behind one prefix. Clones share the connection.
 #[derive(Clone)]
 pub struct RedisLink {
     client: Client,
+    prefix: Arc<str>,
     current: Arc<Mutex<Option<(u64, MultiplexedConnection)>>>,
 }
 
@@ -73,7 +75,14 @@ impl RedisLink {
     /// [`RedisError::BadUrl`].
     pub fn new(url: &SecretString) -> Result<Self, RedisError> {
         let client = Client::open(url.expose_secret()).map_err(|_| RedisError::BadUrl)?;
-        Ok(Self { client, current: Arc::default() })
+        Ok(Self { client, prefix: Arc::default(), current: Arc::default() })
+    }
+
+    /// The same link to the keys behind `prefix`: whoever has another one meets none of them. It is put in front of each key
+    /// here and nowhere else, and taken off again where keys come back.
+    #[must_use]
+    pub fn under(self, prefix: &str) -> Self {
+        Self { prefix: prefix.into(), ..self }
     }
 
     /// Runs a script on one key; loads it where the server does not know it.
@@ -81,7 +90,8 @@ impl RedisLink {
     /// # Errors
     /// [`RedisError`] after two tries, the second on a fresh connection, within 2 s in all.
     pub async fn run(&self, script: &Script, key: &str, args: &[&str]) -> Result<Vec<String>, RedisError> {
-        let call = Call::Script { script, key, args };
+        let key = self.stored(key);
+        let call = Call::Script { script, key: &key, args };
         match self.attempt(&call).await {
             Err(_) => self.attempt(&call).await,
             answer => answer,
@@ -94,7 +104,7 @@ impl RedisLink {
     /// [`RedisError`] within one try.
     pub async fn ping(&self) -> Result<(), RedisError> {
         let mut set = redis::cmd("SET");
-        set.arg("idem:v1:ping").arg(1).arg("EX").arg(60);
+        set.arg(&*self.stored("idem:v1:ping")).arg(1).arg("EX").arg(60);
         self.attempt(&Call::Command(set)).await
     }
 
@@ -104,7 +114,7 @@ impl RedisLink {
     /// [`RedisError`] within one try.
     pub async fn hash(&self, key: &str) -> Result<BTreeMap<String, String>, RedisError> {
         let mut get = redis::cmd("HGETALL");
-        get.arg(key);
+        get.arg(&*self.stored(key));
         self.attempt(&Call::Command(get)).await
     }
 
@@ -114,8 +124,11 @@ impl RedisLink {
     /// [`RedisError`] within one try.
     pub async fn scan(&self, pattern: &str, cursor: u64) -> Result<(u64, Vec<String>), RedisError> {
         let mut scan = redis::cmd("SCAN");
-        scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(PAGE).arg("TYPE").arg("hash");
-        self.attempt(&Call::Command(scan)).await
+        let pattern = self.stored(pattern);
+        scan.arg(cursor).arg("MATCH").arg(&*pattern).arg("COUNT").arg(PAGE).arg("TYPE").arg("hash");
+        let (next, mut keys): (u64, Vec<String>) = self.attempt(&Call::Command(scan)).await?;
+        keys.iter_mut().for_each(|key| drop(key.drain(..self.prefix.len())));
+        Ok((next, keys))
     }
 
     /// One field of each of these hashes; none where hash or field is gone.
@@ -128,7 +141,7 @@ impl RedisLink {
         }
         let mut gets = redis::pipe();
         for key in keys {
-            gets.hget(key, field);
+            gets.hget(&*self.stored(key), field);
         }
         self.attempt(&Call::Pipeline(gets)).await
     }
@@ -164,6 +177,10 @@ impl RedisLink {
             Err(RedisError::Failed(_)) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    fn stored<'k>(&self, key: &'k str) -> Cow<'k, str> {
+        if self.prefix.is_empty() { Cow::Borrowed(key) } else { Cow::Owned([&self.prefix, key].concat()) }
     }
 
     async fn attempt<T: FromRedisValue>(&self, call: &Call<'_>) -> Result<T, RedisError> {

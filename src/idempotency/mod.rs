@@ -21,12 +21,14 @@
 //! another one and starts anew; the commit of its effect forgets them.
 //!
 //! Two adapters pass one contract test (`tests/it/ledger_contract.rs`): [`redis`] (one script a step) and
-//! [`memory`]. What a person may do to a record is in [`records`]. This file knows none of them, nor events,
+//! [`memory`]. What a person may do to a record is in [`records`]; who else keeps some under a
+//! reaction's name in [`neighbours`]. This file knows none of them, nor events,
 //! nor queues; times come from the ledger's own clock.
 
 pub mod atomic;
 mod fence;
 pub mod memory;
+pub mod neighbours;
 pub mod records;
 pub mod redis;
 

@@ -23,12 +23,16 @@ use crate::redis_link::{RedisError, RedisLink};
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) async fn idem(environment: &Environment, what: &Idem) -> Exit {
-    let url = match configured(environment, config::redis) {
-        Ok(url) => url,
+    let read = |read: &mut config::Reader<'_>| {
+        let (url, prefix) = (config::redis(read), config::redis_prefix(read));
+        Some((url?, prefix))
+    };
+    let (url, prefix) = match configured(environment, read) {
+        Ok(settings) => settings,
         Err(exit) => return exit,
     };
     let link = match RedisLink::new(&url) {
-        Ok(link) => link,
+        Ok(link) => link.under(&prefix),
         Err(error) => return absent(&error),
     };
     let records = Records::new(link);

@@ -4,8 +4,9 @@
 //! own check ([`check`]) and for commands that look ([`ask`]). Promises: `/livez` never asks whether Redis or the mail server is
 //! there, because a restart brings neither back. `/readyz` does, for people and for whoever routes work.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -25,6 +26,28 @@ const LONGEST: u64 = 64 * 1024;
 /// What a scrape is.
 const SCRAPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// What is to be known of a reaction although it can work: shown by `/readyz`, whose status it leaves alone. Clones are one.
+#[derive(Debug, Clone, Default)]
+pub struct Remarks(Arc<Mutex<BTreeMap<&'static str, String>>>);
+
+impl Remarks {
+    /// From now on this is to be known of `reaction`; `None`: nothing. `true`: that was not so before.
+    pub fn set(&self, reaction: &'static str, remark: Option<String>) -> bool {
+        let mut all = self.lock();
+        let before = all.get(reaction).cloned();
+        match &remark {
+            Some(remark) => all.insert(reaction, remark.clone()),
+            None => all.remove(reaction),
+        };
+        before != remark
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, String>> {
+        // Every change is one call.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Answers on `listener` until `stop`.
 ///
 /// # Errors
@@ -32,6 +55,7 @@ const SCRAPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub async fn serve(
     listener: TcpListener,
     workers: Vec<Named>,
+    remarks: Remarks,
     telemetry: Arc<Telemetry>,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
@@ -39,7 +63,7 @@ pub async fn serve(
     let (alive, ready) = (workers.clone(), workers);
     let router = Router::new()
         .route("/livez", get(move || async move { livez(&alive) }))
-        .route("/readyz", get(move || async move { readyz(&ready) }))
+        .route("/readyz", get(move || async move { readyz(&ready, &remarks) }))
         .route("/metrics", get(move || async move { ([(header::CONTENT_TYPE, SCRAPE)], telemetry.scrape()) }));
     axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
 }
@@ -52,8 +76,8 @@ fn livez(workers: &[Named]) -> (StatusCode, &'static str) {
     }
 }
 
-/// One line a reaction.
-fn readyz(workers: &[Named]) -> (StatusCode, String) {
+/// One line a reaction, and one for each remark.
+fn readyz(workers: &[Named], remarks: &Remarks) -> (StatusCode, String) {
     let missing = workers.iter().map(|(name, vitals)| (name, vitals.missing()));
     let (mut status, mut lines) = (StatusCode::OK, String::new());
     for (name, missing) in missing {
@@ -62,6 +86,7 @@ fn readyz(workers: &[Named]) -> (StatusCode, String) {
         }
         lines.push_str(&format!("{name}: {}\n", missing.as_deref().unwrap_or("ready")));
     }
+    lines.extend(remarks.lock().iter().map(|(name, remark)| format!("warning: {name}: {remark}\n")));
     (status, lines)
 }
 

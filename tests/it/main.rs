@@ -43,6 +43,7 @@ mod queue_faults;
 mod readme;
 mod records;
 mod resilience;
+mod shared_redis;
 mod shutdown;
 mod smtp;
 mod status;

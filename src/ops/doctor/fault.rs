@@ -106,6 +106,8 @@ faults! {
         "what SNS cannot deliver is gone" => "give the subscription a `RedrivePolicy`, as `infra/reaction.yaml` does";
     SUBSCRIPTION_HIDDEN = Warn "subscription" "subscription_hidden":
         "it was not looked at" => "allow `sns:ListSubscriptionsByTopic` and `sns:GetSubscriptionAttributes`";
+    NAMESPACE_SHARED = Warn "namespace" "namespace_shared":
+        "within the last hour another queue was worked on under this name in this Redis: what one has done the other takes for done" => "give each environment a `REDIS_PREFIX` of its own; of a queue that was replaced it is forgotten after an hour";
     PAUSED = Fail "worker" "paused":
         "nothing is handled meanwhile, and no attempt is counted" => "mend what it waits for: it goes on by itself";
     REDIS_SILENT = Fail "connection" "redis_silent":
