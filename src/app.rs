@@ -230,9 +230,9 @@ async fn announce(here: Neighbours, places: Vec<(&'static str, String)>, remarks
                      {}; each environment needs a REDIS_PREFIX of its own",
                     neighbours::in_words(&others)
                 )),
-                Err(error) if error.is_denied() => {
-                    Some(format!("it is not known who else works under this name ({error}): our user may not ask"))
-                }
+                Err(error) if error.is_denied() || error.is_wrong_type() => Some(format!(
+                    "it is not known who else works under this name: {error} at the key reaction:{reaction}"
+                )),
                 // That it is away is told by whoever needs it.
                 Err(_) => continue,
             };

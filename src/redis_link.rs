@@ -66,6 +66,12 @@ impl RedisError {
     pub fn is_denied(&self) -> bool {
         matches!(self, Self::Failed(code) if code == "NOPERM" || code == "ERR")
     }
+
+    /// Is it this key's fault, which holds something of another type? Then server and connection are well.
+    #[must_use]
+    pub fn is_wrong_type(&self) -> bool {
+        matches!(self, Self::Failed(code) if code == "WRONGTYPE")
+    }
 }
 
 impl RedisLink {
@@ -93,7 +99,7 @@ impl RedisLink {
         let key = self.stored(key);
         let call = Call::Script { script, key: &key, args };
         match self.attempt(&call).await {
-            Err(_) => self.attempt(&call).await,
+            Err(error) if !error.is_wrong_type() => self.attempt(&call).await,
             answer => answer,
         }
     }
@@ -196,7 +202,9 @@ impl RedisLink {
             Ok(Err(error)) => RedisError::Failed(kind(&error)),
             Err(_) => RedisError::Timeout,
         };
-        self.forget(used).await;
+        if !error.is_wrong_type() {
+            self.forget(used).await;
+        }
         Err(error)
     }
 

@@ -50,7 +50,8 @@ pub(crate) struct Reacted {
 
 impl From<Outcome> for Reacted {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, setbacks: Setbacks::default(), detail: String::new() }
+        let detail = if let Outcome::RecordBroken(rule) = &outcome { (*rule).to_owned() } else { String::new() };
+        Self { outcome, setbacks: Setbacks::default(), detail }
     }
 }
 
@@ -117,7 +118,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
             Ok(Claim::Conflict) => Err(Outcome::Conflict),
             Ok(Claim::Parked) => Err(Outcome::Parked),
             Ok(Claim::Kills) => Err(Outcome::KillsItsWorker),
-            Err(error) => Err(Outcome::Unavailable(no_ledger(&error))),
+            Err(error) => Err(without_record(&error)),
         }
     }
 
@@ -207,5 +208,13 @@ impl<L: Ledger, H: Handler> Needs for Reaction<L, H> {
 }
 
 pub(super) fn no_ledger(error: &LedgerError) -> Missing {
-    Missing { dependency: "ledger", detail: error.0.clone(), outage: Outage::Down }
+    Missing { dependency: "ledger", detail: error.detail().to_owned(), outage: Outage::Down }
+}
+
+/// What an event comes to whose record was not to be had.
+pub(super) fn without_record(error: &LedgerError) -> Outcome {
+    match error {
+        LedgerError::Away(_) => Outcome::Unavailable(no_ledger(error)),
+        LedgerError::Broken(rule) => Outcome::RecordBroken(rule),
+    }
 }

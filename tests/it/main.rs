@@ -9,6 +9,7 @@
 
 mod world;
 
+mod broken_records;
 mod bus;
 mod chaos;
 mod configuration;

@@ -72,12 +72,11 @@ async fn redis(config: &RunConfig) -> Result<(Option<RedisFacts>, Option<bool>),
     }
 }
 
-async fn neighbours(config: &RunConfig) -> BTreeMap<&'static str, Vec<String>> {
+async fn neighbours(config: &RunConfig) -> BTreeMap<&'static str, Result<Vec<String>, RedisError>> {
     let Ok(link) = RedisLink::new(&config.redis_url) else { return BTreeMap::new() };
     let here = Neighbours::new(link.under(&config.redis_prefix));
-    let looks =
-        config.reactions.iter().map(async |reaction| Some((reaction.name, here.look(reaction.name).await.ok()?)));
-    join_all(looks).await.into_iter().flatten().collect()
+    let looks = config.reactions.iter().map(async |reaction| (reaction.name, here.look(reaction.name).await));
+    join_all(looks).await.into_iter().collect()
 }
 
 async fn mail(config: &MailConfig) -> (Examination, Result<(), String>) {

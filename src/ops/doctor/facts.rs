@@ -24,8 +24,8 @@ pub(super) struct Facts {
     pub(super) reactions: Vec<Reaction>,
     /// What it tells of itself, and whether it outlives a restart; none: it does not let us look.
     pub(super) redis: Result<(Option<RedisFacts>, Option<bool>), RedisError>,
-    /// The queues that are worked on there under each reaction's name; what Redis does not tell is not there.
-    pub(super) neighbours: BTreeMap<&'static str, Vec<String>>,
+    /// The queues that are worked on there under each reaction's name.
+    pub(super) neighbours: BTreeMap<&'static str, Result<Vec<String>, RedisError>>,
     /// The mail server, and whether a mail can be made; if a reaction sends any.
     pub(super) mail: Option<(Examination, Result<(), String>)>,
     /// What the worker that runs here says of each reaction.

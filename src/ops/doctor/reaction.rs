@@ -67,11 +67,17 @@ fn queues(findings: &mut Findings, reaction: &Reaction, queue: &QueueFacts, fact
 }
 
 fn neighbours(findings: &mut Findings, reaction: &Reaction, facts: &Facts) {
-    let (Ok(queue), Some(here)) = (&reaction.queue, facts.neighbours.get(reaction.name)) else { return };
-    let others: Vec<String> = here.iter().filter(|other| **other != queue.arn).cloned().collect();
-    match others.is_empty() {
-        true => findings.ok("namespace", "ours alone"),
-        false => findings.bad(NAMESPACE_SHARED, in_words(&others)),
+    match (&reaction.queue, facts.neighbours.get(reaction.name)) {
+        (Ok(queue), Some(Ok(here))) => {
+            let others: Vec<String> = here.iter().filter(|other| **other != queue.arn).cloned().collect();
+            match others.is_empty() {
+                true => findings.ok("namespace", "ours alone"),
+                false => findings.bad(NAMESPACE_SHARED, in_words(&others)),
+            }
+        }
+        (_, Some(Err(error))) if error.is_wrong_type() => findings.bad(MARKER_BROKEN, "no hash"),
+        // What Redis lacks is told of there.
+        _ => {}
     }
 }
 

@@ -185,15 +185,17 @@ fn a_worker_that_waits_is_told_of_in_its_own_words_even_where_its_queue_is_gone(
 
 #[test]
 fn another_queue_under_its_name_is_told_of_and_its_own_is_not() {
-    let of = |queues: &[&str]| {
-        let neighbours = [("email", queues.iter().map(|queue| (*queue).to_owned()).collect())].into();
+    let of = |queues: Result<&[&str], &str>| {
+        let queues = queues.map(|queues| queues.iter().map(|queue| (*queue).to_owned()).collect());
+        let neighbours = [("email", queues.map_err(|code| RedisError::Failed(code.to_owned())))].into();
         let all = judge(&sound(), &Facts { neighbours, ..facts() });
         let found = all.into_iter().find(|finding| finding.check == "namespace").expect("it was looked at");
         (found.fault.map(|fault| fault.code), found.seen)
     };
     let own = queue("email").arn;
-    assert_eq!(of(&[&own]), (None, "ours alone".to_owned()));
-    assert_eq!(of(&["another", &own]), (Some("namespace_shared"), "another".to_owned()));
+    assert_eq!(of(Ok(&[&own])), (None, "ours alone".to_owned()));
+    assert_eq!(of(Ok(&["another", &own])), (Some("namespace_shared"), "another".to_owned()));
+    assert_eq!(of(Err("WRONGTYPE")).0, Some("marker_broken"));
 }
 
 #[test]
