@@ -43,6 +43,7 @@ mod queue_contract;
 mod queue_faults;
 mod readme;
 mod records;
+mod redis_rights;
 mod resilience;
 mod shared_redis;
 mod shutdown;
