@@ -133,6 +133,7 @@ impl RedisLink {
         let pattern = self.stored(pattern);
         scan.arg(cursor).arg("MATCH").arg(&*pattern).arg("COUNT").arg(PAGE).arg("TYPE").arg("hash");
         let (next, mut keys): (u64, Vec<String>) = self.attempt(&Call::Command(scan)).await?;
+        keys.retain(|key| key.starts_with(&*self.prefix));
         keys.iter_mut().for_each(|key| drop(key.drain(..self.prefix.len())));
         Ok((next, keys))
     }
