@@ -85,11 +85,13 @@ const CASES: &[Case] = &[
             ("EMAIL_QUEUE_URL", Some("http://127.0.0.1:1/000000000000/q?a=b")),
             ("PROFILE_QUEUE_URL", Some("http://127.0.0.1:1/000000000000/p#a")),
             ("REDIS_URL", Some("rediss://:hunter2-Zx9@127.0.0.1:1/#insecure")),
+            ("REDIS_PREFIX", Some("{staging}")),
         ],
         &[
             "EMAIL_QUEUE_URL must be a queue URL without",
             "PROFILE_QUEUE_URL must be",
             "REDIS_URL must be a URL without `#`",
+            "REDIS_PREFIX must be of letters",
         ],
     ),
     (

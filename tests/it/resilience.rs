@@ -184,6 +184,7 @@ async fn a_server_that_refuses_every_mail_costs_three_letters_and_the_rest_go_ou
     world.send_all(&queue, &users.iter().map(|user| event(user)).collect::<Vec<_>>()).await;
     let mut env = environment(&world, &smtp.url());
     env.insert("EMAIL_QUEUE_URL".to_owned(), queue.url.clone());
+    env.insert("REDIS_PREFIX".to_owned(), world.id.clone());
     let worker = Worker::start(&env);
     let red = || async {
         let (status, told) = ready(&worker).await;
