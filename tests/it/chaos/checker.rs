@@ -15,7 +15,8 @@ use user_events::redis_link::RedisLink;
 use super::Arena;
 use super::fleet::{self, Past};
 use super::history::{Record, What};
-use super::plan::LEASE;
+use super::plan::lease;
+use crate::world::patience::at_this_pace;
 use crate::world::proxy::Mode;
 use crate::world::smtp::{AcceptedMail, Reaction};
 use crate::world::{EMPTY, TestQueue, address};
@@ -202,14 +203,14 @@ fn explain(
     let at = time(first);
     let opens = |record: &&Record| {
         record.hit(one)
-            && record.overlaps(at - MARGIN, at + COMMIT)
+            && record.overlaps(at - at_this_pace(MARGIN), at + at_this_pace(COMMIT))
             && record.hides_an_acceptance()
             && (!recorded || matches!(record.what, What::Stop { .. }))
     };
     if let Some(record) = records.iter().find(opens) {
         return Some(name(record.what));
     }
-    let before = time(second) - LEASE;
+    let before = time(second) - lease();
     let held_up =
         |record: &Record| record.hit(other) && record.overlaps(before, time(second)) && record.delays_a_mail();
     if records.iter().any(held_up) {
@@ -254,7 +255,7 @@ fn trace(
         let _ =
             writeln!(text, "  {:+.3} s: accepted from {} {:?}", since(time(mail)), mail.envelope_from, mail.reaction);
     }
-    let near = |fault: &&Record| zero.is_some_and(|at| fault.overlaps(at - 4 * LEASE, at + 6 * LEASE));
+    let near = |fault: &&Record| zero.is_some_and(|at| fault.overlaps(at - 4 * lease(), at + 6 * lease()));
     for fault in faults.iter().filter(near) {
         let _ = writeln!(
             text,

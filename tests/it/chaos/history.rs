@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::plan::{HANDLER, Side};
+use super::plan::{Side, handler};
 use crate::world::proxy::Mode;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -97,7 +97,7 @@ impl Record {
     pub fn hides_an_acceptance(&self) -> bool {
         match self.what {
             What::Kill { .. } | What::Broken(_) | What::RedisDown | What::ReadOnly => true,
-            What::Stop { .. } => self.lasted() > HANDLER - Duration::from_millis(500),
+            What::Stop { .. } => self.lasted() > handler() - Duration::from_millis(500),
             // A reply is two chunks away, a commit on a new connection four.
             What::Mode(_, Mode::Delay(delay)) => delay > Duration::from_millis(200),
             What::Mode(_, Mode::Hole) => true,

@@ -7,12 +7,13 @@ use futures_util::future::join_all;
 
 use super::{Effect, Running, assert_each_once, events, queue, seconds, settings};
 use crate::world::aws_faults::{Fault, RECEIVE, SqsProxy, VISIBILITY};
+use crate::world::patience::at_this_pace;
 use crate::world::{World, eventually};
 
 /// One event at a worker whose heartbeats go as `broken` says, with a healthy worker beside it.
 async fn beside_a_healthy_one(world: &World, effect: &Effect, broken: impl Fn(&SqsProxy)) -> [Option<&'static str>; 2] {
     // Beats about a second apart.
-    let (proxy, queue) = (SqsProxy::start(world).await, queue(world, seconds(3)).await);
+    let (proxy, queue) = (SqsProxy::start(world).await, queue(world, at_this_pace(seconds(3))).await);
     let users = events(world, &queue, 1).await;
     broken(&proxy);
     let sick = Running::start(&proxy.aws(world), &queue, effect, settings()).await;
@@ -22,7 +23,7 @@ async fn beside_a_healthy_one(world: &World, effect: &Effect, broken: impl Fn(&S
     proxy.set(RECEIVE, Fault::Error);
     let healthy = Running::start(&world.aws, &queue, effect, settings()).await;
 
-    eventually("the effect", seconds(40), || async { (effect.total() > 0).then_some(()) }).await;
+    eventually("the effect", at_this_pace(seconds(40)), || async { (effect.total() > 0).then_some(()) }).await;
     world.drained(&queue, seconds(30)).await;
     // Whoever of the two is not done must be, before it is counted.
     let outcomes = [sick.end().await, healthy.end().await];
@@ -42,7 +43,7 @@ async fn a_heartbeat_that_fails_costs_no_second_effect() {
     let before = faults.map(|fault| {
         let world = &world;
         async move {
-            let effect = Effect { before: seconds(8), ..Effect::default() };
+            let effect = Effect { before: at_this_pace(seconds(8)), ..Effect::default() };
             let ends = beside_a_healthy_one(world, &effect, |proxy| proxy.set(VISIBILITY, fault)).await;
             assert_eq!(ends, [Some("lease_lost"), Some("done")], "{fault:?} before the fence");
         }
@@ -51,7 +52,7 @@ async fn a_heartbeat_that_fails_costs_no_second_effect() {
     let behind = faults.map(|fault| {
         let world = &world;
         async move {
-            let effect = Effect { before: ms(200), behind: seconds(8), ..Effect::default() };
+            let effect = Effect { before: ms(200), behind: at_this_pace(seconds(8)), ..Effect::default() };
             let ends = beside_a_healthy_one(world, &effect, |proxy| proxy.set(VISIBILITY, fault)).await;
             assert_eq!(ends, [Some("done"), None], "{fault:?} behind the fence");
         }
@@ -62,16 +63,16 @@ async fn a_heartbeat_that_fails_costs_no_second_effect() {
 #[tokio::test]
 async fn a_heartbeat_that_fails_now_and_then_is_made_up_for_by_the_next() {
     let world = World::start().await;
-    let (proxy, queue) = (SqsProxy::start(&world).await, queue(&world, seconds(9)).await);
+    let (proxy, queue) = (SqsProxy::start(&world).await, queue(&world, at_this_pace(seconds(9))).await);
     let users = events(&world, &queue, 1).await;
     // One beat, with the SDK's own tries.
     proxy.next(VISIBILITY, 3, Fault::Error);
-    let effect = Effect { before: seconds(14), ..Effect::default() };
+    let effect = Effect { before: at_this_pace(seconds(14)), ..Effect::default() };
     let running = [
         Running::start(&proxy.aws(&world), &queue, &effect, settings()).await,
         Running::start(&proxy.aws(&world), &queue, &effect, settings()).await,
     ];
-    eventually("the effect", seconds(40), || async { (effect.total() > 0).then_some(()) }).await;
+    eventually("the effect", at_this_pace(seconds(40)), || async { (effect.total() > 0).then_some(()) }).await;
     world.drained(&queue, seconds(10)).await;
     for worker in running {
         worker.end().await;
