@@ -124,14 +124,14 @@ async fn bad_configurations_print_every_mistake_at_once_and_exit_78_before_any_s
     let address = servers.local_addr().unwrap().to_string();
     for (changes, named) in CASES {
         let mut env = sound();
-        env.values_mut().for_each(|value| *value = value.replace("127.0.0.1:1", &address));
-        env.insert("AWS_ENDPOINT_URL".to_owned(), format!("http://{address}"));
+        env.insert("AWS_ENDPOINT_URL".to_owned(), "http://127.0.0.1:1".to_owned());
         for (name, value) in *changes {
             match value {
                 Some(value) => drop(env.insert((*name).to_owned(), (*value).to_owned())),
                 None => drop(env.remove(*name)),
             }
         }
+        env.values_mut().for_each(|value| *value = value.replace("127.0.0.1:1/", &format!("{address}/")));
         let output = execute(&env, &["run"]).await;
         let (stderr, stdout) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
         assert_eq!(output.status.code(), Some(78), "{changes:?}:\n{stderr}");
