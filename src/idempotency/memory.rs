@@ -110,6 +110,8 @@ impl MemoryLedger {
 }
 
 impl Ledger for MemoryLedger {
+    const SERVER: &'static str = "memory";
+
     async fn claim(&self, request: &Request, token: &str, terms: &Terms) -> Result<Claim, LedgerError> {
         let now = Instant::now();
         let mut records = self.lock();

@@ -175,6 +175,9 @@ pub struct LedgerError(pub String);
 
 /// The record of effects. Each call is one atomic step and may be repeated when its answer was lost.
 pub trait Ledger: Send + Sync + 'static {
+    /// The server that it is kept on, by the name that operators know.
+    const SERVER: &'static str;
+
     /// May this delivery go on? The same `token` asking again gets the same answer. A claim that ran out and was
     /// not given back is charged to its message by whoever comes next, unless the ledger itself was away meanwhile.
     fn claim(

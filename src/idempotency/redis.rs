@@ -46,6 +46,8 @@ impl RedisLedger {
 }
 
 impl Ledger for RedisLedger {
+    const SERVER: &'static str = "redis";
+
     async fn claim(&self, request: &Request, token: &str, terms: &Terms) -> Result<Claim, LedgerError> {
         let (lease, retention, sends) = (millis(terms.lease), millis(terms.retention), terms.max_sends.to_string());
         let quiet = request.ledger_quiet_for.map_or("-1".to_owned(), millis);

@@ -74,7 +74,7 @@ impl DeadLetter {
             fairness: delivery.fairness.clone(),
             message_id: delivery.message_id.clone(),
         };
-        if plain.size() <= MAX_MESSAGE_BYTES { Some(plain) } else { plain.packed() }
+        if plain.size() <= MAX_MESSAGE_BYTES { Some(plain) } else { plain.packed(MAX_MESSAGE_BYTES) }
     }
 
     /// What the letter was made of: the body and attributes as they came to the source queue. A letter
@@ -104,12 +104,17 @@ impl DeadLetter {
         self.body.len() + attributes_size(&self.attributes)
     }
 
-    fn packed(mut self) -> Option<Self> {
+    /// The same with its body packed, for a queue that takes `most` bytes; `None` if it is packed, or too large even so.
+    #[must_use]
+    pub fn packed(mut self, most: usize) -> Option<Self> {
+        if self.attributes.contains_key(BODY_ENCODING) {
+            return None;
+        }
         let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
         gzip.write_all(self.body.as_bytes()).ok()?;
         self.body = BASE64.encode(&gzip.finish().ok()?);
         self.attributes.insert(BODY_ENCODING.to_owned(), Attribute::string(GZIP_BASE64));
-        (self.size() <= MAX_MESSAGE_BYTES).then_some(self)
+        (self.size() <= most).then_some(self)
     }
 }
 
@@ -210,6 +215,15 @@ mod tests {
     }
 
     #[test]
+    fn a_letter_is_packed_for_a_queue_that_takes_less_once_and_only_if_it_fits_then() {
+        let plain = DeadLetter::new(&delivery("x".repeat(4_000), 0), "q", &FAILURE).expect("fits");
+        let packed = plain.clone().packed(1_024).expect("it packs well");
+        assert!(packed.size() <= 1_024);
+        assert_eq!(packed.original().expect("ours").0, plain.body);
+        assert_eq!((packed.packed(1_024), plain.packed(100)), (None, None));
+    }
+
+    #[test]
     fn a_mebibyte_that_does_not_compress_makes_no_letter() {
         let body: String = std::iter::repeat_with(|| fastrand::char('!'..='~')).take(MAX_MESSAGE_BYTES).collect();
         assert_eq!(DeadLetter::new(&delivery(body, 0), "q", &FAILURE), None);
@@ -223,7 +237,7 @@ mod tests {
             ..DeadLetter::default()
         };
         let bomb = DeadLetter { body: "0".repeat(100 * MAX_MESSAGE_BYTES), ..DeadLetter::default() };
-        let bomb = bomb.packed().expect("zeros pack well").body;
+        let bomb = bomb.packed(MAX_MESSAGE_BYTES).expect("zeros pack well").body;
         for (letter, error) in [
             (letter("x", BODY_ENCODING, "zip"), UnpackError::UnknownEncoding),
             (letter("no base64", BODY_ENCODING, GZIP_BASE64), UnpackError::Body),

@@ -20,7 +20,9 @@ pub mod memory;
 pub mod sqs;
 pub mod sqs_admin;
 mod sqs_answer;
+mod sqs_error;
 mod sqs_request;
+mod surrogates;
 
 use std::fmt;
 use std::future::Future;
@@ -37,6 +39,9 @@ pub const MAX_VISIBILITY: Duration = Duration::from_secs(43_200);
 
 /// A source of deliveries. See the module for what it promises.
 pub trait Queue: Send + Sync + 'static {
+    /// The server that keeps it, by the name that operators know.
+    const SERVER: &'static str;
+
     /// The queue's name, for logs and for the letter that goes to the DLQ.
     fn name(&self) -> &str;
 
@@ -141,6 +146,12 @@ pub enum QueueError {
     /// The queue does not exist or may not be used: waiting does not help, an operator does.
     #[error("the queue refused: {0}")]
     Refused(String),
+    /// We may not do this: an operator grants it.
+    #[error("the right to {right} is missing")]
+    Denied {
+        /// As the queue's policies name it.
+        right: &'static str,
+    },
     /// The receipt is spent or was overtaken: the message is no longer ours.
     #[error("the message is no longer in flight")]
     NotInFlight,
@@ -150,9 +161,12 @@ pub enum QueueError {
     /// There is no DLQ to send to.
     #[error("the queue has no dead-letter queue")]
     NoDeadLetterQueue,
-    /// More than [`MAX_MESSAGE_BYTES`].
-    #[error("the message with its attributes is over {MAX_MESSAGE_BYTES} bytes")]
-    TooLarge,
+    /// More than [`MAX_MESSAGE_BYTES`], or than the queue's own setting allows.
+    #[error("the message with its attributes is over {most} bytes")]
+    TooLarge {
+        /// What the queue takes.
+        most: usize,
+    },
 }
 
 /// Does a queue of this name keep order within its groups?

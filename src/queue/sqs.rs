@@ -13,7 +13,6 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::{Builder, StalledStreamProtectionConfig};
-use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
     MessageAttributeValue, MessageSystemAttributeName as System, QueueAttributeName,
@@ -22,6 +21,7 @@ use data_encoding::BASE64;
 
 use super::dead_letter::REASON;
 use super::sqs_answer::ReadAnswers;
+use super::sqs_error::{classify_call, entry_error, told, too_large};
 use super::sqs_request::FewHeaders;
 use super::{
     Attempt, Attribute, Attributes, Body, DeadLetter, Delivery, Facts, Hide, Hold, MAX_BATCH, Queue, QueueError,
@@ -67,7 +67,7 @@ impl SqsQueue {
             .attribute_names(QueueAttributeName::MessageRetentionPeriod)
             .send()
             .await
-            .map_err(|error| classify(&error))?;
+            .map_err(|error| told(&error))?;
         let attribute = |name| answer.attributes().and_then(|all| all.get(&name));
         let visibility = attribute(QueueAttributeName::VisibilityTimeout).and_then(|v| v.parse().ok());
         let policy = attribute(QueueAttributeName::RedrivePolicy).and_then(|p| RedrivePolicy::parse(p));
@@ -99,6 +99,8 @@ impl SqsQueue {
 }
 
 impl Queue for SqsQueue {
+    const SERVER: &'static str = "sqs";
+
     fn name(&self) -> &str {
         self.url.rsplit('/').next().unwrap_or(&self.url)
     }
@@ -120,7 +122,7 @@ impl Queue for SqsQueue {
             .message_system_attribute_names(System::MessageGroupId)
             .message_system_attribute_names(System::AwsTraceHeader)
             .message_attribute_names("All");
-        let answer = boxed(call.send()).await.map_err(|error| classify(&error))?;
+        let answer = boxed(call.send()).await.map_err(|error| classify_call(&error, "sqs:ReceiveMessage"))?;
         let is_fifo = is_fifo(&self.url);
         let messages = answer.messages.unwrap_or_default().into_iter();
         let deliveries = messages.filter_map(|message| delivery(message, is_fifo));
@@ -136,7 +138,7 @@ impl Queue for SqsQueue {
         let call = self.settling.delete_message_batch().queue_url(&self.url).set_entries(Some(entries));
         match boxed(call.send()).await {
             Ok(answer) => unsettled(spent, &answer.failed),
-            Err(error) => all_unsettled(spent, &classify(&error)),
+            Err(error) => all_unsettled(spent, &classify_call(&error, "sqs:DeleteMessage")),
         }
     }
 
@@ -166,7 +168,8 @@ impl Queue for SqsQueue {
             (Some(group), _) => call.message_group_id(group).message_deduplication_id(&letter.message_id),
             (None, fairness) => call.set_message_group_id(fairness.clone()),
         };
-        boxed(call.set_message_attributes(Some(attributes)).send()).await.map_err(|error| classify(&error))?;
+        let sent = boxed(call.set_message_attributes(Some(attributes)).send()).await;
+        sent.map_err(|error| too_large(&error).unwrap_or_else(|| classify_call(&error, "sqs:SendMessage")))?;
         Ok(())
     }
 }
@@ -183,7 +186,8 @@ impl SqsQueue {
         };
         let entries = entries.enumerate().filter_map(entry).collect();
         let call = self.settling.change_message_visibility_batch().queue_url(&self.url).set_entries(Some(entries));
-        Ok(boxed(call.send()).await.map_err(|error| classify(&error))?.failed)
+        let answer = boxed(call.send()).await;
+        Ok(answer.map_err(|error| classify_call(&error, "sqs:ChangeMessageVisibility"))?.failed)
     }
 }
 
@@ -295,40 +299,8 @@ fn unsettled(receipts: Vec<ReceiptHandle>, failed: &[BatchResultErrorEntry]) -> 
     pairs.map(|(receipt, entry)| Unsettled { receipt, error: entry_error(entry) }).collect()
 }
 
-fn entry_error(entry: &BatchResultErrorEntry) -> QueueError {
-    match entry.code.rsplit('.').next() {
-        // An entry has two parameters. The visibility is ours, and valid: so it is the receipt that is not.
-        Some("InvalidParameterValue" | "InvalidParameterValueException") => QueueError::NotInFlight,
-        _ => by_code(&entry.code, entry.sender_fault),
-    }
-}
-
 fn all_unsettled(receipts: Vec<ReceiptHandle>, error: &QueueError) -> Vec<Unsettled> {
     receipts.into_iter().map(|receipt| Unsettled { receipt, error: error.clone() }).collect()
-}
-
-pub(super) fn classify<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> QueueError {
-    match error {
-        SdkError::ServiceError(service) => {
-            let code = service.err().code().unwrap_or("unknown");
-            let passing = code.contains("Throttl") || code.contains("Internal") || code.contains("Unavailable");
-            by_code(code, !passing && code != "unknown")
-        }
-        SdkError::TimeoutError(_) => QueueError::Unavailable("timeout".to_owned()),
-        SdkError::DispatchFailure(failure) if failure.is_user() => QueueError::Refused("no credentials".to_owned()),
-        SdkError::DispatchFailure(_) => QueueError::Unavailable("no connection".to_owned()),
-        SdkError::ConstructionFailure(_) => QueueError::Refused("the request cannot be built".to_owned()),
-        _ => QueueError::Unavailable("an answer that is none".to_owned()),
-    }
-}
-
-pub(super) fn by_code(code: &str, sender_fault: bool) -> QueueError {
-    let name = code.rsplit(['.', '#']).next().unwrap_or(code);
-    match name {
-        "ReceiptHandleIsInvalid" | "MessageNotInflight" => QueueError::NotInFlight,
-        _ if sender_fault => QueueError::Refused(name.to_owned()),
-        _ => QueueError::Unavailable(name.to_owned()),
-    }
 }
 
 fn seconds(duration: Duration) -> i32 {

@@ -13,7 +13,7 @@ use tracing::{Instrument, Span, field, info_span};
 use super::duty::Duty;
 use super::lease::Held;
 use super::observer::Observer;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Reacted};
 use super::process::{Corridor, Slot};
 use super::settle::Settled;
 use crate::failpoint::{self, Step};
@@ -96,7 +96,8 @@ pub(super) async fn give_back<Q: Queue, L: Ledger, H: Handler>(
     corridor: &Corridor<Q, L, H>,
 ) {
     let each = |Taken { delivery, held, slot, span }| async move {
-        let verdict = corridor.judge(&delivery, &Outcome::NotBegun.into());
+        let not_begun = Reacted::from(Outcome::NotBegun);
+        let verdict = not_begun.verdict(&delivery, corridor.limits, &corridor.settings.backoff, H::NAME);
         corridor.settler.settle(delivery, verdict, held).instrument(span).await;
         drop(slot);
     };

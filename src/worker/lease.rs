@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::warn;
 
 use super::reaction::Beats;
+use super::rights::{Change, Rights};
 use crate::queue::{Delivery, Hold, MAX_BATCH, Queue, QueueError};
 
 /// A run that is held for longer has hung: the slowest of mail servers may take ten minutes to scan one mail. Far below
@@ -87,7 +88,7 @@ impl Leases {
     }
 
     /// Extends what is held, until dropped.
-    pub(super) async fn keep<Q: Queue>(&self, queue: &Q, visibility: Duration) {
+    pub(super) async fn keep<Q: Queue>(&self, queue: &Q, visibility: Duration, rights: &Rights) {
         let mut beat = Instant::now();
         loop {
             // Jittered: many workers must not send at the same moment. Planned from the last beat, not from now: a call
@@ -101,6 +102,7 @@ impl Leases {
                 let holds: Vec<Hold> = batch.iter().map(|(_, hold)| hold.clone()).collect();
                 let asked = Instant::now();
                 let failed = queue.extend(&holds, visibility).await;
+                failed.iter().for_each(|(_, error)| rights.heard(Change::Hide, error));
                 for (n, (id, _)) in batch.iter().enumerate() {
                     let error = failed.iter().find(|(index, _)| *index == n).map(|(_, error)| error);
                     self.heard(*id, error, asked + visibility);

@@ -9,7 +9,7 @@ use super::witness::EVERYBODY;
 use crate::backoff::{Backoff, Outage};
 use crate::envelope::Refusal;
 use crate::idempotency::Setbacks;
-use crate::queue::{Attempt, Facts, Failure, Verdict};
+use crate::queue::{Attempt, Delivery, Facts, Failure, Verdict};
 
 /// What came of one delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +64,35 @@ pub enum Outcome {
     LeaseLost,
     /// It was received and not begun: its worker was told to stop, or an earlier one of its group stays.
     NotBegun,
+}
+
+/// What came of an event, what it has met so far, and what was said of it for the log and the letter.
+#[derive(Debug, Clone)]
+pub(crate) struct Reacted {
+    pub(crate) outcome: Outcome,
+    pub(crate) setbacks: Setbacks,
+    pub(crate) detail: String,
+}
+
+impl From<Outcome> for Reacted {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, setbacks: Setbacks::default(), detail: String::new() }
+    }
+}
+
+impl Reacted {
+    /// What to do about it.
+    pub(super) fn verdict(
+        &self,
+        delivery: &Delivery,
+        limits: Limits,
+        backoff: &Backoff,
+        handler: &'static str,
+    ) -> Verdict {
+        let (setbacks, receives) = (self.setbacks.clone(), delivery.attempt);
+        let tries = Tries { setbacks, receives, age: delivery.age(), limits };
+        self.outcome.verdict(&tries, backoff, handler, &self.detail)
+    }
 }
 
 /// What every event needs, and is not there.

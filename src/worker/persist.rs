@@ -11,9 +11,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::breaker::Who;
 use super::lease::{Held, LONGEST};
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Reacted};
 use super::process::{Corridor, Slot};
-use super::reaction::{Beats, Reacted, Reaction};
+use super::reaction::{Beats, Reaction};
 use super::record::Insists;
 use super::word::Word;
 use crate::event::UserSignedUp;

@@ -14,8 +14,8 @@ use super::breaker::Breaker;
 use super::foreign;
 use super::lease::Held;
 use super::observer::Ended;
-use super::outcome::{Limits, Outcome, Tries};
-use super::reaction::{Reacted, Reaction};
+use super::outcome::{Limits, Outcome, Reacted};
+use super::reaction::Reaction;
 use super::settle::{Settled, Settler};
 use super::word::Word;
 use super::{Settings, Tally};
@@ -23,7 +23,7 @@ use crate::envelope;
 use crate::event::{Arrival, Timestamp, UserSignedUp};
 use crate::handlers::Handler;
 use crate::idempotency::Ledger;
-use crate::queue::{Delivery, Queue, Verdict};
+use crate::queue::{Delivery, Queue};
 
 /// What the stops need beside the delivery: the same for all of a worker's.
 pub(super) struct Corridor<Q, L, H> {
@@ -50,7 +50,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
             Ok(event) => self.persist(&event, &delivery, &held, slot).await,
             Err(outcome) => outcome.into(),
         };
-        let verdict = self.judge(&delivery, &reacted);
+        let verdict = reacted.verdict(&delivery, self.limits, &self.settings.backoff, H::NAME);
         let Reacted { outcome, detail, .. } = reacted;
         let Delivery { attempt, sent_at_millis, .. } = delivery;
         let ended = Ended { outcome, verdict: verdict.name(), attempt, sent_at_millis, handling: started.elapsed() };
@@ -58,12 +58,6 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
         info!(outcome = ended.outcome.name(), %verdict, detail, seconds = ended.handling.as_secs_f64(), "delivery");
         self.tally.count(&ended);
         (ended, self.settler.settle(delivery, verdict, held).await)
-    }
-
-    pub(super) fn judge(&self, delivery: &Delivery, Reacted { outcome, setbacks, detail }: &Reacted) -> Verdict {
-        let (setbacks, receives) = (setbacks.clone(), delivery.attempt);
-        let tries = Tries { setbacks, receives, age: delivery.age(), limits: self.limits };
-        outcome.verdict(&tries, &self.settings.backoff, H::NAME, detail)
     }
 
     fn open(&self, delivery: &Delivery) -> Result<UserSignedUp, Outcome> {
@@ -74,9 +68,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
         })?;
         Span::current().record("event_id", field::display(&event.event_id));
         Span::current().record("user", field::display(event.user_id.log_hash()));
-        if event.is_newer_than_known() {
-            self.tally.newer_version();
-        }
+        self.tally.oddities(&event);
         Ok(event)
     }
 }

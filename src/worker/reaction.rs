@@ -20,7 +20,7 @@ use crate::backoff::Outage;
 use crate::event::UserSignedUp;
 use crate::failpoint::{self, Step};
 use crate::handlers::{Handled, Handler, HandlerError};
-use crate::idempotency::{Claim, Course, Fence, Key, Lease, Ledger, LedgerError, Release, Request, Setbacks, Terms};
+use crate::idempotency::{Claim, Course, Fence, Key, Lease, Ledger, LedgerError, Release, Request, Terms};
 
 /// A handler with the ledger that keeps its effects single.
 #[derive(Debug)]
@@ -38,20 +38,6 @@ pub struct Reaction<L, H> {
 struct Claimants {
     reaction: String,
     so_far: AtomicU64,
-}
-
-/// What came of an event, what it has met so far, and what was said of it for the log and the letter.
-#[derive(Debug, Clone)]
-pub(crate) struct Reacted {
-    pub(crate) outcome: Outcome,
-    pub(crate) setbacks: Setbacks,
-    pub(crate) detail: String,
-}
-
-impl From<Outcome> for Reacted {
-    fn from(outcome: Outcome) -> Self {
-        Self { outcome, setbacks: Setbacks::default(), detail: String::new() }
-    }
 }
 
 /// What a handler's run showed.
@@ -117,7 +103,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
             Ok(Claim::Conflict) => Err(Outcome::Conflict),
             Ok(Claim::Parked) => Err(Outcome::Parked),
             Ok(Claim::Kills) => Err(Outcome::KillsItsWorker),
-            Err(error) => Err(Outcome::Unavailable(no_ledger(&error))),
+            Err(error) => Err(Outcome::Unavailable(no_ledger::<L>(&error))),
         }
     }
 
@@ -198,7 +184,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
 
 impl<L: Ledger, H: Handler> Needs for Reaction<L, H> {
     async fn look(&self) -> Result<(), Missing> {
-        self.ledger.ping().await.map_err(|error| no_ledger(&error))?;
+        self.ledger.ping().await.map_err(|error| no_ledger::<L>(&error))?;
         self.handler.probe().await.map_err(|error| match error {
             HandlerError::Unavailable { dependency, detail, outage } => Missing { dependency, detail, outage },
             other => Missing { dependency: H::NAME, detail: other.to_string(), outage: Outage::Down },
@@ -206,6 +192,6 @@ impl<L: Ledger, H: Handler> Needs for Reaction<L, H> {
     }
 }
 
-pub(super) fn no_ledger(error: &LedgerError) -> Missing {
-    Missing { dependency: "ledger", detail: error.0.clone(), outage: Outage::Down }
+pub(super) fn no_ledger<L: Ledger>(error: &LedgerError) -> Missing {
+    Missing { dependency: L::SERVER, detail: error.0.clone(), outage: Outage::Down }
 }

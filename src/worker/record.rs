@@ -8,14 +8,14 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::breaker::Breaker;
-use super::outcome::{Missing, Outcome};
-use super::reaction::{Cut, Ran, Reacted, Reaction, no_ledger};
+use super::outcome::{Missing, Outcome, Reacted};
+use super::reaction::{Cut, Ran, Reaction, no_ledger};
 use super::witness::Belief;
 use super::word::Word;
 use crate::backoff::{Backoff, Outage};
 use crate::failpoint::{self, Step};
 use crate::handlers::{Handled, Handler, HandlerError};
-use crate::idempotency::{Fenced, Key, Lease, Ledger, LedgerError, Release, Setbacks};
+use crate::idempotency::{Fenced, Key, Lease, Ledger, Release, Setbacks};
 
 /// For how long a record is asked for that the ledger does not take, and who hears of that.
 pub(crate) struct Insists<'a> {
@@ -40,9 +40,9 @@ impl<'a> Insists<'a> {
         }
     }
 
-    fn heard(&self, error: &LedgerError) {
+    fn heard(&self, missing: Missing) {
         if let Some((_, breaker)) = self.worker {
-            breaker.heard(Word::Fails(no_ledger(error)));
+            breaker.heard(Word::Fails(missing));
         }
     }
 }
@@ -118,7 +118,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
             HandlerError::OutcomeUnknown(_) => Outcome::OutcomeUnknown,
             HandlerError::Fenced(Fenced::Done) => Outcome::Duplicate,
             HandlerError::Fenced(Fenced::Lost) => Outcome::LeaseLost,
-            HandlerError::Fenced(Fenced::Unavailable(error)) => Outcome::Unavailable(no_ledger(&error)),
+            HandlerError::Fenced(Fenced::Unavailable(error)) => Outcome::Unavailable(no_ledger::<L>(&error)),
         }
     }
 
@@ -129,7 +129,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
             if tries == 1 {
                 tracing::warn!(%error, "the effect happened, and its record waits for the ledger");
             }
-            insists.heard(&error);
+            insists.heard(no_ledger::<L>(&error));
             sleep(Backoff::RECORD.delay(tries)).await;
             tries += 1;
         }

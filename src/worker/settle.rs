@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{error, warn};
 
 use super::lease::Held;
+use super::rights::{Change, Rights};
 use crate::backoff::Backoff;
 use crate::queue::{
     Attempt, DeadLetter, Delivery, Failure, Hide, Hold, MAX_BATCH, MAX_VISIBILITY, Queue, QueueError, ReceiptHandle,
@@ -41,13 +42,6 @@ pub(super) struct Settler<Q> {
     hides: mpsc::Sender<Entry>,
 }
 
-/// What a batch does to its messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Change {
-    Delete,
-    Hide,
-}
-
 #[derive(Debug)]
 struct Entry {
     receipt: ReceiptHandle,
@@ -67,10 +61,10 @@ struct Waiting {
 
 impl<Q: Queue> Settler<Q> {
     /// Starts the batching. It ends by itself once the settler is dropped and all is flushed.
-    pub(super) fn start(queue: Arc<Q>) -> Self {
+    pub(super) fn start(queue: Arc<Q>, rights: &Arc<Rights>) -> Self {
         let start = |change| {
             let (entries, batches) = mpsc::channel(4 * MAX_BATCH);
-            tokio::spawn(in_batches(queue.clone(), change, batches));
+            tokio::spawn(in_batches(queue.clone(), rights.clone(), change, batches));
             entries
         };
         Self { deletes: start(Change::Delete), hides: start(Change::Hide), queue }
@@ -110,10 +104,24 @@ impl<Q: Queue> Settler<Q> {
             error!("too large to be sent on with its reason: left to the queue's own redrive");
             return Settled::Remains;
         };
-        match self.send(&letter, delivery.attempt, &held).await {
+        let mut sent = self.send(&letter, delivery.attempt, &held).await;
+        // The DLQ's own setting may allow less than SQS does.
+        if let Err(QueueError::TooLarge { most }) = sent
+            && let Some(packed) = letter.packed(most)
+        {
+            sent = self.send(&packed, delivery.attempt, &held).await;
+        }
+        match sent {
             Ok(()) => self.delete(delivery.receipt).await,
             Err(QueueError::NoDeadLetterQueue) => {
                 warn!("no DLQ to quarantine into: left to the queue");
+                Settled::Remains
+            }
+            Err(QueueError::TooLarge { most }) => {
+                error!(
+                    most,
+                    "the DLQ's MaximumMessageSize is too small for this dead letter: left to the queue's own redrive"
+                );
                 Settled::Remains
             }
             Err(error) => {
@@ -145,7 +153,7 @@ async fn confirmed(entries: &mpsc::Sender<Entry>, receipt: ReceiptHandle, delay:
     entries.send(Entry { receipt, delay, confirmed }).await.is_ok() && confirmation.await.is_ok()
 }
 
-async fn in_batches<Q: Queue>(queue: Arc<Q>, change: Change, mut entries: mpsc::Receiver<Entry>) {
+async fn in_batches<Q: Queue>(queue: Arc<Q>, rights: Arc<Rights>, change: Change, mut entries: mpsc::Receiver<Entry>) {
     while let Some(first) = entries.recv().await {
         let mut batch = vec![first];
         let deadline = Instant::now() + LINGER;
@@ -156,11 +164,11 @@ async fn in_batches<Q: Queue>(queue: Arc<Q>, change: Change, mut entries: mpsc::
             }
         }
         // On its own, so that a slow call does not hold up the next batch.
-        tokio::spawn(carry_out(queue.clone(), change, batch));
+        tokio::spawn(carry_out(queue.clone(), rights.clone(), change, batch));
     }
 }
 
-async fn carry_out<Q: Queue>(queue: Arc<Q>, change: Change, batch: Vec<Entry>) {
+async fn carry_out<Q: Queue>(queue: Arc<Q>, rights: Arc<Rights>, change: Change, batch: Vec<Entry>) {
     let (mut open, mut waiting) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
     for Entry { receipt, delay, confirmed } in batch {
         waiting.push(Waiting { hold: receipt.hold(), delay, confirmed });
@@ -172,6 +180,7 @@ async fn carry_out<Q: Queue>(queue: Arc<Q>, change: Change, batch: Vec<Entry>) {
     for attempt in 1..=TRIES {
         let (mut again, mut unconfirmed) = (Vec::new(), Vec::new());
         for Unsettled { receipt, error } in ask(&*queue, change, open, &waiting).await {
+            rights.heard(change, &error);
             let own: Vec<Waiting> = waiting.extract_if(.., |entry| entry.hold.is_of(&receipt)).collect();
             if error.is_passing() && attempt < TRIES {
                 unconfirmed.extend(own);
@@ -202,15 +211,6 @@ async fn ask<Q: Queue>(queue: &Q, change: Change, receipts: Vec<ReceiptHandle>, 
             };
             let hide = |receipt| Hide { delay: delays(&receipt).unwrap_or_default(), receipt };
             queue.hide(receipts.into_iter().map(hide).collect()).await
-        }
-    }
-}
-
-impl Change {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Delete => "delete",
-            Self::Hide => "hide",
         }
     }
 }

@@ -25,6 +25,7 @@ fn event(user: &UserId, (id, at, address, plan): Said) -> UserSignedUp {
         email: format!("a{address}@example.com").parse().expect("an address"),
         plan: plan.map(|plan| format!("plan-{plan}").parse::<Plan>().expect("a plan")),
         occurred_at: Timestamp::from_unix_millis(1_767_225_600_000 + at).expect("a moment"),
+        has_stand_in_time: false,
         version: if plan.is_some() { 2 } else { 1 },
     }
 }

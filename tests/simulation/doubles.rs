@@ -59,6 +59,8 @@ pub fn user_in(body: &str) -> Option<String> {
 }
 
 impl Queue for ToldQueue {
+    const SERVER: &'static str = MemoryQueue::SERVER;
+
     fn name(&self) -> &str {
         self.queue.name()
     }
@@ -168,6 +170,8 @@ impl ToldLedger {
 }
 
 impl Ledger for ToldLedger {
+    const SERVER: &'static str = MemoryLedger::SERVER;
+
     async fn claim(&self, request: &Request, token: &str, terms: &Terms) -> Result<Claim, LedgerError> {
         self.call(self.ledger.claim(request, token, terms)).await
     }

@@ -18,7 +18,8 @@ use super::{Place, progress};
 use crate::cli::Which;
 use crate::event::Timestamp;
 use crate::ops::table::{age, table};
-use crate::ops::{Exit, complain, say};
+use crate::ops::{Exit, complain, say, terminal};
+use crate::plain;
 use crate::queue::QueueError;
 
 /// A table holds so much of a reason: ours are shorter, another tool's may not be.
@@ -64,6 +65,9 @@ pub(super) async fn list(places: &[Place], wanted: &Wanted, stop: &CancellationT
             Err(error) => return failed(place, &error),
         }
     }
+    if stop.is_cancelled() {
+        return Exit::Interrupted;
+    }
     let moment = |millis| Timestamp::from_unix_millis(millis).map(|at| at.to_string());
     match (wanted.json, wanted.by_reason) {
         (true, false) => say(json!({ "letters": lines, "complete": complete })),
@@ -107,8 +111,7 @@ fn row(reaction: &str, letter: &Letter, addresses: bool, now: i64) -> [String; 7
 }
 
 fn cut(reason: &str) -> String {
-    // A stranger's text: no control character of it reaches the terminal.
-    reason.chars().filter(|c| !c.is_control()).take(REASON_WIDTH).collect()
+    plain::line(reason).chars().take(REASON_WIDTH).collect()
 }
 
 pub(super) async fn show(
@@ -133,6 +136,9 @@ pub(super) async fn show(
             return failed(place, &error);
         }
     }
+    if stop.is_cancelled() {
+        return Exit::Interrupted;
+    }
     match found.as_slice() {
         [(place, letter)] if as_json => say(letter.export(place.name, body)),
         [(place, letter)] => print(place.name, letter, body, addresses),
@@ -150,10 +156,7 @@ pub(super) async fn show(
 
 fn print(reaction: &str, letter: &Letter, body: bool, addresses: bool) {
     let whole = letter.export(reaction, body);
-    let line = |name: &str, value: &str| {
-        let value: String = value.chars().filter(|c| !c.is_control()).collect();
-        say(format_args!("{name:<16}  {value}"));
-    };
+    let line = |name: &str, value: &str| say(format_args!("{name:<16}  {}", plain::line(value)));
     line("id", &letter.id);
     line("reaction", reaction);
     line("reason", letter.reason());
@@ -177,11 +180,8 @@ fn print(reaction: &str, letter: &Letter, body: bool, addresses: bool) {
     };
     line("attributes", if names.is_empty() { "-".to_owned() } else { names.join(", ") }.as_str());
     match whole["body"].as_str() {
-        Some(body) => {
-            // A stranger's text: it must not steer the terminal. `dlq export` keeps every byte.
-            let body: String = body.chars().filter(|c| !c.is_control() || ['\n', '\t'].contains(c)).collect();
-            say(format_args!("\n{body}"));
-        }
+        // `dlq export` keeps every byte.
+        Some(body) => say(format_args!("\n{body}")),
         None => line("body", "hidden: --body shows it, with its address"),
     }
 }
@@ -189,10 +189,10 @@ fn print(reaction: &str, letter: &Letter, body: bool, addresses: bool) {
 pub(super) async fn export(place: &Place, which: &Which, file: Option<&Path>, stop: &CancellationToken) -> Exit {
     let selection = Selection { not_after: None, ..Selection::new(&which.reason, which.since) };
     let mut out: Box<dyn Write + Send> = match file.map(create) {
-        None => Box::new(io::stdout()),
+        None => Box::new(terminal::out()),
         Some(Ok(file)) => Box::new(BufWriter::new(file)),
         Some(Err(error)) => {
-            complain(format_args!("the file cannot be written: {}", error.kind()));
+            complain(format_args!("the file cannot be written: {}", plain::said(&error)));
             return Exit::Usage;
         }
     };
@@ -201,7 +201,7 @@ pub(super) async fn export(place: &Place, which: &Which, file: Option<&Path>, st
     let outcome = each(place, None, stop, |letter| {
         if count < limit && selection.takes(&letter) {
             count += 1;
-            broken = writeln!(out, "{}", letter.export(place.name, true)).err();
+            broken = writeln!(out, "{}", plain::json(&letter.export(place.name, true).to_string())).err();
         }
         broken.is_none() && count < limit
     });
@@ -209,12 +209,11 @@ pub(super) async fn export(place: &Place, which: &Which, file: Option<&Path>, st
         Ok(whole) => whole || count == limit,
         Err(error) => return failed(place, &error),
     };
-    if let Some(error) = broken.or_else(|| out.flush().err()) {
-        complain(format_args!("not all letters were written: {}", error.kind()));
-        return Exit::Unavailable;
+    if !terminal::remember(broken.map_or_else(|| out.flush(), Err)) {
+        return Exit::Clean;
     }
     complain(format_args!("{count} letters written{}", if complete { "" } else { "; not all were looked at" }));
-    Exit::Clean
+    if stop.is_cancelled() { Exit::Interrupted } else { Exit::Clean }
 }
 
 /// For its owner's eyes: it will hold addresses.

@@ -8,6 +8,7 @@
 pub mod faults;
 mod store;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ struct Shared {
     name: String,
     visibility: Duration,
     redrive: Option<(MemoryQueue, u32)>,
+    max_bytes: AtomicUsize,
     store: Mutex<Store>,
     faults: Mutex<Faults>,
     arrived: Notify,
@@ -66,13 +68,14 @@ impl MemoryQueue {
     fn build(name: &str, visibility: Duration, redrive: Option<(Self, u32)>) -> Self {
         let store = Mutex::new(Store::new(is_fifo(name)));
         let (faults, arrived) = (Mutex::default(), Notify::new());
-        Self { shared: Arc::new(Shared { name: name.to_owned(), visibility, redrive, store, faults, arrived }) }
+        let (name, max_bytes) = (name.to_owned(), AtomicUsize::new(MAX_MESSAGE_BYTES));
+        Self { shared: Arc::new(Shared { name, visibility, redrive, max_bytes, store, faults, arrived }) }
     }
 
     /// Puts a message on the queue. Answers its message id.
     ///
     /// # Errors
-    /// [`QueueError::TooLarge`] over 1 MiB, attributes counted in.
+    /// [`QueueError::TooLarge`], attributes counted in.
     pub fn send(&self, body: &str, attributes: Attributes) -> Result<String, QueueError> {
         self.send_delayed(body, attributes, Duration::ZERO)
     }
@@ -80,18 +83,18 @@ impl MemoryQueue {
     /// The same, hidden for `delay` at first.
     ///
     /// # Errors
-    /// [`QueueError::TooLarge`] over 1 MiB, attributes counted in.
+    /// [`QueueError::TooLarge`], attributes counted in.
     pub fn send_delayed(&self, body: &str, attributes: Attributes, delay: Duration) -> Result<String, QueueError> {
-        fits(body, &attributes)?;
+        self.fits(body, &attributes)?;
         Ok(self.put(Stored::new(body, attributes, None, Instant::now() + delay)))
     }
 
     /// The same at once, for somebody's share of a queue without order.
     ///
     /// # Errors
-    /// [`QueueError::TooLarge`] over 1 MiB, attributes counted in.
+    /// [`QueueError::TooLarge`], attributes counted in.
     pub fn send_fairly(&self, body: &str, attributes: Attributes, whose: Option<String>) -> Result<String, QueueError> {
-        fits(body, &attributes)?;
+        self.fits(body, &attributes)?;
         Ok(self.put(Stored::new(body, attributes, whose, Instant::now())))
     }
 
@@ -99,7 +102,7 @@ impl MemoryQueue {
     /// dropped; answers the message id of the one that stays.
     ///
     /// # Errors
-    /// [`QueueError::TooLarge`] over 1 MiB, attributes counted in.
+    /// [`QueueError::TooLarge`], attributes counted in.
     pub fn send_in_group(
         &self,
         body: &str,
@@ -107,7 +110,7 @@ impl MemoryQueue {
         group: &str,
         deduplication_id: &str,
     ) -> Result<String, QueueError> {
-        fits(body, &attributes)?;
+        self.fits(body, &attributes)?;
         let message = Stored::new(body, attributes, Some(group.to_owned()), Instant::now());
         let first = self.store().first_of(deduplication_id, &message.id);
         Ok(first.unwrap_or_else(|| self.put(message)))
@@ -124,6 +127,16 @@ impl MemoryQueue {
     /// From now on `faults` is asked before each call, and for each entry of a batch, what goes wrong.
     pub fn set_faults(&self, faults: impl FnMut(Call) -> Option<Fault> + Send + 'static) {
         self.faults().set(faults);
+    }
+
+    /// From now on it takes no message of more bytes than that. At first 1 MiB.
+    pub fn set_max_bytes(&self, most: usize) {
+        self.shared.max_bytes.store(most, Ordering::Relaxed);
+    }
+
+    fn fits(&self, body: &str, attributes: &Attributes) -> Result<(), QueueError> {
+        let most = self.shared.max_bytes.load(Ordering::Relaxed);
+        if body.len() + attributes_size(attributes) > most { Err(QueueError::TooLarge { most }) } else { Ok(()) }
     }
 
     fn put(&self, message: Stored) -> String {
@@ -179,8 +192,13 @@ impl MemoryQueue {
     {
         let failed = |error: QueueError| (0..entries.len()).map(|n| (n, error.clone())).collect::<Vec<_>>();
         let fault = self.fault(call).await;
-        if fault == Some(Fault::Throttled) {
-            return failed(throttled());
+        match fault {
+            Some(Fault::Throttled) => return failed(throttled()),
+            Some(Fault::Denied) if call == Call::Delete => {
+                return failed(QueueError::Denied { right: "sqs:DeleteMessage" });
+            }
+            Some(Fault::Denied) => return failed(QueueError::Denied { right: "sqs:ChangeMessageVisibility" }),
+            _ => {}
         }
         let mut results = Vec::new();
         for (n, entry) in entries.iter().enumerate() {
@@ -196,6 +214,8 @@ impl MemoryQueue {
 }
 
 impl Queue for MemoryQueue {
+    const SERVER: &'static str = "memory";
+
     fn name(&self) -> &str {
         &self.shared.name
     }
@@ -256,11 +276,6 @@ impl Queue for MemoryQueue {
         };
         if fault == Some(Fault::LostReply) { Err(lost()) } else { Ok(()) }
     }
-}
-
-fn fits(body: &str, attributes: &Attributes) -> Result<(), QueueError> {
-    let size = body.len() + attributes_size(attributes);
-    if size > MAX_MESSAGE_BYTES { Err(QueueError::TooLarge) } else { Ok(()) }
 }
 
 fn throttled() -> QueueError {

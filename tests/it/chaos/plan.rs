@@ -11,6 +11,12 @@ use crate::world::patience::at_this_pace;
 use crate::world::proxy::{Cut, Mode};
 use crate::world::smtp::{Phase, Reaction};
 
+/// After so many the queue moves a message by itself: few enough for kills and freezes to eat them all now and then.
+pub const RECEIVES: u32 = 6;
+/// What each Redis call may take, for a proxy's delay: four chunks' ways make one call on a new connection.
+const SHORT_DELAY: Duration = Duration::from_millis(100);
+const LONG_DELAY: Duration = Duration::from_millis(1500);
+
 /// A lease is three quarters of it.
 pub fn visibility() -> Duration {
     at_this_pace(Duration::from_secs(6))
@@ -28,10 +34,6 @@ pub fn handler() -> Duration {
 pub fn long_stop() -> Duration {
     visibility() + Duration::from_millis(500)
 }
-
-/// What each Redis call may take, for a proxy's delay: four chunks' ways make one call on a new connection.
-const SHORT_DELAY: Duration = Duration::from_millis(100);
-const LONG_DELAY: Duration = Duration::from_millis(1500);
 
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {

@@ -20,6 +20,8 @@ impl Remote {
 }
 
 impl Ledger for Remote {
+    const SERVER: &'static str = MemoryLedger::SERVER;
+
     async fn claim(&self, request: &Request, token: &str, terms: &Terms) -> Result<Claim, LedgerError> {
         self.ask(self.ledger.claim(request, token, terms)).await
     }

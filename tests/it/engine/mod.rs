@@ -256,6 +256,8 @@ fn due(failing: &Mutex<(usize, Option<QueueError>)>) -> Option<QueueError> {
 }
 
 impl Queue for Tapped {
+    const SERVER: &'static str = MemoryQueue::SERVER;
+
     fn name(&self) -> &str {
         self.queue.name()
     }
