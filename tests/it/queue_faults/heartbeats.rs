@@ -25,7 +25,8 @@ async fn beside_a_healthy_one(world: &World, effect: &Effect, broken: impl Fn(&S
 
     eventually("the effect", at_this_pace(seconds(40)), || async { (effect.total() > 0).then_some(()) }).await;
     world.drained(&queue, seconds(30)).await;
-    // Whoever of the two is not done must be, before it is counted.
+    // Whoever of the two is not done must be, before it is counted; the fault has shown what it does.
+    proxy.heal();
     let outcomes = [sick.end().await, healthy.end().await];
     println!("{outcomes:?}, {:?}", proxy.counts());
     assert!(!proxy.calls(VISIBILITY).is_empty(), "no heartbeat was met by the fault");
