@@ -117,6 +117,29 @@ async fn an_effect_whose_ledger_is_away_for_ten_minutes_is_recorded_and_happens_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_copy_in_hand_does_not_overtake_a_record_that_waited_for_the_ledger_longer_than_its_claim_lasts() {
+    for max_sends in [1, 2] {
+        let (queue, dlq) = queue_of(5);
+        let (ledger, done) = (Remote::default(), Arc::new(Barrier::new(2)));
+        let (handler, effects) = takes(seconds(1));
+        let handler = Takes { done: Some(done.clone()), ..handler };
+        send(&queue, &event("user-1"));
+        let reaction = Reaction::new(handler, ledger.clone(), Terms { max_sends, ..terms() }, TIMEOUT);
+        let worker = Running::of(Worker::new(queue.clone(), reaction, side_by_side()));
+        tokio::time::sleep(seconds(5)).await;
+        ledger.is_away.store(true, Ordering::SeqCst);
+        done.wait().await;
+        send(&queue, &event("user-1"));
+        tokio::time::sleep(3 * LEASE).await;
+        ledger.is_away.store(false, Ordering::SeqCst);
+        emptied(&queue).await;
+        let count = worker.tally.read();
+        assert_eq!((effects.load(Ordering::SeqCst), dlq.depth()), (1, EMPTY), "{max_sends} sends: {count:?}");
+        assert_eq!((count.of("done"), count.of("duplicate")), (1, 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_whose_time_ends_while_the_ledger_is_away_deletes_what_happened_and_says_that_it_is_on_no_record() {
     let (queue, _dlq) = queue_of(5);
     let (ledger, done) = (Remote::default(), Arc::new(Barrier::new(2)));
