@@ -66,11 +66,12 @@ pub enum Dlq {
     #[command(after_help = "Reads <NAME>_QUEUE_URL, <NAME>_DLQ_URL and what the AWS SDK reads.\n\
         A letter is deleted only once its original is confirmed to be in the source queue: whatever\n\
         breaks, it is in one of the two, perhaps in both, and an effect that happened does not happen again.\n\
-        Letters that die while it runs are left. So are those that cannot be unpacked.\n\
+        Letters that die while it runs are left. Those that cannot be opened, or that the queue refuses for\n\
+        good, are sealed: they are counted and stay, and the exit code is 69.\n\
         --all lets SQS itself move them (StartMessageMoveTask): fast, but as they are. The worker opens what it\n\
         packed; other consumers of that queue would see the failure.* attributes and packed bodies. Where SQS\n\
         cannot (the DLQ is no redrive policy's), they are sent and deleted one by one.\n\
-        --json: {reaction,dryRun,by,selected,moved,failed,left,reasons:{}}.")]
+        --json: {reaction,dryRun,by,selected,moved,failed,sealed,left,reasons:{}}.")]
     Redrive {
         /// Which letters
         #[command(flatten)]
@@ -91,7 +92,7 @@ pub enum Dlq {
     /// Delete letters for good
     #[command(after_help = "Reads <NAME>_QUEUE_URL, <NAME>_DLQ_URL and what the AWS SDK reads.\n\
         Needs --reason, --since, --limit or --all. `dlq export` first keeps a copy.\n\
-        --json: {reaction,dryRun,by,selected,moved,failed,left,reasons:{}}, where moved means deleted.")]
+        --json: {reaction,dryRun,by,selected,moved,failed,sealed,left,reasons:{}}, where moved means deleted.")]
     Drop {
         /// Which letters
         #[command(flatten)]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
+use super::table::counted;
 use super::{Exit, complain, misconfigured, observed, say};
 use crate::app;
 use crate::cli;
@@ -128,7 +129,7 @@ fn report(events: &[UserSignedUp], results: &[Result<MessageId, PublishError>], 
     {
         say(format_args!("published event {} as message {id}", event.event_id));
     } else {
-        say(format_args!("published {published} of {} events", results.len()));
+        say(format_args!("published {published} of {}", counted(results.len() as u64, "event")));
     }
     for (event, result) in pairs().filter(|(_, result)| result.is_err()).take(10) {
         if let Err(error) = result {

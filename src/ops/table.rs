@@ -35,6 +35,11 @@ pub(super) fn table<const N: usize>(header: [&str; N], numbers: &[usize]) -> Tab
     table
 }
 
+/// So many of them, in words: `1 letter`, `2 letters`.
+pub(super) fn counted(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
 /// How long ago, in its largest unit: `3d`, `7h`, `12m`, `5s`.
 pub(super) fn age(millis: i64) -> String {
     match millis.max(0) / 1000 {
@@ -48,6 +53,11 @@ pub(super) fn age(millis: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_never_several() {
+        assert_eq!([0, 1, 2].map(|n| counted(n, "letter")), ["0 letters", "1 letter", "2 letters"]);
+    }
 
     #[test]
     fn an_age_is_told_in_its_largest_unit() {

@@ -13,19 +13,18 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::{Builder, StalledStreamProtectionConfig};
-use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
     MessageAttributeValue, MessageSystemAttributeName as System, QueueAttributeName,
 };
 use data_encoding::BASE64;
 
-use super::dead_letter::REASON;
 use super::sqs_answer::ReadAnswers;
+use super::sqs_error::{classify, entry_error, of_message};
 use super::sqs_request::FewHeaders;
 use super::{
     Attempt, Attribute, Attributes, Body, DeadLetter, Delivery, Facts, Hide, Hold, MAX_BATCH, Queue, QueueError,
-    ReceiptHandle, Unsettled, is_fifo,
+    ReceiptHandle, Unsettled, dead_letter, is_fifo, rules,
 };
 
 /// Every call but the long poll answers within this, connecting included, or is tried again.
@@ -119,6 +118,7 @@ impl Queue for SqsQueue {
             .message_system_attribute_names(System::SentTimestamp)
             .message_system_attribute_names(System::MessageGroupId)
             .message_system_attribute_names(System::AwsTraceHeader)
+            .message_system_attribute_names(System::DeadLetterQueueSourceArn)
             .message_attribute_names("All");
         let answer = boxed(call.send()).await.map_err(|error| classify(&error))?;
         let is_fifo = is_fifo(&self.url);
@@ -160,13 +160,15 @@ impl Queue for SqsQueue {
 
     async fn send_to_dlq(&self, letter: &DeadLetter) -> Result<(), QueueError> {
         let url = self.dlq_url.as_ref().ok_or(QueueError::NoDeadLetterQueue)?;
+        rules::check(&letter.body, &letter.attributes)?;
         let attributes = letter.attributes.iter().filter_map(|(name, a)| Some((name.clone(), outgoing(a)?))).collect();
         let call = self.settling.send_message().queue_url(url).message_body(&letter.body);
         let call = match (&letter.group, &letter.fairness) {
             (Some(group), _) => call.message_group_id(group).message_deduplication_id(&letter.message_id),
             (None, fairness) => call.set_message_group_id(fairness.clone()),
         };
-        boxed(call.set_message_attributes(Some(attributes)).send()).await.map_err(|error| classify(&error))?;
+        let sent = boxed(call.set_message_attributes(Some(attributes)).send()).await;
+        sent.map_err(|error| of_message(classify(&error)))?;
         Ok(())
     }
 }
@@ -248,6 +250,7 @@ fn delivery(mut message: Message, is_fifo: bool) -> Option<Delivery> {
     Some(Delivery {
         group,
         fairness,
+        moved_by_queue: text(System::DeadLetterQueueSourceArn).is_some(),
         trace_header: text(System::AwsTraceHeader),
         sent_at_millis: system(System::SentTimestamp).unwrap_or(0),
         message_id,
@@ -260,7 +263,7 @@ fn delivery(mut message: Message, is_fifo: bool) -> Option<Delivery> {
 
 /// A letter of ours that came back is the original again; what cannot be opened is left for the worker to judge.
 fn opened(delivery: Delivery) -> Delivery {
-    if !delivery.attributes.contains_key(REASON) {
+    if !dead_letter::is_ours(&delivery.attributes) {
         return delivery;
     }
     let (body, attributes) = (delivery.body.as_str().to_owned(), delivery.attributes.clone());
@@ -280,7 +283,7 @@ fn incoming(all: impl IntoIterator<Item = (String, MessageAttributeValue)>) -> A
 
 pub(super) fn outgoing(attribute: &Attribute) -> Option<MessageAttributeValue> {
     let value = MessageAttributeValue::builder().data_type(&attribute.data_type);
-    let value = if attribute.data_type.starts_with("Binary") {
+    let value = if attribute.is_binary() {
         value.binary_value(aws_sdk_sqs::primitives::Blob::new(BASE64.decode(attribute.value.as_bytes()).ok()?))
     } else {
         value.string_value(&attribute.value)
@@ -295,40 +298,8 @@ fn unsettled(receipts: Vec<ReceiptHandle>, failed: &[BatchResultErrorEntry]) -> 
     pairs.map(|(receipt, entry)| Unsettled { receipt, error: entry_error(entry) }).collect()
 }
 
-fn entry_error(entry: &BatchResultErrorEntry) -> QueueError {
-    match entry.code.rsplit('.').next() {
-        // An entry has two parameters. The visibility is ours, and valid: so it is the receipt that is not.
-        Some("InvalidParameterValue" | "InvalidParameterValueException") => QueueError::NotInFlight,
-        _ => by_code(&entry.code, entry.sender_fault),
-    }
-}
-
 fn all_unsettled(receipts: Vec<ReceiptHandle>, error: &QueueError) -> Vec<Unsettled> {
     receipts.into_iter().map(|receipt| Unsettled { receipt, error: error.clone() }).collect()
-}
-
-pub(super) fn classify<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> QueueError {
-    match error {
-        SdkError::ServiceError(service) => {
-            let code = service.err().code().unwrap_or("unknown");
-            let passing = code.contains("Throttl") || code.contains("Internal") || code.contains("Unavailable");
-            by_code(code, !passing && code != "unknown")
-        }
-        SdkError::TimeoutError(_) => QueueError::Unavailable("timeout".to_owned()),
-        SdkError::DispatchFailure(failure) if failure.is_user() => QueueError::Refused("no credentials".to_owned()),
-        SdkError::DispatchFailure(_) => QueueError::Unavailable("no connection".to_owned()),
-        SdkError::ConstructionFailure(_) => QueueError::Refused("the request cannot be built".to_owned()),
-        _ => QueueError::Unavailable("an answer that is none".to_owned()),
-    }
-}
-
-pub(super) fn by_code(code: &str, sender_fault: bool) -> QueueError {
-    let name = code.rsplit(['.', '#']).next().unwrap_or(code);
-    match name {
-        "ReceiptHandleIsInvalid" | "MessageNotInflight" => QueueError::NotInFlight,
-        _ if sender_fault => QueueError::Refused(name.to_owned()),
-        _ => QueueError::Unavailable(name.to_owned()),
-    }
 }
 
 fn seconds(duration: Duration) -> i32 {

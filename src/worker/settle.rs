@@ -3,7 +3,8 @@
 //! Enters: a delivery and its verdict. Leaves: [`Settled`]; when [`Settler::settle`] returns, the queue has
 //! confirmed, or the message will come again. Promises: deletes and hides go out in batches of up to ten,
 //! waiting at most 50 ms for company; an entry that failed is tried again by itself; a dead letter's
-//! original is deleted only after the letter is confirmed. Knows no event and no handler.
+//! original is deleted only after the letter is confirmed, in the first of its forms that the DLQ takes. Knows no event and
+//! no handler.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use tracing::{error, warn};
 
 use super::lease::Held;
 use crate::backoff::Backoff;
+use crate::queue::dead_letter::Form;
 use crate::queue::{
     DeadLetter, Delivery, Failure, Hide, Hold, MAX_BATCH, MAX_VISIBILITY, Queue, QueueError, ReceiptHandle, Unsettled,
     Verdict,
@@ -110,22 +112,36 @@ impl<Q: Queue> Settler<Q> {
         Settled::Remains
     }
 
+    /// Tries the letter's forms in turn, where the DLQ does not take one.
     async fn quarantine(&self, delivery: Delivery, failure: &Failure, held: Held) -> Settled {
-        let Some(letter) = DeadLetter::new(&delivery, self.queue.name(), failure) else {
-            error!("too large to be sent on with its reason: left to the queue's own redrive");
-            return Settled::Remains;
-        };
-        match self.queue.send_to_dlq(&letter).await {
-            Ok(()) => self.delete(delivery.receipt).await,
-            Err(QueueError::NoDeadLetterQueue) => {
-                warn!("no DLQ to quarantine into: left to the queue");
-                Settled::Remains
-            }
-            Err(error) => {
-                warn!(%error, "the dead letter was not sent; the original stays and is tried again");
-                self.hide(delivery.receipt, Backoff::HANDLER.delay(delivery.attempt.get()), held).await
+        let mut limit = None;
+        for form in Form::ALL {
+            let sent = match DeadLetter::of_form(form, &delivery, self.queue.name(), failure) {
+                Ok(letter) => self.queue.send_to_dlq(&letter).await,
+                Err(breach) => Err(breach.into()),
+            };
+            match sent {
+                Ok(()) => {
+                    if let (Form::Bare, Some(limit)) = (form, &limit) {
+                        warn!(%limit, "quarantined without its reason, which does not fit beside it");
+                    }
+                    return self.delete(delivery.receipt).await;
+                }
+                // Why the reason could not go beside it says more than why it cannot go without one.
+                Err(QueueError::Unfit(breach)) => limit = limit.or(Some(breach)),
+                Err(QueueError::NoDeadLetterQueue) => {
+                    warn!("no DLQ to quarantine into: left to the queue");
+                    return Settled::Remains;
+                }
+                Err(error) => {
+                    warn!(%error, "the dead letter was not sent; the original stays and is tried again");
+                    return self.hide(delivery.receipt, Backoff::HANDLER.delay(delivery.attempt.get()), held).await;
+                }
             }
         }
+        let limit = limit.map(|breach| breach.to_string());
+        error!(limit, "the DLQ takes this dead letter in no form: left to the queue's own redrive");
+        Settled::Remains
     }
 }
 

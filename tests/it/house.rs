@@ -187,7 +187,16 @@ fn the_engine_knows_no_server_by_name() {
 #[test]
 fn each_foreign_client_is_imported_by_its_adapters_alone() {
     let doors = [
-        ("aws_sdk_sqs", &["queue/sqs.rs", "queue/sqs_admin.rs", "queue/sqs_answer.rs", "queue/sqs_request.rs"][..]),
+        (
+            "aws_sdk_sqs",
+            &[
+                "queue/sqs.rs",
+                "queue/sqs_admin.rs",
+                "queue/sqs_answer.rs",
+                "queue/sqs_error.rs",
+                "queue/sqs_request.rs",
+            ][..],
+        ),
         ("aws_smithy_runtime_api", &["queue/sqs_answer.rs", "queue/sqs_request.rs"]),
         ("aws_sdk_sns", &["topic/sns.rs", "topic/sns_admin.rs"]),
         ("axum", &["telemetry/health.rs"]),

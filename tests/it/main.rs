@@ -45,5 +45,6 @@ mod resilience;
 mod shutdown;
 mod smtp;
 mod status;
+mod strangers;
 mod telemetry;
 mod traces;

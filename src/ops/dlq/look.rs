@@ -17,7 +17,7 @@ use super::letter::{Letter, Selection, shown};
 use super::{Place, progress};
 use crate::cli::Which;
 use crate::event::Timestamp;
-use crate::ops::table::{age, table};
+use crate::ops::table::{age, counted, table};
 use crate::ops::{Exit, complain, say};
 use crate::queue::QueueError;
 
@@ -213,7 +213,8 @@ pub(super) async fn export(place: &Place, which: &Which, file: Option<&Path>, st
         complain(format_args!("not all letters were written: {}", error.kind()));
         return Exit::Unavailable;
     }
-    complain(format_args!("{count} letters written{}", if complete { "" } else { "; not all were looked at" }));
+    let rest = if complete { "" } else { "; not all were looked at" };
+    complain(format_args!("{} written{rest}", counted(count, "letter")));
     Exit::Clean
 }
 

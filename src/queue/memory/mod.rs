@@ -16,10 +16,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use self::faults::{Call, Fault, Faults};
 use self::store::{Store, Stored};
-use super::dead_letter::attributes_size;
 use super::{
-    Attributes, DeadLetter, Delivery, Facts, Hide, Hold, MAX_BATCH, MAX_MESSAGE_BYTES, Queue, QueueError,
-    ReceiptHandle, Unsettled, is_fifo,
+    Attributes, DeadLetter, Delivery, Facts, Hide, Hold, MAX_BATCH, Queue, QueueError, ReceiptHandle, Unsettled,
+    is_fifo, rules,
 };
 
 /// What SQS keeps a message for unless told otherwise. Here none is dropped after it.
@@ -72,7 +71,7 @@ impl MemoryQueue {
     /// Puts a message on the queue. Answers its message id.
     ///
     /// # Errors
-    /// [`QueueError::TooLarge`] over 1 MiB, attributes counted in.
+    /// [`QueueError::Unfit`] where it breaks one of SQS's rules.
     pub fn send(&self, body: &str, attributes: Attributes) -> Result<String, QueueError> {
         self.send_delayed(body, attributes, Duration::ZERO)
     }
@@ -80,18 +79,18 @@ impl MemoryQueue {
     /// The same, hidden for `delay` at first.
     ///
     /// # Errors
-    /// [`QueueError::TooLarge`] over 1 MiB, attributes counted in.
+    /// [`QueueError::Unfit`] where it breaks one of SQS's rules.
     pub fn send_delayed(&self, body: &str, attributes: Attributes, delay: Duration) -> Result<String, QueueError> {
-        fits(body, &attributes)?;
+        rules::check(body, &attributes)?;
         Ok(self.put(Stored::new(body, attributes, None, Instant::now() + delay)))
     }
 
     /// The same at once, for somebody's share of a queue without order.
     ///
     /// # Errors
-    /// [`QueueError::TooLarge`] over 1 MiB, attributes counted in.
+    /// [`QueueError::Unfit`] where it breaks one of SQS's rules.
     pub fn send_fairly(&self, body: &str, attributes: Attributes, whose: Option<String>) -> Result<String, QueueError> {
-        fits(body, &attributes)?;
+        rules::check(body, &attributes)?;
         Ok(self.put(Stored::new(body, attributes, whose, Instant::now())))
     }
 
@@ -99,7 +98,7 @@ impl MemoryQueue {
     /// dropped; answers the message id of the one that stays.
     ///
     /// # Errors
-    /// [`QueueError::TooLarge`] over 1 MiB, attributes counted in.
+    /// [`QueueError::Unfit`] where it breaks one of SQS's rules.
     pub fn send_in_group(
         &self,
         body: &str,
@@ -107,7 +106,7 @@ impl MemoryQueue {
         group: &str,
         deduplication_id: &str,
     ) -> Result<String, QueueError> {
-        fits(body, &attributes)?;
+        rules::check(body, &attributes)?;
         let message = Stored::new(body, attributes, Some(group.to_owned()), Instant::now());
         let first = self.store().first_of(deduplication_id, &message.id);
         Ok(first.unwrap_or_else(|| self.put(message)))
@@ -162,7 +161,7 @@ impl MemoryQueue {
         let next = store.next_visible();
         drop(store);
         if let Some((dlq, _)) = &self.shared.redrive {
-            taken.exhausted.into_iter().for_each(|message| drop(dlq.put(message)));
+            taken.exhausted.into_iter().for_each(|message| drop(dlq.put(message.moved())));
         }
         (taken.deliveries, next)
     }
@@ -256,11 +255,6 @@ impl Queue for MemoryQueue {
         };
         if fault == Some(Fault::LostReply) { Err(lost()) } else { Ok(()) }
     }
-}
-
-fn fits(body: &str, attributes: &Attributes) -> Result<(), QueueError> {
-    let size = body.len() + attributes_size(attributes);
-    if size > MAX_MESSAGE_BYTES { Err(QueueError::TooLarge) } else { Ok(()) }
 }
 
 fn throttled() -> QueueError {

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use tokio::sync::mpsc;
 use tokio::time::advance;
 use user_events::idempotency::Crossing;
+use user_events::queue::MAX_MESSAGE_BYTES;
 use user_events::worker::UnknownEvents;
 
 use super::*;
@@ -300,4 +301,15 @@ async fn a_send_whose_end_is_unknown_is_repeated_at_most_max_sends_times_then_qu
         assert_eq!(reason(&letters(&dlq).await[0]), "outcome_unknown");
         assert!(started.elapsed() >= max_sends * VISIBILITY, "each time its visibility ran out first");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_beside_which_no_reason_fits_is_quarantined_without_one_on_its_first_receive() {
+    let (queue, dlq) = queue_and_dlq();
+    let noise: String = std::iter::repeat_with(|| fastrand::char('!'..='~')).take(MAX_MESSAGE_BYTES).collect();
+    send(&queue, &noise);
+    let _worker = Running::start(queue.clone(), says(transient), settings());
+    emptied(&queue).await;
+    let letter = letters(&dlq).await.remove(0);
+    assert_eq!((letter.body.as_str() == noise, letter.attributes.len(), letter.moved_by_queue), (true, 0, false));
 }

@@ -2,12 +2,13 @@
 //! by SQS on LocalStack.
 //!
 //! Enters: a [`Bench`] that makes a queue with its DLQ. Every wait is the queue's own long poll, so the
-//! sentences read alike on a paused clock and on the real one. `fifo` holds what order adds; `differences`
+//! sentences read alike on a paused clock and on the real one. `fifo` holds what order adds, `letters` what may be sent; `differences`
 //! what LocalStack does otherwise than AWS, each under a name that says so.
 
 mod bench;
 mod differences;
 mod fifo;
+mod letters;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
