@@ -44,7 +44,7 @@ struct Received {
 impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
     /// Works until `stop`, then drains. Neither a failing queue nor a panicking handler ends it.
     pub async fn run(self, stop: CancellationToken) -> Summary {
-        let Self { queue, reaction, settings, vitals, duty, observer } = self;
+        let Self { queue, reaction, settings, topics, vitals, duty, observer } = self;
         let Vitals { pulse, tally, breaker, leases, .. } = vitals;
         let (facts, handler) = (queue.facts(), H::NAME);
         info!(queue = queue.name(), handler, settings.concurrency, visibility = ?facts.visibility, "started");
@@ -55,7 +55,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
         let settler = Settler::start(queue.clone());
         let slots = Arc::new(Semaphore::new(settings.concurrency));
         let road = Arc::new(Road {
-            corridor: Corridor { reaction, settler, settings, limits, tally, breaker, slots, stop },
+            corridor: Corridor { reaction, settler, settings, topics, limits, tally, breaker, slots, stop },
             duty,
             observer,
         });
