@@ -13,16 +13,22 @@ use crate::app::REACTIONS;
 pub enum Dlq {
     /// What lies in the dead-letter queues
     #[command(after_help = "Reads <NAME>_QUEUE_URL, <NAME>_DLQ_URL and what the AWS SDK reads.\n\
-        --json: {\"letters\":[{reaction,id,reason,handler,attempts,receives,firstSeen,diedAt,bytes,\n\
+        --json: {\"letters\":[{reaction,id,reason,detail,handler,attempts,receives,firstSeen,diedAt,bytes,\n\
         packed,type,user,email}],\"complete\"}; with --by-reason {\"reasons\":[{reaction,reason,count,oldest,newest}],\n\
-        \"complete\"}.")]
+        \"complete\"}; with --by-detail {\"details\":[the same and detail],\"complete\"}.")]
     List {
         /// Whose; none: each whose <NAME>_QUEUE_URL is set
         #[arg(value_parser = reactions())]
         reactions: Vec<String>,
+        /// Only those dead for this reason (may be given again); `unknown`: moved by the queue's own redrive
+        #[arg(long, value_name = "REASON")]
+        reason: Vec<String>,
         /// One line a reason
         #[arg(long)]
         by_reason: bool,
+        /// One line a reason and detail: which field, which rule, which code
+        #[arg(long, conflicts_with = "by_reason")]
+        by_detail: bool,
         /// Look at so many letters of each queue at most
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         limit: Option<u64>,
@@ -107,6 +113,18 @@ pub enum Dlq {
         #[arg(long)]
         json: bool,
     },
+}
+
+impl Dlq {
+    /// The reasons that it names.
+    #[must_use]
+    pub fn reasons(&self) -> &[String] {
+        match self {
+            Self::List { reason, .. } => reason,
+            Self::Show { .. } => &[],
+            Self::Export { which, .. } | Self::Redrive { which, .. } | Self::Drop { which, .. } => &which.reason,
+        }
+    }
 }
 
 /// Which letters of one reaction.

@@ -29,6 +29,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
+pub use self::dlq::{REASONS, Reason};
 pub use self::doctor::{FAULTS, Fault, Level};
 use aws_config::SdkConfig;
 use tokio::runtime::{Builder, Runtime};

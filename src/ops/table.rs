@@ -8,12 +8,17 @@ pub(super) const WIDTH: usize = 80;
 
 /// Lines of words, indented, none wider than a terminal unless a single word is.
 pub(super) fn wrap(text: &str, indent: usize) -> Vec<String> {
+    wrap_to(text, indent, WIDTH)
+}
+
+/// The same, with lines of this width.
+pub(super) fn wrap_to(text: &str, indent: usize, width: usize) -> Vec<String> {
     let margin = " ".repeat(indent);
     let mut lines = vec![margin.clone()];
     for word in text.split_whitespace() {
         match lines.last_mut() {
             Some(line) if line.len() == indent => line.push_str(word),
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= WIDTH => {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
                 line.push(' ');
                 line.push_str(word);
             }

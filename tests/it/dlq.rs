@@ -24,7 +24,7 @@ pub struct Bench {
     pub env: BTreeMap<String, String>,
 }
 
-fn original(body: String, attributes: usize) -> Delivery {
+pub fn original(body: String, attributes: usize) -> Delivery {
     let attributes = (0..attributes).map(|n| (format!("a{n}"), Attribute::string("v"))).collect();
     Delivery {
         group: None,

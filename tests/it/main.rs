@@ -15,6 +15,7 @@ mod configuration;
 mod contracts;
 mod crashes;
 mod demo;
+mod details;
 mod dlq;
 mod docs;
 mod doctor;

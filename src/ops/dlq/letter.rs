@@ -7,13 +7,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::reasons::UNKNOWN;
 use crate::envelope;
 use crate::event::{Arrival, EmailAddress, EventKind, Timestamp};
-use crate::queue::dead_letter::{BODY_ENCODING, OURS, REASON, UnpackError, is_ours};
+use crate::queue::dead_letter::{BODY_ENCODING, DETAIL, OURS, REASON, UnpackError, is_ours};
 use crate::queue::{DeadLetter, Delivery, ReceiptHandle};
-
-/// The reason of what the queue's own redrive policy moved: it tells none.
-const UNKNOWN: &str = "unknown";
 
 /// One letter in a DLQ.
 pub(super) struct Letter {
@@ -58,6 +56,11 @@ impl Letter {
 
     pub(super) fn reason(&self) -> &str {
         self.field(REASON).unwrap_or(UNKNOWN)
+    }
+
+    /// What was said beside the reason; empty: nothing.
+    pub(super) fn detail(&self) -> &str {
+        self.field(DETAIL).unwrap_or_default()
     }
 
     /// A `failure.*` field that we wrote.
@@ -106,7 +109,8 @@ impl Letter {
         let contents = self.contents();
         let email = contents.as_ref().and_then(|contents| contents.email.as_ref());
         json!({
-            "reaction": reaction, "id": self.id, "reason": self.reason(), "handler": self.field("failure.handler"),
+            "reaction": reaction, "id": self.id, "reason": self.reason(), "detail": self.field(DETAIL),
+            "handler": self.field("failure.handler"),
             "attempts": self.attempts(), "receives": self.receives, "firstSeen": self.field("failure.first_seen"),
             "diedAt": self.died_at(), "bytes": self.size(), "packed": self.is_packed(),
             "type": contents.as_ref().map(|contents| &contents.kind),
@@ -152,6 +156,11 @@ pub(super) fn shown(email: &EmailAddress, whole: bool) -> String {
 }
 
 impl Selection {
+    /// Of these reasons, whenever they died.
+    pub(super) fn of(reasons: &[String]) -> Self {
+        Self { reasons: reasons.to_vec(), ..Self::default() }
+    }
+
     /// Of these reasons, and not older than `since`, seen from now.
     pub(super) fn new(reasons: &[String], since: Option<Duration>) -> Self {
         let now = Timestamp::now().unix_millis();
