@@ -1,5 +1,6 @@
 //! A DLQ takes what anybody sends: letters that only look like ours harm nobody, and nobody is believed in our name.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
@@ -79,6 +80,28 @@ async fn a_publishers_own_failure_reason_is_never_told_as_ours() {
     assert_eq!(done["moved"], 1);
     let back = bench.sent_back().await;
     assert_eq!((back.len(), back[0].1["failure.reason"].as_str()), (1, "conflict"), "it went back as it came");
+}
+
+#[tokio::test]
+async fn what_only_looks_like_a_letter_is_judged_as_it_was_received_and_comes_back_untouched() {
+    let mut bench = Bench::set_up().await;
+    let sent = SqsAdmin::new(&bench.world.aws).send(&bench.queue.url, &forged()).await;
+    assert!(sent.iter().all(Result::is_ok), "{sent:?}");
+    bench.env.insert("HTTP_ADDR".to_owned(), "127.0.0.1:0".to_owned());
+    bench.env.insert("UNKNOWN_EVENTS".to_owned(), "quarantine".to_owned());
+    let worker = Worker::of(&bench.env, &["run", "profile"]);
+    let buried = || async { (bench.depths().await == (visible(0), visible(4))).then_some(()) };
+    eventually("all are in the DLQ", Duration::from_secs(30), buried).await;
+    assert_eq!(worker.terminate().await, Some(0));
+    assert_eq!(bench.by_reason().await, reasons(&[("missing_field", 3), ("not_json", 1)]));
+
+    let done = bench.json(&["dlq", "redrive", "--yes", "--json"]).await;
+    assert_eq!((&done["moved"], &done["sealed"]), (&4.into(), &0.into()));
+    let came = |letter: DeadLetter| {
+        (letter.body, letter.attributes.into_iter().map(|(name, a)| (name, a.value)).collect::<BTreeMap<_, _>>())
+    };
+    let came: BTreeSet<_> = forged().into_iter().map(came).collect();
+    assert_eq!(bench.sent_back().await.into_iter().collect::<BTreeSet<_>>(), came);
 }
 
 #[tokio::test]
