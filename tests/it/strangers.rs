@@ -36,6 +36,9 @@ async fn a_redrive_and_a_drop_pass_over_letters_of_strangers_and_go_on_with_the_
     let ours: Vec<_> = (0..20).map(|n| letter("conflict", event(&format!("conflict-{n}")), n % 11)).collect();
     let all: Vec<_> = ours[..10].iter().cloned().chain(forged()).chain(ours[10..].iter().cloned()).collect();
     bench.bury(&all).await;
+    let (code, stdout, stderr) = bench.run(&["dlq", "redrive"]).await;
+    assert!(code == Some(0) && stdout.contains("20 letters would go back"), "{stdout}");
+    assert!(stderr.contains("4 letters sealed"), "{stderr}");
     let (code, stdout, stderr) = bench.run(&["dlq", "redrive", "--yes"]).await;
     assert_eq!(code, Some(69), "{stdout}{stderr}");
     assert!(stdout.contains("20 letters went back") && stderr.contains("4 letters sealed"), "{stdout}{stderr}");

@@ -19,8 +19,8 @@ use crate::queue::{DeadLetter, MAX_BATCH, MAX_MESSAGE_BYTES, Queue, QueueError, 
 
 /// What to do with a letter.
 pub(super) enum Deed<'a> {
-    /// Nothing: a dry run.
-    Count,
+    /// Nothing: a dry run, of sending or of dropping.
+    Count { sends: bool },
     /// Delete it for good.
     Drop,
     /// Its original to this queue, so many a second at most, then delete it.
@@ -84,7 +84,14 @@ pub(super) async fn act<Q: Queue>(
             }
         }
         match deed {
-            Deed::Count => chosen.into_iter().for_each(|(_, receipt)| browser.keep(receipt)),
+            Deed::Count { sends } => {
+                for (letter, receipt) in chosen {
+                    match letter.original() {
+                        Err(error) if *sends => told.seal(error.to_string(), receipt, &mut browser),
+                        _ => browser.keep(receipt),
+                    }
+                }
+            }
             Deed::Drop if chosen.is_empty() => {}
             Deed::Drop => {
                 let count = chosen.len() as u64;

@@ -40,7 +40,7 @@ async fn run(
 ) -> Exit {
     let selection = Selection::new(&which.reason, which.since);
     let bar = progress(place.depth);
-    let deed = if how.yes { deed } else { Deed::Count };
+    let deed = if how.yes { deed } else { Deed::Count { sends: matches!(deed, Deed::Send { .. }) } };
     let limit = which.limit.unwrap_or(u64::MAX);
     let told = act(place.dlq.clone(), &selection, limit, &deed, stop, &bar).await;
     bar.finish_and_clear();
@@ -84,8 +84,9 @@ fn print(place: &Place, told: &Told, done: bool, (would, did): (&str, &str)) {
         let (moved, left) = (counted(told.moved, "letter"), counted(told.left, "other"));
         say(format_args!("{name}: {moved} {did}{to}; {left} looked at and left"));
     } else {
-        let (selected, left) = (counted(told.selected, "letter"), counted(told.left, "other"));
-        say(format_args!("{name}: {selected} would {would}{to}; {left} would stay"));
+        let sealed: u64 = told.sealed.values().sum();
+        let (open, left) = (counted(told.selected - sealed, "letter"), counted(told.left, "other"));
+        say(format_args!("{name}: {open} would {would}{to}; {left} would stay"));
         say("A dry run: nothing was changed. --yes does it.");
     }
 }
