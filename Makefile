@@ -4,7 +4,7 @@
 # Leaves: what each target says.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test release profile bench bench-quick chaos simulate mutations fuzz lint lint-infra mutations-infra image image-buildah fmt docs clean-servers
+.PHONY: help demo up down test release profile bench bench-quick chaos redis-kills simulate mutations fuzz lint lint-infra mutations-infra image image-buildah fmt docs clean-servers
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench-quick: ## the same beside loops around the bare SDK alone, two minutes onc
 
 chaos: ## the long chaos run, about seven minutes: 5,000 events, 200 kills and more (CHAOS_SEED=n repeats one)
 	CHAOS_EVENTS=5000 CHAOS_KILLS=200 tests/run chaos_loses_nothing
+
+redis-kills: ## kill Redis a hundred times while mails wait for their 250, eight minutes: no second mail, no letter
+	RECORD_ROUNDS=100 tests/run redis_killed_while_mails_wait
 
 simulate: ## the engine in virtual time under seeded trouble: 10,000 schedules (SEEDS=n more or fewer, SEED=n one alone)
 	SEEDS=$${SEEDS:-10000} cargo test --locked --test simulation every_invariant -- --nocapture

@@ -8,7 +8,7 @@ use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use user_events::event::UserSignedUp;
 use user_events::handlers::{Handled, Handler, HandlerError};
-use user_events::{idempotency::Fence, ops};
+use user_events::{config::Environment, idempotency::Fence, ops};
 
 struct CrmNotifier(Client<HttpConnector, Full<Bytes>>, String);
 
@@ -33,7 +33,8 @@ impl Handler for CrmNotifier {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let url = std::env::var("CRM_URL").unwrap_or_else(|_| "http://127.0.0.1:8090/contacts".to_owned());
+    let environment = Environment::of_process();
+    let url = environment.get("CRM_URL").map_or("http://127.0.0.1:8090/contacts", String::as_str).to_owned();
     let handler = CrmNotifier(Client::builder(TokioExecutor::new()).build_http(), url);
-    ops::react(handler, &std::env::vars().collect()).await.into()
+    ops::react(handler, &environment).await.into()
 }

@@ -9,15 +9,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use futures_util::future::try_join_all;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::aws::{self, AwsError};
-use crate::config::{AwsConfig, MailConfig, ReactionConfig, ReactionNeeds, RunConfig};
+use crate::backoff::Backoff;
+use crate::config::{AwsConfig, MailConfig, ReactionConfig, ReactionNeeds, RunConfig, masked};
 use crate::ecs;
+use crate::event::Timestamp;
 use crate::handlers::Handler;
 use crate::handlers::profile::ProfileHandler;
 use crate::handlers::welcome_email::WelcomeEmail;
@@ -26,11 +30,13 @@ use crate::idempotency::redis::RedisLedger;
 use crate::idempotency::{Ledger, Terms};
 use crate::mail::smtp::SmtpMailer;
 use crate::mail::{ComposeError, Composer};
+use crate::plain;
 use crate::profiles::redis::RedisProfiles;
 use crate::queue::sqs::SqsQueue;
 use crate::queue::{Facts, Queue, QueueError};
 use crate::redis_link::{RedisError, RedisLink};
-use crate::telemetry::{Named, Telemetry, Watch, health};
+use crate::telemetry::health::{self, Roster};
+use crate::telemetry::{Named, Telemetry, Watch};
 use crate::worker::{Duty, Reaction, Summary, Vitals, Worker};
 
 /// The reactions there are.
@@ -54,7 +60,7 @@ pub enum RunError {
     },
     /// The health endpoint's address is taken or not ours.
     #[error("HTTP_ADDR cannot be listened on: {0}")]
-    Listen(std::io::ErrorKind),
+    Listen(String),
     /// Settings that are sound by themselves and do not fit the queue.
     #[error("{0}")]
     Misfit(String),
@@ -79,7 +85,7 @@ pub enum RunError {
 pub async fn aws(told: &AwsConfig) -> Result<SdkConfig, AwsError> {
     let config = aws::load(told).await?;
     if let Some(endpoint) = config.endpoint_url() {
-        warn!(endpoint, "not AWS: every call goes to AWS_ENDPOINT_URL");
+        warn!(endpoint = masked(endpoint), "not AWS: every call goes to AWS_ENDPOINT_URL");
     }
     Ok(config)
 }
@@ -134,27 +140,31 @@ async fn serve(
     let aws = aws(&config.aws).await?;
     let redis = RedisLink::new(&config.redis_url)?;
     check_redis(&redis, config.require_noeviction).await?;
-    let listener = TcpListener::bind(config.http_addr).await.map_err(|error| RunError::Listen(error.kind()))?;
-    let address = listener.local_addr().map_err(|error| RunError::Listen(error.kind()))?;
+    let listener = TcpListener::bind(config.http_addr).await.map_err(|error| RunError::Listen(plain::said(&error)))?;
+    let address = listener.local_addr().map_err(|error| RunError::Listen(plain::said(&error)))?;
 
-    let mut opened = Vec::new();
-    for reaction in config.reactions {
-        let queue = open(&aws, &reaction).await?;
-        opened.push((queue, reaction));
-    }
+    // Closed after the workers, so that a drain that takes its time still looks alive.
+    let closed = CancellationToken::new();
+    let roster = Roster::starting(config.reactions.iter().map(|reaction| reaction.name));
+    let endpoint = health::serve(listener, roster.clone(), telemetry.clone(), closed.clone());
+    let endpoint = AbortOnDropHandle::new(tokio::spawn(endpoint));
+
+    let opening = try_join_all(config.reactions.iter().map(|reaction| open(&aws, reaction, &roster)));
+    let Some(opened) = stop.run_until_cancelled(opening).await else {
+        info!("stopped before it began");
+        return Ok(Vec::new());
+    };
     let shared = Shared { redis, mail: config.mail, duty: Duty::default(), stop };
     let mut watched: Vec<Named> = Vec::new();
     let mut built = Vec::new();
-    for (queue, reaction) in opened {
+    for (queue, reaction) in opened?.into_iter().zip(config.reactions) {
         let (name, watch) = (reaction.name, telemetry.reaction(reaction.name, queue.name()));
         let (vitals, worker) = build(queue, reaction, &watch, &shared)?;
         watched.push((name, vitals));
         built.push(worker);
     }
     telemetry.read(&watched);
-    // Closed after the workers, so that a drain that takes its time still looks alive.
-    let closed = CancellationToken::new();
-    let endpoint = tokio::spawn(health::serve(listener, watched, telemetry.clone(), closed.clone()));
+    roster.work(watched);
     let _protected =
         config.ecs_agent.map(|agent| AbortOnDropHandle::new(tokio::spawn(ecs::protect(agent, shared.duty))));
     info!(%address, reactions = built.len(), "running");
@@ -173,11 +183,15 @@ async fn serve(
         }
     }
     closed.cancel();
-    if let Ok(Err(error)) = endpoint.await {
+    if let Err(error) = endpoint.await {
         warn!(%error, "the health endpoint failed");
     }
     failed.map_or(Ok(summaries), |error| Err(RunError::Ended(error)))
 }
+
+/// What a start says of a Redis that is one of several.
+const CLUSTER: &str = "this redis is a Redis Cluster, which is not followed yet: an event whose record lies on another shard \
+    pauses its reaction, and is tried in turn with those that can be handled";
 
 /// A Redis that is not there yet is waited for by the workers; one that cannot keep records is refused.
 async fn check_redis(redis: &RedisLink, require_noeviction: bool) -> Result<(), RunError> {
@@ -189,6 +203,9 @@ async fn check_redis(redis: &RedisLink, require_noeviction: bool) -> Result<(), 
                 return Err(RunError::Misfit(format!("{problem}, as REQUIRE_NOEVICTION asks")));
             }
             warn!(%error, "{problem}");
+            if redis.ping().await.is_err_and(|error| error.is_moved()) {
+                warn!("{CLUSTER}");
+            }
             return Ok(());
         }
         Err(error) if require_noeviction => return Err(error.into()),
@@ -199,6 +216,9 @@ async fn check_redis(redis: &RedisLink, require_noeviction: bool) -> Result<(), 
     };
     if facts.major_version < 7 {
         return Err(RunError::Misfit(format!("redis 7 or newer is needed, this is {}", facts.major_version)));
+    }
+    if facts.is_cluster {
+        warn!("{CLUSTER}");
     }
     if facts.eviction_policy != "noeviction" {
         let policy = facts.eviction_policy;
@@ -268,10 +288,23 @@ fn worker<L: Ledger, H: Handler>(
     Ok((worker.vitals(), Box::pin(worker.run(shared.stop.clone()))))
 }
 
-async fn open(aws: &SdkConfig, config: &ReactionConfig) -> Result<SqsQueue, RunError> {
-    let (url, dlq_url) = (config.queue_url.clone(), config.dlq_url.clone());
-    let queue = SqsQueue::open(aws, url, dlq_url, config.settings.wait).await;
-    let queue = queue.map_err(|error| RunError::Queue { reaction: config.name, error })?;
+/// Waits for an SQS that does not answer, as a worker waits for Redis; what it refuses is told at once.
+async fn open(aws: &SdkConfig, config: &ReactionConfig, roster: &Roster) -> Result<SqsQueue, RunError> {
+    let (dependency, since, mut tries) = (SqsQueue::SERVER, Timestamp::now(), 0);
+    let queue = loop {
+        let (url, dlq_url) = (config.queue_url.clone(), config.dlq_url.clone());
+        let error = match SqsQueue::open(aws, url, dlq_url, config.settings.wait).await {
+            Ok(queue) => break queue,
+            Err(error) if error.is_passing() => error,
+            Err(error) => return Err(RunError::Queue { reaction: config.name, error }),
+        };
+        tries += 1;
+        if tries == 1 {
+            warn!(reaction = config.name, dependency, %error, "waiting: something this reaction needs is not there yet");
+        }
+        roster.waits(config.name, format!("paused: waiting for {dependency} ({error}) since {since}"));
+        sleep(Backoff::POLL.delay(tries)).await;
+    };
     if queue.is_its_own_dlq() {
         let misfit = format!("the DLQ of `{}` is its own queue: a dead letter would come again at once", config.name);
         return Err(RunError::Misfit(misfit));

@@ -49,6 +49,9 @@ impl Backoff {
     /// One entry of a batch call that failed: settled or sent again within the call's own budget.
     pub const ENTRY: Self = Self::constant(100, 2_000, 50);
 
+    /// The record of an effect that happened, while the ledger is away: soon, and then about once a second.
+    pub const RECORD: Self = Self::constant(100, 1_000, 50);
+
     const fn constant(first_ms: u64, cap_ms: u64, floor_ms: u64) -> Self {
         let ms = Duration::from_millis;
         Self { first: ms(first_ms), cap: ms(cap_ms), floor: ms(floor_ms) }

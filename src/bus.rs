@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::event::UserSignedUp;
@@ -16,10 +17,13 @@ use crate::handlers::Handler;
 use crate::idempotency::{Ledger, Setbacks};
 use crate::queue::{Attempt, Verdict};
 use crate::worker::persist::react;
+use crate::worker::record::Insists;
 use crate::worker::{Limits, Outcome, Patience, Reaction, Tries};
 
 /// Tries for each reaction before it is reported as it stands.
 const TRIES: u32 = 4;
+/// Who publishes waits meanwhile.
+const RECORD_WITHIN: Duration = Duration::from_secs(60);
 
 /// Publishes and reacts in one process.
 #[derive(Default)]
@@ -66,7 +70,8 @@ impl Bus {
 async fn persist<L: Ledger, H: Handler>(reaction: &Reaction<L, H>, event: &UserSignedUp) -> Outcome {
     let mut tried = 1;
     loop {
-        let reacted = react(reaction, event, "", reaction.own_beats()).await;
+        let insists = Insists::until(Instant::now() + RECORD_WITHIN);
+        let reacted = react(reaction, event, "", reaction.own_beats(), &insists).await;
         // Nobody waits for hours here: what is deferred, or met an outage, is tried again as what fails is.
         let outcome = match &reacted.outcome {
             Outcome::Deferred { .. } | Outcome::Doubted { .. } | Outcome::Unavailable(_) => &Outcome::Transient,

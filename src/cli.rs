@@ -29,17 +29,23 @@ pub struct Cli {
 
 impl Cli {
     /// Reads this process's arguments. A fault, or a call for help, is printed and answered with the code
-    /// to exit with: 2 for a fault, always with the usage.
+    /// to exit with: 2 for a fault, always with the usage; 74 for what could not be written.
     ///
     /// # Errors
     /// The exit code.
     pub fn from_arguments() -> Result<Self, u8> {
         Self::try_parse().map_err(|error| {
-            let _ = error.print();
+            let written = error.print().and_then(|()| std::io::stdout().flush());
+            if let Err(failed) = written.as_ref()
+                && failed.kind() != std::io::ErrorKind::BrokenPipe
+            {
+                let _ = writeln!(std::io::stderr(), "not everything could be written: {}", crate::plain::said(failed));
+                return 74;
+            }
             if error.use_stderr() && !error.to_string().contains("Usage") {
                 let mut command = Self::command();
                 command.build();
-                let named = std::env::args().nth(1).unwrap_or_default();
+                let named = std::env::args_os().nth(1).unwrap_or_default();
                 let usage = command.find_subcommand_mut(named).map(clap::Command::render_usage);
                 let _ = writeln!(std::io::stderr(), "{}", usage.unwrap_or_else(|| Self::command().render_usage()));
             }
@@ -96,7 +102,7 @@ pub enum Command {
         {reaction,error,worker} for a queue that does not answer; worker is null if it\n\
         was not asked; with --watch such a line every two seconds.")]
     Status {
-        /// Look again every two seconds, until Ctrl-C
+        /// Look again every two seconds, until Ctrl-C (exit 130)
         #[arg(long)]
         watch: bool,
         /// For machines

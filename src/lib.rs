@@ -85,6 +85,7 @@ pub mod handlers;
 pub mod idempotency;
 pub mod mail;
 pub mod ops;
+mod plain;
 pub mod profiles;
 pub mod publisher;
 pub mod queue;

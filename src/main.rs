@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use user_events::cli::Cli;
+use user_events::config::Environment;
 use user_events::ops;
 
 /// Half of what a message costs beside the work itself is memory taken and given back: this takes a fifth off the whole.
@@ -15,10 +16,8 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code.into(),
     };
-    let text = |word: std::ffi::OsString| word.to_string_lossy().into_owned();
-    let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
     match ops::runtime() {
-        Ok(runtime) => runtime.block_on(ops::execute(cli.command, &environment)).into(),
+        Ok(runtime) => runtime.block_on(ops::execute(cli.command, &Environment::of_process())).into(),
         Err(_) => ops::Exit::Bug.into(),
     }
 }

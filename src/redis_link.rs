@@ -18,6 +18,9 @@ use tokio::time::timeout;
 /// One try: connecting, if need be, and the call. Two of them stay under the 2 s a caller may wait.
 const TRY: Duration = Duration::from_millis(900);
 
+/// What a cluster says of a key that another of its servers has, in words for whoever meets it.
+const MOVED: &str = "MOVED: the record lies on another shard, and Redis Cluster is not followed yet";
+
 /// Keys looked at by one SCAN: a moment's work for the server.
 const PAGE: usize = 1_000;
 
@@ -25,6 +28,8 @@ const PAGE: usize = 1_000;
 #[derive(Clone)]
 pub struct RedisLink {
     client: Client,
+    /// Host and port, as errors tell it.
+    at: Arc<str>,
     current: Arc<Mutex<Option<(u64, MultiplexedConnection)>>>,
 }
 
@@ -35,6 +40,8 @@ pub struct RedisFacts {
     pub major_version: u32,
     /// Anything but `noeviction` may drop records in silence.
     pub eviction_policy: String,
+    /// One of several that share the keys: it answers for its own alone.
+    pub is_cluster: bool,
 }
 
 /// What is asked of the server.
@@ -44,25 +51,42 @@ enum Call<'a> {
     Pipeline(Pipeline),
 }
 
-/// Redis could not do it. Tells the kind of fault, never address, password or content.
+/// Redis could not do it. Tells where and the kind of fault, never user, password or content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RedisError {
     /// The URL is none that Redis's client understands.
     #[error("not a redis:// or rediss:// URL")]
     BadUrl,
     /// No answer within the deadline.
-    #[error("redis: no answer in time")]
-    Timeout,
+    #[error("redis at {at}: no answer in time")]
+    Timeout {
+        /// The server's host and port.
+        at: Arc<str>,
+    },
     /// Redis, or the way there, said no.
-    #[error("redis: {0}")]
-    Failed(String),
+    #[error("redis at {at}: {why}")]
+    Failed {
+        /// The server's host and port.
+        at: Arc<str>,
+        /// Its code word, or the kind of fault.
+        why: String,
+    },
+    /// It answered what no script and no command of ours does.
+    #[error("redis: an answer of an unexpected type")]
+    Strange,
 }
 
 impl RedisError {
     /// Is the server there, and does not do this for us: a command that our user may not use, or that it lacks?
     #[must_use]
     pub fn is_denied(&self) -> bool {
-        matches!(self, Self::Failed(code) if code == "NOPERM" || code == "ERR")
+        matches!(self, Self::Failed { why, .. } if why == "NOPERM" || why == "ERR")
+    }
+
+    /// Does another server of a cluster have that key?
+    #[must_use]
+    pub fn is_moved(&self) -> bool {
+        matches!(self, Self::Failed { why, .. } if why == MOVED)
     }
 }
 
@@ -73,7 +97,8 @@ impl RedisLink {
     /// [`RedisError::BadUrl`].
     pub fn new(url: &SecretString) -> Result<Self, RedisError> {
         let client = Client::open(url.expose_secret()).map_err(|_| RedisError::BadUrl)?;
-        Ok(Self { client, current: Arc::default() })
+        let at = client.get_connection_info().addr().to_string().into();
+        Ok(Self { client, at, current: Arc::default() })
     }
 
     /// Runs a script on one key; loads it where the server does not know it.
@@ -142,8 +167,9 @@ impl RedisLink {
         let field = |name: &str| info.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'));
         let major = field("redis_version").and_then(|version| version.split('.').next()?.parse().ok());
         Ok(RedisFacts {
-            major_version: major.ok_or_else(strange)?,
+            major_version: major.ok_or(RedisError::Strange)?,
             eviction_policy: field("maxmemory_policy").unwrap_or("unknown").to_owned(),
+            is_cluster: field("cluster_enabled") == Some("1"),
         })
     }
 
@@ -161,7 +187,7 @@ impl RedisLink {
         match self.attempt::<BTreeMap<String, String>>(&Call::Command(get)).await {
             Ok(found) => Ok(found.get("save").map(|points| !points.is_empty())),
             // Managed services know no CONFIG.
-            Err(RedisError::Failed(_)) => Ok(None),
+            Err(RedisError::Failed { .. } | RedisError::Strange) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -175,9 +201,9 @@ impl RedisLink {
         })
         .await;
         let error = match result {
-            Ok(Ok(answer)) => return redis::from_redis_value(answer).map_err(|_| strange()),
-            Ok(Err(error)) => RedisError::Failed(kind(&error)),
-            Err(_) => RedisError::Timeout,
+            Ok(Ok(answer)) => return redis::from_redis_value(answer).map_err(|_| RedisError::Strange),
+            Ok(Err(error)) => RedisError::Failed { at: self.at.clone(), why: kind(&error) },
+            Err(_) => RedisError::Timeout { at: self.at.clone() },
         };
         self.forget(used).await;
         Err(error)
@@ -222,13 +248,13 @@ impl Call<'_> {
     }
 }
 
-fn strange() -> RedisError {
-    RedisError::Failed("an answer of an unexpected type".to_owned())
-}
-
 /// The server's code word or the kind of I/O fault: never the text, which may quote keys or addresses.
 fn kind(error: &redis::RedisError) -> String {
-    error.code().map_or_else(|| error.category().to_owned(), str::to_owned)
+    match error.code() {
+        Some("MOVED" | "ASK") => MOVED.to_owned(),
+        Some(code) => code.to_owned(),
+        None => error.category().to_owned(),
+    }
 }
 
 impl std::fmt::Debug for RedisLink {

@@ -1,4 +1,5 @@
-//! Told to stop: SIGTERM, SIGINT, SIGQUIT or SIGHUP cancels a token; a second one ends the process at once.
+//! Told to stop: SIGTERM, SIGINT, SIGQUIT or SIGHUP cancels a token; a second one ends the process at once. A
+//! worker says so in its log; a command that looks has words of its own.
 //!
 //! Enters: the process's signals. Leaves: a token that everything waiting listens to. Promises: started under
 //! `nohup`, a terminal that hangs up stops nothing.
@@ -14,11 +15,26 @@ use tracing::{info, warn};
 /// Exit code after a second signal: work in flight was left behind.
 const IMPATIENT: i32 = 130;
 
-/// Starts listening. Must be called inside the runtime.
+/// Starts listening, for a worker. Must be called inside the runtime.
 ///
 /// # Errors
 /// If the process cannot listen for signals.
 pub fn on_signal() -> io::Result<CancellationToken> {
+    listen(
+        || info!("stopping: the last long poll and what runs are finished first; once more to leave at once"),
+        || warn!("leaving at once: what was in flight will come again"),
+    )
+}
+
+/// Starts listening, for a command that ends by itself and tells of its end. Must be called inside the runtime.
+///
+/// # Errors
+/// If the process cannot listen for signals.
+pub fn on_interrupt() -> io::Result<CancellationToken> {
+    listen(|| (), || ())
+}
+
+fn listen(stopping: fn(), leaving: fn()) -> io::Result<CancellationToken> {
     let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::quit(), SignalKind::hangup()];
     let heard = kinds.into_iter().filter(|kind| *kind != SignalKind::hangup() || !is_ignored(*kind));
     let mut signals = heard.map(signal).collect::<io::Result<Vec<_>>>()?;
@@ -26,10 +42,10 @@ pub fn on_signal() -> io::Result<CancellationToken> {
     let told = stop.clone();
     tokio::spawn(async move {
         any(&mut signals).await;
-        info!("stopping: the last long poll and what runs are finished first; once more to leave at once");
+        stopping();
         told.cancel();
         any(&mut signals).await;
-        warn!("leaving at once: what was in flight will come again");
+        leaving();
         std::process::exit(IMPATIENT);
     });
     Ok(stop)

@@ -6,7 +6,8 @@
 
 use secrecy::SecretString;
 
-use super::reader::{Reader, set};
+use super::environment::{is_given, set};
+use super::reader::Reader;
 
 /// What the SDK is told, and does not read.
 #[derive(Debug, Clone, Default)]
@@ -36,9 +37,10 @@ const TOLD: [&str; 6] =
 pub fn aws(read: &mut Reader<'_>) -> AwsConfig {
     let environment = read.environment();
     let region = |text: &str| if is_region(text) { Ok(text.to_owned()) } else { Err(REGION) };
-    let region = match set(environment, "AWS_REGION") {
-        None => read.parsed("AWS_DEFAULT_REGION", region),
-        Some(_) => read.parsed("AWS_REGION", region),
+    read.texts("AWS_");
+    let region = match is_given(environment, "AWS_REGION") {
+        false => read.parsed("AWS_DEFAULT_REGION", region),
+        true => read.parsed("AWS_REGION", region),
     };
     let max_attempts = read.parsed("AWS_MAX_ATTEMPTS", max_attempts);
     let is_adaptive = read.parsed("AWS_RETRY_MODE", is_adaptive);

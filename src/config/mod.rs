@@ -6,6 +6,7 @@
 //! reads its own variables.
 
 mod aws;
+mod environment;
 mod observe;
 mod operate;
 mod places;
@@ -21,12 +22,14 @@ use tracing_subscriber::EnvFilter;
 
 pub use aws::{AwsConfig, aws, is_region};
 pub(crate) use aws::{is_adaptive, max_attempts as aws_attempts};
+pub use environment::{Environment, is_given, set};
 pub(crate) use observe::pairs;
 pub use observe::{Propagators, Sampler, TelemetryConfig, telemetry};
 pub use operate::{Queues, queues};
+pub use places::masked;
 use places::{distinct, queue_url, redis_url, topic_arn, topics};
-pub use reader::{Environment, Fault, Faults, Reader, Setting, set};
-pub use variables::{VARIABLES, Variable, misspelt};
+pub use reader::{Fault, Faults, Reader, Setting};
+pub use variables::{VARIABLES, Variable, all, misspelt, of_reaction, prefix};
 
 use crate::backoff::Backoff;
 use crate::ecs::Agent;
@@ -43,7 +46,7 @@ const RETENTION: Duration = Duration::from_secs(45 * 24 * 3600);
 /// Which reactions there are, and what they need beside their queue.
 #[derive(Debug, Clone, Copy)]
 pub struct ReactionNeeds {
-    /// Its name on the command line; in capitals, the prefix of its variables.
+    /// Its name on the command line; [`prefix`] makes that of its variables of it.
     pub name: &'static str,
     /// Does it send mail?
     pub mail: bool,
@@ -121,18 +124,21 @@ pub fn run(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) 
     let mut configured = Vec::new();
     let mut mail = false;
     for needs in reactions.iter().filter(named) {
-        let queue_url = read.parsed(&format!("{}_QUEUE_URL", needs.name.to_uppercase()), queue_url);
-        match queue_url {
-            Some(queue_url) => {
-                configured.extend(reaction(read, needs.name, queue_url));
-                mail |= needs.mail;
-            }
-            None if only.is_empty() => {}
-            None => read.missing(&format!("{}_QUEUE_URL", needs.name.to_uppercase()), "its reaction was asked for"),
+        let name = of_reaction(needs.name, "QUEUE_URL");
+        // One whose queue is wrong was asked for all the same: its other mistakes are told with it.
+        if only.is_empty() && !is_given(read.environment(), &name) {
+            read.parsed(&name, queue_url);
+            continue;
         }
+        let queue_url = read.parsed(&name, queue_url);
+        if queue_url.is_none() {
+            read.missing(&name, "its reaction was asked for");
+        }
+        configured.extend(reaction(read, needs.name, queue_url));
+        mail |= needs.mail;
     }
     if configured.is_empty() && read.is_sound() {
-        let names: Vec<_> = reactions.iter().map(|r| format!("{}_QUEUE_URL", r.name.to_uppercase())).collect();
+        let names: Vec<_> = reactions.iter().map(|r| of_reaction(r.name, "QUEUE_URL")).collect();
         read.missing(&names.join(" or "), "without a queue there is nothing to run");
     }
     distinct(read, reactions);
@@ -213,11 +219,10 @@ pub fn logging(read: &mut Reader<'_>) -> (String, LogFormat) {
     (filter.unwrap_or_else(|| "info".to_owned()), format.unwrap_or(LogFormat::Auto))
 }
 
-fn reaction(read: &mut Reader<'_>, name: &'static str, queue_url: String) -> Option<ReactionConfig> {
+fn reaction(read: &mut Reader<'_>, name: &'static str, queue_url: Option<String>) -> Option<ReactionConfig> {
     let defaults = Settings::default();
-    let prefix = name.to_uppercase();
-    let dlq_url = read.parsed(&format!("{prefix}_DLQ_URL"), self::queue_url);
-    let mut of = read.for_reaction(&prefix);
+    let dlq_url = read.parsed(&of_reaction(name, "DLQ_URL"), self::queue_url);
+    let mut of = read.for_reaction(name);
     let seconds = Duration::from_secs;
     let visibility = of.duration("VISIBILITY_TIMEOUT", seconds(1)..=MAX_VISIBILITY);
     let lease = of.duration("IDEMPOTENCY_LEASE", seconds(1)..=MAX_VISIBILITY);
@@ -245,7 +250,7 @@ fn reaction(read: &mut Reader<'_>, name: &'static str, queue_url: String) -> Opt
     let month = 31 * 24 * 3600;
     Some(ReactionConfig {
         name,
-        queue_url,
+        queue_url: queue_url?,
         dlq_url,
         settings,
         topics,

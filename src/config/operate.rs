@@ -6,6 +6,7 @@
 use super::ReactionNeeds;
 use super::places::{distinct, queue_url};
 use super::reader::Reader;
+use super::variables::of_reaction;
 
 /// Where one reaction's messages are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,17 +23,17 @@ pub struct Queues {
 pub fn queues(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) -> Option<Vec<Queues>> {
     let mut found = Vec::new();
     for needs in reactions.iter().filter(|r| only.is_empty() || only.iter().any(|name| name == r.name)) {
-        let prefix = needs.name.to_uppercase();
-        let url = read.parsed(&format!("{prefix}_QUEUE_URL"), queue_url);
-        let dlq_url = read.parsed(&format!("{prefix}_DLQ_URL"), queue_url);
+        let name = of_reaction(needs.name, "QUEUE_URL");
+        let url = read.parsed(&name, queue_url);
+        let dlq_url = read.parsed(&of_reaction(needs.name, "DLQ_URL"), queue_url);
         match url {
             Some(url) => found.push(Queues { name: needs.name, url, dlq_url }),
             None if only.is_empty() => {}
-            None => read.missing(&format!("{prefix}_QUEUE_URL"), "its reaction was asked for"),
+            None => read.missing(&name, "its reaction was asked for"),
         }
     }
     if found.is_empty() && read.is_sound() {
-        let names: Vec<_> = reactions.iter().map(|r| format!("{}_QUEUE_URL", r.name.to_uppercase())).collect();
+        let names: Vec<_> = reactions.iter().map(|r| of_reaction(r.name, "QUEUE_URL")).collect();
         read.missing(&names.join(" or "), "without a queue there is nothing to look at");
     }
     distinct(read, reactions);

@@ -7,7 +7,9 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::ReactionNeeds;
-use super::reader::{Reader, set};
+use super::environment::set;
+use super::reader::Reader;
+use super::variables::of_reaction;
 use crate::envelope::{Topics, is_topic_arn};
 use crate::redis_link::RedisLink;
 
@@ -50,7 +52,7 @@ pub(super) fn redis_url(url: &SecretString) -> Result<SecretString, &'static str
 /// is emptied by whoever works on it. Reactions that are not to run here do so elsewhere.
 pub(super) fn distinct(read: &mut Reader<'_>, reactions: &[ReactionNeeds]) {
     let named = |suffix: &str| -> Vec<(String, Place)> {
-        let name = |needs: &ReactionNeeds| format!("{}_{suffix}", needs.name.to_uppercase());
+        let name = |needs: &ReactionNeeds| of_reaction(needs.name, suffix);
         let place = |name: String| Some((place(set(read.environment(), &name)?)?, name));
         reactions.iter().map(name).filter_map(place).map(|(place, name)| (name, place)).collect()
     };
@@ -65,6 +67,16 @@ pub(super) fn distinct(read: &mut Reader<'_>, reactions: &[ReactionNeeds]) {
             read.fault(name, &format!("is the queue of {queue}: a dead-letter queue is one that no reaction reads"));
         }
     }
+}
+
+/// A value as it may be shown: of a URL neither user and password nor what is asked behind `?`. Of one that is
+/// odd rather too much is hidden than too little.
+#[must_use]
+pub fn masked(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let (credentials, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, rest)| ("****@", rest));
+    let (rest, query) = rest.split_once('?').map_or((rest, ""), |(rest, _)| (rest, "?****"));
+    format!("{scheme}://{credentials}{rest}{query}")
 }
 
 /// A queue, by what tells it from others.
@@ -103,6 +115,22 @@ mod tests {
         }
         for odd in ["rediss://h/#insecure", "rediss://h/0#x", "redis://h#insecure", "rediss://h/#", "http://h"] {
             assert!(read(odd).is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn of_a_url_that_is_shown_no_credentials_are() {
+        for (url, shown) in [
+            ("http://localhost:4566/x", "http://localhost:4566/x"),
+            ("http://key:hunter2@h:1/api", "http://****@h:1/api"),
+            ("https://hunter2@h", "https://****@h"),
+            ("http://a:hunter2/@b@h/x", "http://****@h/x"),
+            ("http://a:hunter2?b@h/", "http://****@h/"),
+            ("http://h/x?token=hunter2", "http://h/x?****"),
+            ("odd://:hunter2@", "odd://****@"),
+            ("Name <name@example.com>", "Name <name@example.com>"),
+        ] {
+            assert_eq!(masked(url), shown);
         }
     }
 

@@ -3,23 +3,19 @@
 //! Enters: a snapshot of the environment. Leaves: values, and on the side the faults met and the
 //! settings seen (with their source, secrets masked). Knows no variable's meaning.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::environment::{Environment, is_given, set};
+use super::places::masked;
 use super::variables::{self, Variable};
+use crate::plain;
 
-/// A snapshot of the environment.
-pub type Environment = BTreeMap<String, String>;
-
-/// What a variable says, without the spaces around it. Nothing but spaces is nothing: none.
-#[must_use]
-pub fn set<'e>(environment: &'e Environment, name: &str) -> Option<&'e str> {
-    environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
-}
+/// Of a value that cannot be read.
+const NO_TEXT: &str = "is not UTF-8";
 
 /// One mistake. Never repeats the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +64,7 @@ pub struct Reader<'a> {
 /// Reads engine settings for one reaction: `EMAIL_RECEIVE_WAIT` before `RECEIVE_WAIT`.
 pub struct ReactionReader<'r, 'a> {
     reader: &'r mut Reader<'a>,
-    prefix: String,
+    reaction: &'r str,
 }
 
 impl<'a> Reader<'a> {
@@ -109,9 +105,20 @@ impl<'a> Reader<'a> {
 
     /// Reads a variable by `parse`; none if unset or faulty.
     pub fn parsed<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, &'static str>) -> Option<T> {
+        if !self.is_text(name) {
+            return None;
+        }
         let value = set(self.environment, name);
-        self.note(name, value.map(str::to_owned), "environment");
+        self.note(name, value.map(masked), "environment");
         self.checked(name, parse(value?))
+    }
+
+    /// Notes each variable of this beginning that cannot be read: whoever reads them by themselves does not say so.
+    pub fn texts(&mut self, beginning: &str) {
+        let environment = self.environment;
+        for name in environment.unreadable().filter(|name| name.starts_with(beginning)) {
+            self.is_text(name);
+        }
     }
 
     /// Reads a duration with its unit, within a range.
@@ -130,6 +137,9 @@ impl<'a> Reader<'a> {
     /// Reads a secret from `NAME` or from the file that `NAME_FILE` names; none if unset or faulty.
     pub fn secret<T>(&mut self, name: &str, parse: impl FnOnce(&SecretString) -> Result<T, &'static str>) -> Option<T> {
         let file_name = format!("{name}_FILE");
+        if ![name, &file_name].map(|name| self.is_text(name)).iter().all(|is_text| *is_text) {
+            return None;
+        }
         let (value, file) = (set(self.environment, name), set(self.environment, &file_name));
         let (secret, source) = match (value, file) {
             (Some(_), Some(_)) => {
@@ -140,7 +150,7 @@ impl<'a> Reader<'a> {
             (None, Some(path)) => match std::fs::read_to_string(path) {
                 Ok(text) => (Some(text.trim_start_matches('\u{feff}').trim().to_owned()), "file"),
                 Err(error) => {
-                    self.fault(&file_name, &format!("cannot be read: {}", error.kind()));
+                    self.fault(&file_name, &format!("cannot be read: {}", plain::said(&error)));
                     return None;
                 }
             },
@@ -158,9 +168,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The view of one reaction, by its name in capitals.
-    pub fn for_reaction<'r>(&'r mut self, prefix: &str) -> ReactionReader<'r, 'a> {
-        ReactionReader { reader: self, prefix: prefix.to_owned() }
+    /// The view of one reaction.
+    pub fn for_reaction<'r>(&'r mut self, reaction: &'r str) -> ReactionReader<'r, 'a> {
+        ReactionReader { reader: self, reaction }
     }
 
     /// Notes a mistake.
@@ -170,6 +180,16 @@ impl<'a> Reader<'a> {
         if !self.faults.contains(&fault) {
             self.faults.push(fault);
         }
+    }
+
+    /// A value that cannot be read is a fault, and is shown as little as a secret.
+    fn is_text(&mut self, name: &str) -> bool {
+        let unreadable = self.environment.is_unreadable(name);
+        if unreadable {
+            self.fault(name, NO_TEXT);
+            self.note(name, Some("****".to_owned()), "environment");
+        }
+        !unreadable
     }
 
     fn checked<T>(&mut self, name: &str, result: Result<T, &'static str>) -> Option<T> {
@@ -209,8 +229,8 @@ impl ReactionReader<'_, '_> {
     }
 
     fn name(&self, shared: &str) -> String {
-        let own = format!("{}_{shared}", self.prefix);
-        if set(self.reader.environment, &own).is_some() { own } else { shared.to_owned() }
+        let own = variables::of_reaction(self.reaction, shared);
+        if is_given(self.reader.environment, &own) { own } else { shared.to_owned() }
     }
 }
 

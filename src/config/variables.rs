@@ -1,15 +1,19 @@
 //! The variables that exist: one table, for the reader's defaults, for `config`, and for the README.
 
+use super::ReactionNeeds;
+use super::environment::is_given;
+use super::reader::Reader;
+
 /// One environment variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variable {
-    /// Its name; `<NAME>` stands for a reaction's name in capitals.
+    /// Its name; `<NAME>` stands for a reaction's name as [`prefix`] writes it.
     pub name: &'static str,
     /// In force when it is unset; none: nothing is, or another rule decides.
     pub default: Option<&'static str>,
     /// What it means, its unit and its range.
     pub meaning: &'static str,
-    /// Settable per reaction as well, with its name in capitals in front: `EMAIL_WORKER_CONCURRENCY`.
+    /// Settable per reaction as well, with its name in front: `EMAIL_WORKER_CONCURRENCY`.
     pub per_reaction: bool,
 }
 
@@ -121,30 +125,65 @@ pub const VARIABLES: &[Variable] = &[
     shared("OTEL_SDK_DISABLED", Some("false"), "`true`: nothing is measured, nothing is exported, `/metrics` is empty"),
 ];
 
+/// Those that are never shown, and that a file may hold instead: `REDIS_URL_FILE`.
+const SECRETS: [&str; 3] = ["REDIS_URL", "SMTP_URL", "OTEL_EXPORTER_OTLP_HEADERS"];
+
+/// A reaction's name in the names of its variables: in capitals, and `_` for what no shell takes in one. The
+/// one place that says so: `order-notify` reads `ORDER_NOTIFY_QUEUE_URL`.
+///
+/// ```
+/// assert_eq!(user_events::config::prefix("order-notify"), "ORDER_NOTIFY");
+/// ```
+#[must_use]
+pub fn prefix(reaction: &str) -> String {
+    reaction.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
+}
+
+/// A reaction's own variable: `QUEUE_URL` of `email` is `EMAIL_QUEUE_URL`.
+#[must_use]
+pub fn of_reaction(reaction: &str, variable: &str) -> String {
+    format!("{}_{variable}", prefix(reaction))
+}
+
 /// The variable of this name.
 pub(super) fn known(name: &str) -> Option<&'static Variable> {
     VARIABLES.iter().find(|variable| {
-        let own = |suffix: &str| variable.per_reaction && suffix == variable.name;
+        let own = |before: &str| variable.per_reaction && before.ends_with('_');
         let placeholder = variable.name.strip_prefix("<NAME>").is_some_and(|suffix| name.ends_with(suffix));
-        variable.name == name || placeholder || name.split_once('_').is_some_and(|(_, suffix)| own(suffix))
+        variable.name == name || placeholder || name.strip_suffix(variable.name).is_some_and(own)
     })
+}
+
+/// Reads every variable there is for its text alone, whether or not something asks for it: for whoever shows them.
+pub fn all(read: &mut Reader<'_>, reactions: &[ReactionNeeds]) {
+    for variable in VARIABLES {
+        let own = variable.name.strip_prefix("<NAME>_");
+        for needs in reactions {
+            let name = of_reaction(needs.name, own.unwrap_or(variable.name));
+            if own.is_some() || variable.per_reaction && is_given(read.environment(), &name) {
+                read.parsed(&name, |_| Ok(()));
+            }
+        }
+        if SECRETS.contains(&variable.name) {
+            read.secret(variable.name, |_| Ok(()));
+        } else if own.is_none() {
+            read.parsed(variable.name, |_| Ok(()));
+        }
+    }
 }
 
 /// Names in the environment that are almost, and not quite, one of ours: each with the name probably
 /// meant. Two letters off at most: names that merely share a prefix are someone else's.
 pub fn misspelt<'e>(names: impl Iterator<Item = &'e String>, reactions: &[&str]) -> Vec<(&'e str, String)> {
-    let prefixes: Vec<String> = reactions.iter().map(|name| name.to_uppercase()).collect();
     let mut ours = Vec::new();
     for variable in VARIABLES {
-        match variable.name.strip_prefix("<NAME>") {
-            Some(suffix) => ours.extend(prefixes.iter().map(|prefix| format!("{prefix}{suffix}"))),
-            None => ours.push(variable.name.to_owned()),
+        let own = variable.name.strip_prefix("<NAME>_");
+        if own.is_some() || variable.per_reaction {
+            ours.extend(reactions.iter().map(|reaction| of_reaction(reaction, own.unwrap_or(variable.name))));
         }
-        if variable.per_reaction {
-            ours.extend(prefixes.iter().map(|prefix| format!("{prefix}_{}", variable.name)));
-        }
+        ours.extend(own.is_none().then(|| variable.name.to_owned()));
     }
-    ours.extend(["REDIS_URL_FILE", "SMTP_URL_FILE", "OTEL_EXPORTER_OTLP_HEADERS_FILE"].map(str::to_owned));
+    ours.extend(SECRETS.map(|name| format!("{name}_FILE")));
     let closest = |name: &str| {
         let near =
             ours.iter().map(|own| (strsim::osa_distance(name, own), own)).min_by_key(|(distance, _)| *distance)?;

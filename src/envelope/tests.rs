@@ -274,6 +274,7 @@ fn event() -> impl Strategy<Value = UserSignedUp> {
         email: email.parse::<EmailAddress>().expect("an address"),
         plan: (version >= 2).then(|| plan.parse().expect("a plan")),
         occurred_at: Timestamp::from_unix_millis(millis).expect("a moment"),
+        has_stand_in_time: false,
         version,
     })
 }

@@ -61,6 +61,13 @@ impl EmailAddress {
         format!("{}@{}", self.local_part(), self.given[self.at + 1..].to_ascii_lowercase())
     }
 
+    /// What all spellings of it have in common: lower case, the domain in A-labels. Folds to itself.
+    #[must_use]
+    pub fn folded(&self) -> String {
+        let domain = self.mapped.as_ref().map_or(&self.given[self.at + 1..], |mapped| &mapped.a_labels);
+        format!("{}@{domain}", self.local_part()).to_lowercase()
+    }
+
     /// The address as a mail server is told it: the domain in A-labels, which each server takes, unless the local
     /// part is beyond ASCII itself. A local part that RFC 5321 knows in quotes only (`a..b`) has them.
     #[must_use]
@@ -242,6 +249,25 @@ mod tests {
     }
 
     #[test]
+    fn all_spellings_of_an_address_fold_to_one_and_two_addresses_do_not() {
+        let one = |spellings: &[&str], folded: &str| {
+            assert!(spellings.iter().all(|spelling| address(spelling).folded() == folded), "{spellings:?}");
+            assert_eq!(address(folded).canonical(), folded, "it is not its own spelling");
+        };
+        one(&["Ann.Lee@EXAMPLE.com", "ann.lee@example.com", "ANN.LEE@ｅxample.com"], "ann.lee@example.com");
+        one(
+            &["user@bücher.example", "User@BÜCHER.Example", "user@XN--bcher-KVA.example"],
+            "user@xn--bcher-kva.example",
+        );
+        one(&["u@bu\u{308}cher.example", "u@bü\u{200b}cher。example"], "u@xn--bcher-kva.example");
+        one(&["JÜRGEN@Köln.DE", "jürgen@xn--kln-sna.de"], "jürgen@xn--kln-sna.de");
+        one(&["a@x１.org", "A@x1.org"], "a@x1.org");
+        one(&["annlee@example.com"], "annlee@example.com");
+        one(&["user@straße.example"], "user@xn--strae-oqa.example");
+        one(&["user@strasse.example"], "user@strasse.example");
+    }
+
+    #[test]
     fn an_address_masks_itself() {
         let address = address("Ann.Lee@bücher.example");
         assert_eq!(format!("{address} {address:?}"), "A***@*** A***@***");
@@ -275,6 +301,9 @@ mod tests {
             let again: EmailAddress = address.as_str().parse().expect("what was written is taken");
             prop_assert_eq!(again.as_str(), address.as_str());
             prop_assert_eq!(again.deliverable(), address.deliverable());
+            let folded: EmailAddress = address.folded().parse().expect("what is folded is taken");
+            prop_assert_eq!([folded.folded(), folded.canonical()], [address.folded(), address.folded()]);
+            prop_assert_eq!(again.folded(), address.folded());
             prop_assert!(!address.deliverable().to_string().chars().any(is_invisible));
         }
     }

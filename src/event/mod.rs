@@ -46,6 +46,8 @@ pub struct UserSignedUp {
     pub plan: Option<Plan>,
     /// When it happened, by the publisher's clock, else by the carrier's.
     pub occurred_at: Timestamp,
+    /// It had a time of its own, which could not be read or lay in the future: the carrier's stands in.
+    pub has_stand_in_time: bool,
     /// The schema version as published; may be newer than [`NEWEST_KNOWN_VERSION`].
     pub version: u32,
 }
@@ -61,6 +63,7 @@ impl UserSignedUp {
             version: if plan.is_some() { 2 } else { 1 },
             plan,
             occurred_at: Timestamp::now(),
+            has_stand_in_time: false,
         }
     }
 

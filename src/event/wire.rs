@@ -150,12 +150,16 @@ impl EventKind {
             Ok(own_time) => (own_time, None),
             Err(rule) => (None, Some(rule)),
         };
-        let event = fields.into_event(version, own_time, arrival).map_err(|error| match error {
+        let mut event = fields.into_event(version, own_time, arrival).map_err(|error| match error {
             EventError::MissingField(field) | EventError::InvalidField(field, _) if version > NEWEST_KNOWN_VERSION => {
                 EventError::UnsupportedVersion { version, field }
             }
             known => known,
         })?;
+        event.has_stand_in_time = no_time.is_some();
+        if version == NEWEST_KNOWN_VERSION && event.plan.is_none() {
+            tracing::debug!(version, "an event of this version without a plan: taken as version 1");
+        }
         Ok((Self::UserSignedUp(event), no_time))
     }
 }
@@ -184,6 +188,7 @@ impl Fields<'_> {
             },
             event_id: optional("eventId", self.event_id.as_ref())?.map_or_else(arrival_id, Ok)?,
             occurred_at: own_time.unwrap_or(arrival.sent_at),
+            has_stand_in_time: false,
             version,
         })
     }

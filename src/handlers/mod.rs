@@ -53,10 +53,10 @@ pub trait Handler: Send + Sync + 'static {
         fence: &Fence<'_>,
     ) -> impl Future<Output = Result<Handled, HandlerError>> + Send;
 
-    /// What the effect is made from. A second event for the same user with another fingerprint is a
-    /// conflict, and quarantined.
+    /// What the effect is made from. A second event for the same user whose fingerprint does not agree is a
+    /// conflict, and quarantined; the same address in another spelling agrees.
     fn fingerprint(&self, event: &UserSignedUp) -> Fingerprint {
-        Fingerprint::of(&[&event.email.canonical()])
+        Fingerprint::spelled(&[&event.email.canonical()], &[&event.email.folded()])
     }
 
     /// Behind the fence: how long the rest of a run may take, counted anew. `None`: as long as the whole run.

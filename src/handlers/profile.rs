@@ -44,6 +44,6 @@ impl<P: Profiles> Handler for ProfileHandler<P> {
 
 impl From<ProfilesError> for HandlerError {
     fn from(error: ProfilesError) -> Self {
-        Self::unavailable("redis", error.to_string())
+        Self::unavailable("redis", error.0)
     }
 }

@@ -42,7 +42,8 @@ impl<M: Mailer> Handler for WelcomeEmail<M> {
     }
 
     fn fingerprint(&self, event: &UserSignedUp) -> Fingerprint {
-        Fingerprint::of(&[&event.email.canonical(), Composer::WELCOME])
+        let (canonical, folded) = (event.email.canonical(), event.email.folded());
+        Fingerprint::spelled(&[&canonical, Composer::WELCOME], &[&folded, Composer::WELCOME])
     }
 
     fn limit_behind_the_fence(&self) -> Option<Duration> {

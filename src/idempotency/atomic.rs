@@ -10,6 +10,8 @@ use super::{Begin, Claim, Lease, Ledger, LedgerError, Release, Request, Setbacks
 pub struct AtomicEffect;
 
 impl Ledger for AtomicEffect {
+    const SERVER: &'static str = "none";
+
     async fn claim(&self, request: &Request, token: &str, _terms: &Terms) -> Result<Claim, LedgerError> {
         Ok(Claim::Acquired(Lease {
             key: request.key.clone(),

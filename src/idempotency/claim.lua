@@ -1,19 +1,20 @@
 -- May this delivery go on?
--- ARGV: tok, fp, lease_ms, retention_ms, max_sends, message id, quiet_ms, takeovers
+-- ARGV: tok, fp, ff, lease_ms, retention_ms, max_sends, message id, quiet_ms, takeovers
 -- Refused when Redis is out of memory, and rightly so: without a record nothing may be sent.
 -- Whom a claim that ran out without a word is charged to: `cm` is the message of the last grant, `k:<message>`
 -- its count. Not charged if the asker saw this ledger fail (quiet_ms ago; -1: never) so late that the dead claim
 -- may have wanted to renew itself and could not.
-local key, tok, fp = KEYS[1], ARGV[1], ARGV[2]
-local lease, retention, max_sends = tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
-local message, quiet, takeovers = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
-local r = redis.call('HMGET', key, 'st', 'tok', 'gen', 'att', 'fp', 'dl', 'cm', 'k:' .. message)
+-- A conflict differs in `fp`, to the byte, and in `ff`, folded. Older releases write `fp` alone: it stands in for both.
+local key, tok, fp, ff = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local lease, retention, max_sends = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
+local message, quiet, takeovers = ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
+local r = redis.call('HMGET', key, 'st', 'tok', 'gen', 'att', 'fp', 'dl', 'cm', 'k:' .. message, 'ff')
 local st, owner, gen, att = r[1], r[2], tonumber(r[3] or 0), tonumber(r[4] or 0)
 local dl, holder, kills = tonumber(r[6] or 0), r[7] or '', tonumber(r[8] or 0)
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 
-if st and r[5] ~= fp then return {'CONFLICT'} end
+if st and r[5] ~= fp and (r[9] or r[5]) ~= ff then return {'CONFLICT'} end
 if st == 'D' then return {'DONE'} end
 if st == 'X' then return {'PARKED'} end
 
@@ -39,7 +40,7 @@ if st and not again then
 end
 
 if not st then
-  redis.call('HSET', key, 'st', 'P', 'att', 0, 'fp', fp, 't0', now)
+  redis.call('HSET', key, 'st', 'P', 'att', 0, 'fp', fp, 'ff', ff, 't0', now)
   redis.call('PEXPIRE', key, retention)
 end
 if not again then gen = gen + 1 end

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- The effect has happened: a fact, whoever owns the lease by now.  ARGV: tok, gen, fp, receipt, retention_ms
+-- The effect has happened: a fact, whoever owns the lease by now.  ARGV: tok, gen, fp, ff, receipt, retention_ms
 -- Allowed out of memory: refusing to record a sent mail would make its duplicate certain.
 local key, tok, gen = KEYS[1], ARGV[1], ARGV[2]
 local r = redis.call('HMGET', key, 'st', 'tok', 'gen', 'cm')
@@ -11,7 +11,7 @@ if r[1] == 'D' then
 end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-redis.call('HSET', key, 'st', 'D', 'tok', tok, 'gen', gen, 'fp', ARGV[3], 'mid', ARGV[4], 't1', now)
+redis.call('HSET', key, 'st', 'D', 'tok', tok, 'gen', gen, 'fp', ARGV[3], 'ff', ARGV[4], 'mid', ARGV[5], 't1', now)
 redis.call('HDEL', key, 'dl', 'bg', 'fm', 'fn', 'fh', 'dm', 'dn', 'd0', 'cm', 'k:' .. (r[4] or ''))
-redis.call('PEXPIRE', key, ARGV[5])
+redis.call('PEXPIRE', key, ARGV[6])
 return {mine and 'OK' or 'STOLEN'}

@@ -110,6 +110,8 @@ impl MemoryLedger {
 }
 
 impl Ledger for MemoryLedger {
+    const SERVER: &'static str = "memory";
+
     async fn claim(&self, request: &Request, token: &str, terms: &Terms) -> Result<Claim, LedgerError> {
         let now = Instant::now();
         let mut records = self.lock();
@@ -126,7 +128,7 @@ impl Ledger for MemoryLedger {
             failing: None,
             deferring: None,
         });
-        if record.fingerprint != request.fingerprint {
+        if !record.fingerprint.agrees_with(&request.fingerprint) {
             return Ok(Claim::Conflict);
         }
         let again = record.token == token;
@@ -191,6 +193,7 @@ impl Ledger for MemoryLedger {
             record.state = State::Done;
             record.token.clone_from(&lease.token);
             record.generation = lease.generation;
+            record.fingerprint.clone_from(&lease.fingerprint);
             (record.failing, record.deferring) = (None, None);
             record.takeovers.clear();
         }

@@ -50,10 +50,17 @@ use sha2::{Digest, Sha256};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key(String);
 
-/// What the effect is made from: 16 bytes of a SHA-256, as hex. Tells two different orders for one
-/// key apart without storing either.
+/// What the effect is made from, hashed: tells two different orders for one key apart without storing either.
+///
+/// It has two forms, each 16 bytes of a SHA-256 as hex: two spellings of one order differ in `exact` and agree in
+/// `folded`. In a record they are `fp` and `ff`. An older release, which may run beside this one, writes and compares
+/// `fp` alone: so `fp` is made of the same bytes for ever, and where `ff` is absent `fp` stands in for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fingerprint(String);
+pub struct Fingerprint {
+    exact: String,
+    /// `None`: `exact` is it.
+    folded: Option<String>,
+}
 
 /// What a delivery asks the ledger for.
 #[derive(Debug, Clone)]
@@ -108,7 +115,7 @@ pub enum Claim {
     Busy(Duration),
     /// The effect has happened.
     Done,
-    /// The effect was ordered before, with other content.
+    /// The effect was ordered before, with other content: not just in another spelling.
     Conflict,
     /// The outcome is unknown and no send is left.
     Parked,
@@ -168,6 +175,9 @@ pub struct LedgerError(pub String);
 
 /// The record of effects. Each call is one atomic step and may be repeated when its answer was lost.
 pub trait Ledger: Send + Sync + 'static {
+    /// The server that it is kept on, by the name that operators know.
+    const SERVER: &'static str;
+
     /// May this delivery go on? The same `token` asking again gets the same answer. A claim that ran out and was
     /// not given back is charged to its message by whoever comes next, unless the ledger itself was away meanwhile.
     fn claim(
@@ -235,23 +245,46 @@ pub fn key_part(user: &str) -> Cow<'_, str> {
 }
 
 impl Fingerprint {
-    /// The fingerprint of these parts. Each part's length goes in, so that moving text from one part
-    /// to its neighbour changes it.
+    /// The fingerprint of these parts, which have one spelling. Each part's length goes in, so that moving text
+    /// from one part to its neighbour changes it.
     #[must_use]
     pub fn of(parts: &[&str]) -> Self {
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
-        }
-        Self(data_encoding::HEXLOWER.encode(&hash.finalize()[..16]))
+        Self { exact: hash(parts), folded: None }
     }
 
-    /// The fingerprint as stored.
+    /// The fingerprint of these parts, as they came and as all spellings of them are folded. What is folded must
+    /// fold to itself.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub fn spelled(parts: &[&str], folded: &[&str]) -> Self {
+        Self { exact: hash(parts), folded: (parts != folded).then(|| hash(folded)) }
     }
+
+    /// To the byte: `fp` as stored.
+    #[must_use]
+    pub fn exact(&self) -> &str {
+        &self.exact
+    }
+
+    /// The same for every spelling: `ff` as stored.
+    #[must_use]
+    pub fn folded(&self) -> &str {
+        self.folded.as_ref().unwrap_or(&self.exact)
+    }
+
+    /// Are both made from the same, in whatever spelling?
+    #[must_use]
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        self.exact == other.exact || self.folded() == other.folded()
+    }
+}
+
+fn hash(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    data_encoding::HEXLOWER.encode(&hash.finalize()[..16])
 }
 
 #[cfg(test)]
@@ -269,6 +302,16 @@ mod tests {
     #[test]
     fn a_fingerprint_tells_parts_apart() {
         assert_ne!(Fingerprint::of(&["ab", "c"]), Fingerprint::of(&["a", "bc"]));
-        assert_eq!(Fingerprint::of(&["a"]).as_str().len(), 32);
+        assert_eq!(Fingerprint::of(&["a"]).exact().len(), 32);
+    }
+
+    #[test]
+    fn fingerprints_of_two_spellings_agree_and_of_two_contents_do_not() {
+        let [ann, upper, capital] = ["ann", "ANN", "Ann"].map(|name| Fingerprint::spelled(&[name], &["ann"]));
+        assert!(ann.agrees_with(&upper) && upper.agrees_with(&ann) && upper.agrees_with(&capital));
+        assert!(upper.agrees_with(&Fingerprint::of(&["ann"])), "what has one spelling is folded");
+        for other in [Fingerprint::of(&["Ann"]), Fingerprint::spelled(&["BOB"], &["bob"])] {
+            assert!(!ann.agrees_with(&other) && !upper.agrees_with(&other), "{other:?}");
+        }
     }
 }

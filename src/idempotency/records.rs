@@ -112,7 +112,7 @@ impl Records {
     /// [`RedisError`].
     pub async fn look(&self, key: &Key) -> Result<Option<Record>, RedisError> {
         let answer = self.link.run(&self.look, key.as_str(), &[]).await?;
-        if answer.is_empty() { Ok(None) } else { record(&answer).map(Some).ok_or_else(strange) }
+        if answer.is_empty() { Ok(None) } else { record(&answer).map(Some).ok_or(RedisError::Strange) }
     }
 
     /// Takes a record back: the effect may happen again. Refused while a delivery holds its lease,
@@ -124,9 +124,9 @@ impl Records {
         let answer = self.link.run(&self.forget, key.as_str(), &[if force { "1" } else { "" }]).await?;
         match answer.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             ["NONE"] => Ok(Forgotten::NoRecord),
-            ["HELD", left] => millis(left).map(Forgotten::Held).ok_or_else(strange),
-            ["FORGOTTEN", state] => State::stored(state).map(Forgotten::Yes).ok_or_else(strange),
-            _ => Err(strange()),
+            ["HELD", left] => millis(left).map(Forgotten::Held).ok_or(RedisError::Strange),
+            ["FORGOTTEN", state] => State::stored(state).map(Forgotten::Yes).ok_or(RedisError::Strange),
+            _ => Err(RedisError::Strange),
         }
     }
 
@@ -179,10 +179,6 @@ fn record(answer: &[String]) -> Option<Record> {
 /// None for the negative numbers by which Redis says "for ever".
 fn millis(text: &str) -> Option<Duration> {
     text.parse().ok().map(Duration::from_millis)
-}
-
-fn strange() -> RedisError {
-    RedisError::Failed("a script's answer is none of its words".to_owned())
 }
 
 #[cfg(test)]

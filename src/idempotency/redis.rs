@@ -46,11 +46,14 @@ impl RedisLedger {
 }
 
 impl Ledger for RedisLedger {
+    const SERVER: &'static str = "redis";
+
     async fn claim(&self, request: &Request, token: &str, terms: &Terms) -> Result<Claim, LedgerError> {
         let (lease, retention, sends) = (millis(terms.lease), millis(terms.retention), terms.max_sends.to_string());
         let quiet = request.ledger_quiet_for.map_or("-1".to_owned(), millis);
         let (message, takeovers) = (request.message_id.as_str(), TAKEOVERS.to_string());
-        let args = [token, request.fingerprint.as_str(), &lease, &retention, &sends, message, &quiet, &takeovers];
+        let (fp, ff) = (request.fingerprint.exact(), request.fingerprint.folded());
+        let args = [token, fp, ff, &lease, &retention, &sends, message, &quiet, &takeovers];
         let answer = self.run(&self.scripts.claim, request.key.as_str(), &args).await?;
         let lease = |generation: &str| {
             Ok(Lease {
@@ -91,7 +94,8 @@ impl Ledger for RedisLedger {
 
     async fn commit(&self, lease: &Lease, receipt: &str, terms: &Terms) -> Result<(), LedgerError> {
         let (generation, retention) = (lease.generation.to_string(), millis(terms.retention));
-        let args = [lease.token.as_str(), &generation, lease.fingerprint.as_str(), receipt, &retention];
+        let (fp, ff) = (lease.fingerprint.exact(), lease.fingerprint.folded());
+        let args = [lease.token.as_str(), &generation, fp, ff, receipt, &retention];
         let answer = self.run(&self.scripts.commit, lease.key.as_str(), &args).await?;
         if words(&answer)[..] != ["OK"] {
             tracing::warn!(answer = answer.join(" "), "another delivery held the lease at commit");

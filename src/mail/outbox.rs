@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use super::{Mail, MailError, Mailer, Phase, Ready};
 use crate::backoff::Outage;
 use crate::idempotency::{Crossing, Fence};
+use crate::plain;
 
 /// Writes mails into a directory.
 #[derive(Debug, Clone)]
@@ -45,5 +46,9 @@ impl Ready for PathBuf {
 }
 
 fn unavailable(error: std::io::Error) -> MailError {
-    MailError::Unavailable { phase: Phase::Connect, why: format!("outbox: {}", error.kind()), outage: Outage::Down }
+    MailError::Unavailable {
+        phase: Phase::Connect,
+        why: format!("outbox: {}", plain::said(&error)),
+        outage: Outage::Down,
+    }
 }

@@ -1,9 +1,10 @@
 //! `completions`: the script by which a shell completes commands and options.
 
-use super::{Exit, say};
+use super::Exit;
+use super::terminal::document;
 use crate::cli::{self, Shell};
 
 pub(super) fn completions(shell: Shell) -> Exit {
-    say(cli::completions(shell).trim_end());
+    document(&cli::completions(shell));
     Exit::Clean
 }

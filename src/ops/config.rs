@@ -6,17 +6,23 @@ use comfy_table::{ContentArrangement, Table};
 use super::{Exit, refuse, say, warn_of_misspelt};
 use crate::app::REACTIONS;
 use crate::config::{self, Environment, Faults, Reader, Setting};
+use crate::plain;
 
 pub(super) fn config(environment: &Environment, json: bool) -> Exit {
-    warn_of_misspelt(environment);
+    warn_of_misspelt(environment, REACTIONS);
     let mut reader = Reader::new(environment);
     config::logging(&mut reader);
     config::telemetry(&mut reader);
-    if config::set(environment, "USER_EVENTS_TOPIC_ARN").is_some() {
+    if config::is_given(environment, "USER_EVENTS_TOPIC_ARN") {
         config::publish(&mut reader);
     }
     let run = config::run(&mut reader, REACTIONS, &[]);
     let mut settings: Vec<Setting> = reader.seen().to_vec();
+    // What nothing asks for as things are is shown all the same, and is nobody's mistake.
+    let mut rest = Reader::new(environment);
+    config::all(&mut rest, REACTIONS);
+    let is_new = |setting: &&Setting| reader.seen().iter().all(|seen| seen.name != setting.name);
+    settings.extend(rest.seen().iter().filter(is_new).cloned());
     // The SDK's own are shown where they are set: they decide what is talked to.
     settings.retain(|setting| setting.value.is_some() || !setting.name.starts_with("AWS_"));
     settings.sort_by(|a, b| a.name.cmp(&b.name));
@@ -34,7 +40,7 @@ fn print_table(settings: &[Setting]) {
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     // The value last: a queue's URL alone can be wider than a terminal.
     for setting in settings {
-        table.add_row([&setting.name, setting.source, setting.value.as_deref().unwrap_or("-")]);
+        table.add_row([&setting.name, setting.source, &plain::line(setting.value.as_deref().unwrap_or("-"))]);
     }
     say(table.trim_fmt());
 }

@@ -17,6 +17,7 @@ use self::stage::{Stage, Summary};
 use self::tell::Teller;
 use super::{Exit, complain, configured, say};
 use crate::config::Environment;
+use crate::plain;
 use crate::publisher::PublishError;
 
 pub(super) async fn demo(environment: &Environment, mails: &Path, slow: Option<Duration>) -> Exit {
@@ -27,7 +28,11 @@ pub(super) async fn demo(environment: &Environment, mails: &Path, slow: Option<D
         return exit;
     }
     if let Err(error) = std::fs::create_dir_all(mails) {
-        complain(format_args!("{} cannot be written to: {}", mails.display(), error.kind()));
+        complain(format_args!(
+            "{} cannot be written to: {}",
+            plain::line(&mails.display().to_string()),
+            plain::said(&error)
+        ));
         return Exit::Usage;
     }
     say("A publisher, an SNS-like topic, two SQS-like queues with DLQs, two workers: all in this process.");

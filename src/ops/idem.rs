@@ -17,6 +17,7 @@ use crate::config::{self, Environment};
 use crate::event::Timestamp;
 use crate::idempotency::Key;
 use crate::idempotency::records::{Counts, Forgotten, Record, Records, State};
+use crate::plain;
 use crate::redis_link::{RedisError, RedisLink};
 
 /// How long counting may be silent.
@@ -94,7 +95,7 @@ fn in_words(record: &Record, now: Timestamp) -> Table {
         "kept until",
         &record.kept_for.map_or(Some("for ever".to_owned()), |l| after(now, l)).unwrap_or_default(),
     ]);
-    table.add_row(["receipt", record.receipt.as_deref().unwrap_or("-")]);
+    table.add_row(["receipt", &plain::line(record.receipt.as_deref().unwrap_or("-"))]);
     table.add_row(["duplicates seen", &record.duplicates.to_string()]);
     table
 }
@@ -188,7 +189,7 @@ fn by_handler(counts: &Counts) -> Table {
     let mut rows = table(["handler", claimed, begun, done, parked], &[1, 2, 3, 4]);
     for (handler, states) in counts {
         let count = |state: &State| states.get(state).copied().unwrap_or(0).to_string();
-        rows.add_row([vec![handler.clone()], State::ALL.iter().map(count).collect()].concat());
+        rows.add_row([vec![plain::line(handler).into_owned()], State::ALL.iter().map(count).collect()].concat());
     }
     rows
 }

@@ -1,7 +1,7 @@
 //! The commands, one file each, and how they end.
 //!
 //! Enters: a command and a snapshot of the environment. Leaves: an [`Exit`]. Only this room writes to
-//! the terminal.
+//! the terminal, and by one door: `terminal`.
 
 mod completions;
 mod config;
@@ -18,12 +18,13 @@ mod schema;
 mod send_test;
 mod status;
 mod table;
+mod terminal;
 mod worker;
 
 pub use react::react;
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -31,13 +32,15 @@ use std::thread::available_parallelism;
 
 pub use self::dlq::{REASONS, Reason};
 pub use self::doctor::{FAULTS, Fault, Level};
+use self::terminal::{complain, say};
 use aws_config::SdkConfig;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::app::REACTIONS;
 use crate::aws;
 use crate::cli::Command;
-use crate::config::{self as settings, AwsConfig, Environment, Faults, Reader, logging, misspelt};
+use crate::config::{self as settings, AwsConfig, Environment, Faults, ReactionNeeds, Reader, logging, misspelt};
+use crate::shutdown;
 use crate::telemetry::{self, Telemetry};
 
 /// How a command ends.
@@ -51,19 +54,25 @@ pub enum Exit {
     Unavailable,
     /// What should not happen.
     Bug,
+    /// What was to be printed or kept in a file could not be written.
+    Write,
     /// The configuration has mistakes; all were printed.
     Config,
+    /// Told to stop before its end.
+    Interrupted,
 }
 
 impl From<Exit> for ExitCode {
-    /// 0, or the `sysexits` number: 2 (usage, as the argument parser has it), 69, 70, 78.
+    /// 0, or the `sysexits` number: 2 (usage, as the argument parser has it), 69, 70, 74, 78; or 130, as a shell has it.
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
             Exit::Clean => 0,
             Exit::Usage => 2,
             Exit::Unavailable => 69,
             Exit::Bug => 70,
+            Exit::Write => 74,
             Exit::Config => 78,
+            Exit::Interrupted => 130,
         })
     }
 }
@@ -78,23 +87,47 @@ pub fn runtime() -> io::Result<Runtime> {
     builder.enable_all().build()
 }
 
-/// Executes one command.
+/// Executes one command, and tells of what it could not tell itself.
 pub async fn execute(command: Command, environment: &Environment) -> Exit {
-    match command {
+    let exit = match command {
         Command::Run { reactions } => run::run(environment, &reactions).await,
         Command::Publish(what) => publish::publish(environment, &what).await,
-        Command::Demo { mails, slow } => demo::demo(environment, &mails, slow).await,
-        Command::Doctor { json } => doctor::doctor(environment, json).await,
-        Command::Status { watch, json } => status::status(environment, watch, json).await,
+        Command::Demo { mails, slow } => or_interrupted(demo::demo(environment, &mails, slow)).await,
+        Command::Doctor { json } => or_interrupted(doctor::doctor(environment, json)).await,
+        Command::Status { watch, json } => or_interrupted(status::status(environment, watch, json)).await,
         Command::Dlq { what } => dlq::dlq(environment, &what).await,
         Command::Config { json } => config::config(environment, json),
-        Command::Idem { what } => idem::idem(environment, &what).await,
+        Command::Idem { what } => or_interrupted(idem::idem(environment, &what)).await,
         Command::Render(what) => render::render(environment, &what),
         Command::SendTest { stdin, json } => send_test::send_test(environment, stdin, json).await,
         Command::Schema { what } => schema::schema(what),
         Command::Completions { shell } => completions::completions(shell),
         Command::Healthcheck => healthcheck::healthcheck(environment).await,
+    };
+    if exit == Exit::Interrupted {
+        complain("interrupted");
     }
+    match terminal::failure() {
+        Some(why) => {
+            complain(format_args!("not everything could be written: {why}"));
+            Exit::Write
+        }
+        None => exit,
+    }
+}
+
+/// For a command that leaves nothing behind, wherever it is ended.
+async fn or_interrupted(command: impl Future<Output = Exit>) -> Exit {
+    let Ok(stop) = shutdown::on_interrupt() else { return deaf() };
+    tokio::select! {
+        exit = command => exit,
+        () = stop.cancelled() => Exit::Interrupted,
+    }
+}
+
+fn deaf() -> Exit {
+    complain("this process cannot listen for signals");
+    Exit::Bug
 }
 
 /// Reads a command's settings and starts the log; every mistake is printed at once.
@@ -102,7 +135,7 @@ fn configured<T>(environment: &Environment, read: impl FnOnce(&mut Reader<'_>) -
     let mut reader = Reader::new(environment);
     let (filter, format) = logging(&mut reader);
     let settings = read(&mut reader);
-    warn_of_misspelt(environment);
+    warn_of_misspelt(environment, REACTIONS);
     match reader.finish(settings) {
         Ok(settings) => {
             telemetry::init(&filter, format);
@@ -115,13 +148,14 @@ fn configured<T>(environment: &Environment, read: impl FnOnce(&mut Reader<'_>) -
 /// The same for a command that is worth measuring: with metrics, and with traces where a collector is set.
 fn observed<T>(
     environment: &Environment,
+    reactions: &[ReactionNeeds],
     read: impl FnOnce(&mut Reader<'_>) -> Option<T>,
 ) -> Result<(T, Arc<Telemetry>), Exit> {
     let mut reader = Reader::new(environment);
     let (filter, format) = logging(&mut reader);
     let telemetry = settings::telemetry(&mut reader);
     let settings = read(&mut reader);
-    warn_of_misspelt(environment);
+    warn_of_misspelt(environment, reactions);
     let settings = reader.finish(settings).map_err(|faults| refuse(&faults))?;
     match Telemetry::start(&telemetry, &filter, format) {
         Ok(telemetry) => Ok((settings, Arc::new(telemetry))),
@@ -137,8 +171,8 @@ fn refuse(faults: &Faults) -> Exit {
     Exit::Config
 }
 
-fn warn_of_misspelt(environment: &Environment) {
-    let names: Vec<_> = REACTIONS.iter().map(|reaction| reaction.name).collect();
+fn warn_of_misspelt(environment: &Environment, reactions: &[ReactionNeeds]) {
+    let names: Vec<_> = reactions.iter().map(|reaction| reaction.name).collect();
     for (name, meant) in misspelt(environment.keys(), &names) {
         complain(format_args!("warning: {name} is not read; did you mean {meant}?"));
     }
@@ -148,7 +182,7 @@ fn warn_of_misspelt(environment: &Environment) {
 async fn aws(told: &AwsConfig) -> Result<SdkConfig, Exit> {
     let config = aws::load(told).await.map_err(|lack| misconfigured(&lack))?;
     if let Some(endpoint) = config.endpoint_url() {
-        complain(format_args!("not AWS: {endpoint}"));
+        complain(format_args!("not AWS: {}", settings::masked(endpoint)));
     }
     Ok(config)
 }
@@ -157,14 +191,4 @@ async fn aws(told: &AwsConfig) -> Result<SdkConfig, Exit> {
 fn misconfigured(problem: impl Display) -> Exit {
     complain(problem);
     Exit::Config
-}
-
-/// Writes a line for the user. A reader who has gone (`| head`) is no fault.
-fn say(line: impl Display) {
-    let _ = writeln!(std::io::stdout(), "{line}");
-}
-
-/// Writes a line about what went wrong.
-fn complain(line: impl Display) {
-    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -11,12 +11,14 @@ use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use super::table::counted;
-use super::{Exit, complain, misconfigured, observed, say};
-use crate::app;
+use super::{Exit, complain, deaf, misconfigured, observed, say};
+use crate::app::{self, REACTIONS};
 use crate::cli;
 use crate::config::{self, Environment};
 use crate::event::{Arrival, EventId, EventKind, InvalidValue, Timestamp, UserSignedUp};
+use crate::plain;
 use crate::publisher::{PublishError, Publisher};
+use crate::shutdown;
 use crate::topic::sns::SnsTopic;
 use crate::topic::{MAX_ENTRIES, MessageId};
 
@@ -31,7 +33,7 @@ pub(super) async fn publish(environment: &Environment, what: &cli::Publish) -> E
         let aws = config::aws(read);
         Some((config::publish(read)?, aws))
     };
-    let ((arn, aws), telemetry) = match observed(environment, read) {
+    let ((arn, aws), telemetry) = match observed(environment, REACTIONS, read) {
         Ok(started) => started,
         Err(exit) => return exit,
     };
@@ -42,6 +44,8 @@ pub(super) async fn publish(environment: &Environment, what: &cli::Publish) -> E
             return Exit::Usage;
         }
     };
+    // Standard input has been read: until then Ctrl-C ends the process by itself.
+    let Ok(stop) = shutdown::on_interrupt() else { return deaf() };
     let aws = match app::aws(&aws).await {
         Ok(aws) => aws,
         Err(lack) => return misconfigured(lack),
@@ -53,7 +57,14 @@ pub(super) async fn publish(environment: &Environment, what: &cli::Publish) -> E
     let chunk = what.rate.map_or(MAX_ENTRIES, |rate| MAX_ENTRIES.min(rate as usize));
     for batch in events.chunks(chunk) {
         if let Some(rate) = what.rate {
-            sleep_until(started + Duration::from_secs(1).mul_f64(results.len() as f64 / f64::from(rate))).await;
+            let due = started + Duration::from_secs(1).mul_f64(results.len() as f64 / f64::from(rate));
+            tokio::select! {
+                () = sleep_until(due) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+        if stop.is_cancelled() {
+            break;
         }
         results.extend(publisher.publish_batch(batch).await);
         if results.len().is_multiple_of(PROGRESS) {
@@ -61,7 +72,12 @@ pub(super) async fn publish(environment: &Environment, what: &cli::Publish) -> E
         }
     }
     telemetry.stop().await;
-    report(&events, &results, what.json)
+    let exit = report(&events, &results, what.json);
+    if results.len() == events.len() {
+        return exit;
+    }
+    complain(format_args!("{} events were not sent", events.len() - results.len()));
+    Exit::Interrupted
 }
 
 fn events(what: &cli::Publish) -> Result<Vec<UserSignedUp>, Invalid> {
@@ -70,7 +86,9 @@ fn events(what: &cli::Publish) -> Result<Vec<UserSignedUp>, Invalid> {
         (_, _, Some(path)) => from_lines(&read(path)?),
         _ if what.stdin => {
             let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text).map_err(|e| Invalid(format!("standard input: {}", e.kind())))?;
+            std::io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|e| Invalid(format!("standard input: {}", plain::said(&e))))?;
             from_lines(&text)
         }
         _ => Err(Invalid("say what to publish: --user-id and --email, --file, or --stdin (see --help)".to_owned())),
@@ -90,7 +108,7 @@ fn from_arguments(what: &cli::Publish, user_id: &str, email: &str) -> Result<Vec
 }
 
 fn read(path: &Path) -> Result<String, Invalid> {
-    std::fs::read_to_string(path).map_err(|error| Invalid(format!("{}: {}", path.display(), error.kind())))
+    std::fs::read_to_string(path).map_err(|error| Invalid(format!("{}: {}", path.display(), plain::said(&error))))
 }
 
 /// Every faulty line is named, and nothing is sent.
@@ -104,7 +122,7 @@ fn from_lines(text: &str) -> Result<Vec<UserSignedUp>, Invalid> {
         match EventKind::to_be_published(line, &Arrival { message_id: id.as_str(), sent_at: Timestamp::now() }) {
             Ok(EventKind::UserSignedUp(event)) => events.push(event),
             Ok(EventKind::Unknown(_)) => faults.push(format!("line {}: not a user.signed_up event", n + 1)),
-            Err(error) => faults.push(format!("line {}: {error}", n + 1)),
+            Err(error) => faults.push(format!("line {}: {}", n + 1, plain::line(&error.to_string()))),
         }
     }
     match faults.is_empty() {
@@ -129,11 +147,11 @@ fn report(events: &[UserSignedUp], results: &[Result<MessageId, PublishError>], 
     {
         say(format_args!("published event {} as message {id}", event.event_id));
     } else {
-        say(format_args!("published {published} of {}", counted(results.len() as u64, "event")));
+        say(format_args!("published {published} of {}", counted(events.len() as u64, "event")));
     }
     for (event, result) in pairs().filter(|(_, result)| result.is_err()).take(10) {
         if let Err(error) = result {
-            complain(format_args!("event {}: {error}", event.event_id));
+            complain(format_args!("event {}: {}", event.event_id, plain::line(&error.to_string())));
         }
     }
     if published == results.len() { Exit::Clean } else { Exit::Unavailable }

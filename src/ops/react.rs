@@ -1,7 +1,7 @@
 //! A reaction of your own, run as `user-events run` runs ours: what your `main` calls.
 
 use super::run::ended;
-use super::{Exit, complain, observed};
+use super::{Exit, deaf, observed};
 use crate::app;
 use crate::config::{self, Environment, ReactionNeeds};
 use crate::handlers::Handler;
@@ -9,12 +9,16 @@ use crate::shutdown;
 
 /// Consumes with `handler` until told to stop.
 ///
-/// Its [`Handler::NAME`] names its variables: `crm` reads
-/// `CRM_QUEUE_URL`, and `CRM_WORKER_CONCURRENCY` before `WORKER_CONCURRENCY`. Effects are recorded at
-/// `REDIS_URL`. Logs, metrics, traces, health endpoint, signals and exit codes are those of `user-events run`.
+/// Its [`Handler::NAME`] names its variables, as [`config::prefix`] says: `crm` reads
+/// `CRM_QUEUE_URL`, and `CRM_WORKER_CONCURRENCY` before `WORKER_CONCURRENCY`. Whatever else begins with `CRM_` is
+/// yours to read, from the same [`Environment`]; if it is no text, nothing starts. Effects are recorded at `REDIS_URL`. Logs, metrics, traces, health endpoint, signals and exit codes are those of `user-events run`.
 pub async fn react<H: Handler>(handler: H, environment: &Environment) -> Exit {
     let own = [ReactionNeeds { name: H::NAME, mail: false }];
-    let (config, telemetry) = match observed(environment, |read| config::run(read, &own, &[H::NAME.to_owned()])) {
+    let read = |read: &mut config::Reader<'_>| {
+        read.texts(&config::of_reaction(H::NAME, ""));
+        config::run(read, &own, &[H::NAME.to_owned()])
+    };
+    let (config, telemetry) = match observed(environment, &own, read) {
         Ok(started) => started,
         Err(exit) => return exit,
     };
@@ -24,9 +28,6 @@ pub async fn react<H: Handler>(handler: H, environment: &Environment) -> Exit {
             telemetry.stop().await;
             ended(result)
         }
-        Err(_) => {
-            complain("this process cannot listen for signals");
-            Exit::Bug
-        }
+        Err(_) => deaf(),
     }
 }

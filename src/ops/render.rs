@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::terminal::document;
 use super::{Exit, complain, configured, say};
 use crate::cli::Render;
 use crate::config::{self, Environment};
@@ -16,6 +17,7 @@ use crate::handlers::Handler;
 use crate::handlers::welcome_email::WelcomeEmail;
 use crate::mail::smtp::SmtpMailer;
 use crate::mail::{ComposeError, Composer, Sender};
+use crate::plain;
 
 /// In force while `MAIL_FROM` is unset.
 const NOBODY: &str = "Example <welcome@example.com>";
@@ -43,14 +45,14 @@ pub(super) fn render(environment: &Environment, what: &Render) -> Exit {
         }
     };
     if !what.open {
-        say(text.trim_end());
+        document(&text);
         return Exit::Clean;
     }
     let folder = environment.get("TMPDIR").map_or("/tmp", String::as_str);
     let path = Path::new(folder).join(format!("user-events-{}.{suffix}", EventId::fresh()));
     if let Err(error) = write(&path, &text) {
-        complain(format_args!("{} cannot be written: {}", path.display(), error.kind()));
-        return Exit::Unavailable;
+        complain(format_args!("{} cannot be written: {}", path.display(), plain::said(&error)));
+        return Exit::Write;
     }
     let opened = open(&path);
     let word = if opened { "opened" } else { "nothing here opens it; it is in" };

@@ -1,6 +1,6 @@
 //! `run`: consume until told to stop.
 
-use super::{Exit, complain, observed};
+use super::{Exit, complain, deaf, observed};
 use crate::app::{self, REACTIONS, RunError};
 use crate::config::{self, Environment};
 use crate::redis_link::RedisError;
@@ -8,14 +8,11 @@ use crate::shutdown;
 use crate::worker::Summary;
 
 pub(super) async fn run(environment: &Environment, only: &[String]) -> Exit {
-    let (config, telemetry) = match observed(environment, |read| config::run(read, REACTIONS, only)) {
+    let (config, telemetry) = match observed(environment, REACTIONS, |read| config::run(read, REACTIONS, only)) {
         Ok(started) => started,
         Err(exit) => return exit,
     };
-    let Ok(stop) = shutdown::on_signal() else {
-        complain("this process cannot listen for signals");
-        return Exit::Bug;
-    };
+    let Ok(stop) = shutdown::on_signal() else { return deaf() };
     let result = app::run(config, &telemetry, stop).await;
     telemetry.stop().await;
     ended(result)

@@ -12,6 +12,7 @@ use crate::handlers::Handler;
 use crate::handlers::welcome_email::WelcomeEmail;
 use crate::mail::Composer;
 use crate::mail::smtp::{SmtpMailer, Step, Told};
+use crate::plain;
 
 pub(super) async fn send_test(environment: &Environment, from_stdin: bool, as_json: bool) -> Exit {
     let (mail, to) = match configured(environment, |read| config::send_test(read, from_stdin)) {
@@ -49,7 +50,7 @@ pub(super) async fn send_test(environment: &Environment, from_stdin: bool, as_js
         if as_json {
             steps.push(json!({ "step": step.word(), "result": result, "detail": detail }));
         } else {
-            say(format_args!("{:<8} {result:<7} {detail}", step.word()).to_string().trim_end());
+            say(format_args!("{:<8} {result:<7} {}", step.word(), plain::line(&detail)).to_string().trim_end());
         }
     };
     let sent = SmtpMailer::new(mail.server, mail.rate).trial(&composed, tell).await;

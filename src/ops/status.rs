@@ -13,13 +13,14 @@ use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::table::{table, wrap};
+use super::terminal::{draw, is_closed};
 use super::worker::{self, Told};
 use super::{Exit, complain, configured, say};
 use crate::app::REACTIONS;
 use crate::config::{self, Environment, Queues};
+use crate::plain;
 use crate::queue::QueueError;
 use crate::queue::sqs_admin::{QueueFacts, SqsAdmin};
-use crate::shutdown;
 
 /// Between two looks of `--watch`.
 const LOOK: Duration = Duration::from_secs(2);
@@ -42,10 +43,6 @@ pub(super) async fn status(environment: &Environment, watch: bool, as_json: bool
         Ok(settings) => settings,
         Err(exit) => return exit,
     };
-    let Ok(stop) = shutdown::on_signal() else {
-        complain("this process cannot listen for signals");
-        return Exit::Bug;
-    };
     let admin = match super::aws(&aws).await {
         Ok(aws) => SqsAdmin::new(&aws),
         Err(exit) => return exit,
@@ -53,10 +50,7 @@ pub(super) async fn status(environment: &Environment, watch: bool, as_json: bool
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
-            _ = looks.tick() => {}
-            () = stop.cancelled() => return Exit::Clean,
-        }
+        looks.tick().await;
         let rows = join_all(queues.iter().map(|queues| look(&admin, queues)));
         let (rows, told) = tokio::join!(rows, worker::ask(address));
         let clear = if watch && !as_json && std::io::stdout().is_terminal() { CLEAR } else { "" };
@@ -66,12 +60,16 @@ pub(super) async fn status(environment: &Environment, watch: bool, as_json: bool
             // One screen after the other: when was this, and what stands for a `?`.
             let now = humantime::format_rfc3339_seconds(SystemTime::now());
             let foot = [problems(&rows), workers(&rows, &told)].concat();
-            say(format_args!("{clear}{now}\n{}\n{}", shown(&rows), lines(&foot)));
+            draw(clear);
+            say(format_args!("{now}\n{}\n{}", shown(&rows), lines(&foot)));
         } else {
             say(format_args!("{}\n{}", shown(&rows), lines(&workers(&rows, &told))));
         }
         if !watch {
             return conclude(&rows);
+        }
+        if is_closed() {
+            return Exit::Clean;
         }
     }
 }
@@ -125,7 +123,7 @@ fn workers(rows: &[Row], told: &Told) -> Vec<String> {
 }
 
 fn lines(foot: &[String]) -> String {
-    foot.iter().flat_map(|line| wrap(line, 1)).collect::<Vec<_>>().join("\n")
+    foot.iter().flat_map(|line| wrap(&plain::line(line), 1)).collect::<Vec<_>>().join("\n")
 }
 
 /// One that somebody just looks at is as dead as the others.

@@ -35,7 +35,7 @@ struct Stored {
 }
 
 /// Which event wrote a field.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 struct Mark {
     stamp: Stamp,
     fingerprint: Fingerprint,
@@ -74,7 +74,7 @@ impl Stored {
     fn join(&mut self, change: &Change<'_>, mark: Mark) -> Applied {
         let known = [Some(&self.email_mark), self.plan_mark.as_ref()];
         if let Some(same) = known.into_iter().flatten().find(|m| m.stamp == mark.stamp) {
-            return if *same == mark { Applied::Done } else { Applied::Conflict };
+            return if same.fingerprint.agrees_with(&mark.fingerprint) { Applied::Done } else { Applied::Conflict };
         }
         let mut applied = Applied::Stale;
         if mark.stamp > self.email_mark.stamp {

@@ -29,7 +29,7 @@ pub struct Change<'a> {
     pub event: &'a UserSignedUp,
     /// Its place in the order.
     pub stamp: Stamp,
-    /// Its content: one stamp with two contents is a conflict.
+    /// Its content, in whatever spelling of the address: one stamp with two contents is a conflict.
     pub fingerprint: Fingerprint,
 }
 
@@ -71,7 +71,7 @@ impl<'a> Change<'a> {
         Self {
             event,
             stamp: Stamp(format!("{:015}{id}", event.occurred_at.unix_millis())),
-            fingerprint: Fingerprint::of(&[event.email.as_given(), plan]),
+            fingerprint: Fingerprint::spelled(&[event.email.as_given(), plan], &[&event.email.folded(), plan]),
         }
     }
 }

@@ -1,22 +1,25 @@
 -- Applies one event to one profile: effect and mark together.
--- ARGV: stamp, fp, user_id, email, plan ('' = the event says nothing of it), occurred_at
+-- ARGV: stamp, fp, ff, user_id, email, plan ('' = the event says nothing of it), occurred_at
 -- `email_at` and `plan_at` are the stamps of the events that wrote those fields; `first_at` of the oldest.
+-- One stamp with two contents is a conflict: they differ in `fp`, to the byte, and in `ff`, folded. Older releases write
+-- `fp` alone: it stands in for both.
 -- Stamps are of fixed width and hexadecimal: comparing them as strings compares time, then id.
-local key, stamp, fp = KEYS[1], ARGV[1], ARGV[2]
-local user_id, email, plan, at = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local r = redis.call('HMGET', key, 'email_at', 'email_fp', 'plan_at', 'plan_fp', 'first_at')
-local email_at, plan_at, first_at = r[1] or '', r[3] or '', r[5]
+local key, stamp, fp, ff = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local user_id, email, plan, at = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local r = redis.call('HMGET', key, 'email_at', 'email_fp', 'email_ff', 'plan_at', 'plan_fp', 'plan_ff', 'first_at')
+local email_at, plan_at, first_at = r[1] or '', r[4] or '', r[7]
 
-if (stamp == email_at and fp ~= r[2]) or (stamp == plan_at and fp ~= r[4]) then return {'CONFLICT'} end
+local function differs(at, exact, folded) return stamp == at and fp ~= exact and ff ~= (folded or exact) end
+if differs(email_at, r[2], r[3]) or differs(plan_at, r[5], r[6]) then return {'CONFLICT'} end
 if stamp == email_at or stamp == plan_at then return {'DONE'} end
 
 local changed = false
 if stamp > email_at then
-  redis.call('HSET', key, 'user_id', user_id, 'email', email, 'email_at', stamp, 'email_fp', fp)
+  redis.call('HSET', key, 'user_id', user_id, 'email', email, 'email_at', stamp, 'email_fp', fp, 'email_ff', ff)
   changed = true
 end
 if plan ~= '' and stamp > plan_at then
-  redis.call('HSET', key, 'plan', plan, 'plan_at', stamp, 'plan_fp', fp)
+  redis.call('HSET', key, 'plan', plan, 'plan_at', stamp, 'plan_fp', fp, 'plan_ff', ff)
   changed = true
 end
 if not first_at or stamp < first_at then

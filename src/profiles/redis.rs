@@ -38,7 +38,8 @@ impl Profiles for RedisProfiles {
         let occurred_at = event.occurred_at.to_string();
         let args = [
             change.stamp.as_str(),
-            change.fingerprint.as_str(),
+            change.fingerprint.exact(),
+            change.fingerprint.folded(),
             event.user_id.as_str(),
             event.email.as_str(),
             event.plan.as_ref().map_or("", |plan| plan.as_str()),

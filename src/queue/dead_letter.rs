@@ -77,15 +77,21 @@ impl DeadLetter {
     /// # Errors
     /// The rule that even a packed one breaks: a body of almost 1 MiB that does not compress.
     pub fn new(delivery: &Delivery, source_queue: &str, failure: &Failure) -> Result<Self, Breach> {
-        let plain = Self::of_form(Form::Plain, delivery, source_queue, failure);
-        plain.or_else(|_| Self::of_form(Form::Packed, delivery, source_queue, failure))
+        let of_form = |form| Self::of_form(form, MAX_MESSAGE_BYTES, delivery, source_queue, failure);
+        of_form(Form::Plain).or_else(|_| of_form(Form::Packed))
     }
 
-    /// The letter for `delivery`, in this form and no other.
+    /// The letter for `delivery`, in this form and no other, for a DLQ that takes `most` bytes.
     ///
     /// # Errors
     /// The rule that it breaks in this form.
-    pub fn of_form(form: Form, delivery: &Delivery, source_queue: &str, failure: &Failure) -> Result<Self, Breach> {
+    pub fn of_form(
+        form: Form,
+        most: usize,
+        delivery: &Delivery,
+        source_queue: &str,
+        failure: &Failure,
+    ) -> Result<Self, Breach> {
         let has_marks = delivery.attributes.keys().any(|name| name.starts_with(OURS));
         let mut letter = Self {
             body: delivery.body.as_str().to_owned(),
@@ -97,9 +103,7 @@ impl DeadLetter {
         if form == Form::Bare {
             // Without a reason of ours beside them, marks of a sender's would pass for one.
             letter.attributes = delivery.attributes.clone();
-            let fits =
-                if has_marks { Err(Breach::AttributeName) } else { rules::check(&letter.body, &letter.attributes) };
-            return fits.map(|()| letter);
+            return if has_marks { Err(Breach::AttributeName) } else { letter.within(most) };
         }
         letter.attributes = failure_attributes(delivery, source_queue, failure);
         // One place is kept free for the body's encoding.
@@ -114,7 +118,7 @@ impl DeadLetter {
         if form == Form::Packed {
             letter.pack();
         }
-        rules::check(&letter.body, &letter.attributes).map(|()| letter)
+        letter.within(most)
     }
 
     /// What the letter was made of: the body and attributes as they came to the source queue. A message that is no letter
@@ -146,6 +150,10 @@ impl DeadLetter {
     #[must_use]
     pub fn size(&self) -> usize {
         self.body.len() + attributes_size(&self.attributes)
+    }
+
+    fn within(self, most: usize) -> Result<Self, Breach> {
+        rules::check_within(most, &self.body, &self.attributes).map(|()| self)
     }
 
     fn pack(&mut self) {

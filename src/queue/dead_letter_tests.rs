@@ -59,11 +59,23 @@ fn a_body_of_a_whole_mebibyte_is_packed_to_make_room_for_the_reason() {
 }
 
 #[test]
+fn a_letter_is_packed_for_a_queue_that_takes_less_and_only_if_it_fits_then() {
+    let delivery = delivery("x".repeat(4_000), 0);
+    let letter = |form, most| DeadLetter::of_form(form, most, &delivery, "q", &FAILURE);
+    assert_eq!(letter(Form::Plain, 1_024), Err(Breach::TooLarge { most: 1_024 }));
+    let packed = letter(Form::Packed, 1_024).expect("it packs well");
+    assert!(packed.size() <= 1_024);
+    assert_eq!(packed.original().expect("ours").0, delivery.body.as_str());
+    assert_eq!(letter(Form::Packed, 100), Err(Breach::TooLarge { most: 100 }));
+}
+
+#[test]
 fn a_mebibyte_that_does_not_compress_makes_no_letter() {
     let body: String = std::iter::repeat_with(|| fastrand::char('!'..='~')).take(MAX_MESSAGE_BYTES).collect();
     let delivery = delivery(body, 0);
-    assert_eq!(DeadLetter::new(&delivery, "q", &FAILURE), Err(Breach::TooLarge));
-    let bare = DeadLetter::of_form(Form::Bare, &delivery, "q", &FAILURE).expect("as it came it was taken");
+    let most = MAX_MESSAGE_BYTES;
+    assert_eq!(DeadLetter::new(&delivery, "q", &FAILURE), Err(Breach::TooLarge { most }));
+    let bare = DeadLetter::of_form(Form::Bare, most, &delivery, "q", &FAILURE).expect("as it came it was taken");
     assert_eq!((bare.body.as_str(), bare.attributes.len()), (delivery.body.as_str(), 0));
 }
 
@@ -103,7 +115,7 @@ fn what_a_letter_yields_is_a_message_that_sqs_takes_or_nothing() {
     for (letter, breach) in [
         (forged(&packed(""), BODY_ENCODING, GZIP_BASE64), Breach::EmptyBody),
         (forged(&packed("a\u{b}b"), BODY_ENCODING, GZIP_BASE64), Breach::Character),
-        (forged(&almost_all, BODY_ENCODING, GZIP_BASE64), Breach::TooLarge),
+        (forged(&almost_all, BODY_ENCODING, GZIP_BASE64), Breach::TooLarge { most: MAX_MESSAGE_BYTES }),
         (forged("x", ORIGINAL_ATTRIBUTES, &serde_json::to_string(&eleven).expect("JSON")), Breach::TooManyAttributes),
         (forged("x", ORIGINAL_ATTRIBUTES, &attribute("", "String", "v")), Breach::AttributeName),
         (forged("x", ORIGINAL_ATTRIBUTES, &attribute("AWS.x", "String", "v")), Breach::AttributeName),
@@ -127,7 +139,7 @@ fn a_senders_attribute_of_our_name_is_no_reason_of_ours_and_makes_no_letter() {
     let letter = DeadLetter::new(&delivery, "q", &FAILURE).expect("fits");
     assert_eq!((letter.reason(), letter.attributes.contains_key(BODY_ENCODING)), ("too_large", false));
     assert_eq!(letter.original(), Ok(("{}".to_owned(), delivery.attributes.clone())));
-    let bare = DeadLetter::of_form(Form::Bare, &delivery, "q", &FAILURE);
+    let bare = DeadLetter::of_form(Form::Bare, MAX_MESSAGE_BYTES, &delivery, "q", &FAILURE);
     assert_eq!(bare, Err(Breach::AttributeName), "alone it would tell the sender's reason");
 }
 

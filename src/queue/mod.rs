@@ -24,6 +24,7 @@ pub mod sqs_admin;
 mod sqs_answer;
 mod sqs_error;
 mod sqs_request;
+mod surrogates;
 
 use std::fmt;
 use std::future::Future;
@@ -41,6 +42,9 @@ pub const MAX_VISIBILITY: Duration = Duration::from_secs(43_200);
 
 /// A source of deliveries. See the module for what it promises.
 pub trait Queue: Send + Sync + 'static {
+    /// The server that keeps it, by the name that operators know.
+    const SERVER: &'static str;
+
     /// The queue's name, for logs and for the letter that goes to the DLQ.
     fn name(&self) -> &str;
 
@@ -145,6 +149,12 @@ pub enum QueueError {
     /// The queue does not exist or may not be used: waiting does not help, an operator does.
     #[error("the queue refused: {0}")]
     Refused(String),
+    /// We may not do this: an operator grants it.
+    #[error("the right to {right} is missing")]
+    Denied {
+        /// As the queue's policies name it.
+        right: &'static str,
+    },
     /// The receipt is spent or was overtaken: the message is no longer ours.
     #[error("the message is no longer in flight")]
     NotInFlight,

@@ -22,8 +22,11 @@ pub enum Breach {
     #[error("its body holds a character that SQS does not take")]
     Character,
     /// Body, names, types and values together.
-    #[error("with its attributes it is over {MAX_MESSAGE_BYTES} bytes")]
-    TooLarge,
+    #[error("with its attributes it is over {most} bytes")]
+    TooLarge {
+        /// What the queue takes: [`MAX_MESSAGE_BYTES`], or less where it is set so.
+        most: usize,
+    },
     /// More than [`MAX_ATTRIBUTES`].
     #[error("it has more than {MAX_ATTRIBUTES} attributes")]
     TooManyAttributes,
@@ -46,11 +49,19 @@ pub enum Breach {
 /// # Errors
 /// The first [`Breach`].
 pub fn check(body: &str, attributes: &Attributes) -> Result<(), Breach> {
+    check_within(MAX_MESSAGE_BYTES, body, attributes)
+}
+
+/// Does a queue take it that takes no more than `most` bytes?
+///
+/// # Errors
+/// The first [`Breach`].
+pub fn check_within(most: usize, body: &str, attributes: &Attributes) -> Result<(), Breach> {
     if body.is_empty() {
         return Err(Breach::EmptyBody);
     }
-    if body.len() + attributes_size(attributes) > MAX_MESSAGE_BYTES {
-        return Err(Breach::TooLarge);
+    if body.len() + attributes_size(attributes) > most {
+        return Err(Breach::TooLarge { most });
     }
     if !body.chars().all(is_taken) {
         return Err(Breach::Character);
@@ -157,6 +168,9 @@ mod tests {
             assert_eq!(check(&body(bytes), &attributes), Ok(()), "{attributes:?}");
             assert_eq!(check(&body(bytes - usize::from(bytes > 0)), &attributes).is_err(), bytes > 0);
         }
-        assert_eq!(check(&"x".repeat(MAX_MESSAGE_BYTES + 1), &Attributes::new()), Err(Breach::TooLarge));
+        let most = MAX_MESSAGE_BYTES;
+        assert_eq!(check(&"x".repeat(most + 1), &Attributes::new()), Err(Breach::TooLarge { most }));
+        let within = |most| check_within(most, "1234", &one("ab", "String", "xyz"));
+        assert_eq!((within(15), within(14)), (Ok(()), Err(Breach::TooLarge { most: 14 })));
     }
 }

@@ -20,7 +20,7 @@ use aws_sdk_sqs::types::{
 use data_encoding::BASE64;
 
 use super::sqs_answer::ReadAnswers;
-use super::sqs_error::{classify, entry_error, of_message};
+use super::sqs_error::{classify_call, entry_error, of_message, text, told};
 use super::sqs_request::FewHeaders;
 use super::{
     Attempt, Attribute, Attributes, Body, DeadLetter, Delivery, Facts, Hide, Hold, MAX_BATCH, Queue, QueueError,
@@ -66,7 +66,7 @@ impl SqsQueue {
             .attribute_names(QueueAttributeName::MessageRetentionPeriod)
             .send()
             .await
-            .map_err(|error| classify(&error))?;
+            .map_err(|error| told(&error))?;
         let attribute = |name| answer.attributes().and_then(|all| all.get(&name));
         let visibility = attribute(QueueAttributeName::VisibilityTimeout).and_then(|v| v.parse().ok());
         let policy = attribute(QueueAttributeName::RedrivePolicy).and_then(|p| RedrivePolicy::parse(p));
@@ -98,6 +98,8 @@ impl SqsQueue {
 }
 
 impl Queue for SqsQueue {
+    const SERVER: &'static str = "sqs";
+
     fn name(&self) -> &str {
         self.url.rsplit('/').next().unwrap_or(&self.url)
     }
@@ -120,7 +122,7 @@ impl Queue for SqsQueue {
             .message_system_attribute_names(System::AwsTraceHeader)
             .message_system_attribute_names(System::DeadLetterQueueSourceArn)
             .message_attribute_names("All");
-        let answer = boxed(call.send()).await.map_err(|error| classify(&error))?;
+        let answer = boxed(call.send()).await.map_err(|error| classify_call(&error, "sqs:ReceiveMessage"))?;
         let is_fifo = is_fifo(&self.url);
         let messages = answer.messages.unwrap_or_default().into_iter();
         let deliveries = messages.filter_map(|message| delivery(message, is_fifo));
@@ -136,7 +138,7 @@ impl Queue for SqsQueue {
         let call = self.settling.delete_message_batch().queue_url(&self.url).set_entries(Some(entries));
         match boxed(call.send()).await {
             Ok(answer) => unsettled(spent, &answer.failed),
-            Err(error) => all_unsettled(spent, &classify(&error)),
+            Err(error) => all_unsettled(spent, &classify_call(&error, "sqs:DeleteMessage")),
         }
     }
 
@@ -168,7 +170,7 @@ impl Queue for SqsQueue {
             (None, fairness) => call.set_message_group_id(fairness.clone()),
         };
         let sent = boxed(call.set_message_attributes(Some(attributes)).send()).await;
-        sent.map_err(|error| of_message(classify(&error)))?;
+        sent.map_err(|error| of_message(classify_call(&error, "sqs:SendMessage"), text(&error)))?;
         Ok(())
     }
 }
@@ -185,7 +187,8 @@ impl SqsQueue {
         };
         let entries = entries.enumerate().filter_map(entry).collect();
         let call = self.settling.change_message_visibility_batch().queue_url(&self.url).set_entries(Some(entries));
-        Ok(boxed(call.send()).await.map_err(|error| classify(&error))?.failed)
+        let answer = boxed(call.send()).await;
+        Ok(answer.map_err(|error| classify_call(&error, "sqs:ChangeMessageVisibility"))?.failed)
     }
 }
 

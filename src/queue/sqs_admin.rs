@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{QueueAttributeName as Name, SendMessageBatchRequestEntry};
 
 use super::sqs::{CALL_TIMEOUT, RedrivePolicy, client, outgoing, sibling};
-use super::sqs_error::{by_code, classify, of_message};
-use super::{DeadLetter, QueueError, rules};
+use super::sqs_error::{by_code, classify, of_message, text, told};
+use super::{DeadLetter, MAX_MESSAGE_BYTES, QueueError, rules};
 
 /// One account's queues, for looking and for moving messages.
 #[derive(Debug, Clone)]
@@ -38,6 +37,8 @@ pub struct QueueFacts {
     pub delayed: u64,
     /// Where it moves what was received too often.
     pub redrive: Option<Redrive>,
+    /// The most bytes of one message that it takes.
+    pub max_bytes: usize,
     /// Its access policy, as JSON text.
     pub policy: Option<String>,
 }
@@ -109,6 +110,7 @@ impl SqsAdmin {
             in_flight: number(Name::ApproximateNumberOfMessagesNotVisible).unwrap_or(0),
             delayed: number(Name::ApproximateNumberOfMessagesDelayed).unwrap_or(0),
             redrive: text(Name::RedrivePolicy).and_then(|policy| redrive(RedrivePolicy::parse(&policy)?)),
+            max_bytes: text(Name::MaximumMessageSize).and_then(|v| v.parse().ok()).unwrap_or(MAX_MESSAGE_BYTES),
             policy: text(Name::Policy),
         })
     }
@@ -149,7 +151,7 @@ impl SqsAdmin {
         let call = self.client.send_message_batch().queue_url(url).set_entries(Some(entries));
         let answer = match call.send().await {
             Ok(answer) => answer,
-            Err(error) => return vec![Err(of_message(classify(&error))); places.len()],
+            Err(error) => return vec![Err(of_message(classify(&error), text(&error))); places.len()],
         };
         let result = |n: &usize| {
             let id = n.to_string();
@@ -157,7 +159,9 @@ impl SqsAdmin {
                 return Ok(());
             }
             let failed = answer.failed().iter().find(|entry| entry.id == id);
-            failed.map_or_else(no_word, |entry| Err(of_message(by_code(&entry.code, entry.sender_fault))))
+            failed.map_or_else(no_word, |entry| {
+                Err(of_message(by_code(&entry.code, entry.sender_fault), entry.message()))
+            })
         };
         places.iter().map(result).collect()
     }
@@ -206,19 +210,4 @@ impl SqsAdmin {
 
 fn no_word() -> Result<(), QueueError> {
     Err(QueueError::Unavailable("no word of this entry".to_owned()))
-}
-
-/// As [`classify`], but an operator is told that there are no credentials; to a worker that is a fault
-/// that may pass, for a moment without an answer looks the same.
-fn told<E: ProvideErrorMetadata + std::error::Error + 'static, R: std::fmt::Debug + 'static>(
-    error: &SdkError<E, R>,
-) -> QueueError {
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = cause {
-        if error.to_string().contains("credential provider was not enabled") {
-            return QueueError::Refused("no credentials".to_owned());
-        }
-        cause = error.source();
-    }
-    classify(error)
 }

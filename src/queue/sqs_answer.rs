@@ -21,6 +21,8 @@ use data_encoding::BASE64;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::surrogates::mended;
+
 /// For a client that does nothing but receive.
 #[derive(Debug)]
 pub(super) struct ReadAnswers;
@@ -111,6 +113,14 @@ fn regular(text: &str) -> Result<Vec<Message>, BoxError> {
 
 /// The slow way, for an answer in which something is odd: of each message what can be read.
 fn one_by_one(text: &str) -> Result<Vec<Message>, BoxError> {
+    let mended = mended(text);
+    let text = match &mended {
+        Some((text, halves)) => {
+            tracing::warn!(halves, "a receive brought half a surrogate pair: it is read with U+FFFD in its place");
+            text
+        }
+        None => text,
+    };
     let answer: Map<String, Value> = serde_json::from_str(text)?;
     match answer.get("Messages") {
         None | Some(Value::Null) => Ok(Vec::new()),
@@ -269,6 +279,16 @@ mod tests {
             assert!(odd_one.body().is_none() || odd_one.receipt_handle().is_none(), "{odd}");
             assert_eq!((good.message_id(), good.body()), (Some("good"), Some("b")), "{odd}");
         }
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_costs_its_message_that_character_alone() {
+        let answer = r#"{"Messages":[{"ReceiptHandle":"r","Body":"good \ud83d\ude00"},{"ReceiptHandle":"r","Body":"odd \ud800"},
+            {"ReceiptHandle":"r","Body":"odder","MessageAttributes":{"n":{"DataType":"String","StringValue":"\udc00"}}}]}"#;
+        let messages = read(answer.as_bytes()).expect("an answer").messages.expect("messages");
+        let bodies: Vec<_> = messages.iter().filter_map(Message::body).collect();
+        assert_eq!(bodies, ["good 😀", "odd \u{fffd}", "odder"]);
+        assert_eq!(messages[2].message_attributes().expect("one")["n"].string_value(), Some("\u{fffd}"));
     }
 
     #[test]

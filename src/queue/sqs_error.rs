@@ -1,14 +1,15 @@
-//! What SQS says when it says no, as a [`QueueError`] that says what to do.
+//! What SQS's refusals and silences mean.
 //!
-//! Enters: an error of the SDK's, or a code. Leaves: may the same call succeed in a moment, is this one message at fault, or
-//! must an operator look? Never a text of the service's: its codes alone. Pure.
+//! Enters: an error of the SDK's, or of one entry of a batch. Leaves: a [`QueueError`] that says what to do: may the same call
+//! succeed in a moment, is this one message at fault, or must an operator look? Pure. A text of SQS's is read for one thing
+//! only: how large a message may be.
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::BatchResultErrorEntry;
 
 use super::{Breach, QueueError};
 
-/// What SQS says of a message that breaks a rule: of its size, too, where a queue takes less than SQS does.
+/// What SQS says of a message that breaks a rule.
 const UNFIT: &[&str] = &[
     "BatchRequestTooLong",
     "EmptyValue",
@@ -19,20 +20,14 @@ const UNFIT: &[&str] = &[
     "MissingParameter",
 ];
 
-/// Of an entry that settles or hides.
-pub(super) fn entry_error(entry: &BatchResultErrorEntry) -> QueueError {
-    match entry.code.rsplit('.').next() {
-        // An entry has two parameters. The visibility is ours, and valid: so it is the receipt that is not.
-        Some("InvalidParameterValue" | "InvalidParameterValueException") => QueueError::NotInFlight,
-        _ => by_code(&entry.code, entry.sender_fault),
-    }
-}
-
 pub(super) fn classify<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> QueueError {
     match error {
         SdkError::ServiceError(service) => {
             let code = service.err().code().unwrap_or("unknown");
-            let passing = code.contains("Throttl") || code.contains("Internal") || code.contains("Unavailable");
+            let passing = code.contains("Throttl")
+                || code.contains("LimitExceeded")
+                || code.contains("Internal")
+                || code.contains("Unavailable");
             by_code(code, !passing && code != "unknown")
         }
         SdkError::TimeoutError(_) => QueueError::Unavailable("timeout".to_owned()),
@@ -41,6 +36,20 @@ pub(super) fn classify<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Qu
         SdkError::ConstructionFailure(_) => QueueError::Refused("the request cannot be built".to_owned()),
         _ => QueueError::Unavailable("an answer that is none".to_owned()),
     }
+}
+
+/// The same of a call that needs this right.
+pub(super) fn classify_call<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>, right: &'static str) -> QueueError {
+    match error {
+        SdkError::ServiceError(service) if service.err().code().is_some_and(is_denial) => QueueError::Denied { right },
+        other => classify(other),
+    }
+}
+
+/// The key that encrypts the queue has rights of its own.
+fn is_denial(code: &str) -> bool {
+    let code = code.to_ascii_lowercase();
+    code.contains("accessdenied") && !code.contains("kms")
 }
 
 pub(super) fn by_code(code: &str, sender_fault: bool) -> QueueError {
@@ -52,12 +61,75 @@ pub(super) fn by_code(code: &str, sender_fault: bool) -> QueueError {
     }
 }
 
-/// The answer to a message that was sent: is it this one alone that is refused? Then others may be taken.
-pub(super) fn of_message(error: QueueError) -> QueueError {
-    match error {
-        QueueError::Refused(code) if UNFIT.contains(&code.trim_end_matches("Exception")) => {
-            QueueError::Unfit(Breach::Said(code))
+/// Of an entry that settles or hides.
+pub(super) fn entry_error(entry: &BatchResultErrorEntry) -> QueueError {
+    match entry.code.rsplit('.').next() {
+        // An entry has two parameters. The visibility is ours, and valid: so it is the receipt that is not.
+        Some("InvalidParameterValue" | "InvalidParameterValueException") => QueueError::NotInFlight,
+        _ => by_code(&entry.code, entry.sender_fault),
+    }
+}
+
+/// The answer to a message that was sent, and its text: is it this one alone that is refused? Then others may be taken.
+pub(super) fn of_message(error: QueueError, text: Option<&str>) -> QueueError {
+    match (text.and_then(limit), error) {
+        (Some(most), _) => Breach::TooLarge { most }.into(),
+        (None, QueueError::Refused(code)) if UNFIT.contains(&code.trim_end_matches("Exception")) => {
+            Breach::Said(code).into()
         }
-        other => other,
+        (None, other) => other,
+    }
+}
+
+/// What the service said in words.
+pub(super) fn text<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
+    let SdkError::ServiceError(service) = error else { return None };
+    service.err().message()
+}
+
+/// How many bytes the queue takes. SQS has no code for it: it stands in the text.
+fn limit(text: &str) -> Option<usize> {
+    let (_, limit) = text.split_once("Message must be shorter than ")?;
+    limit.split(' ').next()?.parse().ok()
+}
+
+/// As [`classify`], but an operator, or a worker that starts, is told that there are no credentials; to one at work that is
+/// a fault that may pass, for a moment without an answer looks the same.
+pub(super) fn told<E: ProvideErrorMetadata + std::error::Error + 'static, R: std::fmt::Debug + 'static>(
+    error: &SdkError<E, R>,
+) -> QueueError {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.to_string().contains("credential provider was not enabled") {
+            return QueueError::Refused("no credentials".to_owned());
+        }
+        cause = error.source();
+    }
+    classify(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_right_at_the_queue_is_told_from_one_at_its_key_and_from_anything_else() {
+        for code in ["AccessDenied", "AccessDeniedException", "com.amazonaws.sqs#AccessDeniedException"] {
+            assert!(is_denial(code), "{code}");
+        }
+        for code in ["KMS.AccessDeniedException", "KmsAccessDenied", "ExpiredToken", "QueueDoesNotExist", "unknown"] {
+            assert!(!is_denial(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_not_taken_is_told_from_a_queue_that_takes_none() {
+        let said = |code: &str, text| of_message(QueueError::Refused(code.to_owned()), text);
+        let own = "One or more parameters are invalid. Reason: Message must be shorter than 2048 bytes.";
+        assert_eq!(said("InvalidParameterValue", Some(own)), Breach::TooLarge { most: 2_048 }.into());
+        let code = "InvalidMessageContentsException";
+        assert_eq!(said(code, Some("odd")), Breach::Said(code.to_owned()).into());
+        assert_eq!(said("QueueDoesNotExist", None), QueueError::Refused("QueueDoesNotExist".to_owned()));
+        assert_eq!(of_message(QueueError::Unavailable("x".to_owned()), None), QueueError::Unavailable("x".to_owned()));
     }
 }

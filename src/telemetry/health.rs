@@ -5,7 +5,7 @@
 //! there, because a restart brings neither back. `/readyz` does, for people and for whoever routes work.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -16,7 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Named, Telemetry};
+use super::{Named, Telemetry, port};
+use crate::plain;
 
 /// How long a client waits for the answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -25,27 +26,71 @@ const LONGEST: u64 = 64 * 1024;
 /// What a scrape is.
 const SCRAPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// Who is asked: the workers, or, while they are yet to start, what each waits for. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct Roster(Arc<Mutex<Stage>>);
+
+#[derive(Debug)]
+enum Stage {
+    Starting(Vec<(&'static str, String)>),
+    Working(Vec<Named>),
+}
+
+impl Roster {
+    /// None of these works yet.
+    #[must_use]
+    pub fn starting(names: impl Iterator<Item = &'static str>) -> Self {
+        let starting = names.map(|name| (name, "starting".to_owned())).collect();
+        Self(Arc::new(Mutex::new(Stage::Starting(starting))))
+    }
+
+    /// It does not work yet, for this.
+    pub fn waits(&self, name: &str, why: String) {
+        if let Stage::Starting(all) = &mut *self.lock()
+            && let Some((_, said)) = all.iter_mut().find(|(other, _)| *other == name)
+        {
+            *said = why;
+        }
+    }
+
+    /// All of them work.
+    pub fn work(&self, workers: Vec<Named>) {
+        *self.lock() = Stage::Working(workers);
+    }
+
+    fn are_alive(&self) -> bool {
+        match &*self.lock() {
+            Stage::Starting(_) => true,
+            Stage::Working(workers) => workers.iter().all(|(_, vitals)| vitals.pulse().is_alive()),
+        }
+    }
+
+    /// What each waits for; `None`: it is ready.
+    fn told(&self) -> Vec<(&'static str, Option<String>)> {
+        match &*self.lock() {
+            Stage::Starting(all) => all.iter().map(|(name, why)| (*name, Some(why.clone()))).collect(),
+            Stage::Working(workers) => workers.iter().map(|(name, vitals)| (*name, vitals.missing())).collect(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Stage> {
+        // Every change is one assignment.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Answers on `listener` until `stop`.
-///
-/// # Errors
-/// The listener's.
-pub async fn serve(
-    listener: TcpListener,
-    workers: Vec<Named>,
-    telemetry: Arc<Telemetry>,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
-    let workers = Arc::new(workers);
+pub async fn serve(listener: TcpListener, workers: Roster, telemetry: Arc<Telemetry>, stop: CancellationToken) {
     let (alive, ready) = (workers.clone(), workers);
     let router = Router::new()
         .route("/livez", get(move || async move { livez(&alive) }))
         .route("/readyz", get(move || async move { readyz(&ready) }))
         .route("/metrics", get(move || async move { ([(header::CONTENT_TYPE, SCRAPE)], telemetry.scrape()) }));
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+    port::serve(listener, router, stop).await;
 }
 
-fn livez(workers: &[Named]) -> (StatusCode, &'static str) {
-    if workers.iter().all(|(_, vitals)| vitals.pulse().is_alive()) {
+fn livez(workers: &Roster) -> (StatusCode, &'static str) {
+    if workers.are_alive() {
         (StatusCode::OK, "ok\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "a poll loop has stopped turning\n")
@@ -53,10 +98,9 @@ fn livez(workers: &[Named]) -> (StatusCode, &'static str) {
 }
 
 /// One line a reaction.
-fn readyz(workers: &[Named]) -> (StatusCode, String) {
-    let missing = workers.iter().map(|(name, vitals)| (name, vitals.missing()));
+fn readyz(workers: &Roster) -> (StatusCode, String) {
     let (mut status, mut lines) = (StatusCode::OK, String::new());
-    for (name, missing) in missing {
+    for (name, missing) in workers.told() {
         if missing.is_some() {
             status = StatusCode::SERVICE_UNAVAILABLE;
         }
@@ -93,7 +137,7 @@ pub async fn ask(address: SocketAddr, path: &str) -> Result<(u16, String), Strin
     };
     match timeout(PATIENCE, ask).await {
         Ok(Ok(answer)) => read(&String::from_utf8_lossy(&answer)).ok_or_else(|| format!("{target} speaks no HTTP")),
-        Ok(Err(error)) => Err(format!("nobody listens on {target}: {}", error.kind())),
+        Ok(Err(error)) => Err(format!("nobody listens on {target}: {}", plain::said(&error))),
         Err(_) => Err(format!("no answer from {target} within 3 s")),
     }
 }

@@ -92,6 +92,7 @@ pub(super) fn read(meter: &Meter, workers: &[Named]) {
         }
     });
     counter(metrics::NEWER, |vitals, tell| tell(vitals.count().newer_version, &[]));
+    counter(metrics::STAND_IN, |vitals, tell| tell(vitals.count().stand_in_time, &[]));
     counter(metrics::LEASES_LOST, |vitals, tell| tell(vitals.lost(), &[]));
     counter(metrics::TRIPS, |vitals, tell| {
         vitals.pauses().into_iter().for_each(|(dependency, times)| tell(times, &[("dependency", dependency)]));

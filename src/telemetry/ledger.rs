@@ -51,6 +51,8 @@ impl Watch {
 }
 
 impl<L: Ledger> Ledger for WatchedLedger<L> {
+    const SERVER: &'static str = L::SERVER;
+
     async fn claim(&self, request: &Request, token: &str, terms: &Terms) -> Result<Claim, LedgerError> {
         let claim = self.timed(&self.steps.claim, self.ledger.claim(request, token, terms)).await;
         if let Ok(Claim::Ambiguous(_)) = &claim {

@@ -5,18 +5,21 @@
 //! debug stay quiet unless named in the filter; what goes to a trace does not show in the log, nor the log in
 //! a trace.
 
-use std::io::IsTerminal;
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
 
 use opentelemetry_sdk::trace::SdkTracer;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use crate::config::LogFormat;
 use crate::handlers::TRACE;
+use crate::plain;
 
-/// They log requests with bodies, AUTH lines or keys below warn, or their own comings and goings.
+/// They log requests with bodies, AUTH lines or keys below warn, or their own comings and goings; so do those whose
+/// names begin so, `hyper_util` with `hyper`.
 const TALKATIVE: [&str; 8] = [
     "aws_config",
     "aws_runtime",
@@ -30,13 +33,13 @@ const TALKATIVE: [&str; 8] = [
 
 /// Starts logging, and tracing if there is a tracer. A second call changes nothing.
 pub(super) fn start(filter: &str, format: LogFormat, tracer: Option<SdkTracer>) {
-    let is_terminal = std::io::stderr().is_terminal();
+    let is_terminal = io::stderr().is_terminal();
     let json = match format {
         LogFormat::Auto => !is_terminal,
         LogFormat::Json => true,
         LogFormat::Pretty => false,
     };
-    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let lines = fmt::layer().with_writer(move || Shown { json }).with_target(false);
     let lines = if json {
         lines.json().flatten_event(true).with_span_list(false).boxed()
     } else {
@@ -52,8 +55,143 @@ pub(super) fn start(filter: &str, format: LogFormat, tracer: Option<SdkTracer>) 
     drop(registry.with(tracer.map(traced)).try_init());
 }
 
+/// Standard error, for lines that may hold what others said.
+struct Shown {
+    json: bool,
+}
+
+impl Write for Shown {
+    /// A line comes in one piece.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        let shown = if self.json { plain::json(&text) } else { in_colours(&text) };
+        io::stderr().write_all(shown.as_bytes()).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+/// A line of text with the colours that it was given, and nothing else that steers a terminal: in what a field
+/// says, ESC was escaped before.
+fn in_colours(text: &str) -> Cow<'_, str> {
+    let (line, end) = text.strip_suffix('\n').map_or((text, ""), |line| (line, "\n"));
+    let mut parts = line.split('\u{1b}');
+    let mut shown = plain::line(parts.next().unwrap_or_default()).into_owned();
+    for part in parts {
+        let colour = part.find(|c: char| !(c == '[' || c == ';' || c.is_ascii_digit()));
+        let (colour, rest) = match colour {
+            Some(at) if part.starts_with('[') && part[at..].starts_with('m') => part.split_at(at + 1),
+            _ => ("", part),
+        };
+        shown.push_str(if colour.is_empty() { "\\u{1b}" } else { "\u{1b}" });
+        shown.push_str(colour);
+        shown.push_str(&plain::line(rest));
+    }
+    shown.push_str(end);
+    Cow::Owned(shown)
+}
+
+/// The filter, with a cap on each talkative library that it does not name. One that names a part of it
+/// (`hyper_util=debug`) opens that part: the longer target wins.
 fn quieted(filter: &str) -> EnvFilter {
-    let caps = TALKATIVE.iter().filter(|name| !filter.contains(*name)).map(|name| format!("{name}=warn"));
+    let caps = TALKATIVE.iter().filter(|name| is_loud(filter, name)).map(|name| format!("{name}=warn"));
     let all: Vec<String> = std::iter::once(filter.to_owned()).chain(caps).chain([format!("{TRACE}=off")]).collect();
     EnvFilter::try_new(all.join(",")).unwrap_or_else(|_| EnvFilter::new("info"))
+}
+
+/// Would more than its warnings show, and was that not asked for by name?
+fn is_loud(filter: &str, name: &str) -> bool {
+    let directives = || filter.split(',').filter_map(directive);
+    let fits = directives().filter(|(target, _)| name.starts_with(target));
+    // Of two that are equally long, the later one counts.
+    let closest = fits.max_by_key(|(target, _)| target.len());
+    closest.is_some_and(|(target, level)| target != name && level > LevelFilter::WARN)
+}
+
+/// A directive's target, and its level; a bare level has the empty target. What is about one span names no library.
+fn directive(text: &str) -> Option<(&str, LevelFilter)> {
+    if text.contains('[') || text.trim().is_empty() {
+        return None;
+    }
+    match text.trim().split_once('=') {
+        Some((target, "")) => Some((target, LevelFilter::TRACE)),
+        Some((target, level)) => Some((target, level.parse().ok()?)),
+        None => Some(text.trim().parse().map_or((text.trim(), LevelFilter::TRACE), |level| ("", level))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::{Level, enabled};
+
+    use super::*;
+
+    /// How much of each shows: T, D, I, W, E or nothing.
+    fn shown(filter: &str) -> String {
+        macro_rules! most {
+            ($($target:literal)+) => { [$(match () {
+                () if enabled!(target: $target, Level::TRACE) => 'T',
+                () if enabled!(target: $target, Level::DEBUG) => 'D',
+                () if enabled!(target: $target, Level::INFO) => 'I',
+                () if enabled!(target: $target, Level::WARN) => 'W',
+                () if enabled!(target: $target, Level::ERROR) => 'E',
+                () => '-',
+            }),+] };
+        }
+        let subscriber = tracing_subscriber::registry().with(quieted(filter));
+        let most = || most!["user_events::app" "redis" "hyper::proto" "hyper_util::client" "aws_config" "aws_sdk_sqs::op" "opentelemetry_sdk" "reqwest::connect" "user_events::trace"];
+        tracing::subscriber::with_default(subscriber, most).into_iter().collect()
+    }
+
+    #[test]
+    fn a_line_keeps_its_colours_and_nothing_of_what_others_said_steers_the_terminal() {
+        let line = "\u{1b}[2m2026\u{1b}[0m \u{1b}[33m WARN\u{1b}[0m a\u{202e}b\rc\nd \u{1b}[2Je\u{1b}]0;f\u{7}\n";
+        let shown =
+            "\u{1b}[2m2026\u{1b}[0m \u{1b}[33m WARN\u{1b}[0m a\\u{202e}b\\rc\\nd \\u{1b}[2Je\\u{1b}]0;f\\u{7}\n";
+        assert_eq!(in_colours(line), shown);
+    }
+
+    #[test]
+    fn a_library_that_logs_bodies_is_quiet_unless_the_filter_names_it() {
+        for (filter, expected) in [
+            ("info", "IIWWWWWW-"),
+            ("debug", "DDWWWWWW-"),
+            ("trace", "TTWWWWWW-"),
+            ("TRACE", "TTWWWWWW-"),
+            ("5", "TTWWWWWW-"),
+            ("warn", "WWWWWWWW-"),
+            ("error", "EEEEEEEE-"),
+            ("off", "---------"),
+            ("info,hyper=debug", "IIDDWWWW-"),
+            ("hyper=debug,info", "IIDDWWWW-"),
+            ("info,hyper", "IITTWWWW-"),
+            ("info,hyper=", "IITTWWWW-"),
+            ("info,hyper=off", "II--WWWW-"),
+            ("trace,hyper=error", "TTEEWWWW-"),
+            ("trace,hyper=info,hyper=debug", "TTDDWWWW-"),
+            ("info,hyper_util=trace", "IIWTWWWW-"),
+            ("info,hyper::proto=trace", "IITWWWWW-"),
+            ("trace,hyper::other=trace", "TTWWWWWW-"),
+            ("debug,my_hyper_app=trace", "DDWWWWWW-"),
+            ("trace,user_events[hyper]=debug", "TTWWWWWW-"),
+            ("trace,[{hyper=1}]=trace", "TTWWWWWW-"),
+            ("trace,[aws]=trace", "TTWWWWWW-"),
+            ("info,aws=trace", "IIWWWWWW-"),
+            ("info,aws_sdk_sqs=trace", "IIWWWTWW-"),
+            ("info,aws_config=debug,aws=error", "IIWWDEWW-"),
+            ("trace,aws_sdk=off", "TTWWW-WW-"),
+            ("info,a=trace", "IIWWWWWW-"),
+            ("info,hy=trace,h=debug", "IIWWWWWW-"),
+            ("user_events=debug", "D--------"),
+            ("user_events=trace,reqwest=debug", "T------D-"),
+            ("info,opentelemetry=debug", "IIWWWWDW-"),
+            ("info,opentelemetry_sdk=debug,reqwest=info", "IIWWWWDI-"),
+            ("info,user_events::trace=trace", "IIWWWWWW-"),
+            ("info,,", "IIWWWWWW-"),
+        ] {
+            assert_eq!(shown(filter), expected, "{filter}");
+        }
+    }
 }

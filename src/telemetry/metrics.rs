@@ -101,5 +101,6 @@ table! {
     TRIPS = counter("user_events.breaker.trips", "{pause}", "pauses; by what was down (dependency)");
     RECEIVE_FAILURES = counter("user_events.receive.failures", "{call}", "receives that failed");
     NEWER = counter("user_events.newer_version", "{event}", "events of a newer schema version than ours, handled as the newest known");
+    STAND_IN = counter("user_events.stand_in_time", "{event}", "events whose timestamp could not be read or lay in the future: the carrier's stood in");
     POLL_AGE = gauge("user_events.poll.age", "s", "how long ago the poll loop last turned");
 }

@@ -11,9 +11,11 @@ mod instruments;
 mod ledger;
 mod log;
 pub mod metrics;
+mod port;
 mod propagation;
 mod publishing;
 mod queue;
+mod w3c;
 mod watch;
 
 use std::sync::Arc;

@@ -8,22 +8,18 @@ use std::collections::HashMap;
 
 use opentelemetry::Context;
 use opentelemetry::propagation::TextMapPropagator;
-use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
+use super::w3c;
 use crate::config::Propagators;
 use crate::envelope::{Carried, TRACEPARENT, TRACESTATE, carried};
 use crate::queue::Delivery;
 
-/// What `00-<trace>-<span>-<flags>` has at least: shorter ones hold cut ids.
-const TRACEPARENT_LENGTH: usize = 55;
-/// The limit of the W3C's recommendation.
-const TRACESTATE_LENGTH: usize = 512;
-
 /// The context that a delivery was published in.
 pub(super) fn extract(propagators: Propagators, delivery: &Delivery) -> Option<SpanContext> {
     let beside = |name: &str| delivery.attributes.get(name).map(|attribute| attribute.value.clone());
-    let w3c = || w3c(carried(delivery.body.as_str(), beside));
+    let w3c = || told(carried(delivery.body.as_str(), beside));
     let xray = || delivery.trace_header.as_deref().and_then(xray);
     let found = if propagators.trace_context { w3c() } else { None };
     found.or_else(|| if propagators.xray { xray() } else { None })
@@ -39,15 +35,8 @@ pub(super) fn inject(propagators: Propagators, context: &Context) -> Vec<(&'stat
     [TRACEPARENT, TRACESTATE].into_iter().filter_map(header).collect()
 }
 
-fn w3c(carried: Carried) -> Option<SpanContext> {
-    let traceparent = carried.traceparent.filter(|text| text.len() >= TRACEPARENT_LENGTH)?;
-    let tracestate = carried.tracestate.filter(|text| text.len() <= TRACESTATE_LENGTH);
-    let headers = [(TRACEPARENT, Some(traceparent)), (TRACESTATE, tracestate)];
-    let headers: HashMap<String, String> =
-        headers.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
-    let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &headers);
-    let found = context.span().span_context().clone();
-    found.is_valid().then_some(found)
+fn told(carried: Carried) -> Option<SpanContext> {
+    w3c::context(&carried.traceparent?, carried.tracestate.as_deref())
 }
 
 /// `Root=1-<8 hex>-<24 hex>;Parent=<16 hex>;Sampled=<0|1>`, in any order, other fields ignored.
@@ -70,6 +59,8 @@ fn xray(header: &str) -> Option<SpanContext> {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry::trace::TraceContextExt;
+
     use super::*;
     use crate::queue::{Attempt, Attribute, Attributes, Body, ReceiptHandle};
 

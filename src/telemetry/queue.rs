@@ -28,6 +28,8 @@ impl Watch {
 }
 
 impl<Q: Queue> Queue for WatchedQueue<Q> {
+    const SERVER: &'static str = Q::SERVER;
+
     fn name(&self) -> &str {
         self.queue.name()
     }
@@ -123,7 +125,7 @@ impl Inside {
 /// The error as a label: few values, no text of the service's.
 fn kind(error: &QueueError) -> &'static str {
     match error {
-        QueueError::Refused(_) => "refused",
+        QueueError::Refused(_) | QueueError::Denied { .. } => "refused",
         QueueError::NotInFlight => "not_in_flight",
         QueueError::Unavailable(_) => "unavailable",
         QueueError::NoDeadLetterQueue => "no_dead_letter_queue",

@@ -8,16 +8,22 @@ use std::time::Duration;
 
 use futures_util::stream::{Stream, StreamExt};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::error;
 
 use super::lane::{Taken, give_back};
 use super::lease::Leases;
-use super::settle::Settler;
+use super::process::Corridor;
+use crate::handlers::Handler;
+use crate::idempotency::Ledger;
 use crate::queue::Queue;
 
 /// What is left running when the time to stop is up comes again after this: its handler is cut by then.
 const ABANDONED: Duration = Duration::from_secs(5);
+/// Before the deadline, whatever waits for the ledger or for another delivery is told to settle what it knows. A quarter of the
+/// time to stop, where that is shorter.
+const CLOSING: Duration = Duration::from_secs(3);
 
 /// How a worker ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,24 +36,31 @@ pub struct Summary {
     pub abandoned: usize,
 }
 
-/// Ends a worker. `unworked`: what was never begun, with what the last receives bring. A lane that is told to stop finishes the one delivery it is at.
-pub(super) async fn drain<Q: Queue>(
+/// Ends a worker. `unworked`: what was never begun, with what the last receives bring. A lane that is told to stop finishes the
+/// one delivery it is at.
+pub(super) async fn drain<Q: Queue, L: Ledger, H: Handler>(
     mut running: JoinSet<Vec<Taken>>,
     unworked: impl Stream<Item = Vec<Taken>>,
-    settler: &Settler<Q>,
+    corridor: &Corridor<Q, L, H>,
     leases: &Leases,
     queue: &Q,
     deadline: Instant,
 ) -> Summary {
     let at_stop = running.len();
+    let closing = corridor.closing.clone();
+    let last_words = deadline - CLOSING.min(corridor.settings.shutdown / 4);
+    let _closing = AbortOnDropHandle::new(tokio::spawn(async move {
+        sleep_until(last_words).await;
+        closing.cancel();
+    }));
     let unworked = unworked.concat().await;
     let mut returned = unworked.len();
     let all_done = async {
-        give_back(unworked.into_iter(), settler).await;
+        give_back(unworked.into_iter(), corridor).await;
         while let Some(lane) = running.join_next().await {
             let rest = lane.unwrap_or_default();
             returned += rest.len();
-            give_back(rest.into_iter(), settler).await;
+            give_back(rest.into_iter(), corridor).await;
         }
     };
     if timeout_at(deadline, all_done).await.is_err() {

@@ -1,6 +1,6 @@
 //! The gate before each receive: may we, when, and with which slots?
 //!
-//! Enters: the breaker's state, the pace, the duty. Leaves: slots to receive for, or "stop". Promises:
+//! Enters: the breaker's state, the pace, the duty, the rights. Leaves: slots to receive for, or "stop". Promises:
 //! nothing is received before the pace allows it or without a slot, nor, while what every message needs is down, but one
 //! message at a time in its turn; stop is heard at once.
 
@@ -13,6 +13,7 @@ use tokio::time::{sleep_until, timeout};
 use super::breaker::Who;
 use super::lane::Road;
 use super::pace::Pace;
+use super::rights::Rights;
 use crate::handlers::Handler;
 use crate::idempotency::Ledger;
 use crate::queue::{MAX_BATCH, Queue};
@@ -20,6 +21,8 @@ use crate::queue::{MAX_BATCH, Queue};
 /// One worker's gate.
 pub(super) struct Gate<'a, Q, L, H> {
     pub(super) road: &'a Road<Q, L, H>,
+    pub(super) rights: &'a Rights,
+    pub(super) queue: &'a Q,
 }
 
 /// The right to receive.
@@ -39,6 +42,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Gate<'_, Q, L, H> {
                 return None;
             }
             stop.run_until_cancelled(duty.allowed()).await?;
+            stop.run_until_cancelled(self.rights.granted(self.queue)).await?;
             stop.run_until_cancelled(sleep_until(pace.not_before())).await?;
             let was_closed = breaker.is_closed();
             let slots = if was_closed {
@@ -47,8 +51,8 @@ impl<Q: Queue, L: Ledger, H: Handler> Gate<'_, Q, L, H> {
                 stop.run_until_cancelled(breaker.turn(Who::Fresh, &*corridor.reaction)).await?;
                 stop.run_until_cancelled(self.take(1)).await??
             };
-            // Both may have changed while slots or a turn were waited for.
-            match (breaker.is_closed(), duty.takes()) {
+            // All may have changed while slots or a turn were waited for.
+            match (breaker.is_closed(), duty.takes() && self.rights.are_whole()) {
                 (true, true) if was_closed => return Some(Pass { slots, is_trial: false }),
                 (false, true) if !was_closed => return Some(Pass { slots, is_trial: true }),
                 (false, false) if !was_closed => breaker.untried(),

@@ -13,8 +13,9 @@ use tracing::{Instrument, Span, field, info_span};
 use super::duty::Duty;
 use super::lease::Held;
 use super::observer::Observer;
+use super::outcome::{Outcome, Reacted};
 use super::process::{Corridor, Slot};
-use super::settle::{Settled, Settler};
+use super::settle::Settled;
 use crate::failpoint::{self, Step};
 use crate::handlers::Handler;
 use crate::idempotency::Ledger;
@@ -84,15 +85,20 @@ impl Lane {
                 break;
             }
         }
-        give_back(rest, &road.corridor.settler).await;
+        give_back(rest, &road.corridor).await;
         Vec::new()
     }
 }
 
 /// Gives back what was not begun, side by side so that it shares calls.
-pub(super) async fn give_back<Q: Queue>(unworked: impl Iterator<Item = Taken>, settler: &Settler<Q>) {
+pub(super) async fn give_back<Q: Queue, L: Ledger, H: Handler>(
+    unworked: impl Iterator<Item = Taken>,
+    corridor: &Corridor<Q, L, H>,
+) {
     let each = |Taken { delivery, held, slot, span }| async move {
-        settler.give_back(delivery, held).instrument(span).await;
+        let not_begun = Reacted::from(Outcome::NotBegun);
+        let verdict = not_begun.verdict(&delivery, corridor.limits, &corridor.settings.backoff, H::NAME);
+        corridor.settler.settle(delivery, verdict, held).instrument(span).await;
         drop(slot);
     };
     join_all(unworked.map(each)).await;

@@ -16,11 +16,12 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::warn;
 
 use super::reaction::Beats;
+use super::rights::{Change, Rights};
 use crate::queue::{Delivery, Hold, MAX_BATCH, Queue, QueueError};
 
 /// A run that is held for longer has hung: the slowest of mail servers may take ten minutes to scan one mail. Far below
 /// SQS's own end of 12 hours.
-const LONGEST: Duration = Duration::from_secs(900);
+pub(super) const LONGEST: Duration = Duration::from_secs(900);
 /// How long the last word to the queue may take, when the time to stop is already up.
 const LAST_CALL: Duration = Duration::from_secs(3);
 /// SQS hides a message before its answer reaches us, by this much at most. On a short visibility less is assumed: a sixth
@@ -87,7 +88,7 @@ impl Leases {
     }
 
     /// Extends what is held, until dropped.
-    pub(super) async fn keep<Q: Queue>(&self, queue: &Q, visibility: Duration) {
+    pub(super) async fn keep<Q: Queue>(&self, queue: &Q, visibility: Duration, rights: &Rights) {
         let mut beat = Instant::now();
         loop {
             // Jittered: many workers must not send at the same moment. Planned from the last beat, not from now: a call
@@ -101,6 +102,7 @@ impl Leases {
                 let holds: Vec<Hold> = batch.iter().map(|(_, hold)| hold.clone()).collect();
                 let asked = Instant::now();
                 let failed = queue.extend(&holds, visibility).await;
+                failed.iter().for_each(|(_, error)| rights.heard(Change::Hide, error));
                 for (n, (id, _)) in batch.iter().enumerate() {
                     let error = failed.iter().find(|(index, _)| *index == n).map(|(_, error)| error);
                     self.heard(*id, error, asked + visibility);
@@ -194,6 +196,11 @@ impl Held {
     /// Hears the beats since the receive.
     pub(super) fn beats(&self) -> Heartbeat {
         Heartbeat { id: self.id, leases: self.leases.clone(), news: self.leases.news.subscribe(), heard: Beat::NONE }
+    }
+
+    /// Has the queue not taken it back?
+    pub(super) fn is_ours(&self) -> bool {
+        self.leases.lock().get(&self.id).is_some_and(|entry| entry.beat != Beat::Lost)
     }
 
     /// A run begins: it may be held as long as the first.

@@ -37,6 +37,8 @@ impl<L> Listening<L> {
 }
 
 impl<L: Ledger> Ledger for Listening<L> {
+    const SERVER: &'static str = L::SERVER;
+
     async fn claim(&self, request: &Request, token: &str, terms: &Terms) -> Result<Claim, LedgerError> {
         self.heard(self.ledger.claim(request, token, terms)).await
     }

@@ -11,9 +11,10 @@
 //! * a refusal that may be everybody's fault is believed only as far as others were accepted;
 //! * told to stop, it takes nothing more, finishes what runs, gives back the rest, and says how many.
 //!
-//! The rooms, in a message's order: `gate`, `pace` and `breaker` (may we receive, and for how many), `poll` (the loop), `lease`
+//! The rooms, in a message's order: `gate`, `pace`, `breaker` and `rights` (may we receive, and for how many), `poll` (the loop), `lease`
 //! (what is held stays hidden), `lane` (side by side, or one after the other), `process` (one delivery on one screen), `persist`
-//! (one event, until something is known of it), `reaction` (claim, handle, record; `listening` remembers when its ledger failed),
+//! (one event, until something is known of it), `reaction` (claim and handle; `listening` remembers when its ledger failed), `record`
+//! (what is known is put on record),
 //! `witness` (whose fault is a refusal), `word` (what an outcome says of what all need), `outcome` and `patience` (what happened →
 //! what we do), `settle`; and `drain`, the way out. Who watches reads `vitals`, or listens as an `observer`.
 //!
@@ -71,6 +72,8 @@ mod poll;
 mod process;
 mod pulse;
 mod reaction;
+pub(crate) mod record;
+mod rights;
 mod settle;
 mod tally;
 mod vitals;
@@ -161,7 +164,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
             reaction: Arc::new(reaction),
             settings,
             topics: Topics::default(),
-            vitals: Vitals::new(Pulse::new(settings.wait), settings.concurrency),
+            vitals: Vitals::new(Pulse::new(settings.wait), settings.concurrency, Q::SERVER),
             duty: Duty::default(),
             observer: Arc::new(observer::Nobody),
         }

@@ -9,7 +9,7 @@ use super::witness::EVERYBODY;
 use crate::backoff::{Backoff, Outage};
 use crate::envelope::Refusal;
 use crate::idempotency::Setbacks;
-use crate::queue::{Attempt, Facts, Failure, Verdict};
+use crate::queue::{Attempt, Delivery, Facts, Failure, Verdict};
 
 /// What came of one delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +62,42 @@ pub enum Outcome {
     OutcomeUnknown,
     /// Another delivery took over.
     LeaseLost,
+    /// It was received and not begun: its worker was told to stop, or an earlier one of its group stays.
+    NotBegun,
+}
+
+/// What came of an event, what it has met so far, and what was said of it for the log and the letter.
+#[derive(Debug, Clone)]
+pub(crate) struct Reacted {
+    pub(crate) outcome: Outcome,
+    pub(crate) setbacks: Setbacks,
+    pub(crate) said: String,
+}
+
+impl From<Outcome> for Reacted {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, setbacks: Setbacks::default(), said: String::new() }
+    }
+}
+
+impl Reacted {
+    /// What to do about it.
+    pub(super) fn verdict(
+        &self,
+        delivery: &Delivery,
+        limits: Limits,
+        backoff: &Backoff,
+        handler: &'static str,
+    ) -> Verdict {
+        let (setbacks, receives) = (self.setbacks.clone(), delivery.attempt);
+        let tries = Tries { setbacks, receives, age: delivery.age(), limits };
+        self.outcome.verdict(&tries, backoff, handler, &self.detail())
+    }
+
+    /// For the log and the letter.
+    pub(super) fn detail(&self) -> String {
+        self.outcome.detail(&self.said)
+    }
 }
 
 /// What every event needs, and is not there.
@@ -126,11 +162,18 @@ impl Limits {
     }
 }
 
+impl Limits {
+    /// Is this receive the last? Given back after it, the message would be moved by the queue, and nobody could say why.
+    #[must_use]
+    pub fn are_used_up(&self, receives: Attempt) -> bool {
+        self.receives.is_some_and(|most| receives.get() >= most)
+    }
+}
+
 impl Tries {
-    /// Is this failure the last that is borne? On the last receive too: else the queue would move the
-    /// message, and nobody could say why.
+    /// Is this failure the last that is borne?
     fn are_exhausted(&self) -> bool {
-        self.setbacks.failures >= self.limits.attempts || self.receives_left() == Some(0)
+        self.setbacks.failures >= self.limits.attempts || self.limits.are_used_up(self.receives)
     }
 
     /// Receives that the queue still allows; `None`: any number.
@@ -195,46 +238,79 @@ impl Outcome {
             Self::Unavailable(_) => "unavailable",
             Self::OutcomeUnknown => "outcome_unknown",
             Self::LeaseLost => "lease_lost",
+            Self::NotBegun => "not_begun",
         }
     }
 
-    /// The table. Whatever is not surely finished comes again, or goes to the DLQ with its reason;
-    /// nothing is deleted that was not done. `detail`: what the letter says beside its reason.
+    /// The table, and what follows from it. Whatever is not surely finished comes again, or goes to the DLQ with its reason, on
+    /// its last receive too; nothing is deleted that was not done. `detail`: what the letter says beside its reason.
     #[must_use]
     pub fn verdict(&self, tries: &Tries, backoff: &Backoff, handler: &'static str, detail: &str) -> Verdict {
-        let quarantine = |reason| {
-            let (history, detail) = (tries.setbacks.history.clone(), detail.to_owned());
-            Verdict::Quarantine(Failure { reason, handler, history, detail })
+        let is_last = tries.limits.are_used_up(tries.receives);
+        let reason = match self.next(tries, backoff) {
+            Next::Over => return Verdict::Delete,
+            Next::In(delay) if !is_last => return Verdict::RetryIn(delay),
+            Next::ByItself if !is_last => return Verdict::Leave,
+            Next::Never(reason) => reason,
+            Next::In(_) | Next::ByItself => self.reason_on_the_last_receive(),
         };
-        let wait_or = |first, reason| tries.wait(first).map_or_else(|| quarantine(reason), Verdict::RetryIn);
+        let (history, detail) = (tries.setbacks.history.clone(), detail.to_owned());
+        Verdict::Quarantine(Failure { reason, handler, history, detail })
+    }
+
+    /// The table.
+    fn next(&self, tries: &Tries, backoff: &Backoff) -> Next {
+        let wait_or = |first, reason| tries.wait(first).map_or(Next::Never(reason), Next::In);
         match self {
             // Unrecorded too: the effect has happened. If the message stayed, it would happen again.
-            Self::Done | Self::DoneUnrecorded | Self::Duplicate | Self::Stale | Self::Ignored => Verdict::Delete,
-            Self::Busy(left) => Verdict::RetryIn(*left + spread(1.0, 3.0)),
+            Self::Done | Self::DoneUnrecorded | Self::Duplicate | Self::Stale | Self::Ignored => Next::Over,
+            // Until its holder's claim is over. Who renews it time and again is slow: then ever longer, and it costs few receives.
+            Self::Busy(left) => Next::In(*left * (1 << (tries.receives.get() - 1).min(3)) + spread(1.0, 3.0)),
             Self::Transient | Self::Panicked | Self::TimedOut if tries.are_exhausted() => {
-                quarantine("attempts_exhausted")
+                Next::Never("attempts_exhausted")
             }
-            Self::Transient | Self::Panicked | Self::TimedOut => Verdict::RetryIn(backoff.delay(tries.count())),
+            Self::Transient | Self::Panicked | Self::TimedOut => Next::In(backoff.delay(tries.count())),
             Self::Deferred { .. } => match wait_or(patience::FIRST, "deferred_too_long") {
                 // As in any other pause: due soon after its end.
-                Verdict::RetryIn(_) if self.may_pass() => Verdict::RetryIn(spread(1.0, 45.0)),
-                verdict => verdict,
+                Next::In(_) if self.may_pass() => Next::In(spread(1.0, 45.0)),
+                next => next,
             },
             Self::Doubted { reason, .. } => wait_or(patience::DOUBTED, reason),
             // Short: the worker pauses, and takes nothing until the dependency is back. Where a message must try whether
             // it is, another than this one does.
-            Self::Unavailable(Missing { outage: Outage::Down, .. }) => Verdict::RetryIn(spread(1.0, 5.0)),
-            Self::Unavailable(_) => Verdict::RetryIn(spread(1.0, 45.0)),
-            Self::UnknownType => quarantine("unknown_type"),
-            Self::Conflict => quarantine("conflict"),
-            Self::Parked => quarantine("outcome_unknown"),
-            Self::KillsItsWorker => quarantine("kills_its_worker"),
-            Self::Refused(refusal) => quarantine(refusal.code()),
-            Self::Permanent(reason) => quarantine(reason),
+            Self::Unavailable(Missing { outage: Outage::Down, .. }) => Next::In(spread(1.0, 5.0)),
+            Self::Unavailable(_) => Next::In(spread(1.0, 45.0)),
+            Self::NotBegun => Next::In(Duration::ZERO),
+            Self::UnknownType => Next::Never("unknown_type"),
+            Self::Conflict => Next::Never("conflict"),
+            Self::Parked => Next::Never("outcome_unknown"),
+            Self::KillsItsWorker => Next::Never("kills_its_worker"),
+            Self::Refused(refusal) => Next::Never(refusal.code()),
+            Self::Permanent(reason) => Next::Never(reason),
             // Its lease must run out first; the visibility timeout is longer than the lease.
-            Self::OutcomeUnknown | Self::LeaseLost => Verdict::Leave,
+            Self::OutcomeUnknown | Self::LeaseLost => Next::ByItself,
         }
     }
+
+    /// Why a letter is written although another receive would have been due.
+    fn reason_on_the_last_receive(&self) -> &'static str {
+        match self {
+            Self::Busy(_) => "busy_too_long",
+            other => other.name(),
+        }
+    }
+}
+
+/// What is to become of a message, as far as its receives allow.
+enum Next {
+    /// There is nothing left to do.
+    Over,
+    /// It comes again after this.
+    In(Duration),
+    /// It comes again when its visibility runs out.
+    ByItself,
+    /// It goes to the DLQ, for this reason.
+    Never(&'static str),
 }
 
 fn spread(from: f64, to: f64) -> Duration {

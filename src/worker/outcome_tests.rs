@@ -30,8 +30,28 @@ fn attempts_are_exhausted_by_failures_of_its_own_or_on_the_last_receive_that_the
             }
         }
     }
-    let outage = Outcome::Unavailable(missing()).verdict(&tries(3, 9), &Backoff::HANDLER, "h", "450 at RCPT");
+    let outage = Outcome::Unavailable(missing()).verdict(&tries(8, 8), &Backoff::HANDLER, "h", "450 at RCPT");
     assert!(matches!(outage, Verdict::RetryIn(_)), "an outage is not the message's fault");
+}
+
+#[test]
+fn on_its_last_receive_nothing_is_given_back_every_letter_has_a_reason() {
+    let second = Duration::from_secs(1);
+    for (outcome, reason) in [
+        (Outcome::Busy(second), "busy_too_long"),
+        (Outcome::Unavailable(missing()), "unavailable"),
+        (Outcome::OutcomeUnknown, "outcome_unknown"),
+        (Outcome::LeaseLost, "lease_lost"),
+        (Outcome::NotBegun, "not_begun"),
+        (Outcome::Transient, "attempts_exhausted"),
+        (Outcome::Deferred { in_a_row: 6 }, "deferred_too_long"),
+        (Outcome::Doubted { reason: "mail_refused", in_a_row: 3 }, "mail_refused"),
+    ] {
+        let verdict = |receives| outcome.verdict(&tries(0, receives), &Backoff::HANDLER, "h", "");
+        assert!(matches!(verdict(8), Verdict::RetryIn(_) | Verdict::Leave), "{outcome:?}");
+        let Verdict::Quarantine(failure) = verdict(9) else { panic!("{outcome:?}") };
+        assert_eq!(failure.reason, reason);
+    }
 }
 
 #[test]
@@ -71,6 +91,7 @@ fn only_what_is_done_or_needs_nothing_is_deleted() {
         (Deferred { in_a_row: 1 }, false),
         (OutcomeUnknown, false),
         (LeaseLost, false),
+        (NotBegun, false),
     ];
     for (outcome, deleted) in all {
         assert_eq!(verdict(&outcome) == Verdict::Delete, deleted, "{outcome:?}");
@@ -110,8 +131,11 @@ fn a_deferral_waits_and_is_quarantined_with_what_was_said_when_it_lasts_too_long
 }
 
 #[test]
-fn a_busy_effect_is_looked_at_again_only_after_its_lease() {
+fn a_busy_effect_is_looked_at_again_only_after_its_lease_and_ever_later_while_it_is_renewed() {
     let left = Duration::from_secs(30);
-    let Verdict::RetryIn(delay) = verdict(&Outcome::Busy(left)) else { panic!("not retried") };
-    assert!((1..=3).contains(&(delay - left).as_secs()), "{delay:?}");
+    for (receives, leases) in [(1, 1), (2, 2), (3, 4), (4, 8), (8, 8)] {
+        let verdict = Outcome::Busy(left).verdict(&tries(0, receives), &Backoff::HANDLER, "h", "");
+        let Verdict::RetryIn(delay) = verdict else { panic!("not retried") };
+        assert!((1..=3).contains(&(delay - leases * left).as_secs()), "{delay:?} at receive {receives}");
+    }
 }

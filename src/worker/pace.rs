@@ -23,6 +23,8 @@ pub(super) struct Pace {
     most: usize,
     pollers: usize,
     failures: u32,
+    /// What keeps the queue.
+    server: &'static str,
     not_before: Instant,
 }
 
@@ -34,8 +36,9 @@ pub(super) struct Asked {
 
 impl Pace {
     /// At most one poller for each ten slots.
-    pub(super) fn new(concurrency: usize) -> Self {
-        Self { most: concurrency.div_ceil(MAX_BATCH), pollers: 0, failures: 0, not_before: Instant::now() }
+    pub(super) fn new(concurrency: usize, server: &'static str) -> Self {
+        let most = concurrency.div_ceil(MAX_BATCH);
+        Self { most, pollers: 0, failures: 0, server, not_before: Instant::now() }
     }
 
     /// How many receives may be under way at once.
@@ -77,7 +80,8 @@ impl Pace {
         self.not_before = Instant::now() + Backoff::POLL.delay(self.failures);
         // The first failure and every further minutes of it: an outage must not flood the log.
         if self.failures == 1 || self.failures.is_multiple_of(10) {
-            tracing::warn!(%error, failures = self.failures, "receiving failed; trying again");
+            let dependency = self.server;
+            tracing::warn!(dependency, %error, failures = self.failures, "receiving failed; trying again");
         }
     }
 }
@@ -97,15 +101,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn pollers_grow_to_a_tenth_of_the_slots_while_receives_are_full_and_fall_back_to_one() {
-        let mut pace = Pace::new(25);
+        let mut pace = Pace::new(25, "sqs");
         assert_eq!(after(&mut pace, &[10, 10, 10, 10, 10]), [1, 2, 3, 3, 3]);
         assert_eq!(after(&mut pace, &[9, 10, 10, 0]), [1, 1, 2, 1]);
-        assert_eq!(after(&mut Pace::new(10), &[10, 10, 10]), [1, 1, 1], "ten slots need one");
+        assert_eq!(after(&mut Pace::new(10, "sqs"), &[10, 10, 10]), [1, 1, 1], "ten slots need one");
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_error_pauses_and_leaves_one_poller() {
-        let mut pace = Pace::new(100);
+        let mut pace = Pace::new(100, "sqs");
         after(&mut pace, &[10, 10, 10]);
         pace.failed(&QueueError::Unavailable("test".to_owned()));
         assert_eq!(pace.pollers(), 1);

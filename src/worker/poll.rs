@@ -45,25 +45,36 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
     /// Works until `stop`, then drains. Neither a failing queue nor a panicking handler ends it.
     pub async fn run(self, stop: CancellationToken) -> Summary {
         let Self { queue, reaction, settings, topics, vitals, duty, observer } = self;
-        let Vitals { pulse, tally, breaker, leases, .. } = vitals;
+        let Vitals { pulse, tally, breaker, leases, rights, .. } = vitals;
         let (facts, handler) = (queue.facts(), H::NAME);
         info!(queue = queue.name(), handler, settings.concurrency, visibility = ?facts.visibility, "started");
         if !facts.has_dlq {
             warn!(queue = queue.name(), "no DLQ: what will never succeed is left to the queue and logged each time");
         }
         let limits = Limits::new(settings.max_attempts, settings.retry_for(queue.name()), &facts);
-        let settler = Settler::start(queue.clone());
+        let settler = Settler::start(queue.clone(), &rights);
         let slots = Arc::new(Semaphore::new(settings.concurrency));
         let road = Arc::new(Road {
-            corridor: Corridor { reaction, settler, settings, topics, limits, tally, breaker, slots, stop },
+            corridor: Corridor {
+                reaction,
+                settler,
+                settings,
+                topics,
+                limits,
+                tally,
+                breaker,
+                slots,
+                stop,
+                closing: CancellationToken::new(),
+            },
             duty,
             observer,
         });
         let _beating = AbortOnDropHandle::new(tokio::spawn({
-            let (leases, queue) = (leases.clone(), queue.clone());
-            async move { leases.keep(&*queue, facts.visibility).await }
+            let (leases, queue, rights) = (leases.clone(), queue.clone(), rights.clone());
+            async move { leases.keep(&*queue, facts.visibility, &rights).await }
         }));
-        let gate = Gate { road: &road };
+        let gate = Gate { road: &road, rights: &rights, queue: &*queue };
         let take = |Received { asked, slots, is_trial, result }: Received, pace: &mut Pace| {
             pulse.received(result.as_ref().err());
             let deliveries = pace.heard(&asked, result);
@@ -73,7 +84,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
             let hold = |delivery| (leases.hold(&delivery, asked.at, facts.visibility), delivery);
             Taken::each(deliveries.into_iter().map(hold), slots, queue.name(), handler)
         };
-        let (mut pace, mut polls) = (Pace::new(settings.concurrency), FuturesUnordered::new());
+        let (mut pace, mut polls) = (Pace::new(settings.concurrency, Q::SERVER), FuturesUnordered::new());
         let (mut running, mut unworked) = (JoinSet::new(), Vec::new());
 
         loop {
@@ -107,7 +118,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
         // From the signal on, not from the end of the long poll that is waited for.
         let deadline = Instant::now() + settings.shutdown;
         let unworked = stream::iter([unworked]).chain(polls.map(|received| take(received, &mut pace)));
-        let summary = drain(running, unworked, &road.corridor.settler, &leases, &*queue, deadline).await;
+        let summary = drain(running, unworked, &road.corridor, &leases, &*queue, deadline).await;
         // It bounds itself; the margin is for one that does not.
         let _ = timeout_at(deadline + CLOSING, road.corridor.reaction.close()).await;
         info!(queue = queue.name(), handler, outcomes = ?road.corridor.tally.read().outcomes, "stopped: {summary}");

@@ -14,8 +14,8 @@ use super::breaker::Breaker;
 use super::foreign;
 use super::lease::Held;
 use super::observer::Ended;
-use super::outcome::{Limits, Outcome, Tries};
-use super::reaction::{Reacted, Reaction};
+use super::outcome::{Limits, Outcome};
+use super::reaction::Reaction;
 use super::settle::{Settled, Settler};
 use super::word::Word;
 use super::{Settings, Tally};
@@ -36,6 +36,8 @@ pub(super) struct Corridor<Q, L, H> {
     pub(super) breaker: Arc<Breaker>,
     pub(super) slots: Arc<Semaphore>,
     pub(super) stop: CancellationToken,
+    /// The time to stop is nearly up: what can still be settled is settled now.
+    pub(super) closing: CancellationToken,
 }
 
 /// A delivery's slot; none while it waits.
@@ -45,13 +47,13 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
     /// One delivery: open it, claim it, handle it, record it, settle it.
     pub(super) async fn process(&self, delivery: Delivery, held: Held, slot: &mut Slot) -> (Ended, Settled) {
         let started = Instant::now();
-        let Reacted { outcome, setbacks, detail } = match self.open(&delivery) {
+        let reacted = match self.open(&delivery) {
             Ok(event) => self.persist(&event, &delivery, &held, slot).await,
             Err(outcome) => outcome.into(),
         };
-        let tries = Tries { setbacks, receives: delivery.attempt, age: delivery.age(), limits: self.limits };
-        let detail = outcome.detail(detail);
-        let verdict = outcome.verdict(&tries, &self.settings.backoff, H::NAME, &detail);
+        let detail = reacted.detail();
+        let verdict = reacted.verdict(&delivery, self.limits, &self.settings.backoff, H::NAME);
+        let outcome = reacted.outcome;
         let Delivery { attempt, sent_at_millis, .. } = delivery;
         let ended = Ended { outcome, verdict: verdict.name(), attempt, sent_at_millis, handling: started.elapsed() };
         let detail = (!detail.is_empty()).then_some(detail);
@@ -69,9 +71,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
         })?;
         Span::current().record("event_id", field::display(&event.event_id));
         Span::current().record("user", field::display(event.user_id.log_hash()));
-        if event.is_newer_than_known() {
-            self.tally.newer_version();
-        }
+        self.tally.oddities(&event);
         Ok(event)
     }
 }

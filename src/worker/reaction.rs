@@ -1,4 +1,4 @@
-//! Stops 5 and 6: may we, do it, put it on record.
+//! Stops 5 and 6: may we, and do it. What comes of it is put on record in `record`.
 //!
 //! Enters: an event. Leaves: an [`Outcome`]. Promises: the handler runs only with a claim; its panic or
 //! its overrun is an outcome like any other; whatever is not known stays on record as unknown. Knows no
@@ -15,24 +15,22 @@ use tokio::time::{Instant, timeout};
 use super::breaker::Needs;
 use super::listening::Listening;
 use super::outcome::{Missing, Outcome};
-use super::witness::{Belief, Witness};
+use super::witness::Witness;
 use crate::backoff::Outage;
 use crate::event::UserSignedUp;
 use crate::failpoint::{self, Step};
 use crate::handlers::{Handled, Handler, HandlerError};
-use crate::idempotency::{
-    Claim, Course, Fence, Fenced, Key, Lease, Ledger, LedgerError, Release, Request, Setbacks, Terms,
-};
+use crate::idempotency::{Claim, Course, Fence, Key, Lease, Ledger, LedgerError, Release, Request, Terms};
 
 /// A handler with the ledger that keeps its effects single.
 #[derive(Debug)]
 pub struct Reaction<L, H> {
     pub(super) ledger: Listening<L>,
     pub(super) handler: H,
-    terms: Terms,
+    pub(super) terms: Terms,
     timeout: Duration,
     claimants: Claimants,
-    witness: Witness,
+    pub(super) witness: Witness,
 }
 
 /// Names for claims: this reaction's own, then counted. A random one for each would ask the kernel each time.
@@ -42,28 +40,15 @@ struct Claimants {
     so_far: AtomicU64,
 }
 
-/// What came of an event, what it has met so far, and what was said of it for the log and the letter.
-#[derive(Debug, Clone)]
-pub(crate) struct Reacted {
-    pub(crate) outcome: Outcome,
-    pub(crate) setbacks: Setbacks,
-    pub(crate) detail: String,
-}
-
-impl From<Outcome> for Reacted {
-    fn from(outcome: Outcome) -> Self {
-        Self { outcome, setbacks: Setbacks::default(), detail: String::new() }
-    }
-}
-
 /// What a handler's run showed.
 pub(crate) struct Ran {
-    result: Result<Handled, Cut>,
+    pub(super) result: Result<Handled, Cut>,
     /// Was the point of no return passed?
-    crossed: bool,
+    pub(super) crossed: bool,
 }
 
-enum Cut {
+/// Why a run brought nothing.
+pub(super) enum Cut {
     Said(HandlerError),
     Panicked,
     TimedOut,
@@ -118,7 +103,18 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
             Ok(Claim::Conflict) => Err(Outcome::Conflict),
             Ok(Claim::Parked) => Err(Outcome::Parked),
             Ok(Claim::Kills) => Err(Outcome::KillsItsWorker),
-            Err(error) => Err(Outcome::Unavailable(no_ledger(&error))),
+            Err(error) => Err(Outcome::Unavailable(no_ledger::<L>(&error))),
+        }
+    }
+
+    /// What the record tells of an event whose message was lost to us.
+    pub(crate) async fn look_up(&self, event: &UserSignedUp, message_id: &str) -> Outcome {
+        match self.claim(event, message_id).await {
+            Ok(lease) => {
+                self.release(&lease, Release::Uncounted).await;
+                Outcome::LeaseLost
+            }
+            Err(outcome) => outcome,
         }
     }
 
@@ -180,100 +176,15 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         tokio::time::interval_at(Instant::now() + self.terms.lease / 3, self.terms.lease / 3)
     }
 
-    /// Puts on record what is known, and says what that comes to.
-    pub(crate) async fn record(&self, lease: Lease, ran: Ran, message_id: &str) -> Reacted {
-        let handled = match ran.result {
-            Ok(handled) => handled,
-            Err(cut) => return self.give_up(&lease, cut, ran.crossed, message_id).await,
-        };
-        self.witness.accepted();
-        let (receipt, outcome) = match handled {
-            Handled::Done { receipt, .. } => (receipt, Outcome::Done),
-            Handled::Applied => (String::new(), Outcome::Done),
-            Handled::AlreadyApplied => (String::new(), Outcome::Duplicate),
-            Handled::Superseded => (String::new(), Outcome::Stale),
-        };
-        self.commit(&lease, &receipt, outcome).await.into()
-    }
-
-    /// What a run that did not succeed comes to. The lease goes back, unless the effect may have happened. A lost one too: it
-    /// may be the message alone that was lost, and a claim left to run out is held against it.
-    async fn give_up(&self, lease: &Lease, cut: Cut, crossed: bool, message_id: &str) -> Reacted {
-        let detail = cut.detail();
-        let outcome = self.outcome_of(cut, crossed, &lease.key);
-        let why = match &outcome {
-            Outcome::OutcomeUnknown | Outcome::Duplicate => return Reacted { detail, ..outcome.into() },
-            Outcome::Deferred { .. } | Outcome::Doubted { .. } => Release::Deferred { message_id },
-            own if own.is_own_failure() => Release::Failed { message_id, outcome: own.name() },
-            _ => Release::Uncounted,
-        };
-        let setbacks = self.release(lease, why).await;
-        Reacted { outcome, setbacks, detail }
-    }
-
-    fn outcome_of(&self, cut: Cut, crossed: bool, who: &Key) -> Outcome {
-        match cut {
-            Cut::Said(error) => self.outcome_of_error(error, who),
-            Cut::Panicked | Cut::TimedOut if crossed => Outcome::OutcomeUnknown,
-            Cut::LeaseLost => Outcome::LeaseLost,
-            Cut::Panicked => Outcome::Panicked,
-            Cut::TimedOut => Outcome::TimedOut,
-        }
-    }
-
-    fn outcome_of_error(&self, error: HandlerError, who: &Key) -> Outcome {
-        match error {
-            HandlerError::Transient(_) => Outcome::Transient,
-            HandlerError::Deferred(_) => Outcome::Deferred { in_a_row: self.witness.deferred(who) },
-            HandlerError::Permanent { reason, .. } => Outcome::Permanent(reason),
-            HandlerError::Suspect { reason, .. } => match self.witness.refused(who) {
-                Belief::Believed => Outcome::Permanent(reason),
-                Belief::Doubted(in_a_row) => Outcome::Doubted { reason, in_a_row },
-            },
-            HandlerError::Unavailable { outage, .. } if outage != Outage::Down && self.witness.stopped(who) => {
-                Outcome::Deferred { in_a_row: self.witness.deferred(who) }
-            }
-            HandlerError::Unavailable { dependency, detail, outage } => {
-                Outcome::Unavailable(Missing { dependency, detail, outage })
-            }
-            HandlerError::OutcomeUnknown(_) => Outcome::OutcomeUnknown,
-            HandlerError::Fenced(Fenced::Done) => Outcome::Duplicate,
-            HandlerError::Fenced(Fenced::Lost) => Outcome::LeaseLost,
-            HandlerError::Fenced(Fenced::Unavailable(error)) => Outcome::Unavailable(no_ledger(&error)),
-        }
-    }
-
     /// No event will follow.
     pub(super) async fn close(&self) {
         self.handler.close().await;
-    }
-
-    async fn commit(&self, lease: &Lease, receipt: &str, outcome: Outcome) -> Outcome {
-        failpoint::reach(Step::Sent);
-        match self.ledger.commit(lease, receipt, &self.terms).await {
-            Ok(()) => {
-                failpoint::reach(Step::Recorded);
-                outcome
-            }
-            Err(error) => {
-                tracing::error!(%error, "the effect happened and is not on record");
-                Outcome::DoneUnrecorded
-            }
-        }
-    }
-
-    /// Failing to release costs the next delivery the rest of the lease, and a failure its count, no more.
-    async fn release(&self, lease: &Lease, why: Release<'_>) -> Setbacks {
-        self.ledger.release(lease, why).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the lease was not released; it will run out");
-            Setbacks::default()
-        })
     }
 }
 
 impl<L: Ledger, H: Handler> Needs for Reaction<L, H> {
     async fn look(&self) -> Result<(), Missing> {
-        self.ledger.ping().await.map_err(|error| no_ledger(&error))?;
+        self.ledger.ping().await.map_err(|error| no_ledger::<L>(&error))?;
         self.handler.probe().await.map_err(|error| match error {
             HandlerError::Unavailable { dependency, detail, outage } => Missing { dependency, detail, outage },
             other => Missing { dependency: H::NAME, detail: other.to_string(), outage: Outage::Down },
@@ -281,14 +192,6 @@ impl<L: Ledger, H: Handler> Needs for Reaction<L, H> {
     }
 }
 
-impl Cut {
-    /// What the handler said, for the log and the letter.
-    fn detail(&self) -> String {
-        let Self::Said(error) = self else { return String::new() };
-        error.to_string()
-    }
-}
-
-fn no_ledger(error: &LedgerError) -> Missing {
-    Missing { dependency: "ledger", detail: error.0.clone(), outage: Outage::Down }
+pub(super) fn no_ledger<L: Ledger>(error: &LedgerError) -> Missing {
+    Missing { dependency: L::SERVER, detail: error.0.clone(), outage: Outage::Down }
 }

@@ -14,11 +14,12 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{error, warn};
 
 use super::lease::Held;
+use super::rights::{Change, Rights};
 use crate::backoff::Backoff;
 use crate::queue::dead_letter::Form;
 use crate::queue::{
-    DeadLetter, Delivery, Failure, Hide, Hold, MAX_BATCH, MAX_VISIBILITY, Queue, QueueError, ReceiptHandle, Unsettled,
-    Verdict,
+    Attempt, Breach, DeadLetter, Delivery, Failure, Hide, Hold, MAX_BATCH, MAX_MESSAGE_BYTES, MAX_VISIBILITY, Queue,
+    QueueError, ReceiptHandle, Unsettled, Verdict,
 };
 
 /// How long the first entry of a batch waits for others: far below what a poll costs.
@@ -43,13 +44,6 @@ pub(super) struct Settler<Q> {
     hides: mpsc::Sender<Entry>,
 }
 
-/// What a batch does to its messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Change {
-    Delete,
-    Hide,
-}
-
 #[derive(Debug)]
 struct Entry {
     receipt: ReceiptHandle,
@@ -69,10 +63,10 @@ struct Waiting {
 
 impl<Q: Queue> Settler<Q> {
     /// Starts the batching. It ends by itself once the settler is dropped and all is flushed.
-    pub(super) fn start(queue: Arc<Q>) -> Self {
+    pub(super) fn start(queue: Arc<Q>, rights: &Arc<Rights>) -> Self {
         let start = |change| {
             let (entries, batches) = mpsc::channel(4 * MAX_BATCH);
-            tokio::spawn(in_batches(queue.clone(), change, batches));
+            tokio::spawn(in_batches(queue.clone(), rights.clone(), change, batches));
             entries
         };
         Self { deletes: start(Change::Delete), hides: start(Change::Hide), queue }
@@ -89,11 +83,6 @@ impl<Q: Queue> Settler<Q> {
                 Settled::Remains
             }
         }
-    }
-
-    /// Gives a delivery back unworked: visible again at once.
-    pub(super) async fn give_back(&self, delivery: Delivery, held: Held) {
-        self.hide(delivery.receipt, Duration::ZERO, held).await;
     }
 
     async fn delete(&self, receipt: ReceiptHandle) -> Settled {
@@ -114,10 +103,10 @@ impl<Q: Queue> Settler<Q> {
 
     /// Tries the letter's forms in turn, where the DLQ does not take one.
     async fn quarantine(&self, delivery: Delivery, failure: &Failure, held: Held) -> Settled {
-        let mut limit = None;
+        let (mut most, mut limit) = (MAX_MESSAGE_BYTES, None);
         for form in Form::ALL {
-            let sent = match DeadLetter::of_form(form, &delivery, self.queue.name(), failure) {
-                Ok(letter) => self.queue.send_to_dlq(&letter).await,
+            let sent = match DeadLetter::of_form(form, most, &delivery, self.queue.name(), failure) {
+                Ok(letter) => self.send(&letter, delivery.attempt, &held).await,
                 Err(breach) => Err(breach.into()),
             };
             match sent {
@@ -126,6 +115,10 @@ impl<Q: Queue> Settler<Q> {
                         warn!(%limit, "quarantined without its reason, which does not fit beside it");
                     }
                     return self.delete(delivery.receipt).await;
+                }
+                // The DLQ's own setting allows less than SQS does: of all limits this one says most.
+                Err(QueueError::Unfit(breach @ Breach::TooLarge { most: own })) if own < most => {
+                    (most, limit) = (own, Some(breach));
                 }
                 // Why the reason could not go beside it says more than why it cannot go without one.
                 Err(QueueError::Unfit(breach)) => limit = limit.or(Some(breach)),
@@ -143,6 +136,21 @@ impl<Q: Queue> Settler<Q> {
         error!(limit, "the DLQ takes this dead letter in no form: left to the queue's own redrive");
         Settled::Remains
     }
+
+    /// A few times, what fails in passing. On its last receive for as long as the message is held: nobody could try later.
+    async fn send(&self, letter: &DeadLetter, receives: Attempt, held: &Held) -> Result<(), QueueError> {
+        let is_last = self.queue.facts().max_receive_count.is_some_and(|most| receives.get() >= most);
+        let mut tries = 1;
+        loop {
+            let answer = self.queue.send_to_dlq(letter).await;
+            let may_pass = answer.as_ref().is_err_and(QueueError::is_passing);
+            if !may_pass || (tries >= TRIES && !(is_last && held.is_ours())) {
+                return answer;
+            }
+            sleep(Backoff::ENTRY.delay(tries)).await;
+            tries += 1;
+        }
+    }
 }
 
 /// Hands an entry to its batch, and waits for the queue's word.
@@ -151,7 +159,7 @@ async fn confirmed(entries: &mpsc::Sender<Entry>, receipt: ReceiptHandle, delay:
     entries.send(Entry { receipt, delay, confirmed }).await.is_ok() && confirmation.await.is_ok()
 }
 
-async fn in_batches<Q: Queue>(queue: Arc<Q>, change: Change, mut entries: mpsc::Receiver<Entry>) {
+async fn in_batches<Q: Queue>(queue: Arc<Q>, rights: Arc<Rights>, change: Change, mut entries: mpsc::Receiver<Entry>) {
     while let Some(first) = entries.recv().await {
         let mut batch = vec![first];
         let deadline = Instant::now() + LINGER;
@@ -162,11 +170,11 @@ async fn in_batches<Q: Queue>(queue: Arc<Q>, change: Change, mut entries: mpsc::
             }
         }
         // On its own, so that a slow call does not hold up the next batch.
-        tokio::spawn(carry_out(queue.clone(), change, batch));
+        tokio::spawn(carry_out(queue.clone(), rights.clone(), change, batch));
     }
 }
 
-async fn carry_out<Q: Queue>(queue: Arc<Q>, change: Change, batch: Vec<Entry>) {
+async fn carry_out<Q: Queue>(queue: Arc<Q>, rights: Arc<Rights>, change: Change, batch: Vec<Entry>) {
     let (mut open, mut waiting) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
     for Entry { receipt, delay, confirmed } in batch {
         waiting.push(Waiting { hold: receipt.hold(), delay, confirmed });
@@ -178,6 +186,7 @@ async fn carry_out<Q: Queue>(queue: Arc<Q>, change: Change, batch: Vec<Entry>) {
     for attempt in 1..=TRIES {
         let (mut again, mut unconfirmed) = (Vec::new(), Vec::new());
         for Unsettled { receipt, error } in ask(&*queue, change, open, &waiting).await {
+            rights.heard(change, &error);
             let own: Vec<Waiting> = waiting.extract_if(.., |entry| entry.hold.is_of(&receipt)).collect();
             if error.is_passing() && attempt < TRIES {
                 unconfirmed.extend(own);
@@ -208,15 +217,6 @@ async fn ask<Q: Queue>(queue: &Q, change: Change, receipts: Vec<ReceiptHandle>, 
             };
             let hide = |receipt| Hide { delay: delays(&receipt).unwrap_or_default(), receipt };
             queue.hide(receipts.into_iter().map(hide).collect()).await
-        }
-    }
-}
-
-impl Change {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Delete => "delete",
-            Self::Hide => "hide",
         }
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::observer::Ended;
+use crate::event::UserSignedUp;
 
 /// Counts outcomes. Clones share the counts.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +23,8 @@ pub struct Count {
     pub verdicts: BTreeMap<(&'static str, &'static str), u64>,
     /// Events of a newer schema version than ours, handled as the newest known.
     pub newer_version: u64,
+    /// Events whose own time could not be read or lay in the future: the carrier's stood in.
+    pub stand_in_time: u64,
 }
 
 impl Tally {
@@ -31,8 +34,13 @@ impl Tally {
         *count.verdicts.entry((outcome, ended.verdict)).or_default() += 1;
     }
 
-    pub(super) fn newer_version(&self) {
-        self.lock().newer_version += 1;
+    /// What is odd about an event that is handled all the same.
+    pub(super) fn oddities(&self, event: &UserSignedUp) {
+        if event.is_newer_than_known() || event.has_stand_in_time {
+            let mut count = self.lock();
+            count.newer_version += u64::from(event.is_newer_than_known());
+            count.stand_in_time += u64::from(event.has_stand_in_time);
+        }
     }
 
     /// The counts now.

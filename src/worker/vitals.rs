@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::breaker::Breaker;
 use super::lease::Leases;
 use super::pulse::Pulse;
+use super::rights::Rights;
 use super::tally::{Count, Tally};
 
 /// One worker's. Clones are the same.
@@ -19,12 +20,16 @@ pub struct Vitals {
     pub(super) tally: Tally,
     pub(super) breaker: Arc<Breaker>,
     pub(super) leases: Arc<Leases>,
+    pub(super) rights: Arc<Rights>,
     pub(super) slots: usize,
+    /// What keeps the queue.
+    pub(super) server: &'static str,
 }
 
 impl Vitals {
-    pub(super) fn new(pulse: Pulse, slots: usize) -> Self {
-        Self { pulse, tally: Tally::default(), breaker: Arc::default(), leases: Arc::default(), slots }
+    pub(super) fn new(pulse: Pulse, slots: usize, server: &'static str) -> Self {
+        let (breaker, leases, rights) = (Arc::default(), Arc::default(), Arc::new(Rights::at(server)));
+        Self { pulse, tally: Tally::default(), breaker, leases, rights, slots, server }
     }
 
     /// Does the loop turn?
@@ -42,22 +47,26 @@ impl Vitals {
     /// What keeps it from work, in a few words; `None`: nothing does.
     #[must_use]
     pub fn missing(&self) -> Option<String> {
-        if let Some(missing) = self.breaker.missing() {
+        if let Some(missing) = self.rights.missing().or_else(|| self.breaker.missing()) {
             return Some(format!("paused: {missing}"));
         }
-        self.pulse.failure().map(|error| format!("receiving fails: {error}"))
+        self.pulse.failure().map(|error| format!("waiting for {} (receiving fails: {error})", self.server))
     }
 
     /// Is it paused because something all its messages need is down?
     #[must_use]
     pub fn is_paused(&self) -> bool {
-        self.breaker.missing().is_some()
+        !self.rights.are_whole() || self.breaker.missing().is_some()
     }
 
     /// How often it was paused, by what was down.
     #[must_use]
     pub fn pauses(&self) -> BTreeMap<&'static str, u64> {
-        self.breaker.trips()
+        let mut pauses = self.breaker.trips();
+        if self.rights.pauses() > 0 {
+            pauses.insert(self.server, self.rights.pauses());
+        }
+        pauses
     }
 
     /// Deliveries received and not settled.

@@ -46,7 +46,8 @@ impl Word {
             | Outcome::Parked
             | Outcome::KillsItsWorker
             | Outcome::Refused(_)
-            | Outcome::LeaseLost => Self::Nothing,
+            | Outcome::LeaseLost
+            | Outcome::NotBegun => Self::Nothing,
         }
     }
 }

@@ -113,6 +113,17 @@ const CASES: &[Case] = &[
         &["EMAIL_QUEUE_URL or PROFILE_QUEUE_URL must be set", "REDIS_URL must be set"],
     ),
     (
+        &[
+            ("EMAIL_QUEUE_URL", Some("nonsense")),
+            ("PROFILE_QUEUE_URL", None),
+            ("SMTP_URL", Some("nonsense")),
+            ("WORKER_CONCURRENCY", Some("none")),
+            ("EMAIL_DLQ_URL", Some("none")),
+            ("MAIL_FROM", None),
+        ],
+        &["EMAIL_QUEUE_URL must", "SMTP_URL is not", "WORKER_CONCURRENCY must", "EMAIL_DLQ_URL must", "MAIL_FROM must"],
+    ),
+    (
         &[("REDIS_URL_FILE", Some("/nowhere")), ("SMTP_URL", None), ("SMTP_URL_FILE", Some("/nowhere/hunter2-Zx9"))],
         &["REDIS_URL is set twice", "SMTP_URL_FILE cannot be read"],
     ),

@@ -198,7 +198,7 @@ async fn a_redrive_told_to_stop_shows_again_what_it_did_not_move() {
     let begun = || async { (bench.depths().await.0.visible > 0).then_some(()) };
     eventually("the first letters are back", WITHIN, begun).await;
     redrive.signal("INT");
-    assert_eq!(redrive.exit(WITHIN).await, Some(0));
+    assert_eq!(redrive.exit(WITHIN).await, Some(130));
     let (source, dlq) = bench.depths().await;
     assert_eq!((source.visible + dlq.visible, dlq.in_flight), (100, 0));
     assert!(dlq.visible > 0, "it was stopped before its end");

@@ -26,7 +26,7 @@ const FOREIGN: &[&str] = &[
     "X86_64",
 ];
 /// Reactions that the documents speak of, in capitals.
-const REACTIONS: &[&str] = &["NAME", "EMAIL", "PROFILE", "CRM"];
+const REACTIONS: &[&str] = &["NAME", "EMAIL", "PROFILE", "CRM", "ORDER_NOTIFY"];
 /// A path in backticks begins with one of these.
 const FOLDERS: &[&str] = &["src/", "tests/", "infra/", "localstack/", "docs/", "examples/", "benches/", ".ci/"];
 

@@ -81,7 +81,7 @@ async fn the_stack_deployed_from_infra_is_all_green_on_one_screen() {
 }
 
 #[tokio::test]
-async fn fifteen_seeded_faults_are_each_found_with_their_remedy() {
+async fn seeded_faults_are_each_found_with_their_remedy() {
     let world = World::start().await;
     let (redis, smtp) = tokio::join!(RedisServer::start(Keep::Nothing), SmtpServer::start());
     let _: () = redis.command(&["CONFIG", "SET", "maxmemory-policy", "volatile-lru"]).await;
@@ -92,8 +92,9 @@ async fn fifteen_seeded_faults_are_each_found_with_their_remedy() {
 
     // No redrive policy, nobody may send, nobody does.
     set(&world, &email.url, &[(Name::RedrivePolicy, String::new())]).await;
-    // A DLQ that forgets sooner than its queue, and a policy that lets in any topic.
-    set(&world, &profile.dlq_url, &[(Name::MessageRetentionPeriod, "86400".to_owned())]).await;
+    // A DLQ that forgets sooner than its queue and takes less, and a policy that lets in any topic.
+    let forgets = [(Name::MessageRetentionPeriod, "86400".to_owned()), (Name::MaximumMessageSize, "1024".to_owned())];
+    set(&world, &profile.dlq_url, &forgets).await;
     let open = json!({ "Version": "2012-10-17", "Statement": [{
         "Effect": "Allow", "Principal": { "Service": "sns.amazonaws.com" }, "Action": "sqs:SendMessage",
         "Resource": profile.arn,
@@ -120,7 +121,15 @@ async fn fifteen_seeded_faults_are_each_found_with_their_remedy() {
         ("email", &["no_redrive_policy", "policy_closed", "not_subscribed", "shutdown_short"]),
         (
             "profile",
-            &["few_receives", "dlq_retention_short", "dead_letters", "policy_open", "lease_long", "visibility_short"],
+            &[
+                "few_receives",
+                "dlq_retention_short",
+                "dlq_small",
+                "dead_letters",
+                "policy_open",
+                "lease_long",
+                "visibility_short",
+            ],
         ),
         ("profile", &["raw_delivery", "filter_excludes", "no_delivery_dlq"]),
         ("Redis", &["redis_evicts", "redis_forgets"]),

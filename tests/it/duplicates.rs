@@ -37,6 +37,26 @@ async fn two_hundred_events_published_three_times_and_shuffled_make_two_hundred_
 }
 
 #[tokio::test]
+async fn one_user_in_all_spellings_of_an_address_gets_one_mail_and_no_dead_letter() {
+    let world = World::start().await;
+    let smtp = SmtpServer::start().await;
+    let (email, profile) = world.email_and_profile(Duration::from_secs(10)).await;
+    let worker = Worker::start(&both(&world, &smtp, &email, &profile));
+    let user = format!("{}-spelled", world.id);
+    let (domains, shouted) = (["bücher.example", "xn--bcher-kva.example", "BÜCHER.Example"], user.to_uppercase());
+    for spelling in domains.iter().flat_map(|domain| [&shouted, &user].map(|local| format!("{local}@{domain}"))) {
+        let event = event(&user).replace(&address(&user), &spelling);
+        tokio::join!(world.send(&email, &event), world.send(&profile, &event));
+    }
+    smtp.wait_for(1, Duration::from_secs(30)).await;
+    tokio::join!(world.drained(&email, Duration::from_secs(30)), world.drained(&profile, Duration::from_secs(30)));
+
+    assert_eq!(worker.terminate().await, Some(0));
+    assert_eq!(smtp.accepted().len(), 1);
+    assert_eq!((world.depth(&email.dlq_url).await, world.depth(&profile.dlq_url).await), (EMPTY, EMPTY));
+}
+
+#[tokio::test]
 async fn the_same_user_with_another_address_is_quarantined_as_a_conflict_and_gets_one_mail() {
     let world = World::start().await;
     let smtp = SmtpServer::start().await;

@@ -14,7 +14,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const IMPORTS: &[(&str, &[&str])] = &[
     ("backoff.rs", &[]),
     ("bus.rs", &["backoff", "event", "handlers", "idempotency", "queue", "worker"]),
-    ("cli.rs", &["app"]),
+    ("cli.rs", &["app", "plain"]),
     ("cli/", &["app"]),
     ("ecs.rs", &["worker"]),
     ("envelope.rs", &["event"]),
@@ -29,6 +29,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("idempotency/records.rs", &["redis_link"]),
     ("idempotency/redis.rs", &["redis_link"]),
     ("mail/", &["backoff", "event", "idempotency", "mail"]),
+    ("mail/outbox.rs", &["backoff", "idempotency", "plain"]),
+    ("plain.rs", &[]),
     ("profiles/", &["event", "idempotency"]),
     ("profiles/redis.rs", &["event", "idempotency", "redis_link"]),
     ("publisher.rs", &["backoff", "event", "topic"]),
@@ -37,7 +39,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("queue/mod.rs", &[]),
     ("redis_link.rs", &[]),
     ("shutdown.rs", &[]),
-    ("telemetry/", &["config", "event", "handlers", "idempotency", "queue", "worker"]),
+    ("telemetry/", &["config", "event", "handlers", "idempotency", "plain", "queue", "worker"]),
     ("telemetry/metrics.rs", &[]),
     ("telemetry/mod.rs", &["config", "publisher"]),
     ("telemetry/propagation.rs", &["config", "envelope", "queue"]),
@@ -199,14 +201,14 @@ fn each_foreign_client_is_imported_by_its_adapters_alone() {
         ),
         ("aws_smithy_runtime_api", &["queue/sqs_answer.rs", "queue/sqs_request.rs"]),
         ("aws_sdk_sns", &["topic/sns.rs", "topic/sns_admin.rs"]),
-        ("axum", &["telemetry/health.rs"]),
+        ("axum", &["telemetry/health.rs", "telemetry/port.rs"]),
         ("opentelemetry_otlp", &["telemetry/export.rs"]),
         ("opentelemetry_prometheus", &["telemetry/export.rs"]),
         ("prometheus", &["telemetry/export.rs", "telemetry/mod.rs"]),
         ("tracing_opentelemetry", &["telemetry/log.rs", "telemetry/watch.rs"]),
         ("tracing_subscriber", &["config/mod.rs", "telemetry/log.rs"]),
-        ("hyper", &["ecs.rs"]),
-        ("hyper_util", &["ecs.rs"]),
+        ("hyper", &["ecs.rs", "telemetry/port.rs"]),
+        ("hyper_util", &["ecs.rs", "telemetry/port.rs"]),
         ("minijinja", &["mail/compose.rs"]),
         // Addresses and messages alone.
         ("lettre", &["config/mod.rs", "event/address.rs", "mail/compose.rs", "mail/mod.rs", "ops/demo/stage.rs"]),
@@ -239,12 +241,23 @@ fn no_mail_goes_out_without_a_fence_but_the_one_a_person_asked_for() {
 }
 
 #[test]
-fn nothing_but_main_and_config_reads_the_environment() {
+fn nothing_but_config_reads_the_environment() {
     // Failpoints are compiled in by their feature alone.
-    let may = |name: &str| name == "main.rs" || name == "failpoint.rs" || name.starts_with("config/");
+    let may = |name: &str| name == "failpoint.rs" || name.starts_with("config/");
     let ways = ["env::var", "env::{", "use std::env;"];
     let reads = |(name, code): &(String, String)| ways.iter().any(|way| code.contains(way)) && !may(name);
     assert_none(&code().into_iter().filter(reads).map(|(name, _)| name).collect::<Vec<_>>());
+}
+
+#[test]
+fn one_door_leads_to_the_terminal() {
+    // The argument parser prints its own, before anything is there to print.
+    let may = ["cli.rs", "ops/terminal.rs", "telemetry/log.rs"];
+    let looks =
+        |code: &str| code.matches("stdout().is_terminal()").count() + code.matches("stderr().is_terminal()").count();
+    let opens = |code: &str| code.matches("stdout()").count() + code.matches("stderr()").count() > looks(code);
+    let found = code().into_iter().filter(|(name, code)| opens(code) && !may.contains(&name.as_str()));
+    assert_none(&found.map(|(name, _)| name).collect::<Vec<_>>());
 }
 
 #[test]

@@ -188,6 +188,8 @@ async fn a_worker_that_was_frozen_for_longer_than_the_visibility_gives_its_messa
 struct Deaf(MemoryQueue, Option<QueueError>);
 
 impl Queue for Deaf {
+    const SERVER: &'static str = MemoryQueue::SERVER;
+
     fn name(&self) -> &str {
         self.0.name()
     }

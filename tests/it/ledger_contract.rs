@@ -264,6 +264,30 @@ async fn other_content_is_a_conflict_in_every_state(mut case: Case<impl Ledger>)
     }
 }
 
+async fn another_spelling_of_the_same_content_is_no_conflict_in_any_state(mut case: Case<impl Ledger>) {
+    let [ann, capital, upper] = ["ann", "Ann", "ANN"].map(|given| Fingerprint::spelled(&[given], &["ann"]));
+    for (first, second) in [(&ann, &upper), (&upper, &ann), (&capital, &upper)] {
+        case.request = Request::new(Key::new("contract", &unique()), first.clone());
+        let held = case.acquire("a", LONG).await;
+        case.request.fingerprint = second.clone();
+        assert!(matches!(case.claim("b", LONG).await, Claim::Busy(_)), "held");
+        case.release(&held).await;
+        let lease = case.acquire("b", LONG).await;
+        assert_eq!(case.begin(&lease, OVER).await, Begin::Go);
+        case.request.fingerprint = first.clone();
+        let lease = case.take_over("c", LONG).await;
+        case.commit(&lease).await;
+        for spelling in [first, second, &ann, &capital, &upper] {
+            case.request.fingerprint = spelling.clone();
+            assert!(matches!(case.claim("d", LONG).await, Claim::Done), "{spelling:?}");
+        }
+        for other in [Fingerprint::of(&["bob"]), Fingerprint::spelled(&["Bob"], &["bob"])] {
+            case.request.fingerprint = other;
+            assert!(matches!(case.claim("e", LONG).await, Claim::Conflict));
+        }
+    }
+}
+
 async fn effects_of_other_users_and_handlers_are_others(case: Case<impl Ledger>) {
     let _held = case.acquire("a", LONG).await;
     let user = unique();
@@ -319,5 +343,6 @@ contract! {
     releasing_a_takeover_keeps_the_earlier_send_in_doubt
     done_is_final
     other_content_is_a_conflict_in_every_state
+    another_spelling_of_the_same_content_is_no_conflict_in_any_state
     effects_of_other_users_and_handlers_are_others
 }

@@ -216,5 +216,5 @@ async fn of_what_was_counted_a_commit_leaves_no_field() {
     case.commit(&lease).await;
     let stored = redis().hash(case.request.key.as_str()).await.unwrap();
     let fields: Vec<&str> = stored.keys().map(String::as_str).collect();
-    assert_eq!(fields, ["att", "fp", "gen", "mid", "st", "t0", "t1", "tok"]);
+    assert_eq!(fields, ["att", "ff", "fp", "gen", "mid", "st", "t0", "t1", "tok"]);
 }

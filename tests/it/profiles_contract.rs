@@ -25,6 +25,7 @@ fn event(user: &UserId, (id, at, address, plan): Said) -> UserSignedUp {
         email: format!("a{address}@example.com").parse().expect("an address"),
         plan: plan.map(|plan| format!("plan-{plan}").parse::<Plan>().expect("a plan")),
         occurred_at: Timestamp::from_unix_millis(1_767_225_600_000 + at).expect("a moment"),
+        has_stand_in_time: false,
         version: if plan.is_some() { 2 } else { 1 },
     }
 }
@@ -82,6 +83,24 @@ async fn one_event_with_two_contents_is_a_conflict(store: impl Profiles) {
     assert_eq!(apply(&store, &user, (1, 0, 0, Some(1))).await, Applied::Done, "nothing of them was written");
 }
 
+async fn one_event_in_two_spellings_of_its_address_is_done(store: impl Profiles) {
+    let said = async |user: &UserId, email: &str, plan| {
+        let event = UserSignedUp { email: email.parse().expect("an address"), ..event(user, (1, 0, 0, plan)) };
+        store.apply(&Change::of(&event)).await.expect("an answer")
+    };
+    for (first, again) in [
+        ("user@bücher.example", "user@xn--bcher-kva.example"),
+        ("user@xn--bcher-kva.example", "User@BÜCHER.example"),
+        ("Ann.Lee@example.com", "ann.lee@EXAMPLE.com"),
+    ] {
+        let user = user();
+        assert_eq!(said(&user, first, Some(1)).await, Applied::Created);
+        assert_eq!(said(&user, again, Some(1)).await, Applied::Done, "{first}, then {again}");
+        assert_eq!(said(&user, again, Some(2)).await, Applied::Conflict, "another plan");
+        assert_eq!(said(&user, "bob@example.com", Some(1)).await, Applied::Conflict, "another address");
+    }
+}
+
 macro_rules! contract {
     ($($sentence:ident)*) => {
         mod memory {
@@ -106,6 +125,7 @@ contract! {
     an_event_that_says_nothing_new_is_stale
     an_event_that_comes_again_is_done
     one_event_with_two_contents_is_a_conflict
+    one_event_in_two_spellings_of_its_address_is_done
 }
 
 /// One to six events with ids of their own, and an order of them in which each comes at least once.

@@ -64,7 +64,7 @@ async fn a_watch_goes_on_until_it_is_told_to_stop_and_a_missing_queue_costs_only
     let mut watch = Worker::of(&env, &["status", "--watch"]);
     let screen = watch.prints(7, Duration::from_secs(20)).await;
     watch.signal("INT");
-    assert_eq!(watch.exit(Duration::from_secs(10)).await, Some(0));
+    assert_eq!(watch.exit(Duration::from_secs(10)).await, Some(130));
     assert!(humantime::parse_rfc3339(&screen[0]).is_ok(), "{screen:?}");
     let foot = screen[4..].join(" ");
     assert!(foot.contains("the queue of `email`: the queue refused"), "{screen:?}");
@@ -73,6 +73,6 @@ async fn a_watch_goes_on_until_it_is_told_to_stop_and_a_missing_queue_costs_only
     let mut watch = Worker::of(&env, &["status", "--watch", "--json"]);
     let rows = watch.prints(2, Duration::from_secs(20)).await;
     watch.signal("INT");
-    assert_eq!(watch.exit(Duration::from_secs(10)).await, Some(0));
+    assert_eq!(watch.exit(Duration::from_secs(10)).await, Some(130));
     assert!(rows.iter().all(|row| row.contains("\"visible\":0")), "{rows:?}");
 }

@@ -204,7 +204,7 @@ async fn readyz_names_what_each_reaction_waits_for_and_livez_does_not_ask() {
     sqs.reset();
     let look = || async {
         let (status, told) = get(&at, "/readyz").await;
-        (status == 503 && told.matches(": receiving fails: ").count() == 2).then_some(())
+        (status == 503 && told.matches(": waiting for sqs (receiving fails: ").count() == 2).then_some(())
     };
     eventually("both say that receiving fails", SOON, look).await;
     sqs.set(Mode::Pass);

@@ -59,6 +59,8 @@ pub fn user_in(body: &str) -> Option<String> {
 }
 
 impl Queue for ToldQueue {
+    const SERVER: &'static str = MemoryQueue::SERVER;
+
     fn name(&self) -> &str {
         self.queue.name()
     }
@@ -122,11 +124,16 @@ impl Queue for ToldQueue {
             let failures = told.failures.get(&user).copied().unwrap_or(0);
             let receives: u32 = letter.attributes["failure.attempts"].value.parse().expect("a number");
             let most = self.queue.facts().max_receive_count.unwrap_or(u32::MAX);
-            let is_exhausted = letter.attributes["failure.reason"].value == "attempts_exhausted";
-            if letter.attributes["failure.reason"].value == "deferred_too_long" {
-                told.gave_up(&user, self.part.plan.is_patient);
+            let reason = letter.attributes["failure.reason"].value.as_str();
+            match reason {
+                "deferred_too_long" => told.gave_up(&user, self.part.plan.is_patient),
+                "busy_too_long" | "unavailable" => told.gave_up_waiting(&letter.message_id, reason),
+                "outcome_unknown" | "lease_lost" | "not_begun" if receives >= most => {
+                    told.saw("a message that was given up on its last receive");
+                }
+                _ => {}
             }
-            if is_exhausted && failures < MAX_ATTEMPTS && receives < most {
+            if reason == "attempts_exhausted" && failures < MAX_ATTEMPTS && receives < most {
                 told.broke("only failures count", &format!("{user}: {failures} failures in {receives} receives"));
             }
         });
@@ -163,6 +170,8 @@ impl ToldLedger {
 }
 
 impl Ledger for ToldLedger {
+    const SERVER: &'static str = MemoryLedger::SERVER;
+
     async fn claim(&self, request: &Request, token: &str, terms: &Terms) -> Result<Claim, LedgerError> {
         self.call(self.ledger.claim(request, token, terms)).await
     }

@@ -79,11 +79,23 @@ impl Plan {
             concurrency: rng.usize(1..=25),
             max_receive_count: match (is_fifo, has_killers) {
                 // A group's followers are received whenever their head is.
-                (true, _) => 1000,
+                (true, _) => {
+                    if rng.bool() {
+                        1000
+                    } else {
+                        rng.u32(5..=20)
+                    }
+                }
                 // What kills is set aside by its record, long before the queue would.
                 (false, true) => 100,
                 (false, false) if is_patient => rng.u32(4..=8),
-                (false, false) => rng.u32(5..=20),
+                (false, false) => {
+                    if rng.bool() {
+                        rng.u32(5..=20)
+                    } else {
+                        rng.u32(1..=4)
+                    }
+                }
             },
             workers,
             shutdown: seconds(rng.u64(21..=110)),

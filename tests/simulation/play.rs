@@ -36,6 +36,7 @@ pub const TROUBLE: &[&str] = &[
     "a ledger that is down",
     "a ledger's answer lost",
     "a message that the queue moved by itself",
+    "a message that was given up on its last receive",
     "a panic",
     "a passing failure",
     "a permanent failure",
@@ -198,6 +199,7 @@ impl Stage {
             }
             End::Stopped => {
                 worker.stop.cancel();
+                self.story.tell(|told| told.stopping(worker.life, self.plan.shutdown));
                 self.story.tell(|told| told.saw("a stop"));
             }
         }
@@ -215,6 +217,9 @@ impl Stage {
                 let by_us = letter.attributes.contains_key("failure.reason");
                 let what = if by_us { "a quarantine" } else { "a message that the queue moved by itself" };
                 self.story.tell(|told| told.saw(what));
+                if !by_us {
+                    self.story.tell(|told| told.moved(&letter.message_id, self.plan.max_receive_count));
+                }
                 self.dlq.delete(vec![letter.receipt]).await;
             }
         }

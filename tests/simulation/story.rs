@@ -18,6 +18,9 @@ pub type Life = usize;
 /// An extension that takes longer may come too late.
 pub const LATE: Duration = Duration::from_millis(500);
 
+/// A worker settles what it knows this long before its time to stop is up.
+const CLOSING: Duration = Duration::from_secs(4);
+
 #[derive(Clone)]
 pub struct Story(Arc<Mutex<Told>>);
 
@@ -39,6 +42,9 @@ pub struct Told {
     crossings: BTreeMap<String, Vec<Crossing>>,
     running: BTreeMap<Life, usize>,
     dead: BTreeSet<Life>,
+    killed: BTreeSet<Life>,
+    /// Since when a worker has only so much time to stop.
+    stopping: BTreeMap<Life, (Instant, Duration)>,
     /// Extensions under way, since when.
     extending: BTreeMap<String, Instant>,
 }
@@ -53,6 +59,10 @@ struct Receipt {
     over: Option<Instant>,
     /// An extension failed or was late, or it was left on purpose: it may come again.
     is_excused: bool,
+    received: Instant,
+    is_deleting: bool,
+    /// Taken from its worker, or left behind by it.
+    is_lost: bool,
 }
 
 /// One pass through the fence.
@@ -89,6 +99,8 @@ impl Story {
             crossings: BTreeMap::new(),
             running: BTreeMap::new(),
             dead: BTreeSet::new(),
+            killed: BTreeSet::new(),
+            stopping: BTreeMap::new(),
             extending: BTreeMap::new(),
         })))
     }
@@ -138,17 +150,23 @@ impl Told {
         }
         self.line(format!("{life} received {receipt} {}", user.as_deref().unwrap_or("unreadable")));
         let (message_id, is_excused) = (message_id.to_owned(), false);
-        let receipt_of = Receipt { life, message_id, user, is_settled: false, over: None, is_excused };
-        self.receipts.insert(receipt.to_owned(), receipt_of);
+        let (is_settled, over, is_deleting, is_lost, received) = (false, None, false, false, Instant::now());
+        let own = Receipt { life, message_id, user, is_settled, over, is_excused, received, is_deleting, is_lost };
+        self.receipts.insert(receipt.to_owned(), own);
     }
 
     pub fn deleting(&mut self, receipt: &str) {
         let Some(entry) = self.receipts.get_mut(receipt) else { return };
-        entry.is_settled = true;
-        let (message_id, user) = (entry.message_id.clone(), entry.user.clone());
+        (entry.is_settled, entry.is_deleting) = (true, true);
+        let (life, message_id, user) = (entry.life, entry.message_id.clone(), entry.user.clone());
         let is_done = user.as_ref().is_some_and(|user| self.effects.contains_key(user));
         if !is_done && !self.letters.contains(&message_id) {
             self.broke("nothing deleted before success", &format!("{receipt} {user:?}"));
+        }
+        let own = |crossing: &Crossing| crossing.life == life && crossing.end == CrossingEnd::Unrecorded;
+        let crossings = user.as_ref().and_then(|user| self.crossings.get(user));
+        if crossings.is_some_and(|all| all.iter().any(own)) && !self.is_closing(life) {
+            self.broke("what happened goes on record", &format!("{receipt} {user:?}"));
         }
         self.line(format!("deleting {receipt}"));
     }
@@ -187,7 +205,7 @@ impl Told {
 
     fn excuse(&mut self, receipt: &str) {
         if let Some(entry) = self.receipts.get_mut(receipt) {
-            entry.is_excused = true;
+            (entry.is_excused, entry.is_lost) = (true, true);
         }
     }
 
@@ -198,7 +216,8 @@ impl Told {
     }
 
     pub fn excuse_all_of(&mut self, life: Life) {
-        self.receipts.values_mut().filter(|entry| entry.life == life).for_each(|entry| entry.is_excused = true);
+        let own = self.receipts.values_mut().filter(|entry| entry.life == life);
+        own.for_each(|entry| (entry.is_excused, entry.is_lost) = (true, true));
     }
 
     pub fn begins(&mut self, life: Life, user: &str, concurrency: usize) {
@@ -274,7 +293,42 @@ impl Told {
         }
     }
 
+    /// It was given up because it could not be worked on: then it was held for as long as it may be.
+    pub fn gave_up_waiting(&mut self, message_id: &str, reason: &str) {
+        let own = |entry: &&Receipt| entry.message_id == message_id && !entry.is_settled;
+        let held = self.receipts.values().filter(own).map(|entry| (entry.life, entry.received.elapsed())).max();
+        let Some((life, held)) = held else { return };
+        if held < Duration::from_secs(840) && !self.is_closing(life) {
+            self.broke("a last receive is held", &format!("{message_id}: {reason} after {held:?}"));
+        }
+    }
+
+    /// The queue has moved it, after so many receives: was it in the hands of a worker that could have said why?
+    pub fn moved(&mut self, message_id: &str, receives: u32) {
+        let is_last =
+            |receipt: &str| receipt.split_once('#').is_some_and(|(_, n)| n.parse().is_ok_and(|n: u32| n >= receives));
+        let could_tell = |(receipt, entry): &(&String, &Receipt)| {
+            let was_killed = self.killed.contains(&entry.life);
+            entry.message_id == message_id && is_last(receipt) && !was_killed && !entry.is_lost && !entry.is_deleting
+        };
+        if let Some((receipt, _)) = self.receipts.iter().find(could_tell) {
+            let receipt = receipt.clone();
+            self.broke("no letter without a reason", &receipt);
+        }
+    }
+
+    /// Told to stop, with so much time for it.
+    pub fn stopping(&mut self, life: Life, within: Duration) {
+        self.stopping.insert(life, (Instant::now(), within));
+    }
+
+    /// Is its time to stop nearly up?
+    fn is_closing(&self, life: Life) -> bool {
+        self.stopping.get(&life).is_some_and(|(since, within)| since.elapsed() + CLOSING >= *within)
+    }
+
     pub fn killed(&mut self, life: Life) {
+        self.killed.insert(life);
         self.dead.insert(life);
         self.line(format!("{life} killed"));
     }

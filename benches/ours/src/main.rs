@@ -47,7 +47,7 @@ async fn work(queue: SqsQueue, ledger: impl Ledger, watch: Watch, stop: Cancella
 }
 
 async fn run() {
-    let environment: Environment = std::env::vars().collect();
+    let environment = Environment::of_process();
     let mut reader = Reader::new(&environment);
     let (telemetry, told) = (config::telemetry(&mut reader), config::aws(&mut reader));
     let telemetry = Telemetry::start(&telemetry, "off", LogFormat::Json).expect("telemetry");

@@ -52,7 +52,7 @@ impl Teller {
     /// Writes a line and lets it stand.
     pub(super) async fn line(&self, text: impl Display) {
         if let Some(pace) = self.pace {
-            self.line.suspend(|| say(text));
+            self.line.suspend(|| say(text.to_string()));
             sleep(pace).await;
         }
     }

@@ -14,6 +14,7 @@ use super::look::{each, failed};
 use crate::event::Timestamp;
 use crate::ops::table::{WIDTH, age, table, wrap_to};
 use crate::ops::{Exit, complain, say};
+use crate::plain;
 
 /// A table holds so much of a reason: ours are shorter, another tool's may not be.
 const REASON_WIDTH: usize = 22;
@@ -66,6 +67,9 @@ pub(super) async fn list(places: &[Place], wanted: &Wanted, stop: &CancellationT
             Ok(whole) => complete &= whole,
             Err(error) => return failed(place, &error),
         }
+    }
+    if stop.is_cancelled() {
+        return Exit::Interrupted;
     }
     match (wanted.json, wanted.lines) {
         (true, Lines::Letter) => say(json!({ "letters": lines, "complete": complete })),
@@ -162,6 +166,5 @@ fn or_dash(text: &str) -> String {
 }
 
 fn cut(text: &str, most: usize) -> String {
-    // A stranger's text: no control character of it reaches the terminal.
-    text.chars().filter(|c| !c.is_control()).take(most).collect()
+    plain::line(text).chars().take(most).collect()
 }

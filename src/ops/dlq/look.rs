@@ -18,7 +18,8 @@ use super::{Place, progress};
 use crate::cli::Which;
 use crate::event::Timestamp;
 use crate::ops::table::counted;
-use crate::ops::{Exit, complain, say};
+use crate::ops::{Exit, complain, say, terminal};
+use crate::plain;
 use crate::queue::QueueError;
 
 pub(super) async fn show(
@@ -43,6 +44,9 @@ pub(super) async fn show(
             return failed(place, &error);
         }
     }
+    if stop.is_cancelled() {
+        return Exit::Interrupted;
+    }
     match found.as_slice() {
         [(place, letter)] if as_json => say(letter.export(place.name, body)),
         [(place, letter)] => print(place.name, letter, body, addresses),
@@ -60,10 +64,7 @@ pub(super) async fn show(
 
 fn print(reaction: &str, letter: &Letter, body: bool, addresses: bool) {
     let whole = letter.export(reaction, body);
-    let line = |name: &str, value: &str| {
-        let value: String = value.chars().filter(|c| !c.is_control()).collect();
-        say(format_args!("{name:<16}  {value}"));
-    };
+    let line = |name: &str, value: &str| say(format_args!("{name:<16}  {}", plain::line(value)));
     line("id", &letter.id);
     line("reaction", reaction);
     line("reason", letter.reason());
@@ -93,11 +94,8 @@ fn print(reaction: &str, letter: &Letter, body: bool, addresses: bool) {
     };
     line("attributes", if names.is_empty() { "-".to_owned() } else { names.join(", ") }.as_str());
     match whole["body"].as_str() {
-        Some(body) => {
-            // A stranger's text: it must not steer the terminal. `dlq export` keeps every byte.
-            let body: String = body.chars().filter(|c| !c.is_control() || ['\n', '\t'].contains(c)).collect();
-            say(format_args!("\n{body}"));
-        }
+        // `dlq export` keeps every byte.
+        Some(body) => say(format_args!("\n{body}")),
         None => line("body", "hidden: --body shows it, with its address"),
     }
 }
@@ -116,10 +114,10 @@ fn history(text: &str) -> impl Iterator<Item = String> {
 pub(super) async fn export(place: &Place, which: &Which, file: Option<&Path>, stop: &CancellationToken) -> Exit {
     let selection = Selection { not_after: None, ..Selection::new(&which.reason, which.since) };
     let mut out: Box<dyn Write + Send> = match file.map(create) {
-        None => Box::new(io::stdout()),
+        None => Box::new(terminal::out()),
         Some(Ok(file)) => Box::new(BufWriter::new(file)),
         Some(Err(error)) => {
-            complain(format_args!("the file cannot be written: {}", error.kind()));
+            complain(format_args!("the file cannot be written: {}", plain::said(&error)));
             return Exit::Usage;
         }
     };
@@ -128,7 +126,7 @@ pub(super) async fn export(place: &Place, which: &Which, file: Option<&Path>, st
     let outcome = each(place, None, stop, |letter| {
         if count < limit && selection.takes(&letter) {
             count += 1;
-            broken = writeln!(out, "{}", letter.export(place.name, true)).err();
+            broken = writeln!(out, "{}", plain::json(&letter.export(place.name, true).to_string())).err();
         }
         broken.is_none() && count < limit
     });
@@ -136,13 +134,12 @@ pub(super) async fn export(place: &Place, which: &Which, file: Option<&Path>, st
         Ok(whole) => whole || count == limit,
         Err(error) => return failed(place, &error),
     };
-    if let Some(error) = broken.or_else(|| out.flush().err()) {
-        complain(format_args!("not all letters were written: {}", error.kind()));
-        return Exit::Unavailable;
+    if !terminal::remember(broken.map_or_else(|| out.flush(), Err)) {
+        return Exit::Clean;
     }
     let rest = if complete { "" } else { "; not all were looked at" };
     complain(format_args!("{} written{rest}", counted(count, "letter")));
-    Exit::Clean
+    if stop.is_cancelled() { Exit::Interrupted } else { Exit::Clean }
 }
 
 /// For its owner's eyes: it will hold addresses.

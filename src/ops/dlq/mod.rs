@@ -17,11 +17,12 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use futures_util::future::try_join_all;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use super::table::wrap;
-use super::{Exit, complain, configured};
+use super::{Exit, complain, configured, deaf};
 use crate::app::REACTIONS;
 use crate::cli::{Dlq, Which};
 use crate::config::{self, Environment, Queues};
@@ -77,25 +78,22 @@ pub(super) async fn dlq(environment: &Environment, what: &Dlq) -> Exit {
         complain("say which letters to drop: --reason, --since, --limit or --all");
         return Exit::Usage;
     }
-    let Ok(stop) = shutdown::on_signal() else {
-        complain("this process cannot listen for signals");
-        return Exit::Bug;
-    };
+    let Ok(stop) = shutdown::on_interrupt() else { return deaf() };
     let aws = match super::aws(&aws).await {
         Ok(aws) => aws,
         Err(exit) => return exit,
     };
-    let mut places = Vec::new();
-    for queues in queues {
-        match Place::open(&aws, queues).await {
-            Ok(place) => places.push(place),
-            Err(problem) => {
-                complain(problem);
-                return Exit::Unavailable;
-            }
+    let opened = tokio::select! {
+        opened = try_join_all(queues.into_iter().map(|queues| Place::open(&aws, queues))) => opened,
+        () = stop.cancelled() => return Exit::Interrupted,
+    };
+    match opened {
+        Ok(places) => work(what, places, &stop).await,
+        Err(problem) => {
+            complain(problem);
+            Exit::Unavailable
         }
     }
-    work(what, places, &stop).await
 }
 
 async fn work(what: &Dlq, mut places: Vec<Place>, stop: &CancellationToken) -> Exit {
@@ -138,7 +136,7 @@ impl Place {
         let source = admin.facts(&url).await.map_err(|error| format!("the queue of `{name}`: {error}"))?;
         let by_policy = source.redrive.as_ref().map(|redrive| redrive.dlq_url.clone());
         let Some(dlq_url) = dlq_url.or(by_policy) else {
-            let variable = format!("{}_DLQ_URL", name.to_uppercase());
+            let variable = config::of_reaction(name, "DLQ_URL");
             return Err(format!("`{name}` has no dead-letter queue: no redrive policy, and {variable} is not set"));
         };
         let failed = |error| format!("the dead-letter queue of `{name}`: {error}");

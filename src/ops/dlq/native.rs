@@ -75,10 +75,7 @@ async fn watch(place: &Place, how: &How, dlq_arn: &str, stop: &CancellationToken
     report(place, how, &ended);
     match ended.status.as_str() {
         "COMPLETED" => Exit::Clean,
-        "CANCELLED" => {
-            complain("stopped early: told to");
-            Exit::Clean
-        }
+        "CANCELLED" => Exit::Interrupted,
         status => {
             complain(format_args!("SQS ended its move as {status}"));
             Exit::Unavailable

@@ -20,7 +20,7 @@ pub const REASONS: &[Reason] = &[
     (&["unknown_type"], "another event type, and `UNKNOWN_EVENTS=quarantine`"),
     (
         &["conflict"],
-        "the same user came before with another address, or the same event (id and time) with other content",
+        "the same user came before with another address, not just in another spelling, or the same event (id and time) with other content",
     ),
     (
         &["mail_refused", "mail_not_composed"],
@@ -30,7 +30,23 @@ pub const REASONS: &[Reason] = &[
         &["deferred_too_long"],
         "\"not now\" for as long as `RETRY_FOR` says, or as long as the queue's receives and retention allow",
     ),
-    (&["outcome_unknown"], "it is unknown whether the mail went out, and no send is left"),
+    (&["outcome_unknown"], "it is unknown whether the mail went out, and no send is left, or no receive"),
+    (
+        &["busy_too_long"],
+        "on the last receive that the queue allows another delivery was at the same effect, and still was after a quarter of an hour",
+    ),
+    (
+        &["unavailable"],
+        "on the last receive something that every event needs was down, and still was after a quarter of an hour, or when its worker stopped",
+    ),
+    (
+        &["lease_lost"],
+        "on the last receive the message was taken away from its worker, and the record does not say that the effect happened",
+    ),
+    (
+        &["not_begun"],
+        "on the last receive it was not begun: its worker was told to stop, or an earlier message of its FIFO group was still to come",
+    ),
     (
         &["kills_its_worker"],
         "five deliveries of this message claimed it and were not heard of again, while the ledger was there: out of memory, or a crash; find out before you redrive it",

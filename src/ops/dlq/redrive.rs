@@ -9,6 +9,7 @@ use super::{Place, progress};
 use crate::cli::Which;
 use crate::ops::table::{counted, table};
 use crate::ops::{Exit, complain, say};
+use crate::plain;
 
 /// How it is wanted.
 pub(super) struct How {
@@ -64,9 +65,9 @@ async fn run(
     if let Some(error) = &told.error {
         complain(format_args!("stopped early: {error}"));
     } else if stop.is_cancelled() {
-        complain("stopped early: told to");
+        return Exit::Interrupted;
     }
-    let whole = !how.yes || told.selected == told.moved || stop.is_cancelled();
+    let whole = !how.yes || told.selected == told.moved;
     if told.error.is_none() && told.doubled == 0 && whole { Exit::Clean } else { Exit::Unavailable }
 }
 
@@ -74,7 +75,7 @@ fn print(place: &Place, told: &Told, done: bool, (would, did): (&str, &str)) {
     if told.selected > 0 {
         let mut table = table(["reason", "letters"], &[1]);
         for (reason, count) in &told.reasons {
-            table.add_row([reason.as_str(), &count.to_string()]);
+            table.add_row([&*plain::line(reason), &count.to_string()]);
         }
         say(format_args!("{}\n", table.trim_fmt()));
     }

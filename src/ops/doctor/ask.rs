@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 
 use super::facts::{Facts, Reaction, Timing, Topic};
 use crate::app::RECORDED;
-use crate::config::{MailConfig, ReactionConfig, RunConfig};
+use crate::config::{MailConfig, ReactionConfig, RunConfig, masked};
 use crate::event::UserSignedUp;
 use crate::mail::Composer;
 use crate::mail::smtp::{Examination, SmtpMailer};
@@ -31,7 +31,7 @@ pub(super) async fn ask(config: &RunConfig, topic_arn: Option<String>, aws: &Sdk
     let worker = worker::ask(config.http_addr);
     let (topic, reactions, redis, mail, worker) = tokio::join!(topic, join_all(reactions), redis(config), mail, worker);
     let region = aws.region().map(|region| region.as_ref().to_owned());
-    Facts { region, endpoint: aws.endpoint_url().map(str::to_owned), topic, reactions, redis, mail, worker }
+    Facts { region, endpoint: aws.endpoint_url().map(masked), topic, reactions, redis, mail, worker }
 }
 
 async fn reaction(admin: &SqsAdmin, sns: Option<&SnsAdmin>, config: &ReactionConfig) -> Reaction {
@@ -62,7 +62,10 @@ async fn redis(config: &RunConfig) -> Result<(Option<RedisFacts>, Option<bool>),
     let link = RedisLink::new(&config.redis_url)?;
     match link.facts().await {
         Ok(facts) => Ok((Some(facts), link.persists().await?)),
-        Err(error) if error.is_denied() => Ok((None, None)),
+        Err(error) if error.is_denied() => match link.ping().await {
+            Err(error) if error.is_moved() => Err(error),
+            _ => Ok((None, None)),
+        },
         Err(error) => Err(error),
     }
 }

@@ -22,7 +22,7 @@ pub struct Fault {
     pub level: Level,
     /// What it leads to.
     pub means: &'static str,
-    /// What to do; `<NAME>` stands for the reaction's name in capitals, `<name>` for the name.
+    /// What to do; `<NAME>` stands for the prefix of the reaction's variables, `<name>` for its name.
     pub remedy: &'static str,
 }
 
@@ -74,6 +74,8 @@ faults! {
         "an event's age goes on counting in the DLQ: it may be deleted on arrival" => "set the DLQ's `MessageRetentionPeriod` to 14 days";
     DLQ_RETENTION_LOW = Warn "DLQ retention" "dlq_retention_low":
         "dead letters are deleted sooner than need be" => "set the DLQ's `MessageRetentionPeriod` to 14 days";
+    DLQ_SMALL = Warn "DLQ size" "dlq_small":
+        "a large event cannot be set aside with its reason" => "set the DLQ's `MaximumMessageSize` to 1048576, or to the queue's at least";
     DEAD_LETTERS = Warn "dead letters" "dead_letters":
         "events were given up" => "see why: `user-events dlq list <name> --by-reason`";
     LEASE_LONG = Fail "timeouts" "lease_long":
@@ -110,6 +112,8 @@ faults! {
         "nothing is handled meanwhile, and no attempt is counted" => "mend what it waits for: it goes on by itself";
     REDIS_SILENT = Fail "connection" "redis_silent":
         "nothing is claimed, sent or written" => "start Redis; check `REDIS_URL`, its password, the security group";
+    REDIS_CLUSTER = Fail "cluster mode" "redis_cluster":
+        "Redis Cluster is not followed yet: an event whose record lies on another shard pauses its reaction" => "use a Redis without cluster mode";
     REDIS_OLD = Fail "version" "redis_old":
         "the scripts' flags are not understood" => "use Redis or Valkey 7 or newer";
     REDIS_EVICTS = Fail "eviction" "redis_evicts":

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::fault::{Fault, Level};
+use crate::config;
 
 /// A line of the doctor's report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +26,7 @@ impl Finding {
     /// What to do, with this reaction's name put in.
     pub(super) fn remedy(&self) -> Option<String> {
         let remedy = self.fault?.remedy;
-        Some(remedy.replace("<NAME>", &self.group.to_uppercase()).replace("<name>", &self.group).replace('`', ""))
+        Some(remedy.replace("<NAME>", &config::prefix(&self.group)).replace("<name>", &self.group).replace('`', ""))
     }
 }
 

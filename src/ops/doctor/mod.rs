@@ -20,17 +20,19 @@ use self::facts::Facts;
 pub use self::fault::{FAULTS, Fault, Level};
 use self::finding::Finding;
 use super::table::wrap;
+use super::terminal::draw;
 use super::{Exit, configured, misconfigured, say};
 use crate::app::REACTIONS;
 use crate::aws;
 use crate::config::{self, Environment};
+use crate::plain;
 
 /// Where the text of a line begins: after `  fail  `.
 const INDENT: usize = 8;
 
 pub(super) async fn doctor(environment: &Environment, as_json: bool) -> Exit {
     let read = |read: &mut config::Reader<'_>| {
-        let is_set = config::set(environment, "USER_EVENTS_TOPIC_ARN").is_some();
+        let is_set = config::is_given(environment, "USER_EVENTS_TOPIC_ARN");
         let topic = if is_set { config::publish(read) } else { None };
         Some((config::run(read, REACTIONS, &[])?, topic))
     };
@@ -50,7 +52,7 @@ pub(super) async fn doctor(environment: &Environment, as_json: bool) -> Exit {
         say(json!({ "healthy": !failed, "findings": lines }));
     } else {
         let colour = std::io::stdout().is_terminal() && !environment.contains_key("NO_COLOR");
-        say(report(&findings, colour));
+        draw(&report(&findings, colour));
     }
     if failed { Exit::Unavailable } else { Exit::Clean }
 }
@@ -81,7 +83,7 @@ fn report(findings: &[Finding], colour: bool) -> String {
         // Where all this was asked is the first thing to check.
         let place = group.iter().find(|finding| finding.check == "endpoint" && finding.fault.is_none());
         lines.push(match place {
-            Some(place) => format!("{} ({})", place.group, place.seen),
+            Some(place) => format!("{} ({})", place.group, plain::line(&place.seen)),
             None => group[0].group.to_string(),
         });
         let well: Vec<_> = group.iter().filter(|finding| finding.fault.is_none()).map(|f| f.check).collect();
@@ -90,13 +92,13 @@ fn report(findings: &[Finding], colour: bool) -> String {
         }
         for finding in group {
             let (Some(fault), Some(remedy)) = (finding.fault, finding.remedy()) else { continue };
-            let text = format!("{}: {}; {}", fault.check, finding.seen, fault.means.replace('`', ""));
+            let text = format!("{}: {}; {}", fault.check, plain::line(&finding.seen), fault.means.replace('`', ""));
             lines.extend(entry(fault.level, &text, colour));
             lines.extend(wrap(&format!("→ {remedy}"), INDENT));
         }
     }
     let count = |level| findings.iter().filter(|finding| finding.level() == level).count();
-    lines.push(format!("\n{} ok, {} warn, {} fail", count(Level::Ok), count(Level::Warn), count(Level::Fail)));
+    lines.push(format!("\n{} ok, {} warn, {} fail\n", count(Level::Ok), count(Level::Warn), count(Level::Fail)));
     lines.join("\n")
 }
 
@@ -123,7 +125,7 @@ mod tests {
         findings.ok("queue", "there");
         findings.ok("DLQ", "there");
         findings.bad(fault::QUEUE_MISSING, "x".repeat(30));
-        findings.bad(fault::DEAD_LETTERS, "about 3");
+        findings.bad(fault::DEAD_LETTERS, "about 3\u{1b}[2J");
         findings.all
     }
 
@@ -133,7 +135,8 @@ mod tests {
         assert!(report.lines().all(|line| line.chars().count() <= WIDTH), "{report}");
         assert!(report.starts_with("email\n  ok    queue, DLQ\n  fail  queue: xxx"), "{report}");
         assert!(report.contains("EMAIL_QUEUE_URL") && report.contains("dlq list email"), "{report}");
-        assert!(report.ends_with("2 ok, 1 warn, 1 fail") && !report.contains('\x1b'), "{report}");
+        assert!(report.ends_with("2 ok, 1 warn, 1 fail\n") && !report.contains('\x1b'), "{report}");
+        assert!(report.contains(r"about 3\u{1b}[2J"), "{report}");
     }
 
     #[test]

@@ -17,6 +17,8 @@ use crate::topic::sns_admin::Subscription;
 
 /// What SQS keeps at the most, and what a DLQ should keep.
 const FORTNIGHT: Duration = Duration::from_secs(14 * 24 * 3600);
+/// A DLQ that takes fewer bytes has hardly room for the reason, beside an event.
+const LETTER: usize = 16 * 1024;
 /// Below this a single slow call costs a second receive.
 const SHORT_VISIBILITY: Duration = Duration::from_secs(30);
 /// Fewer receives do not last through a mail server's "not now"; for a reaction whose record sees to the rest.
@@ -85,6 +87,9 @@ fn dead_letters(findings: &mut Findings, reaction: &Reaction, queue: &QueueFacts
         kept_for if kept_for < queue.retention => findings.bad(DLQ_RETENTION_SHORT, kept),
         kept_for if kept_for < FORTNIGHT => findings.bad(DLQ_RETENTION_LOW, kept),
         _ => findings.ok("DLQ retention", "14 days"),
+    }
+    if dlq.max_bytes < queue.max_bytes.max(LETTER) {
+        findings.bad(DLQ_SMALL, format!("takes {} bytes, the queue {}", dlq.max_bytes, queue.max_bytes));
     }
     match dlq.visible + dlq.in_flight {
         0 => findings.ok("dead letters", "none"),

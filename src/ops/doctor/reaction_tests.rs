@@ -29,6 +29,7 @@ fn queue(name: &str) -> QueueFacts {
         in_flight: 0,
         delayed: 0,
         redrive: Some(Redrive { dlq_url: "u".to_owned(), max_receive_count: 100 }),
+        max_bytes: 1_048_576,
         policy: Some(policy.to_string()),
     }
 }
@@ -60,7 +61,7 @@ fn facts() -> Facts {
         endpoint: None,
         topic: Some(Topic { arn: TOPIC.to_owned(), found: Ok(()) }),
         reactions: Vec::new(),
-        redis: Err(RedisError::Timeout),
+        redis: Err(RedisError::Timeout { at: "redis:6379".into() }),
         mail: None,
         worker: Told::default(),
     }
@@ -106,7 +107,7 @@ fn a_sound_reaction_has_no_fault_and_each_check_is_told() {
 
 #[test]
 fn each_thing_that_is_wrong_makes_the_one_finding_it_deserves() {
-    let cases: [(&str, Change); 26] = [
+    let cases: [(&str, Change); 28] = [
         ("queue_missing", |r| r.queue = Err(QueueError::Refused("QueueDoesNotExist".to_owned()))),
         ("no_redrive_policy", |r| own(r).redrive = None),
         ("few_receives", |r| own(r).redrive.as_mut().expect("there").max_receive_count = 19),
@@ -119,6 +120,8 @@ fn each_thing_that_is_wrong_makes_the_one_finding_it_deserves() {
         ("dlq_kind", |r| dlq(r).arn.push_str(".fifo")),
         ("dlq_retention_short", |r| dlq(r).retention = seconds(345_599)),
         ("dlq_retention_low", |r| dlq(r).retention = seconds(345_600)),
+        ("dlq_small", |r| dlq(r).max_bytes = 1_048_575),
+        ("dlq_small", |r| (own(r).max_bytes, dlq(r).max_bytes) = (1_024, 1_024)),
         ("dead_letters", |r| dlq(r).in_flight = 1),
         ("lease_long", |r| r.timing.lease = Some(seconds(60))),
         ("lease_long", |r| (r.timing.visibility, r.timing.lease) = (Some(seconds(40)), Some(seconds(45)))),

@@ -69,12 +69,16 @@ pub(super) fn redis(facts: &Facts) -> Vec<Finding> {
     let (server, persists) = match &facts.redis {
         Ok((server, persists)) => (server, persists),
         Err(error) => {
-            findings.bad(REDIS_SILENT, error.to_string());
+            let fault = if error.is_moved() { REDIS_CLUSTER } else { REDIS_SILENT };
+            findings.bad(fault, error.to_string());
             return findings.all;
         }
     };
     findings.ok("connection", "there");
     if let Some(server) = server {
+        if server.is_cluster {
+            findings.bad(REDIS_CLUSTER, "on");
+        }
         match server.major_version {
             0..7 => findings.bad(REDIS_OLD, server.major_version.to_string()),
             version => findings.ok("version", version.to_string()),
@@ -124,7 +128,7 @@ mod tests {
     use crate::redis_link::{RedisError, RedisFacts};
 
     fn facts() -> Facts {
-        let server = RedisFacts { major_version: 8, eviction_policy: "noeviction".to_owned() };
+        let server = RedisFacts { major_version: 8, eviction_policy: "noeviction".to_owned(), is_cluster: false };
         let fine = || Some(Ok(()));
         let mail = Examination { connect: fine(), tls: fine(), auth: fine(), is_plaintext: false };
         Facts {
@@ -161,7 +165,7 @@ mod tests {
         fn server(facts: &mut Facts) -> &mut RedisFacts {
             facts.redis.as_mut().expect("there").0.as_mut().expect("told")
         }
-        let cases: [(&[&str], Change); 19] = [
+        let cases: [(&[&str], Change); 20] = [
             (&["no_region"], |f| f.region = None),
             (&["no_credentials"], |f| f.reactions.push(lost(QueueError::Refused("ExpiredToken".to_owned())))),
             (&["aws_silent"], |f| f.reactions.push(lost(QueueError::Unavailable("timeout".to_owned())))),
@@ -177,7 +181,8 @@ mod tests {
                 f.reactions.push(lost(QueueError::Unavailable("timeout".to_owned())));
                 f.topic.as_mut().expect("there").found = Err(SendError::Unavailable("no answer".to_owned()));
             }),
-            (&["redis_silent"], |f| f.redis = Err(RedisError::Timeout)),
+            (&["redis_silent"], |f| f.redis = Err(RedisError::Timeout { at: "redis:6379".into() })),
+            (&["redis_cluster"], |f| server(f).is_cluster = true),
             (&["redis_old"], |f| server(f).major_version = 6),
             (&["redis_evicts"], |f| server(f).eviction_policy = "volatile-lru".to_owned()),
             (&["redis_forgets"], |f| f.redis.as_mut().expect("there").1 = Some(false)),

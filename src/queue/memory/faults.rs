@@ -28,6 +28,8 @@ pub enum Call {
 pub enum Fault {
     /// Refused before anything happened.
     Throttled,
+    /// Of a delete, a hide or an extension: refused, for want of the right.
+    Denied,
     /// It happened, and the answer was lost on the way.
     LostReply,
     /// It happens this much later.

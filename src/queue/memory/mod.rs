@@ -8,6 +8,7 @@
 pub mod faults;
 mod store;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,8 +18,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use self::faults::{Call, Fault, Faults};
 use self::store::{Store, Stored};
 use super::{
-    Attributes, DeadLetter, Delivery, Facts, Hide, Hold, MAX_BATCH, Queue, QueueError, ReceiptHandle, Unsettled,
-    is_fifo, rules,
+    Attributes, Breach, DeadLetter, Delivery, Facts, Hide, Hold, MAX_BATCH, MAX_MESSAGE_BYTES, Queue, QueueError,
+    ReceiptHandle, Unsettled, is_fifo, rules,
 };
 
 /// What SQS keeps a message for unless told otherwise. Here none is dropped after it.
@@ -35,6 +36,7 @@ struct Shared {
     name: String,
     visibility: Duration,
     redrive: Option<(MemoryQueue, u32)>,
+    max_bytes: AtomicUsize,
     store: Mutex<Store>,
     faults: Mutex<Faults>,
     arrived: Notify,
@@ -65,13 +67,14 @@ impl MemoryQueue {
     fn build(name: &str, visibility: Duration, redrive: Option<(Self, u32)>) -> Self {
         let store = Mutex::new(Store::new(is_fifo(name)));
         let (faults, arrived) = (Mutex::default(), Notify::new());
-        Self { shared: Arc::new(Shared { name: name.to_owned(), visibility, redrive, store, faults, arrived }) }
+        let (name, max_bytes) = (name.to_owned(), AtomicUsize::new(MAX_MESSAGE_BYTES));
+        Self { shared: Arc::new(Shared { name, visibility, redrive, max_bytes, store, faults, arrived }) }
     }
 
     /// Puts a message on the queue. Answers its message id.
     ///
     /// # Errors
-    /// [`QueueError::Unfit`] where it breaks one of SQS's rules.
+    /// [`QueueError::Unfit`] where it breaks one of SQS's rules, or this queue's own limit.
     pub fn send(&self, body: &str, attributes: Attributes) -> Result<String, QueueError> {
         self.send_delayed(body, attributes, Duration::ZERO)
     }
@@ -79,18 +82,18 @@ impl MemoryQueue {
     /// The same, hidden for `delay` at first.
     ///
     /// # Errors
-    /// [`QueueError::Unfit`] where it breaks one of SQS's rules.
+    /// [`QueueError::Unfit`] where it breaks one of SQS's rules, or this queue's own limit.
     pub fn send_delayed(&self, body: &str, attributes: Attributes, delay: Duration) -> Result<String, QueueError> {
-        rules::check(body, &attributes)?;
+        self.check(body, &attributes)?;
         Ok(self.put(Stored::new(body, attributes, None, Instant::now() + delay)))
     }
 
     /// The same at once, for somebody's share of a queue without order.
     ///
     /// # Errors
-    /// [`QueueError::Unfit`] where it breaks one of SQS's rules.
+    /// [`QueueError::Unfit`] where it breaks one of SQS's rules, or this queue's own limit.
     pub fn send_fairly(&self, body: &str, attributes: Attributes, whose: Option<String>) -> Result<String, QueueError> {
-        rules::check(body, &attributes)?;
+        self.check(body, &attributes)?;
         Ok(self.put(Stored::new(body, attributes, whose, Instant::now())))
     }
 
@@ -98,7 +101,7 @@ impl MemoryQueue {
     /// dropped; answers the message id of the one that stays.
     ///
     /// # Errors
-    /// [`QueueError::Unfit`] where it breaks one of SQS's rules.
+    /// [`QueueError::Unfit`] where it breaks one of SQS's rules, or this queue's own limit.
     pub fn send_in_group(
         &self,
         body: &str,
@@ -106,7 +109,7 @@ impl MemoryQueue {
         group: &str,
         deduplication_id: &str,
     ) -> Result<String, QueueError> {
-        rules::check(body, &attributes)?;
+        self.check(body, &attributes)?;
         let message = Stored::new(body, attributes, Some(group.to_owned()), Instant::now());
         let first = self.store().first_of(deduplication_id, &message.id);
         Ok(first.unwrap_or_else(|| self.put(message)))
@@ -123,6 +126,15 @@ impl MemoryQueue {
     /// From now on `faults` is asked before each call, and for each entry of a batch, what goes wrong.
     pub fn set_faults(&self, faults: impl FnMut(Call) -> Option<Fault> + Send + 'static) {
         self.faults().set(faults);
+    }
+
+    /// From now on it takes no message of more bytes than that. At first 1 MiB.
+    pub fn set_max_bytes(&self, most: usize) {
+        self.shared.max_bytes.store(most, Ordering::Relaxed);
+    }
+
+    fn check(&self, body: &str, attributes: &Attributes) -> Result<(), Breach> {
+        rules::check_within(self.shared.max_bytes.load(Ordering::Relaxed), body, attributes)
     }
 
     fn put(&self, message: Stored) -> String {
@@ -178,8 +190,13 @@ impl MemoryQueue {
     {
         let failed = |error: QueueError| (0..entries.len()).map(|n| (n, error.clone())).collect::<Vec<_>>();
         let fault = self.fault(call).await;
-        if fault == Some(Fault::Throttled) {
-            return failed(throttled());
+        match fault {
+            Some(Fault::Throttled) => return failed(throttled()),
+            Some(Fault::Denied) if call == Call::Delete => {
+                return failed(QueueError::Denied { right: "sqs:DeleteMessage" });
+            }
+            Some(Fault::Denied) => return failed(QueueError::Denied { right: "sqs:ChangeMessageVisibility" }),
+            _ => {}
         }
         let mut results = Vec::new();
         for (n, entry) in entries.iter().enumerate() {
@@ -195,6 +212,8 @@ impl MemoryQueue {
 }
 
 impl Queue for MemoryQueue {
+    const SERVER: &'static str = "memory";
+
     fn name(&self) -> &str {
         &self.shared.name
     }

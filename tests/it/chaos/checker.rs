@@ -15,14 +15,14 @@ use user_events::redis_link::RedisLink;
 use super::Arena;
 use super::fleet::{self, Past};
 use super::history::{Record, What};
-use super::plan::LEASE;
+use super::plan::{HANDLER, LEASE, RECEIVES};
 use crate::world::proxy::Mode;
 use crate::world::smtp::{AcceptedMail, Reaction};
 use crate::world::{EMPTY, TestQueue, address};
 
 /// How far two clocks that saw the same thing may be apart.
 const MARGIN: Duration = Duration::from_millis(250);
-/// From the acceptance to the end of the last try to commit.
+/// From the acceptance to the record, where Redis can be reached; and from then on, where it can be again.
 const COMMIT: Duration = Duration::from_millis(2500);
 
 #[derive(Default)]
@@ -87,8 +87,8 @@ impl Books {
             if arena.world.depth(&queue.url).await != EMPTY {
                 books.wrong.push(format!("NOT EMPTY: {}", queue.url));
             }
-            for (user, reasons) in letters.iter().filter(|(_, reasons)| reasons.contains(MOVED)) {
-                books.wrong.push(format!("MOVED BY THE QUEUE ITSELF: {user} {reasons:?}"));
+            for (user, _) in letters.iter().filter(|(_, reasons)| reasons.contains(MOVED)) {
+                books.moved(user, queue, past);
             }
         }
         for past in past.iter().filter(|past| past.code.is_some_and(|code| code != 0)) {
@@ -97,6 +97,22 @@ impl Books {
         }
         books.list(arena, past, accepted, &explained, &letters, &states);
         books
+    }
+
+    /// The queue has moved it by itself: only if whoever had it last was never heard of again.
+    fn moved(&mut self, user: &str, queue: &TestQueue, past: &[Past]) {
+        let (event, name) = (format!("\"event-{user}\""), queue.url.rsplit('/').next().unwrap_or_default());
+        let ends = |line: &&String| ["\"outcome\"", &event, name].iter().all(|text| line.contains(text));
+        let ends: Vec<_> = past.iter().flat_map(|past| &past.log).filter(ends).collect();
+        println!(
+            "moved by the queue, for receives that kills and freezes ate: {user}, {} of {RECEIVES} told of",
+            ends.len()
+        );
+        let last = format!("\"attempt\":{RECEIVES}");
+        let gives_back = |line: &str| line.contains("\"verdict\":\"retry") || line.contains("\"verdict\":\"leave");
+        if let Some(last) = ends.iter().find(|line| line.contains(&last) && gives_back(line)) {
+            self.wrong.push(format!("MOVED BY THE QUEUE FROM A WORKER THAT COULD TELL: {last}"));
+        }
     }
 
     fn list(
@@ -200,13 +216,18 @@ fn explain(
     // A process that says so had it on record in time, unless it was frozen and said so too late.
     let recorded = says("\"outcome\":\"done\"") > usize::from(one == other);
     let at = time(first);
-    let opens = |record: &&Record| {
-        record.hit(one)
-            && record.overlaps(at - MARGIN, at + COMMIT)
-            && record.hides_an_acceptance()
-            && (!recorded || matches!(record.what, What::Stop { .. }))
-    };
-    if let Some(record) = records.iter().find(opens) {
+    let hits = |record: &&Record, until| record.hit(one) && record.overlaps(at - MARGIN, until);
+    if !recorded && let Some(record) = records.iter().find(|r| hits(r, at + COMMIT) && r.hides_a_reply()) {
+        return Some(name(record.what));
+    }
+    // While Redis cannot be reached the record waits, and its process can still meet its end.
+    let recorded_by = records.iter().filter(|r| r.hit(one) && r.keeps_from_redis()).fold(at + COMMIT, |end, record| {
+        if record.overlaps(at - MARGIN, end) { end.max(record.until + COMMIT) } else { end }
+    });
+    let ends = |r: &&Record| hits(r, recorded_by) && r.ends_a_wait();
+    let by_end = records.iter().filter(|_| !recorded).find(ends);
+    let by_end = by_end.or_else(|| records.iter().find(|r| ends(r) && matches!(r.what, What::Stop { .. })));
+    if let Some(record) = by_end {
         return Some(name(record.what));
     }
     let before = time(second) - LEASE;
@@ -214,6 +235,10 @@ fn explain(
         |record: &Record| record.hit(other) && record.overlaps(before, time(second)) && record.delays_a_mail();
     if records.iter().any(held_up) {
         return Some("a pause between fence and last byte");
+    }
+    // The record waited for longer than the claim lasts, and a copy was there.
+    if recorded_by >= at + COMMIT + MARGIN && time(second) + MARGIN >= at + LEASE - HANDLER {
+        return Some("Redis, away for longer than the claim");
     }
     // Nothing was done to it: the machine was slow, or the worker is wrong. Told apart in the table.
     (says("\"outcome_unknown\"") > 0).then_some("the worker's own time limit")

@@ -1,7 +1,7 @@
 //! What went wrong, as it really happened: who was hit, by what, from when to when.
 //!
 //! Enters: faults, written down by whoever causes or notices them. Leaves: the one question the checker
-//! asks: did anything that can hide a sent mail from its record hit this worker in this moment?
+//! asks: did anything that can keep a sent mail from its record hit this worker in this moment?
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -92,26 +92,41 @@ impl Record {
         self.until - self.from
     }
 
-    /// Can this come between a mail's acceptance and its record? A Redis out of memory cannot: commits
-    /// are taken. Nor can what is over before any deadline.
-    pub fn hides_an_acceptance(&self) -> bool {
+    /// Does it keep this process from Redis, for a while?
+    pub fn keeps_from_redis(&self) -> bool {
         match self.what {
-            What::Kill { .. } | What::Broken(_) | What::RedisDown | What::ReadOnly => true,
+            What::Broken(side) | What::Mode(side, Mode::Hole | Mode::Refuse) => side == Side::Redis,
+            // A commit on a new connection is four chunks' ways.
+            What::Mode(Side::Redis, Mode::Delay(delay)) => delay > Duration::from_millis(200),
+            What::RedisDown | What::ReadOnly => true,
+            _ => false,
+        }
+    }
+
+    /// Does it end a process, or its time, while it waits for the record to be made?
+    pub fn ends_a_wait(&self) -> bool {
+        match self.what {
+            What::Kill { .. } => true,
             What::Stop { .. } => self.lasted() > HANDLER - Duration::from_millis(500),
-            // A reply is two chunks away, a commit on a new connection four.
-            What::Mode(_, Mode::Delay(delay)) => delay > Duration::from_millis(200),
-            What::Mode(_, Mode::Hole) => true,
-            // A refused port does nothing to connections that are there, and a mail has one.
-            What::Mode(side, Mode::Refuse) => side == Side::Redis,
-            What::Mode(_, Mode::Pass) | What::OutOfMemory => false,
+            _ => false,
+        }
+    }
+
+    /// Can it keep the mail server's reply to the dot from its worker?
+    pub fn hides_a_reply(&self) -> bool {
+        match self.what {
+            What::Broken(side) | What::Mode(side, Mode::Hole) => side == Side::Smtp,
+            // A reply is two chunks away.
+            What::Mode(Side::Smtp, Mode::Delay(delay)) => delay > Duration::from_millis(200),
+            _ => false,
         }
     }
 
     /// Can this hold up a mail between the fence and its last byte, until another has sent it too?
     pub fn delays_a_mail(&self) -> bool {
         match self.what {
-            What::Stop { .. } => self.hides_an_acceptance(),
-            What::Mode(Side::Smtp, Mode::Delay(_)) => self.hides_an_acceptance(),
+            What::Stop { .. } => self.ends_a_wait(),
+            What::Mode(Side::Smtp, Mode::Delay(_)) => self.hides_a_reply(),
             _ => false,
         }
     }

@@ -21,7 +21,7 @@ use user_events::profiles::redis::RedisProfiles;
 use self::checker::Books;
 use self::fleet::{Command, Slot};
 use self::history::{History, What, Who};
-use self::plan::{Fault, HANDLER, Plan, Settings, Side, VISIBILITY};
+use self::plan::{Fault, HANDLER, Plan, RECEIVES, Settings, Side, VISIBILITY};
 use crate::world::processes::{Worker, both, environment};
 use crate::world::proxy::{Mode, Proxy};
 use crate::world::redis_server::{Keep, RedisServer};
@@ -47,9 +47,10 @@ impl Arena {
     async fn set_up(settings: &Settings, plan: &Plan) -> Self {
         let (world, smtp) = tokio::join!(World::start(), SmtpServer::start());
         let redis = RedisServer::start(Keep::Everything).await;
-        // Kills and freezes burn attempts; they must not exhaust them.
-        let (email, profile) =
-            tokio::join!(world.queue_with("email", VISIBILITY, 50), world.queue_with("profile", VISIBILITY, 50));
+        let (email, profile) = tokio::join!(
+            world.queue_with("email", VISIBILITY, RECEIVES),
+            world.queue_with("profile", VISIBILITY, RECEIVES)
+        );
         let users: Vec<String> = (0..settings.events).map(|n| format!("{}-{n}", world.id)).collect();
         for (user, replies) in &plan.replies {
             smtp.script_for(&address(&users[*user]), replies.clone());
@@ -62,6 +63,8 @@ impl Arena {
             ("HANDLER_TIMEOUT", &handler),
             ("SMTP_REPLY_TIMEOUT", &handler),
             ("RETRY_BACKOFF", "1s..4s"),
+            // Kills eat receives: the last of them would wait for most of it.
+            ("RETRY_FOR", "2m"),
             ("FAILPOINTS", &plan.failpoints),
         ];
         env.extend(ours.map(|(name, value)| (name.to_owned(), value.to_owned())));

@@ -13,6 +13,8 @@ use crate::world::smtp::{Phase, Reaction};
 /// A lease is three quarters of it.
 pub const VISIBILITY: Duration = Duration::from_secs(6);
 pub const LEASE: Duration = Duration::from_millis(4500);
+/// After so many the queue moves a message by itself: few enough for kills and freezes to eat them all now and then.
+pub const RECEIVES: u32 = 6;
 pub const HANDLER: Duration = Duration::from_secs(3);
 /// How long a process stays frozen that is to lose its lease.
 pub const LONG_STOP: Duration = Duration::from_millis(6500);

@@ -8,9 +8,9 @@ use super::*;
 
 /// A ledger that a test can take away. Clones are one.
 #[derive(Clone, Default)]
-struct Remote {
-    ledger: MemoryLedger,
-    is_away: Arc<AtomicBool>,
+pub(super) struct Remote {
+    pub(super) ledger: MemoryLedger,
+    pub(super) is_away: Arc<AtomicBool>,
 }
 
 impl Remote {
@@ -20,6 +20,8 @@ impl Remote {
 }
 
 impl Ledger for Remote {
+    const SERVER: &'static str = MemoryLedger::SERVER;
+
     async fn claim(&self, request: &Request, token: &str, terms: &Terms) -> Result<Claim, LedgerError> {
         self.ask(self.ledger.claim(request, token, terms)).await
     }

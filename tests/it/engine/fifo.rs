@@ -89,7 +89,8 @@ async fn a_body_that_cannot_be_read_is_quarantined_before_its_group_goes_on() {
     send_in_group(&queue, 0, 1);
     // The first letters are lost: until one is taken, the group waits.
     let tapped = Tapped::new(&queue);
-    tapped.tap.failing_letters.store(2, Ordering::SeqCst);
+    // Each is tried four times before the message is shown again.
+    tapped.tap.failing_letters.store(8, Ordering::SeqCst);
     let seen = dlq.clone();
     let handler = Does(move |_| {
         assert_eq!(seen.depth().visible, 1, "the letter is there");

@@ -6,6 +6,7 @@
 mod deaths;
 mod fifo;
 mod flow;
+mod last_words;
 mod latency;
 mod limits;
 mod outages;
@@ -31,7 +32,7 @@ use user_events::idempotency::{Fence, Ledger, Terms};
 use user_events::queue::memory::faults::{Call, Fault};
 use user_events::queue::memory::{Depth, MemoryQueue};
 use user_events::queue::{
-    Attributes, DeadLetter, Delivery, Facts, Hide, Hold, Queue, QueueError, ReceiptHandle, Unsettled,
+    Attributes, DeadLetter, Delivery, Facts, Hide, Hold, MAX_MESSAGE_BYTES, Queue, QueueError, ReceiptHandle, Unsettled,
 };
 use user_events::worker::{Count, Pulse, Reaction, Settings, Summary, Tally, Worker};
 
@@ -255,6 +256,8 @@ fn due(failing: &Mutex<(usize, Option<QueueError>)>) -> Option<QueueError> {
 }
 
 impl Queue for Tapped {
+    const SERVER: &'static str = MemoryQueue::SERVER;
+
     fn name(&self) -> &str {
         self.queue.name()
     }

@@ -145,3 +145,48 @@ async fn a_paused_worker_looks_alive() {
         assert!(worker.pulse.is_alive());
     }
 }
+
+/// Three events of which the first fails once; what one right less comes to. Answers how the deliveries ended.
+async fn without_a_right(denied: fn(Call) -> bool, right: &str) -> Count {
+    let (queue, dlq) = queue_and_dlq();
+    let (is_denied, fails) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(true)));
+    queue.set_faults({
+        let is_denied = is_denied.clone();
+        move |call| (denied(call) && is_denied.load(Ordering::SeqCst)).then_some(Fault::Denied)
+    });
+    let handler = Does(move |_| {
+        let fails = fails.swap(false, Ordering::SeqCst);
+        async move { if fails { Err(transient()) } else { Ok(()) } }
+    });
+    let tapped = Tapped::new(&queue);
+    send_events(&queue, 3);
+    let reaction = Reaction::new(handler, MemoryLedger::default(), terms(), TIMEOUT);
+    let worker = Worker::new(tapped.clone(), reaction, settings());
+    let (vitals, worker) = (worker.vitals(), Running::of(worker));
+    let missing = async || vitals.missing().filter(|told| told.contains(right));
+    let told = eventually("a right is missing", HOUR, missing).await;
+    assert!(
+        told.starts_with(&format!("paused: waiting for memory (the right to {right} is missing) since ")),
+        "{told}"
+    );
+    let received = tapped.receives().len();
+    tokio::time::sleep(seconds(900)).await;
+    assert!(tapped.receives().len() <= received + 1 && worker.pulse.is_alive(), "it goes on to receive");
+    assert!(vitals.is_paused() && vitals.pauses() == [("memory", 1)].into(), "{:?}", vitals.pauses());
+
+    is_denied.store(false, Ordering::SeqCst);
+    let mended = Instant::now();
+    eventually("it goes on", HOUR, async || vitals.missing().is_none().then_some(())).await;
+    assert!(mended.elapsed() <= seconds(31), "after {:?}", mended.elapsed());
+    emptied(&queue).await;
+    assert_eq!(dlq.depth(), EMPTY);
+    worker.tally.read()
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_right_at_the_queue_is_missing_nothing_more_is_received_and_what_is_in_hand_comes_to_its_end() {
+    let hidden = without_a_right(|call| matches!(call, Call::Hide | Call::Extend), "sqs:ChangeMessageVisibility").await;
+    assert_eq!((hidden.of("transient"), hidden.of("done")), (1, 3));
+    let deleted = without_a_right(|call| call == Call::Delete, "sqs:DeleteMessage").await;
+    assert_eq!((deleted.of("done"), deleted.of("duplicate") > 0), (3, true), "{deleted:?}");
+}

@@ -7,7 +7,6 @@ use std::sync::atomic::AtomicBool;
 use tokio::sync::mpsc;
 use tokio::time::advance;
 use user_events::idempotency::Crossing;
-use user_events::queue::MAX_MESSAGE_BYTES;
 use user_events::worker::UnknownEvents;
 
 use super::*;
@@ -170,7 +169,8 @@ async fn the_original_is_deleted_only_after_its_letter_was_taken() {
     let (queue, dlq) = queue_and_dlq();
     send(&queue, "<xml/>");
     let tapped = Tapped::new(&queue);
-    tapped.tap.failing_letters.store(2, Ordering::SeqCst);
+    // Each is tried four times before the message is shown again.
+    tapped.tap.failing_letters.store(8, Ordering::SeqCst);
     let worker = Running::start(tapped.clone(), counting(&Arc::default()), settings());
     worker.counted("refused", 2).await;
     assert_eq!((tapped.deletes().len(), dlq.depth()), (0, EMPTY));
@@ -190,6 +190,21 @@ async fn other_teams_events_are_ignored_or_quarantined_by_the_setting() {
         assert_eq!((calls.load(Ordering::SeqCst), letters.len()), (0, letters_left), "{unknown_events:?}");
         assert!(letters.iter().all(|letter| reason(letter) == "unknown_type"));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_that_the_carriers_stands_in_for_is_counted_and_one_that_is_left_out_is_not() {
+    let (queue, _dlq) = queue_and_dlq();
+    for (n, time) in
+        [r#""no time""#, r#""2999-01-01T00:00:00Z""#, "null", r#""2026-01-02T03:04:05Z""#].iter().enumerate()
+    {
+        let body =
+            format!(r#"{{"type":"user.signed_up","userId":"u{n}","email":"u{n}@example.com","timestamp":{time}}}"#);
+        send(&queue, &body);
+    }
+    let worker = Running::start(queue.clone(), Does(|_| async { Ok(()) }), settings());
+    emptied(&queue).await;
+    assert_eq!((worker.tally.read().of("done"), worker.tally.read().stand_in_time), (4, 2));
 }
 
 #[tokio::test(start_paused = true)]
@@ -312,4 +327,24 @@ async fn a_body_beside_which_no_reason_fits_is_quarantined_without_one_on_its_fi
     emptied(&queue).await;
     let letter = letters(&dlq).await.remove(0);
     assert_eq!((letter.body.as_str() == noise, letter.attributes.len(), letter.moved_by_queue), (true, 0, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dlq_that_takes_less_gets_the_letter_packed_and_what_is_too_large_even_so_stays_with_the_queue() {
+    let (queue, dlq) = queue_and_dlq();
+    dlq.set_max_bytes(1_500);
+    let (plain, dense) =
+        ("x".repeat(4_000), std::iter::repeat_with(fastrand::alphanumeric).take(4_000).collect::<String>());
+    send(&queue, &plain);
+    send(&queue, &dense);
+    let worker = Running::start(queue.clone(), says(transient), settings());
+    emptied(&queue).await;
+    let mut letters = letters(&dlq).await;
+    letters.sort_by_key(|letter| letter.body.as_str().len());
+    let [packed, moved] = &letters[..] else { panic!("{letters:?}") };
+    let (body, attributes) = (packed.body.as_str().to_owned(), packed.attributes.clone());
+    let letter = DeadLetter { body, attributes, ..DeadLetter::default() };
+    assert_eq!((letter.reason(), letter.original().expect("ours").0), ("not_json", plain));
+    assert_eq!((moved.body.as_str(), moved.moved_by_queue), (&*dense, true), "by the queue's own redrive");
+    assert_eq!(worker.tally.read().of("refused"), 6, "one once, the other as often as the queue shows it");
 }

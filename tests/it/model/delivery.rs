@@ -5,7 +5,9 @@
 
 use std::fmt;
 
-use super::protocol::{Asker, Begin, Claim, Lease, NO_MESSAGE, NOBODY, Protocol, Record, Release, Step, Token};
+use super::protocol::{
+    Asker, Begin, Claim, Lease, NO_MESSAGE, NOBODY, Protocol, Record, Release, Step, Token, Variant,
+};
 
 pub const COPIES: usize = 3;
 
@@ -27,13 +29,15 @@ pub struct Budget {
     pub late_calls: u8,
     /// The server answers 4xx or 5xx, or the handler's time is up before the dot.
     pub refusals: u8,
+    /// A stop's time is up, or the longest hold is over, before the record could be made.
+    pub ends: u8,
 }
 
 impl fmt::Display for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kills, pauses, replies, calls, late_calls, refusals } = self;
+        let Self { kills, pauses, replies, calls, late_calls, refusals, ends } = self;
         write!(f, "{kills} kills, {pauses} pauses, {replies} lost replies to the dot, ")?;
-        write!(f, "{calls} calls without an answer, {late_calls} late, {refusals} refusals")
+        write!(f, "{calls} calls without an answer, {late_calls} late, {refusals} refusals, {ends} ends of a hold")
     }
 }
 
@@ -71,6 +75,8 @@ pub struct Delivery {
     pub generation: u8,
     /// Does it hold a lease that has not run out?
     pub holds: bool,
+    /// Receives that the queue still allows after this one; none: any number.
+    pub left: Option<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,13 +107,26 @@ pub struct State {
     /// Did a fault fall where it can make a duplicate?
     pub excused: bool,
     pub quarantined: bool,
+    /// Did the queue move a copy that a worker had in hand?
+    pub unexplained: bool,
 }
 
 impl State {
-    pub fn start(left: Budget) -> Self {
-        let waiting = Delivery { at: At::Waiting, again: false, generation: 0, holds: false };
+    /// Each copy may be received so often, before the queue moves it.
+    pub fn start(left: Budget, receives: Option<u8>) -> Self {
+        let receives = receives.map(|most| most - 1);
+        let waiting = Delivery { at: At::Waiting, again: false, generation: 0, holds: false, left: receives };
         let deliveries = [waiting; COPIES];
-        Self { record: None, deliveries, late: None, left, accepted: 0, excused: false, quarantined: false }
+        Self {
+            record: None,
+            deliveries,
+            late: None,
+            left,
+            accepted: 0,
+            excused: false,
+            quarantined: false,
+            unexplained: false,
+        }
     }
 
     pub fn is_over(&self) -> bool {
@@ -130,7 +149,7 @@ impl State {
 
     /// Goes on at `at`, done with its token: the next receive has a fresh one.
     pub fn ends(&mut self, who: usize, at: At) {
-        self.deliveries[who] = Delivery { at, again: false, generation: 0, holds: false };
+        self.deliveries[who] = Delivery { at, again: false, generation: 0, holds: false, ..self.deliveries[who] };
         let mut heir = NOBODY;
         if let Some((_, lease)) = self.late.as_mut().filter(|(_, lease)| lease.token == token(who)) {
             lease.token = GHOST;
@@ -139,6 +158,38 @@ impl State {
         if let Some(record) = self.record.as_mut().filter(|record| record.token == token(who)) {
             record.token = heir;
         }
+    }
+
+    /// It is shown again, which costs a receive; on its last one it becomes a letter with its reason.
+    pub fn comes_again(&mut self, who: usize, protocol: Protocol) {
+        match &mut self.deliveries[who].left {
+            Some(0) if protocol.variant == Variant::LetterWithoutAReason => self.is_moved(who),
+            Some(0) => self.ends(who, At::Quarantining),
+            left => {
+                *left = left.map(|receives| receives - 1);
+                self.ends(who, At::Waiting);
+            }
+        }
+    }
+
+    /// Its worker is gone: nobody is there to say why.
+    pub fn is_dropped(&mut self, who: usize) {
+        match &mut self.deliveries[who].left {
+            Some(0) => {
+                self.ends(who, At::Gone);
+                self.quarantined = true;
+            }
+            left => {
+                *left = left.map(|receives| receives - 1);
+                self.ends(who, At::Waiting);
+            }
+        }
+    }
+
+    /// By the queue itself, from the hands of a worker that could have said why.
+    fn is_moved(&mut self, who: usize) {
+        self.ends(who, At::Gone);
+        (self.quarantined, self.unexplained) = (true, true);
     }
 
     pub fn run(&mut self, protocol: Protocol, call: Call, lease: Lease) -> Answer {
@@ -164,44 +215,55 @@ impl State {
         }
     }
 
-    pub fn hears(&mut self, who: usize, call: Call, answer: Answer) {
+    pub fn hears(&mut self, protocol: Protocol, who: usize, call: Call, answer: Answer) {
         match answer {
             Answer::Claim(Claim::Acquired(lease) | Claim::Ambiguous(lease)) => {
                 self.goes(who, At::Claimed);
                 (self.deliveries[who].generation, self.deliveries[who].holds) = (lease.generation, true);
             }
-            Answer::Claim(Claim::Busy) | Answer::Begin(Begin::Lost) => self.ends(who, At::Waiting),
+            Answer::Claim(Claim::Busy) => self.is_busy(who, protocol),
+            // It is held still: it claims anew, and so looks at the record.
+            Answer::Begin(Begin::Lost) => self.ends(who, At::Waiting),
             Answer::Claim(Claim::Done) | Answer::Begin(Begin::Done) => self.ends(who, At::Deleting),
             Answer::Claim(Claim::Parked | Claim::Conflict | Claim::Kills) => self.ends(who, At::Quarantining),
             Answer::Begin(Begin::Go) => {
                 self.goes(who, At::Crossed);
                 self.deliveries[who].holds = true;
             }
-            Answer::Taken => self.ends(who, after(call, self.deliveries[who].at)),
+            Answer::Taken => self.goes_on(who, protocol, call),
         }
     }
 
-    /// The first time it asks again; the second time it takes it that nothing can be recorded.
-    pub fn hears_nothing(&mut self, who: usize, call: Call) {
-        let at = self.deliveries[who].at;
-        if !self.deliveries[who].again {
+    /// The first time it asks again. The second time it takes it that the ledger is away: then nothing is begun, and what
+    /// was to be given back runs out. But a record is asked for until it is made.
+    pub fn hears_nothing(&mut self, protocol: Protocol, who: usize, call: Call) {
+        let gives_up = call != Call::Commit || protocol.variant == Variant::GivesUpTheRecord;
+        if !self.deliveries[who].again || !gives_up {
             self.deliveries[who].again = true;
         } else if call == Call::Begin {
             self.goes(who, At::GivingBack);
         } else {
-            self.excused |= call == Call::Commit && !self.is_recorded();
-            self.ends(who, after(call, at));
+            self.goes_on(who, protocol, call);
         }
     }
-}
 
-/// Where a call leads that nothing can keep from going on.
-fn after(call: Call, at: At) -> At {
-    match (call, at) {
-        // Unrecorded too: the effect is certain, and keeping the message would make its copy so.
-        (Call::Commit, _) => At::Deleting,
-        (_, At::GivingUp) => At::Quarantining,
-        _ => At::Waiting,
+    /// After a call that is over, whatever came of it.
+    fn goes_on(&mut self, who: usize, protocol: Protocol, call: Call) {
+        match (call, self.deliveries[who].at) {
+            // Unrecorded too: the effect is certain, and keeping the message would make its copy so.
+            (Call::Commit, _) => self.ends(who, At::Deleting),
+            (_, At::GivingUp) => self.ends(who, At::Quarantining),
+            _ => self.comes_again(who, protocol),
+        }
+    }
+
+    /// Another is at it. On its last receive it waits for that one's end, and claims again.
+    fn is_busy(&mut self, who: usize, protocol: Protocol) {
+        match self.deliveries[who].left {
+            Some(0) if protocol.variant == Variant::BusyIsGivenBack => self.is_moved(who),
+            Some(0) => self.ends(who, At::Waiting),
+            _ => self.comes_again(who, protocol),
+        }
     }
 }
 

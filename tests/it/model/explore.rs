@@ -8,7 +8,7 @@ use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::{Duration, Instant};
 
-use super::delivery::{Budget, COPIES, GHOST, State, token};
+use super::delivery::{At, Budget, COPIES, GHOST, State, token};
 use super::moves::Move;
 use super::protocol::{NOBODY, Protocol};
 
@@ -24,6 +24,8 @@ pub enum Property {
     EachFurtherSendIsAnnounced,
     DoneIsFinal,
     OneHolder,
+    /// The queue moved a copy that a worker had in hand: nobody can say why.
+    NoLetterWithoutAReason,
     /// Some end can still be reached.
     NeverStuck,
 }
@@ -48,15 +50,15 @@ struct Search {
     states: Vec<State>,
     /// How each state was first reached, and which copy went to which place in it.
     origins: Vec<(u32, &'static str, Option<usize>, [usize; COPIES])>,
-    known: HashMap<u64, u32, BuildHasherDefault<Mix>>,
+    known: HashMap<u128, u32, BuildHasherDefault<Mix>>,
     edges: Vec<(u32, u32)>,
     broken: BTreeMap<Property, String>,
 }
 
-pub fn explore(protocol: Protocol, budget: Budget) -> Explored {
+pub fn explore(protocol: Protocol, budget: Budget, receives: Option<u8>) -> Explored {
     let started = Instant::now();
     let mut search = Search::default();
-    search.visit(0, "start", None, State::start(budget));
+    search.visit(0, "start", None, State::start(budget, receives));
     let mut next = 0;
     let mut moves = Vec::new();
     while let Some(state) = search.states.get(next).copied() {
@@ -162,6 +164,7 @@ impl State {
             (self.accepted > protocol.max_sends).then_some(Property::AtMostMaxSends),
             (self.accepted > 1 && !self.excused).then_some(Property::NoUnexplainedDuplicate),
             (holders > 1).then_some(Property::OneHolder),
+            self.unexplained.then_some(Property::NoLetterWithoutAReason),
             (self.is_over() && self.accepted == 0 && !self.quarantined).then_some(Property::NeverLost),
         ]
         .into_iter()
@@ -169,8 +172,8 @@ impl State {
     }
 
     /// One of all the states that cannot be told apart from now on, which copy it put where, and all of
-    /// it in 64 bits.
-    fn canonical(mut self) -> (Self, [usize; COPIES], u64) {
+    /// it in 128 bits.
+    fn canonical(mut self) -> (Self, [usize; COPIES], u128) {
         // Generations are only ever compared with the record's: it is 1, any other 0.
         let current = self.record.map_or(0, |record| record.generation);
         let since = |generation| u8::from(generation == current && current > 0);
@@ -187,6 +190,7 @@ impl State {
         let is_open = self.record.is_some_and(|record| record.is_open());
         for delivery in &mut self.deliveries {
             delivery.generation = if is_open { since(delivery.generation) } else { 0 };
+            delivery.left = delivery.left.filter(|_| delivery.at != At::Gone);
         }
         if let Some((_, lease)) = &mut self.late {
             lease.generation = if is_open { since(lease.generation) } else { 0 };
@@ -210,52 +214,54 @@ impl State {
         (self, order, self.packed(order.map(|who| looks[who])))
     }
 
-    /// All that is known of one copy, in nine bits.
-    fn look_of(&self, who: usize) -> u64 {
+    /// All that is known of one copy, in eleven bits.
+    fn look_of(&self, who: usize) -> u128 {
         let delivery = self.deliveries[who];
         let owns = self.record.is_some_and(|record| record.token == token(who));
         let is_late = self.late.is_some_and(|(_, lease)| lease.token == token(who));
-        let flag = |place, flag| u64::from(flag) << place;
+        let flag = |place, flag| u128::from(flag) << place;
+        let left = delivery.left.map_or(0, |left| u128::from(left) + 1);
         let flags = flag(0, delivery.again) | flag(1, delivery.holds) | flag(2, delivery.generation > 0);
-        (delivery.at as u64) << 5 | flags | flag(3, owns) | flag(4, is_late)
+        (delivery.at as u128) << 7 | left << 5 | flags | flag(3, owns) | flag(4, is_late)
     }
 
     /// No two alike.
-    fn packed(&self, looks: [u64; COPIES]) -> u64 {
-        let mut bits = Bits(looks[0] << 18 | looks[1] << 9 | looks[2]);
+    fn packed(&self, looks: [u128; COPIES]) -> u128 {
+        let mut bits = Bits(looks[0] << 22 | looks[1] << 11 | looks[2]);
         // Every part has its width whether it is there or not: else two states could look alike.
         match self.record {
             None => bits.push(9, 0),
             Some(record) => {
-                bits.push(3, 1 + record.step as u64);
+                bits.push(3, 1 + record.step as u128);
                 // A copy's own token is in its looks; what is left is the ghost's.
-                bits.push(1, u64::from(record.token == GHOST));
-                bits.push(1, u64::from(record.begun.is_some()));
-                bits.push(1, u64::from(record.over));
-                bits.push(3, u64::from(record.sends));
+                bits.push(1, u128::from(record.token == GHOST));
+                bits.push(1, u128::from(record.begun.is_some()));
+                bits.push(1, u128::from(record.over));
+                bits.push(3, u128::from(record.sends));
             }
         }
         match self.late {
             None => bits.push(4, 0),
             Some((call, lease)) => {
-                bits.push(3, 1 + call as u64);
-                bits.push(1, u64::from(lease.generation));
+                bits.push(3, 1 + call as u128);
+                bits.push(1, u128::from(lease.generation));
             }
         }
-        let Budget { kills, pauses, replies, calls, late_calls, refusals } = self.left;
-        for left in [kills, pauses, replies, calls, late_calls, refusals, self.accepted] {
-            bits.push(3, u64::from(left));
+        let Budget { kills, pauses, replies, calls, late_calls, refusals, ends } = self.left;
+        for left in [kills, pauses, replies, calls, late_calls, refusals, ends, self.accepted] {
+            bits.push(3, u128::from(left));
         }
-        bits.push(1, u64::from(self.excused));
-        bits.push(1, u64::from(self.quarantined));
+        for flag in [self.excused, self.quarantined, self.unexplained] {
+            bits.push(1, u128::from(flag));
+        }
         bits.0
     }
 }
 
-struct Bits(u64);
+struct Bits(u128);
 
 impl Bits {
-    fn push(&mut self, width: u32, value: u64) {
+    fn push(&mut self, width: u32, value: u128) {
         assert!(value < 1 << width && self.0.leading_zeros() >= width, "{value} in {width} bits");
         self.0 = self.0 << width | value;
     }
@@ -267,10 +273,12 @@ struct Mix(u64);
 
 impl Hasher for Mix {
     fn write(&mut self, _: &[u8]) {
-        unreachable!("keys are u64");
+        unreachable!("keys are u128");
     }
 
-    fn write_u64(&mut self, key: u64) {
+    fn write_u128(&mut self, key: u128) {
+        let (high, low) = ((key >> 64) as u64, key as u64);
+        let key = low ^ high.rotate_left(17);
         self.0 = (key ^ key >> 32).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     }
 

@@ -5,9 +5,9 @@
 //! `protocol`. Each thing the protocol has is taken away in turn: then a property must break, or the
 //! exploration sees nothing.
 //!
-//! Not explored, because each only stops copies from coming: the queue's own redrive to the DLQ, the
-//! end of a record's retention, which outlives every copy, and what the record counts of messages. The
-//! last is in `protocol`, and the real scripts are held to it.
+//! Not explored, because each only stops copies from coming: the end of a record's retention, which outlives every copy, and
+//! what the record counts of messages. The last is in `protocol`, and the real scripts are held to it. The receives that a
+//! queue allows are explored by themselves: they only make copies end sooner, with a letter.
 
 mod delivery;
 mod explore;
@@ -17,8 +17,8 @@ mod scripts;
 
 use delivery::Budget;
 use explore::Property::{
-    AtMostMaxSends, DoneIsFinal, EachFurtherSendIsAnnounced, NeverLost, NeverStuck, NoUnexplainedDuplicate,
-    NothingUndoneIsDeleted, OneHolder,
+    AtMostMaxSends, DoneIsFinal, EachFurtherSendIsAnnounced, NeverLost, NeverStuck, NoLetterWithoutAReason,
+    NoUnexplainedDuplicate, NothingUndoneIsDeleted, OneHolder,
 };
 use explore::{Explored, Property, explore};
 use protocol::{Protocol, Variant};
@@ -26,16 +26,23 @@ use protocol::{Protocol, Variant};
 const RESEND: Protocol = Protocol { variant: Variant::Ours, max_sends: 2 };
 const PARK: Protocol = Protocol { variant: Variant::Ours, max_sends: 1 };
 
-const NONE: Budget = Budget { kills: 0, pauses: 0, replies: 0, calls: 0, late_calls: 0, refusals: 0 };
+const NONE: Budget = Budget { kills: 0, pauses: 0, replies: 0, calls: 0, late_calls: 0, refusals: 0, ends: 0 };
 /// Two calls without an answer are one that is given up.
-const MANY: Budget = Budget { kills: 2, pauses: 2, replies: 1, calls: 2, late_calls: 0, refusals: 1 };
+const MANY: Budget = Budget { kills: 2, pauses: 2, replies: 1, calls: 2, refusals: 1, ..NONE };
 /// Fewer: a call that runs when nobody waits for it can fall anywhere.
-const LATE: Budget = Budget { kills: 1, pauses: 1, replies: 1, calls: 1, late_calls: 1, refusals: 1 };
+const LATE: Budget = Budget { kills: 1, pauses: 1, replies: 1, calls: 1, late_calls: 1, refusals: 1, ends: 1 };
+/// With two receives for each copy.
+const FEW: Budget = Budget { kills: 1, pauses: 1, replies: 1, calls: 2, refusals: 1, ..NONE };
 
 /// Explores ours: nothing may break.
 fn holds(name: &str, protocol: Protocol, budget: Budget) -> Explored {
-    let explored = explore(protocol, budget);
-    println!("{name}, at most {} sends, {budget}: {explored}", protocol.max_sends);
+    holds_within(None, name, protocol, budget)
+}
+
+/// The same, where the queue moves a copy after so many receives.
+fn holds_within(receives: Option<u8>, name: &str, protocol: Protocol, budget: Budget) -> Explored {
+    let explored = explore(protocol, budget, receives);
+    println!("{name}, at most {} sends, {receives:?} receives, {budget}: {explored}", protocol.max_sends);
     assert!(explored.broken.is_empty(), "{name}: {explored}");
     assert!(explored.most_unexcused <= 1, "{name}: {explored}");
     explored
@@ -43,8 +50,12 @@ fn holds(name: &str, protocol: Protocol, budget: Budget) -> Explored {
 
 /// Explores ours with one thing changed: exactly these break, where ours stands.
 fn breaks(variant: Variant, budget: Budget, expected: &[Property]) -> Explored {
-    holds("ours", RESEND, budget);
-    let explored = explore(Protocol { variant, max_sends: RESEND.max_sends }, budget);
+    breaks_within(None, variant, budget, expected)
+}
+
+fn breaks_within(receives: Option<u8>, variant: Variant, budget: Budget, expected: &[Property]) -> Explored {
+    holds_within(receives, "ours", RESEND, budget);
+    let explored = explore(Protocol { variant, max_sends: RESEND.max_sends }, budget, receives);
     println!("{variant:?}, {budget}: {explored}");
     assert_eq!(explored.broken.keys().copied().collect::<Vec<_>>(), expected, "{variant:?}: {explored}");
     explored
@@ -81,7 +92,8 @@ fn each_fault_alone_doubles_a_mail_only_where_it_can_fall_into_the_window() {
         ("kills", Budget { kills: 2, ..NONE }, 2),
         ("pauses", Budget { pauses: 2, ..NONE }, 2),
         ("lost replies to the dot", Budget { replies: 2, ..NONE }, 2),
-        ("a record given up", Budget { calls: 2, ..NONE }, 2),
+        ("a record that waits for the ledger", Budget { calls: 3, ..NONE }, 1),
+        ("a stop that ends before the record", Budget { calls: 1, ends: 1, ..NONE }, 2),
         ("one call without an answer", Budget { calls: 1, ..NONE }, 1),
         ("one late call", Budget { late_calls: 1, ..NONE }, 1),
         ("refusals and cuts", Budget { refusals: 3, ..NONE }, 1),
@@ -142,4 +154,31 @@ fn with_a_lease_that_never_ends_one_kill_leaves_the_mail_waiting_for_ever() {
 fn with_a_mark_forgotten_while_copies_can_arrive_each_copy_is_a_mail() {
     let expected = [AtMostMaxSends, NoUnexplainedDuplicate, EachFurtherSendIsAnnounced, DoneIsFinal];
     assert_eq!(breaks(Variant::MarkIsForgotten, NONE, &expected).most_unexcused, 3);
+}
+
+#[test]
+fn a_record_that_is_given_up_after_two_calls_doubles_the_mail() {
+    let seen = breaks(Variant::GivesUpTheRecord, Budget { calls: 2, ..NONE }, &[NoUnexplainedDuplicate]);
+    assert_eq!(seen.most_unexcused, 2);
+}
+
+#[test]
+fn no_copy_that_a_worker_has_in_hand_becomes_a_letter_without_a_reason() {
+    for protocol in [RESEND, PARK] {
+        holds_within(Some(1), "one receive", protocol, FEW);
+        holds_within(Some(2), "two receives", protocol, FEW);
+    }
+}
+
+#[test]
+fn a_copy_on_its_last_receive_waits_for_the_one_at_work_and_becomes_no_letter() {
+    assert!(holds_within(Some(1), "no fault", RESEND, NONE).ends.into_keys().eq([(1, false)]));
+    breaks_within(Some(1), Variant::BusyIsGivenBack, NONE, &[NoLetterWithoutAReason]);
+}
+
+#[test]
+fn where_nobody_looks_at_the_last_receive_a_refusal_and_a_lost_reply_are_letters_without_a_reason() {
+    for budget in [Budget { refusals: 1, ..NONE }, Budget { replies: 1, ..NONE }] {
+        breaks_within(Some(1), Variant::LetterWithoutAReason, budget, &[NoLetterWithoutAReason]);
+    }
 }

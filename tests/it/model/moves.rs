@@ -18,6 +18,7 @@ const REPLY: Purse = |budget| &mut budget.replies;
 const CALL: Purse = |budget| &mut budget.calls;
 const LATE_CALL: Purse = |budget| &mut budget.late_calls;
 const REFUSAL: Purse = |budget| &mut budget.refusals;
+const END: Purse = |budget| &mut budget.ends;
 
 /// One thing that can happen next.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +74,7 @@ impl Moves<'_> {
 
     fn of(&mut self, who: usize) {
         let Delivery { at, again, .. } = self.from.deliveries[who];
+        let protocol = self.protocol;
         match at {
             At::Waiting => self.call(who, Call::Claim),
             At::Claimed => {
@@ -85,11 +87,11 @@ impl Moves<'_> {
                     self.fault("time is up before the fence", REFUSAL, |s| s.goes(who, At::GivingBack));
                 }
                 // Cut while asking: the fence counts as passed, and nothing is released.
-                self.fault("time is up at the fence, unasked", REFUSAL, |s| s.ends(who, At::Waiting));
-                let (protocol, lease) = (self.protocol, self.from.lease(who));
+                self.fault("time is up at the fence, unasked", REFUSAL, |s| s.comes_again(who, protocol));
+                let lease = self.from.lease(who);
                 self.fault("time is up at the fence", REFUSAL, |s| {
                     s.run(protocol, Call::Begin, lease);
-                    s.ends(who, At::Waiting);
+                    s.comes_again(who, protocol);
                 });
                 self.call(who, Call::Begin);
             }
@@ -100,21 +102,29 @@ impl Moves<'_> {
                 });
                 self.fault("dot, 4xx", REFUSAL, |s| s.goes(who, At::Deferred));
                 self.fault("dot, 5xx", REFUSAL, |s| s.goes(who, At::Refused));
-                self.fault("connection lost before the dot", REPLY, |s| s.ends(who, At::Waiting));
+                self.fault("connection lost before the dot", REPLY, |s| s.comes_again(who, protocol));
             }
             At::Accepted => {
                 self.step("reads 250", |s| s.goes(who, At::Committing));
                 self.fault("250 lost", REPLY, |s| {
                     s.excused = true;
-                    s.ends(who, At::Waiting);
+                    s.comes_again(who, protocol);
                 });
             }
             At::Deferred | At::Refused => {
                 let next = if at == At::Deferred { At::GivingBack } else { At::GivingUp };
                 self.step("reads the refusal", |s| s.goes(who, next));
-                self.fault("refusal lost", REPLY, |s| s.ends(who, At::Waiting));
+                self.fault("refusal lost", REPLY, |s| s.comes_again(who, protocol));
             }
-            At::Committing => self.call(who, Call::Commit),
+            At::Committing => {
+                self.call(who, Call::Commit);
+                if again {
+                    self.fault("time is up before the record", END, |s| {
+                        s.excused |= !s.is_recorded();
+                        s.ends(who, At::Deleting);
+                    });
+                }
+            }
             At::GivingBack | At::GivingUp => self.call(who, Call::Release),
             At::Quarantining => self.step("quarantined", |s| {
                 s.quarantined = true;
@@ -134,7 +144,7 @@ impl Moves<'_> {
         if at != At::Gone && (at != At::Waiting || again) {
             self.fault("killed", KILL, |s| {
                 s.excused |= matches!(at, At::Accepted | At::Committing) && !s.is_recorded();
-                s.ends(who, At::Waiting);
+                s.is_dropped(who);
             });
         }
     }
@@ -189,7 +199,7 @@ impl Moves<'_> {
         }
     }
 
-    /// A call to Redis, as `redis_link.rs` makes it: two tries, either of which may have run.
+    /// A call to Redis, as `redis_link.rs` makes it: two tries, either of which may have run; the record again and again.
     fn call(&mut self, who: usize, call: Call) {
         let (protocol, lease) = (self.protocol, self.from.lease(who));
         let name = ["claims", "begins", "commits", "releases", "renews"][call as usize];
@@ -197,18 +207,18 @@ impl Moves<'_> {
         let answer = state.run(protocol, call, lease);
         let told_nothing_was_sent = matches!(answer, Answer::Claim(Claim::Acquired(_)));
         let untold = told_nothing_was_sent && state.accepted > 0;
-        state.hears(who, call, answer);
+        state.hears(protocol, who, call, answer);
         self.push(name, state, untold.then_some(Property::EachFurtherSendIsAnnounced));
 
         self.fault("call ran, answer lost", CALL, |s| {
             s.run(protocol, call, lease);
-            s.hears_nothing(who, call);
+            s.hears_nothing(protocol, who, call);
         });
-        self.fault("call lost", CALL, |s| s.hears_nothing(who, call));
+        self.fault("call lost", CALL, |s| s.hears_nothing(protocol, who, call));
         if self.from.late.is_none() {
             self.fault("call delayed", LATE_CALL, |s| {
                 s.late = Some((call, lease));
-                s.hears_nothing(who, call);
+                s.hears_nothing(protocol, who, call);
             });
         }
     }

@@ -16,6 +16,14 @@ pub type Message = u8;
 
 pub const NO_MESSAGE: Message = 0;
 
+/// What the effect is made from: an address, another, and the first in another spelling.
+pub type Content = u8;
+
+/// What a content has in common with its other spellings: the one that is spelled like that itself.
+fn folded(content: Content) -> Content {
+    if content == 2 { 0 } else { content }
+}
+
 /// Claims of one message that may run out without a word.
 const TAKEOVERS: u8 = 5;
 
@@ -36,7 +44,9 @@ pub struct Record {
     pub begun: Option<u8>,
     /// Sends that may have happened.
     pub sends: u8,
-    pub fingerprint: u8,
+    pub fingerprint: Content,
+    /// An older release wrote none.
+    pub folded: Option<Content>,
     /// Is the lease over?
     pub over: bool,
     /// Commits after the first.
@@ -60,7 +70,7 @@ pub struct Counts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asker {
     pub token: Token,
-    pub fingerprint: u8,
+    pub fingerprint: Content,
     pub message: Message,
     /// Has it seen the ledger fail, so lately that it explains a claim that ran out?
     pub saw_it_fail: bool,
@@ -85,7 +95,7 @@ pub struct Setbacks {
 pub struct Lease {
     pub token: Token,
     pub generation: u8,
-    pub fingerprint: u8,
+    pub fingerprint: Content,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +136,12 @@ pub enum Variant {
     LeaseNeverEnds,
     /// The mark is forgotten while copies can still arrive.
     MarkIsForgotten,
+    /// A record that could not be made twice is not asked for again.
+    GivesUpTheRecord,
+    /// Nobody looks whether a receive is the last.
+    LetterWithoutAReason,
+    /// A copy that finds another at it is given back on its last receive too.
+    BusyIsGivenBack,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,7 +164,7 @@ impl Protocol {
             _ => {}
         }
         let record = slot.get_or_insert_with(|| Record::new(fingerprint));
-        if record.fingerprint != fingerprint {
+        if !record.is_of(fingerprint) {
             return Claim::Conflict;
         }
         let again = record.token == token;
@@ -216,8 +232,8 @@ impl Protocol {
             return;
         }
         let Lease { token, generation, fingerprint } = lease;
-        let counts = record.counts.committed();
-        *record = Record { step: Done, token, generation, begun: None, fingerprint, counts, ..*record };
+        let (begun, folded, counts) = (None, Some(folded(fingerprint)), record.counts.committed());
+        *record = Record { step: Done, token, generation, begun, fingerprint, folded, counts, ..*record };
     }
 
     /// release.lua
@@ -251,9 +267,15 @@ impl Protocol {
 }
 
 impl Record {
-    fn new(fingerprint: u8) -> Self {
-        let (step, token, counts) = (Pending, NOBODY, Counts::default());
-        Self { step, token, generation: 0, begun: None, sends: 0, fingerprint, over: true, repeats: 0, counts }
+    fn new(fingerprint: Content) -> Self {
+        let (step, token, begun, counts) = (Pending, NOBODY, None, Counts::default());
+        let folded = Some(folded(fingerprint));
+        Self { step, token, generation: 0, begun, sends: 0, fingerprint, folded, over: true, repeats: 0, counts }
+    }
+
+    /// Made from the same, in whatever spelling. Where no folded form is stored, what is stored stands in for it.
+    fn is_of(&self, content: Content) -> bool {
+        self.fingerprint == content || self.folded.unwrap_or(self.fingerprint) == folded(content)
     }
 
     /// May it still be claimed?

@@ -1,4 +1,5 @@
-//! The real scripts against the model's steps: random sequences by four tokens with two contents and two messages.
+//! The real scripts against the model's steps: random sequences by four tokens with two contents, one of them in two
+//! spellings, and two messages.
 //!
 //! After each step the answer and the stored record must be what `protocol` says. A lost answer is the
 //! same call made twice; a lease ends by the test's hand, so nothing sleeps. The ledger in memory goes
@@ -16,13 +17,14 @@ use user_events::idempotency::memory::MemoryLedger;
 use user_events::idempotency::redis::RedisLedger;
 use user_events::idempotency::{self as real, Fingerprint, Key, Ledger, Request, Setbacks, Terms};
 
-use super::protocol::{self as model, Asker, Message, Protocol, Record, Step, Variant};
+use super::protocol::{self as model, Asker, Content, Message, Protocol, Record, Step, Variant};
 use crate::world::{self, unique};
 
 /// Longer than a run, so that only the test's hand ends a lease.
 const LEASE: Duration = Duration::from_secs(300);
 const RETENTION: Duration = Duration::from_secs(600);
-const CONTENTS: [&str; 2] = ["a", "b"];
+/// As spelled, and folded.
+const CONTENTS: [(&str, &str); 3] = [("a", "a"), ("b", "b"), ("A", "a")];
 const MESSAGES: [&str; 3] = ["", "one", "two"];
 /// Longer ago than any claim of these ran out.
 const AGES: Duration = Duration::from_secs(10_000_000_000);
@@ -39,6 +41,8 @@ enum Act {
     Show(Lease, Call),
     /// The lease's time passes.
     Expire,
+    /// The record becomes an older release's.
+    Age,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +63,7 @@ enum Lease {
 type Acts = Vec<(Act, bool)>;
 
 fn acts() -> impl Strategy<Value = Acts> {
-    let content = prop_oneof![9 => Just(0_u8), 1 => Just(1_u8)];
+    let content = prop_oneof![6 => Just(0_u8), 1 => Just(1_u8), 3 => Just(2_u8)];
     let lease = prop_oneof![2 => Just(Lease::Last), 1 => any::<Index>().prop_map(Lease::Any)];
     let message = || prop_oneof![1 => Just(0_u8), 6 => Just(1_u8), 3 => Just(2_u8)];
     let quiet = prop_oneof![6 => Just(None), 1 => Just(Some(Duration::ZERO)), 2 => Just(Some(AGES))];
@@ -77,6 +81,7 @@ fn acts() -> impl Strategy<Value = Acts> {
             .prop_map(|(token, content, message, quiet)| Act::Claim { token, content, message, quiet }),
         7 => (lease, call).prop_map(|(lease, call)| Act::Show(lease, call)),
         4 => Just(Act::Expire),
+        1 => Just(Act::Age),
     ];
     let few = prop_oneof![9 => act.prop_map(|act| vec![act]), 1 => (message(), 2..=6_u8).prop_map(deaths)];
     let act = few.prop_flat_map(|acts| {
@@ -101,6 +106,9 @@ trait Bench {
     /// Ends the lease of an open record.
     async fn expire(&mut self, key: &Key);
 
+    /// Takes the folded form away. `false`: no older release wrote such records.
+    async fn age(&mut self, key: &Key) -> bool;
+
     /// Holds the stored record against the model's, where it can be seen.
     async fn compare(&mut self, key: &Key, expected: Option<Record>) -> Result<(), TestCaseError>;
 }
@@ -118,8 +126,7 @@ async fn play(mut bench: impl Bench, acts: Acts, max_sends: u8) -> Result<(), Te
         for _ in 0..=u8::from(lost) {
             match &act {
                 &Act::Claim { token, content, message, quiet } => {
-                    let fingerprint = Fingerprint::of(&[CONTENTS[usize::from(content)]]);
-                    let mut request = Request::new(key.clone(), fingerprint);
+                    let mut request = Request::new(key.clone(), fingerprint(content));
                     (request.message_id, request.ledger_quiet_for) = (name(message), quiet);
                     let answer = bench.ledger().claim(&request, &format!("token-{token}"), &terms).await;
                     let saw_it_fail = quiet == Some(Duration::ZERO);
@@ -175,11 +182,20 @@ async fn play(mut bench: impl Bench, acts: Acts, max_sends: u8) -> Result<(), Te
                         bench.expire(&key).await;
                     }
                 }
+                Act::Age => {
+                    let is_older = bench.age(&key).await;
+                    record.iter_mut().filter(|_| is_older).for_each(|record| record.folded = None);
+                }
             }
             bench.compare(&key, record).await?;
         }
     }
     Ok(())
+}
+
+fn fingerprint(content: Content) -> Fingerprint {
+    let (spelled, folded) = CONTENTS[usize::from(content)];
+    Fingerprint::spelled(&[spelled], &[folded])
 }
 
 fn name(message: Message) -> String {
@@ -232,6 +248,11 @@ impl Bench for Redis {
         let _: bool = self.connection.pexpire(key, millis(RETENTION / 4)).await.expect("Redis answers");
     }
 
+    async fn age(&mut self, key: &Key) -> bool {
+        let _: i64 = self.connection.hdel(key.as_str(), "ff").await.expect("Redis answers");
+        true
+    }
+
     async fn compare(&mut self, key: &Key, expected: Option<Record>) -> Result<(), TestCaseError> {
         let stored = redis::pipe().hgetall(key.as_str()).pttl(key.as_str()).cmd("TIME").to_owned();
         let (mut stored, ttl, now): (BTreeMap<String, String>, i64, (u64, u64)) =
@@ -265,14 +286,14 @@ fn fields(record: &Record) -> BTreeMap<String, String> {
         Step::Parked => "X",
     };
     let token = if record.token == model::NOBODY { String::new() } else { format!("token-{}", record.token) };
-    let fingerprint = Fingerprint::of(&[CONTENTS[usize::from(record.fingerprint)]]);
     let mut fields = BTreeMap::from([
         ("st".to_owned(), step.to_owned()),
         ("tok".to_owned(), token),
         ("gen".to_owned(), record.generation.to_string()),
         ("att".to_owned(), record.sends.to_string()),
-        ("fp".to_owned(), fingerprint.as_str().to_owned()),
+        ("fp".to_owned(), fingerprint(record.fingerprint).exact().to_owned()),
     ]);
+    fields.extend(record.folded.map(|folded| ("ff".to_owned(), fingerprint(folded).exact().to_owned())));
     fields.extend(record.begun.map(|begun| ("bg".to_owned(), begun.to_string())));
     fields.extend((record.repeats > 0).then(|| ("dup".to_owned(), record.repeats.to_string())));
     fields.extend((record.step != Step::Done).then(|| ("cm".to_owned(), name(record.counts.message))));
@@ -300,6 +321,10 @@ impl Bench for Memory {
 
     async fn expire(&mut self, _key: &Key) {
         tokio::time::advance(LEASE).await;
+    }
+
+    async fn age(&mut self, _key: &Key) -> bool {
+        false
     }
 
     async fn compare(&mut self, _key: &Key, _expected: Option<Record>) -> Result<(), TestCaseError> {

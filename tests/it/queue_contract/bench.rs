@@ -19,6 +19,8 @@ pub trait Bench: Sized {
     fn queue(&self) -> &Self::Queue;
     fn dlq(&self) -> &Self::Queue;
     async fn send(&self, body: &str, attributes: Attributes);
+    /// From now on the DLQ takes no larger message.
+    async fn shrink_dlq(&self, most: usize);
     async fn send_delayed(&self, body: &str, delay: Duration);
     async fn send_in_group(&self, body: &str, group: &str, deduplication_id: &str);
 }
@@ -47,6 +49,10 @@ impl Bench for InMemory {
 
     fn dlq(&self) -> &MemoryQueue {
         &self.dlq
+    }
+
+    async fn shrink_dlq(&self, most: usize) {
+        self.dlq.set_max_bytes(most);
     }
 
     async fn send(&self, body: &str, attributes: Attributes) {
@@ -94,6 +100,10 @@ impl Bench for Watched {
         &self.dlq
     }
 
+    async fn shrink_dlq(&self, most: usize) {
+        self.memory.shrink_dlq(most).await;
+    }
+
     async fn send(&self, body: &str, attributes: Attributes) {
         self.memory.send(body, attributes).await;
     }
@@ -135,6 +145,12 @@ impl Bench for OnLocalStack {
 
     fn dlq(&self) -> &SqsQueue {
         &self.dlq
+    }
+
+    async fn shrink_dlq(&self, most: usize) {
+        use aws_sdk_sqs::types::QueueAttributeName::MaximumMessageSize;
+        let call = self.world.sqs.set_queue_attributes().queue_url(&self.urls.dlq_url);
+        call.attributes(MaximumMessageSize, most.to_string()).send().await.expect("LocalStack takes it");
     }
 
     async fn send(&self, body: &str, attributes: Attributes) {

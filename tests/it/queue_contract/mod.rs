@@ -14,7 +14,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
 use tokio::time::Instant;
-use user_events::queue::{Attribute, Attributes, DeadLetter, Delivery, Facts, Hide, Queue, QueueError, ReceiptHandle};
+use user_events::queue::{
+    Attribute, Attributes, Breach, DeadLetter, Delivery, Facts, Hide, Queue, QueueError, ReceiptHandle,
+};
 
 use bench::{Bench, InMemory, OnLocalStack, Watched};
 
@@ -209,6 +211,16 @@ async fn a_letter_arrives_in_the_dlq_whole_and_the_original_is_untouched<B: Benc
     assert_eq!(bench.dlq().send_to_dlq(&letter).await, Err(QueueError::NoDeadLetterQueue));
 }
 
+async fn a_letter_larger_than_its_dlq_takes_is_refused_with_the_limit<B: Bench>() {
+    let bench = B::open(LONG, 5).await;
+    bench.shrink_dlq(1_024).await;
+    let letter = |bytes| DeadLetter { body: "x".repeat(bytes), attributes: attributes(), ..DeadLetter::default() };
+    let limit = Breach::TooLarge { most: 1_024 };
+    assert_eq!(bench.queue().send_to_dlq(&letter(1_024)).await, Err(QueueError::Unfit(limit)));
+    bench.queue().send_to_dlq(&letter(900)).await.expect("taken");
+    assert_eq!(one(bench.dlq(), seconds(2)).await.body.as_str().len(), 900);
+}
+
 async fn attributes_and_sent_time_arrive<B: Bench>() {
     let bench = B::open(LONG, 5).await;
     bench.send("x", attributes()).await;
@@ -288,6 +300,7 @@ contract! {
     one_bad_entry_does_not_fail_its_batch
     after_its_last_receive_a_message_is_in_the_dlq
     a_letter_arrives_in_the_dlq_whole_and_the_original_is_untouched
+    a_letter_larger_than_its_dlq_takes_is_refused_with_the_limit
     attributes_and_sent_time_arrive
     the_receipt_of_a_deleted_message_hides_nothing
     a_delayed_message_is_hidden_until_its_delay_is_over_and_that_is_no_receive

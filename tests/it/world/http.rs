@@ -23,3 +23,9 @@ pub async fn get(address: &str, path: &str) -> (u16, String) {
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
     (status, body.to_owned())
 }
+
+/// Asks once; none: nobody listens yet.
+pub async fn try_get(address: &str, path: &str) -> Option<(u16, String)> {
+    TcpStream::connect(address).await.ok()?;
+    Some(get(address, path).await)
+}

@@ -115,10 +115,22 @@ impl Worker {
         Self::of(env, &["run"])
     }
 
+    /// One that may have so many files and connections open.
+    pub fn limited(env: &BTreeMap<String, String>, files: u32) -> Self {
+        let mut shell = Command::new("/bin/sh");
+        let script = format!("ulimit -n {files}; exec \"$0\" run");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_user-events")]);
+        shell.env_clear().envs(env).stdin(Stdio::null()).kill_on_drop(true);
+        Self::spawned(shell, env)
+    }
+
     /// Another command that runs until it is told to stop, or for long.
     pub fn of(env: &BTreeMap<String, String>, arguments: &[&str]) -> Self {
-        let mut child =
-            command(env, arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+        Self::spawned(command(env, arguments), env)
+    }
+
+    fn spawned(mut command: Command, env: &BTreeMap<String, String>) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
         let (sender, log) = watch::channel(Vec::new());
         tokio::spawn(async move {

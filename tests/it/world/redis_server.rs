@@ -25,14 +25,39 @@ pub enum Keep {
 pub struct RedisServer {
     port: u16,
     keep: Keep,
+    /// Where it hears the others, if it is one of a cluster.
+    bus: Option<u16>,
     dir: TempDir,
     child: Mutex<Option<Child>>,
 }
 
 impl RedisServer {
     pub async fn start(keep: Keep) -> Self {
+        Self::start_one(keep, None).await
+    }
+
+    /// Two servers of one cluster, each with half of the keys.
+    pub async fn start_cluster() -> [Self; 2] {
+        let start = || Self::start_one(Keep::Nothing, Some(free_port()));
+        let (one, other) = (start().await, start().await);
+        for (server, [from, to]) in [(&one, ["0", "8191"]), (&other, ["8192", "16383"])] {
+            let _: () = server.command(&["CLUSTER", "ADDSLOTSRANGE", from, to]).await;
+        }
+        let (port, bus) = (other.port.to_string(), other.bus.unwrap_or_default().to_string());
+        let _: () = one.command(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]).await;
+        for server in [&one, &other] {
+            let whole = || async {
+                let info: String = server.command(&["CLUSTER", "INFO"]).await;
+                info.contains("cluster_state:ok").then_some(())
+            };
+            eventually("the cluster is whole", Duration::from_secs(20), whole).await;
+        }
+        [one, other]
+    }
+
+    async fn start_one(keep: Keep, bus: Option<u16>) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let server = Self { port: free_port(), keep, dir, child: Mutex::default() };
+        let server = Self { port: free_port(), keep, bus, dir, child: Mutex::default() };
         server.restart().await;
         server
     }
@@ -62,6 +87,9 @@ impl RedisServer {
         };
         let mut command = Command::new("redis-server");
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""]).args(durable);
+        if let Some(bus) = self.bus {
+            command.args(["--cluster-enabled", "yes", "--cluster-port", &bus.to_string()]);
+        }
         command.arg("--dir").arg(self.dir.path()).stdin(Stdio::null()).stdout(Stdio::null());
         let child = command.spawn().expect("redis-server is installed: localstack/servers install");
         *self.child.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);

@@ -2,11 +2,11 @@
 //!
 //! Enters: nothing. Leaves: a watch that measures for nobody.
 
-use user_events::config::{LogFormat, Reader, telemetry};
+use user_events::config::{Environment, LogFormat, Reader, telemetry};
 use user_events::telemetry::{Telemetry, Watch};
 
 /// As `run` makes it where no collector is set.
 pub fn watch() -> Watch {
-    let config = telemetry(&mut Reader::new(&std::collections::BTreeMap::new()));
+    let config = telemetry(&mut Reader::new(&Environment::default()));
     Telemetry::start(&config, "off", LogFormat::Json).expect("it measures").reaction("contract", "contract")
 }

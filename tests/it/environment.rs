@@ -1,0 +1,169 @@
+//! The environment as a shell may hand it over: bytes that are no text, names with a hyphen, URLs with a password.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use user_events::config::{self, Environment, ReactionNeeds, Reader, VARIABLES, prefix};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const SECRET: &str = "hunter2-Zx9";
+
+/// Runs a program in this environment alone. Its output must not hold the secret, in whatever form.
+fn run(program: &Path, environment: &[(OsString, OsString)], arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(program);
+    let Output { status, stdout, stderr } =
+        command.args(arguments).env_clear().envs(environment.iter().cloned()).output().expect("it runs");
+    let told = [stdout, stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    assert!(!told.contains(SECRET) && !told.contains("panicked"), "{told}");
+    (status.code(), told)
+}
+
+fn pair(name: &str, value: &str) -> (OsString, OsString) {
+    (name.into(), value.into())
+}
+
+/// A value with a byte in it that is no UTF-8.
+fn broken(name: &str, before: &str) -> (OsString, OsString) {
+    (name.into(), OsStr::from_bytes(&[before.as_bytes(), b"\xe9", SECRET.as_bytes()].concat()).to_owned())
+}
+
+#[test]
+fn a_value_that_is_no_text_is_named_with_all_other_mistakes_and_never_shown() {
+    let (ours, example) = (Path::new(env!("CARGO_BIN_EXE_user-events")), "examples/crm_notifier");
+    let queue = "http://127.0.0.1:1/000000000000/";
+    let environment = [
+        broken("SMTP_URL", "smtp://user:"),
+        broken("REDIS_URL_FILE", "/run/"),
+        broken("AWS_SECRET_ACCESS_KEY", ""),
+        broken("PROFILE_RETRY_FOR", ""),
+        broken("USER_EVENTS_TOPIC_ARN", "arn:"),
+        broken("RUST_LOG", "info"),
+        broken("CRM_URL", "http://"),
+        broken("CRM_QUEUE_URL", "http://"),
+        broken("A_STRANGERS", ""),
+        (OsStr::from_bytes(b"NO_\xffNAME").to_owned(), SECRET.into()),
+        pair("EMAIL_QUEUE_URL", &format!("{queue}e")),
+        pair("PROFILE_QUEUE_URL", &format!("{queue}p")),
+        pair("WORKER_CONCURRENCY", "lots"),
+    ];
+    let shared = ["REDIS_URL_FILE", "AWS_SECRET_ACCESS_KEY", "RUST_LOG"];
+    let cases: [(&[&str], &[&str]); 4] = [
+        (&["run"], &["SMTP_URL", "PROFILE_RETRY_FOR"]),
+        (&["config"], &["SMTP_URL", "PROFILE_RETRY_FOR", "USER_EVENTS_TOPIC_ARN"]),
+        (&["config", "--json"], &["SMTP_URL", "PROFILE_RETRY_FOR", "USER_EVENTS_TOPIC_ARN"]),
+        (&["doctor"], &["SMTP_URL", "PROFILE_RETRY_FOR", "USER_EVENTS_TOPIC_ARN"]),
+    ];
+    let assert_told = |(code, told): (Option<i32>, String), named: &[&str]| {
+        assert_eq!(code, Some(78), "{told}");
+        for name in shared.iter().chain(named) {
+            assert!(told.contains(&format!("  {name} is not UTF-8\n")), "{name} is not named in:\n{told}");
+        }
+        assert!(told.contains("  WORKER_CONCURRENCY must be a whole number"), "{told}");
+        assert!(told.contains("  MAIL_FROM must be set") || named.contains(&"CRM_URL"), "{told}");
+        assert!(!told.contains("STRANGER") && !told.contains("REDIS_URL must"), "{told}");
+    };
+    for (arguments, named) in cases {
+        assert_told(run(ours, &environment, arguments), named);
+    }
+    assert_told(run(&ours.with_file_name(example), &environment, &[]), &["CRM_URL", "CRM_QUEUE_URL"]);
+
+    let (code, told) = run(ours, &environment, &["status"]);
+    assert_eq!((code, told.matches(" is not UTF-8").count()), (Some(78), 2), "RUST_LOG and the key:\n{told}");
+    let (code, _) = run(ours, &[broken("A_STRANGERS", ""), broken("SMTP_URL", "")], &["schema"]);
+    assert_eq!(code, Some(0), "what is not read is nobody's mistake");
+}
+
+#[test]
+fn an_argument_that_is_no_text_is_a_bad_command_line_and_no_panic() {
+    let words = [OsStr::from_bytes(b"r\xffn"), OsStr::from_bytes(b"--\xff")];
+    for word in words {
+        let output = Command::new(env!("CARGO_BIN_EXE_user-events")).arg(word).env_clear().output().expect("it runs");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && told.contains("Usage"), "{told}");
+    }
+}
+
+#[test]
+fn a_reactions_name_makes_the_same_variables_everywhere() {
+    let up = std::fs::read_to_string(Path::new(ROOT).join("localstack/up")).unwrap();
+    let function = up.lines().find(|line| line.starts_with("prefix()")).expect("localstack/up has it too");
+    for (name, expected) in [("crm", "CRM"), ("order-notify", "ORDER_NOTIFY"), ("a-b-2", "A_B_2")] {
+        assert_eq!(prefix(name), expected);
+        let output = Command::new("bash").args(["-c", &format!("{function}\nprefix {name}")]).output().expect("bash");
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), expected, "localstack/up spells it otherwise");
+    }
+    let environment: Environment = [
+        ("ORDER_NOTIFY_QUEUE_URL", "http://h/1/q"),
+        ("ORDER_NOTIFY_DLQ_URL", "http://h/1/d"),
+        ("ORDER_NOTIFY_RECEIVE_WAIT", "7s"),
+        ("ORDER_NOTIFY_WORKER_CONCURRENCY", " "),
+        ("REDIS_URL", "redis://h"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    let needs = [ReactionNeeds { name: "order-notify", mail: false }];
+    let mut reader = Reader::new(&environment);
+    let run = config::run(&mut reader, &needs, &[]).expect("no mistake");
+    let [reaction] = run.reactions.as_slice() else { panic!("one reaction") };
+    assert_eq!((reaction.queue_url.as_str(), reaction.settings.wait.as_secs()), ("http://h/1/q", 7));
+    let queues = config::queues(&mut reader, &needs, &[]).expect("no mistake");
+    assert_eq!(queues[0].dlq_url.as_deref(), Some("http://h/1/d"));
+    let empty = Environment::default();
+    let mut reader = Reader::new(&empty);
+    let faults = reader_faults(config::run(&mut reader, &needs, &["order-notify".to_owned()]).map(drop), reader);
+    assert!(faults.contains("ORDER_NOTIFY_QUEUE_URL must be set"), "{faults}");
+}
+
+fn reader_faults(value: Option<()>, reader: Reader<'_>) -> String {
+    reader.finish(value).expect_err("mistakes").to_string()
+}
+
+#[test]
+fn config_lists_every_variable_before_any_is_set() {
+    let ours = Path::new(env!("CARGO_BIN_EXE_user-events"));
+    let (code, told) = run(ours, &[pair("SMTP_URL", &format!("smtp://me:{SECRET}@h"))], &["config"]);
+    assert_eq!(code, Some(78), "without a queue nothing runs");
+    let names: Vec<&str> = told.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    for variable in VARIABLES {
+        for name in ["EMAIL", "PROFILE"].map(|prefix| variable.name.replace("<NAME>", prefix)) {
+            assert!(names.contains(&name.as_str()), "{name} is not listed:\n{told}");
+        }
+    }
+    let line = told.lines().find(|line| line.trim().starts_with("SMTP_URL ")).expect("it is listed");
+    assert!(line.contains("environment") && line.ends_with("****"), "{line}");
+}
+
+#[test]
+fn credentials_in_any_url_are_masked_wherever_it_is_shown() {
+    let ours = Path::new(env!("CARGO_BIN_EXE_user-events"));
+    let url = |rest: &str| format!("http://me:{SECRET}@127.0.0.1:1{rest}");
+    let environment = [
+        pair("AWS_REGION", "eu-west-1"),
+        pair("AWS_ACCESS_KEY_ID", "test"),
+        pair("AWS_SECRET_ACCESS_KEY", "test"),
+        pair("AWS_MAX_ATTEMPTS", "1"),
+        pair("AWS_ENDPOINT_URL", &url("")),
+        pair("ECS_AGENT_URI", &url("/api/1")),
+        pair("EMAIL_QUEUE_URL", &url("/1/q")),
+        pair("EMAIL_DLQ_URL", &url("/1/d")),
+        pair("OTEL_EXPORTER_OTLP_ENDPOINT", &url("")),
+        pair("REDIS_URL", &format!("redis://me:{SECRET}@127.0.0.1:1")),
+        pair("SMTP_URL", &format!("smtp://me:{SECRET}@127.0.0.1:1")),
+        pair("MAIL_FROM", "me@example.com"),
+        pair("HTTP_ADDR", "127.0.0.1:0"),
+    ];
+    let shown: BTreeMap<&str, usize> = [(&["config"][..], 5), (&["config", "--json"], 5), (&["status"], 1)]
+        .into_iter()
+        .map(|(arguments, times)| {
+            (arguments[0], run(ours, &environment, arguments).1.matches("://****@").count() - times)
+        })
+        .collect();
+    assert!(shown.values().all(|left| *left == 0), "{shown:?}");
+    let sound: Vec<_> = environment.iter().filter(|(name, _)| name != "OTEL_EXPORTER_OTLP_ENDPOINT").cloned().collect();
+    for arguments in [&["run"][..], &["doctor"], &["doctor", "--json"], &["dlq", "list"], &["idem", "stats"]] {
+        run(ours, &sound, arguments);
+    }
+}
