@@ -26,6 +26,7 @@ use crate::handlers::Handler;
 use crate::handlers::profile::ProfileHandler;
 use crate::handlers::welcome_email::WelcomeEmail;
 use crate::idempotency::atomic::AtomicEffect;
+use crate::idempotency::neighbours::{self, Neighbours};
 use crate::idempotency::redis::RedisLedger;
 use crate::idempotency::{Ledger, Terms};
 use crate::mail::smtp::SmtpMailer;
@@ -35,7 +36,8 @@ use crate::profiles::redis::RedisProfiles;
 use crate::queue::sqs::SqsQueue;
 use crate::queue::{Facts, Queue, QueueError};
 use crate::redis_link::{RedisError, RedisLink};
-use crate::telemetry::health::{self, Roster};
+use crate::telemetry::health;
+use crate::telemetry::roster::Roster;
 use crate::telemetry::{Named, Telemetry, Watch};
 use crate::worker::{Duty, Reaction, Summary, Vitals, Worker};
 
@@ -138,7 +140,7 @@ async fn serve(
     mut build: impl FnMut(SqsQueue, ReactionConfig, &Watch, &Shared) -> Result<(Vitals, Running), RunError>,
 ) -> Result<Vec<Summary>, RunError> {
     let aws = aws(&config.aws).await?;
-    let redis = RedisLink::new(&config.redis_url)?;
+    let redis = RedisLink::new(&config.redis_url)?.under(&config.redis_prefix);
     check_redis(&redis, config.require_noeviction).await?;
     let listener = TcpListener::bind(config.http_addr).await.map_err(|error| RunError::Listen(plain::said(&error)))?;
     let address = listener.local_addr().map_err(|error| RunError::Listen(plain::said(&error)))?;
@@ -157,7 +159,9 @@ async fn serve(
     let shared = Shared { redis, mail: config.mail, duty: Duty::default(), stop };
     let mut watched: Vec<Named> = Vec::new();
     let mut built = Vec::new();
-    for (queue, reaction) in opened?.into_iter().zip(config.reactions) {
+    let opened: Vec<_> = opened?.into_iter().zip(config.reactions).collect();
+    let places = opened.iter().map(|(queue, config)| (config.name, queue.identity().to_owned())).collect();
+    for (queue, reaction) in opened {
         let (name, watch) = (reaction.name, telemetry.reaction(reaction.name, queue.name()));
         let (vitals, worker) = build(queue, reaction, &watch, &shared)?;
         watched.push((name, vitals));
@@ -165,6 +169,8 @@ async fn serve(
     }
     telemetry.read(&watched);
     roster.work(watched);
+    let announced = announce(Neighbours::new(shared.redis.clone()), places, roster);
+    let _announced = AbortOnDropHandle::new(tokio::spawn(announced));
     let _protected =
         config.ecs_agent.map(|agent| AbortOnDropHandle::new(tokio::spawn(ecs::protect(agent, shared.duty))));
     info!(%address, reactions = built.len(), "running");
@@ -230,6 +236,33 @@ async fn check_redis(redis: &RedisLink, require_noeviction: bool) -> Result<(), 
         warn!("{problem}");
     }
     Ok(())
+}
+
+/// Says, as long as the process lives, which queue is worked on under each reaction's name; and tells of others' under it.
+async fn announce(here: Neighbours, places: Vec<(&'static str, String)>, roster: Roster) {
+    loop {
+        for (reaction, queue) in &places {
+            let remark = match here.meet(reaction, queue).await {
+                Ok(others) if others.is_empty() => None,
+                Ok(others) => Some(format!(
+                    "in this redis another queue is worked on under this name, and what one has done the other takes for done: \
+                     {}; each environment needs a REDIS_PREFIX of its own",
+                    neighbours::in_words(&others)
+                )),
+                Err(error) if error.is_denied() || error.is_wrong_type() => Some(format!(
+                    "it is not known who else works under this name: {error} at the key reaction:{reaction}"
+                )),
+                // That it is away is told by whoever needs it.
+                Err(_) => continue,
+            };
+            if roster.remark(reaction, remark.clone())
+                && let Some(remark) = remark
+            {
+                warn!(reaction, "{remark}");
+            }
+        }
+        sleep(neighbours::RENEWED).await;
+    }
 }
 
 type Running = Pin<Box<dyn Future<Output = Summary> + Send>>;

@@ -5,6 +5,7 @@
 //! client's own manager keeps it: measured, it never leaves a demoted primary). Every script run here
 //! may be run twice. Knows no script's meaning.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,12 +25,14 @@ const MOVED: &str = "MOVED: the record lies on another shard, and Redis Cluster 
 /// Keys looked at by one SCAN: a moment's work for the server.
 const PAGE: usize = 1_000;
 
-/// A link to one Redis. Clones share the connection.
+/// A link to one Redis, to the keys behind one prefix. Clones share the connection.
 #[derive(Clone)]
 pub struct RedisLink {
     client: Client,
     /// Host and port, as errors tell it.
     at: Arc<str>,
+    /// Before every key.
+    prefix: Arc<str>,
     current: Arc<Mutex<Option<(u64, MultiplexedConnection)>>>,
 }
 
@@ -88,6 +91,12 @@ impl RedisError {
     pub fn is_moved(&self) -> bool {
         matches!(self, Self::Failed { why, .. } if why == MOVED)
     }
+
+    /// Is it this key's fault, which holds something of another type? Then server and connection are well.
+    #[must_use]
+    pub fn is_wrong_type(&self) -> bool {
+        matches!(self, Self::Failed { why, .. } if why == "WRONGTYPE")
+    }
 }
 
 impl RedisLink {
@@ -98,7 +107,14 @@ impl RedisLink {
     pub fn new(url: &SecretString) -> Result<Self, RedisError> {
         let client = Client::open(url.expose_secret()).map_err(|_| RedisError::BadUrl)?;
         let at = client.get_connection_info().addr().to_string().into();
-        Ok(Self { client, at, current: Arc::default() })
+        Ok(Self { client, at, prefix: Arc::default(), current: Arc::default() })
+    }
+
+    /// The same link to the keys behind `prefix`: whoever has another one meets none of them. It is put in front of each key
+    /// here and nowhere else, and taken off again where keys come back.
+    #[must_use]
+    pub fn under(self, prefix: &str) -> Self {
+        Self { prefix: prefix.into(), ..self }
     }
 
     /// Runs a script on one key; loads it where the server does not know it.
@@ -106,9 +122,10 @@ impl RedisLink {
     /// # Errors
     /// [`RedisError`] after two tries, the second on a fresh connection, within 2 s in all.
     pub async fn run(&self, script: &Script, key: &str, args: &[&str]) -> Result<Vec<String>, RedisError> {
-        let call = Call::Script { script, key, args };
+        let key = self.stored(key);
+        let call = Call::Script { script, key: &key, args };
         match self.attempt(&call).await {
-            Err(_) => self.attempt(&call).await,
+            Err(error) if !error.is_wrong_type() => self.attempt(&call).await,
             answer => answer,
         }
     }
@@ -119,7 +136,7 @@ impl RedisLink {
     /// [`RedisError`] within one try.
     pub async fn ping(&self) -> Result<(), RedisError> {
         let mut set = redis::cmd("SET");
-        set.arg("idem:v1:ping").arg(1).arg("EX").arg(60);
+        set.arg(&*self.stored("idem:v1:ping")).arg(1).arg("EX").arg(60);
         self.attempt(&Call::Command(set)).await
     }
 
@@ -129,7 +146,7 @@ impl RedisLink {
     /// [`RedisError`] within one try.
     pub async fn hash(&self, key: &str) -> Result<BTreeMap<String, String>, RedisError> {
         let mut get = redis::cmd("HGETALL");
-        get.arg(key);
+        get.arg(&*self.stored(key));
         self.attempt(&Call::Command(get)).await
     }
 
@@ -139,8 +156,12 @@ impl RedisLink {
     /// [`RedisError`] within one try.
     pub async fn scan(&self, pattern: &str, cursor: u64) -> Result<(u64, Vec<String>), RedisError> {
         let mut scan = redis::cmd("SCAN");
-        scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(PAGE).arg("TYPE").arg("hash");
-        self.attempt(&Call::Command(scan)).await
+        let pattern = self.stored(pattern);
+        scan.arg(cursor).arg("MATCH").arg(&*pattern).arg("COUNT").arg(PAGE).arg("TYPE").arg("hash");
+        let (next, mut keys): (u64, Vec<String>) = self.attempt(&Call::Command(scan)).await?;
+        keys.retain(|key| key.starts_with(&*self.prefix));
+        keys.iter_mut().for_each(|key| drop(key.drain(..self.prefix.len())));
+        Ok((next, keys))
     }
 
     /// One field of each of these hashes; none where hash or field is gone.
@@ -153,7 +174,7 @@ impl RedisLink {
         }
         let mut gets = redis::pipe();
         for key in keys {
-            gets.hget(key, field);
+            gets.hget(&*self.stored(key), field);
         }
         self.attempt(&Call::Pipeline(gets)).await
     }
@@ -192,6 +213,10 @@ impl RedisLink {
         }
     }
 
+    fn stored<'k>(&self, key: &'k str) -> Cow<'k, str> {
+        if self.prefix.is_empty() { Cow::Borrowed(key) } else { Cow::Owned([&self.prefix, key].concat()) }
+    }
+
     async fn attempt<T: FromRedisValue>(&self, call: &Call<'_>) -> Result<T, RedisError> {
         let mut used = None;
         let result = timeout(TRY, async {
@@ -205,7 +230,9 @@ impl RedisLink {
             Ok(Err(error)) => RedisError::Failed { at: self.at.clone(), why: kind(&error) },
             Err(_) => RedisError::Timeout { at: self.at.clone() },
         };
-        self.forget(used).await;
+        if !error.is_wrong_type() {
+            self.forget(used).await;
+        }
         Err(error)
     }
 

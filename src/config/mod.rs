@@ -26,8 +26,8 @@ pub use environment::{Environment, is_given, set};
 pub(crate) use observe::pairs;
 pub use observe::{Propagators, Sampler, TelemetryConfig, telemetry};
 pub use operate::{Queues, queues};
-pub use places::masked;
 use places::{distinct, queue_url, redis_url, topic_arn, topics};
+pub use places::{masked, redis_prefix};
 pub use reader::{Fault, Faults, Reader, Setting};
 pub use variables::{VARIABLES, Variable, all, misspelt, of_reaction, prefix};
 
@@ -59,6 +59,8 @@ pub struct RunConfig {
     pub reactions: Vec<ReactionConfig>,
     /// Where records and profiles are kept.
     pub redis_url: SecretString,
+    /// What stands before every key there.
+    pub redis_prefix: String,
     /// Refuse a Redis that may evict records, rather than warn.
     pub require_noeviction: bool,
     /// How mail goes out; there if a reaction sends any.
@@ -143,7 +145,7 @@ pub fn run(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) 
     }
     distinct(read, reactions);
     let aws = aws(read);
-    let redis_url = redis(read);
+    let (redis_url, redis_prefix) = (redis(read), redis_prefix(read));
     let mail = if mail { Some(mail_config(read)) } else { None };
     if let Some(rate) = mail.as_ref().and_then(|mail| mail.as_ref()?.rate) {
         let sends = |r: &&ReactionConfig| reactions.iter().any(|needs| needs.mail && needs.name == r.name);
@@ -164,7 +166,8 @@ pub fn run(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) 
         None => None,
     };
     let redis_url = redis_url?;
-    Some(RunConfig { reactions: configured, redis_url, require_noeviction, mail, http_addr, ecs_agent, aws })
+    let reactions = configured;
+    Some(RunConfig { reactions, redis_url, redis_prefix, require_noeviction, mail, http_addr, ecs_agent, aws })
 }
 
 /// Reads where records and profiles are kept.

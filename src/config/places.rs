@@ -48,6 +48,16 @@ pub(super) fn redis_url(url: &SecretString) -> Result<SecretString, &'static str
     }
 }
 
+/// Reads what stands before every key in Redis; unset: nothing. None of its letters can open a hash tag or a pattern.
+pub fn redis_prefix(read: &mut Reader<'_>) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || [':', '_', '-'].contains(&c);
+    let prefix = read.parsed("REDIS_PREFIX", |text| match text.chars().all(is_plain) {
+        true => Ok(text.to_owned()),
+        false => Err("must be of letters, digits, `:`, `_` and `-`, without blanks"),
+    });
+    prefix.unwrap_or_default()
+}
+
 /// Of two reactions on one queue each would get a part of the events, by chance; a DLQ that is somebody's queue
 /// is emptied by whoever works on it. Reactions that are not to run here do so elsewhere.
 pub(super) fn distinct(read: &mut Reader<'_>, reactions: &[ReactionNeeds]) {

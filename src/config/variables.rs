@@ -36,6 +36,11 @@ pub const VARIABLES: &[Variable] = &[
         "required by `run` and `idem`; `redis://` or `rediss://`; secret, `REDIS_URL_FILE` works too",
     ),
     shared(
+        "REDIS_PREFIX",
+        None,
+        "stands before every key, of `A-Z a-z 0-9 : _ -`: two environments on one Redis need two, such as `staging:`",
+    ),
+    shared(
         "SMTP_URL",
         None,
         "required by email and `send-test`; `smtps://user:pass@host:465`, `smtp://host:587?tls=required`, `smtp://localhost:1025`; with `auth=xoauth2` as a parameter the password is a token; secret, `SMTP_URL_FILE` works too",

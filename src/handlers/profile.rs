@@ -44,6 +44,9 @@ impl<P: Profiles> Handler for ProfileHandler<P> {
 
 impl From<ProfilesError> for HandlerError {
     fn from(error: ProfilesError) -> Self {
-        Self::unavailable("redis", error.0)
+        match error {
+            ProfilesError::Away(_) => Self::unavailable("redis", error.to_string()),
+            ProfilesError::Broken(rule) => Self::Permanent { reason: "record_broken", detail: rule.to_owned() },
+        }
     }
 }

@@ -4,6 +4,7 @@
 -- Whom a claim that ran out without a word is charged to: `cm` is the message of the last grant, `k:<message>`
 -- its count. Not charged if the asker saw this ledger fail (quiet_ms ago; -1: never) so late that the dead claim
 -- may have wanted to renew itself and could not.
+-- BROKEN: a field that we did not write so. What it would decide is not guessed.
 -- A conflict differs in `fp`, to the byte, and in `ff`, folded. Older releases write `fp` alone: it stands in for both.
 local key, tok, fp, ff = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local lease, retention, max_sends = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
@@ -14,9 +15,13 @@ local dl, holder, kills = tonumber(r[6] or 0), r[7] or '', tonumber(r[8] or 0)
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 
+if st and not string.find(st, '^[PSDX]$') then return {'BROKEN', 'st'} end
 if st and r[5] ~= fp and (r[9] or r[5]) ~= ff then return {'CONFLICT'} end
 if st == 'D' then return {'DONE'} end
 if st == 'X' then return {'PARKED'} end
+for name, v in pairs({gen = r[3], att = r[4], dl = r[6], k = r[8]}) do
+  if v and not (#v < 16 and string.find(v, '^%d+$')) then return {'BROKEN', name} end
+end
 
 -- The same delivery asks again: its first answer was lost.
 local again = st and owner == tok

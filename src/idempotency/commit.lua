@@ -2,11 +2,12 @@
 -- The effect has happened: a fact, whoever owns the lease by now.  ARGV: tok, gen, fp, ff, receipt, retention_ms
 -- Allowed out of memory: refusing to record a sent mail would make its duplicate certain.
 local key, tok, gen = KEYS[1], ARGV[1], ARGV[2]
-local r = redis.call('HMGET', key, 'st', 'tok', 'gen', 'cm')
+local r = redis.call('HMGET', key, 'st', 'tok', 'gen', 'cm', 'dup')
 local mine = r[2] == tok and r[3] == gen
 if r[1] == 'D' then
   if mine then return {'OK'} end
-  redis.call('HINCRBY', key, 'dup', 1)
+  local is_count = not r[5] or #r[5] < 16 and string.find(r[5], '^%d+$')
+  if is_count then redis.call('HINCRBY', key, 'dup', 1) end
   return {'DUPLICATE'}
 end
 local t = redis.call('TIME')

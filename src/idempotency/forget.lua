@@ -1,11 +1,20 @@
 #!lua flags=allow-oom
 -- A person takes a record back, but not from under a delivery that holds its lease.  ARGV: '1' to do so all the same
 -- Looking and deleting are one moment: a claim comes before it, and is seen, or after it, and starts afresh.
+-- What nobody can read may be at work or somebody else's: a person has to insist.
 -- Here, and only here, DEL is safe: an owner that paused has a token that no later delivery bears, so it
 -- finds its lease lost. Allowed out of memory: it frees some.
 local key, force = KEYS[1], ARGV[1] == '1'
-local r = redis.call('HMGET', key, 'st', 'dl')
-if not r[1] then return {'NONE'} end
+local r = redis.pcall('HMGET', key, 'st', 'dl')
+if r.err and string.sub(r.err, 1, 9) ~= 'WRONGTYPE' then return r end
+if not r.err and not r[1] then return {'NONE'} end
+local is_lease = not r[2] or #r[2] < 16 and string.find(r[2], '^%d+$')
+local rule = r.err and 'type' or not string.find(r[1], '^[PSDX]$') and 'st' or not is_lease and 'dl'
+if rule then
+  if not force then return {'BROKEN', rule} end
+  redis.call('DEL', key)
+  return {'FORGOTTEN', ''}
+end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local open = r[1] == 'P' or r[1] == 'S'

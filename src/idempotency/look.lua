@@ -1,9 +1,14 @@
 #!lua flags=no-writes
 -- What is known of one effect, and for how long its lease and the record itself still last.
+-- BROKEN: a field that we did not write so.
 -- The answer is empty where there is no record; a field that was never written is an empty text.
 local key = KEYS[1]
-local r = redis.call('HMGET', key, 'st', 'att', 't0', 't1', 'mid', 'dup', 'dl')
+local r = redis.call('HMGET', key, 'st', 'att', 't0', 't1', 'mid', 'dup', 'dl', 'gen')
 if not r[1] then return {} end
+if not string.find(r[1], '^[PSDX]$') then return {'BROKEN', 'st'} end
+for name, v in pairs({att = r[2], dup = r[6], dl = r[7], gen = r[8]}) do
+  if v and not (#v < 16 and string.find(v, '^%d+$')) then return {'BROKEN', name} end
+end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local open = r[1] == 'P' or r[1] == 'S'

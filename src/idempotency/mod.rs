@@ -21,12 +21,14 @@
 //! another one and starts anew; the commit of its effect forgets them.
 //!
 //! Two adapters pass one contract test (`tests/it/ledger_contract.rs`): [`redis`] (one script a step) and
-//! [`memory`]. What a person may do to a record is in [`records`]. This file knows none of them, nor events,
+//! [`memory`]. What a person may do to a record is in [`records`]; who else keeps some under a
+//! reaction's name in [`neighbours`]. This file knows none of them, nor events,
 //! nor queues; times come from the ledger's own clock.
 
 pub mod atomic;
 mod fence;
 pub mod memory;
+pub mod neighbours;
 pub mod records;
 pub mod redis;
 
@@ -168,10 +170,16 @@ pub enum Begin {
     Lost,
 }
 
-/// The ledger could not answer. Nothing may be sent then.
+/// Why the ledger gave no answer. Nothing may be sent then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the ledger did not answer: {0}")]
-pub struct LedgerError(pub String);
+pub enum LedgerError {
+    /// It is not there, or does nothing for us: every event has to wait.
+    #[error("the ledger did not answer: {0}")]
+    Away(String),
+    /// It is there, and nobody can read this one record, by this rule: asking again changes nothing. Never a value.
+    #[error("the record is broken: {0}")]
+    Broken(&'static str),
+}
 
 /// The record of effects. Each call is one atomic step and may be repeated when its answer was lost.
 pub trait Ledger: Send + Sync + 'static {
@@ -208,6 +216,23 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Is the ledger there and writable? Asked while a worker pauses, before it goes on.
     fn ping(&self) -> impl Future<Output = Result<(), LedgerError>> + Send;
+}
+
+impl LedgerError {
+    /// It is not there.
+    #[must_use]
+    pub fn away(why: impl Into<String>) -> Self {
+        Self::Away(why.into())
+    }
+
+    /// What is the matter, without the error's own words.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        match self {
+            Self::Away(why) => why,
+            Self::Broken(rule) => rule,
+        }
+    }
 }
 
 impl Request {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use ::redis::Script;
 
 use super::Key;
+use super::redis::{NO_HASH, rule};
 use crate::redis_link::{RedisError, RedisLink};
 
 /// Where every record lies, whatever user and handler.
@@ -63,10 +64,23 @@ pub struct Record {
 pub enum Forgotten {
     /// There is no record any more; it had come this far.
     Yes(State),
+    /// There is none any more, and nobody could read what there was.
+    Broken,
     /// There was none.
     NoRecord,
     /// A delivery holds its lease for this much longer: nothing was changed.
     Held(Duration),
+}
+
+/// Why nothing is told of a record, or nothing done to it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Redis could not do it.
+    #[error(transparent)]
+    Redis(RedisError),
+    /// Nobody can read it, by this rule.
+    #[error("the record is broken: {0}")]
+    Broken(&'static str),
 }
 
 /// How many records, by handler and state.
@@ -109,24 +123,31 @@ impl Records {
     /// What is known of one effect.
     ///
     /// # Errors
-    /// [`RedisError`].
-    pub async fn look(&self, key: &Key) -> Result<Option<Record>, RedisError> {
+    /// [`RecordError`].
+    pub async fn look(&self, key: &Key) -> Result<Option<Record>, RecordError> {
         let answer = self.link.run(&self.look, key.as_str(), &[]).await?;
-        if answer.is_empty() { Ok(None) } else { record(&answer).map(Some).ok_or(RedisError::Strange) }
+        match &answer[..] {
+            [] => Ok(None),
+            [word, field] if word == "BROKEN" => Err(RecordError::Broken(rule(field))),
+            fields => Ok(Some(record(fields).ok_or(RedisError::Strange)?)),
+        }
     }
 
     /// Takes a record back: the effect may happen again. Refused while a delivery holds its lease,
-    /// unless by `force`: then that delivery finds its lease lost, or records its effect anew.
+    /// unless by `force`: then that delivery finds its lease lost, or records its effect anew. What nobody can read
+    /// is taken back by `force` alone.
     ///
     /// # Errors
-    /// [`RedisError`]. The first of two tries may have forgotten it: then the answer is that there is none.
-    pub async fn forget(&self, key: &Key, force: bool) -> Result<Forgotten, RedisError> {
+    /// [`RecordError`]. The first of two tries may have forgotten it: then the answer is that there is none.
+    pub async fn forget(&self, key: &Key, force: bool) -> Result<Forgotten, RecordError> {
         let answer = self.link.run(&self.forget, key.as_str(), &[if force { "1" } else { "" }]).await?;
         match answer.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             ["NONE"] => Ok(Forgotten::NoRecord),
-            ["HELD", left] => millis(left).map(Forgotten::Held).ok_or(RedisError::Strange),
-            ["FORGOTTEN", state] => State::stored(state).map(Forgotten::Yes).ok_or(RedisError::Strange),
-            _ => Err(RedisError::Strange),
+            ["BROKEN", field] => Err(RecordError::Broken(rule(field))),
+            ["HELD", left] => Ok(Forgotten::Held(millis(left).ok_or(RedisError::Strange)?)),
+            ["FORGOTTEN", ""] => Ok(Forgotten::Broken),
+            ["FORGOTTEN", state] => Ok(Forgotten::Yes(State::stored(state).ok_or(RedisError::Strange)?)),
+            _ => Err(RedisError::Strange.into()),
         }
     }
 
@@ -153,6 +174,12 @@ impl Records {
             }
             cursor = next;
         }
+    }
+}
+
+impl From<RedisError> for RecordError {
+    fn from(error: RedisError) -> Self {
+        if error.is_wrong_type() { Self::Broken(NO_HASH) } else { Self::Redis(error) }
     }
 }
 

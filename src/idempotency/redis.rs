@@ -41,7 +41,11 @@ impl RedisLedger {
     }
 
     async fn run(&self, script: &Script, key: &str, args: &[&str]) -> Result<Vec<String>, LedgerError> {
-        Ok(self.link.run(script, key, args).await?)
+        let answer = self.link.run(script, key, args).await?;
+        match words(&answer)[..] {
+            ["BROKEN", field] => Err(LedgerError::Broken(rule(field))),
+            _ => Ok(answer),
+        }
     }
 }
 
@@ -131,7 +135,22 @@ impl Ledger for RedisLedger {
 
 impl From<RedisError> for LedgerError {
     fn from(error: RedisError) -> Self {
-        Self(error.to_string())
+        if error.is_wrong_type() { Self::Broken(NO_HASH) } else { Self::Away(error.to_string()) }
+    }
+}
+
+/// What is wrong with a key that holds something else.
+pub(super) const NO_HASH: &str = "its key holds no hash";
+
+/// What is wrong with a record, by the field that the scripts name.
+pub(super) fn rule(field: &str) -> &'static str {
+    match field {
+        "type" => NO_HASH,
+        "st" => "its field st is no state",
+        "gen" => "its field gen is no number",
+        "att" => "its field att is no number",
+        "dl" => "its field dl is no number",
+        _ => "a count of its is no number",
     }
 }
 
@@ -140,7 +159,7 @@ fn words(answer: &[String]) -> Vec<&str> {
 }
 
 fn strange(answer: &[String]) -> LedgerError {
-    LedgerError(format!("a script answered {answer:?}"))
+    LedgerError::Away(format!("a script answered {answer:?}"))
 }
 
 fn millis(duration: Duration) -> String {

@@ -16,7 +16,7 @@ use crate::cli::{Effect, Idem};
 use crate::config::{self, Environment};
 use crate::event::Timestamp;
 use crate::idempotency::Key;
-use crate::idempotency::records::{Counts, Forgotten, Record, Records, State};
+use crate::idempotency::records::{Counts, Forgotten, Record, RecordError, Records, State};
 use crate::plain;
 use crate::redis_link::{RedisError, RedisLink};
 
@@ -24,12 +24,16 @@ use crate::redis_link::{RedisError, RedisLink};
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) async fn idem(environment: &Environment, what: &Idem) -> Exit {
-    let url = match configured(environment, config::redis) {
-        Ok(url) => url,
+    let read = |read: &mut config::Reader<'_>| {
+        let (url, prefix) = (config::redis(read), config::redis_prefix(read));
+        Some((url?, prefix))
+    };
+    let (url, prefix) = match configured(environment, read) {
+        Ok(settings) => settings,
         Err(exit) => return exit,
     };
     let link = match RedisLink::new(&url) {
-        Ok(link) => link,
+        Ok(link) => link.under(&prefix),
         Err(error) => return absent(&error),
     };
     let records = Records::new(link);
@@ -38,7 +42,10 @@ pub(super) async fn idem(environment: &Environment, what: &Idem) -> Exit {
         Idem::Forget { effect, force, yes } => forget(&records, effect, *force, *yes).await,
         Idem::Stats { json } => stats(&records, *json).await,
     };
-    done.unwrap_or_else(|error| absent(&error))
+    done.unwrap_or_else(|error| match error {
+        RecordError::Redis(error) => absent(&error),
+        RecordError::Broken(rule) => broken(rule),
+    })
 }
 
 fn absent(error: &RedisError) -> Exit {
@@ -51,8 +58,24 @@ fn key(effect: &Effect) -> Key {
     Key::new(handler.map_or(&effect.reaction, |(_, handler)| handler), &effect.user_id)
 }
 
-async fn get(records: &Records, effect: &Effect, as_json: bool) -> Result<Exit, RedisError> {
-    let record = records.look(&key(effect)).await?;
+/// What nobody can read is not touched, unless somebody insists.
+fn broken(rule: &str) -> Exit {
+    complain(format_args!(
+        "the record is broken: {rule}. Somebody else has written to it: this user's events are\n\
+         quarantined as record_broken, and whether the effect has happened it does not tell.\n\
+         `idem forget --force --yes` deletes it."
+    ));
+    Exit::Unavailable
+}
+
+async fn get(records: &Records, effect: &Effect, as_json: bool) -> Result<Exit, RecordError> {
+    let record = match records.look(&key(effect)).await {
+        Err(RecordError::Broken(rule)) if as_json => {
+            say(json!({ "record": null, "broken": rule }));
+            return Ok(Exit::Unavailable);
+        }
+        record => record?,
+    };
     let now = Timestamp::now();
     match record {
         _ if as_json => say(json!({ "record": record.map(|record| in_json(&record, now)) })),
@@ -113,7 +136,7 @@ fn seconds(left: Duration) -> humantime::FormattedDuration {
     humantime::format_duration(Duration::from_secs(left.as_millis().div_ceil(1000) as u64))
 }
 
-async fn forget(records: &Records, effect: &Effect, force: bool, yes: bool) -> Result<Exit, RedisError> {
+async fn forget(records: &Records, effect: &Effect, force: bool, yes: bool) -> Result<Exit, RecordError> {
     if !yes {
         return Ok(rehearse(records.look(&key(effect)).await?.as_ref(), force));
     }
@@ -123,6 +146,9 @@ async fn forget(records: &Records, effect: &Effect, force: bool, yes: bool) -> R
                 "forgotten; it was {}. The next event for this user is handled as its first.",
                 state.word()
             ));
+        }
+        Forgotten::Broken => {
+            say("deleted; nobody could read it. The next event for this user is handled as its first.")
         }
         Forgotten::NoRecord => say("no record: there is nothing to forget"),
         Forgotten::Held(left) => return Ok(held(left)),
@@ -161,7 +187,7 @@ fn held(left: Duration) -> Exit {
     Exit::Unavailable
 }
 
-async fn stats(records: &Records, as_json: bool) -> Result<Exit, RedisError> {
+async fn stats(records: &Records, as_json: bool) -> Result<Exit, RecordError> {
     let mut told = Instant::now();
     let progress = |counted: u64| {
         if told.elapsed() >= PATIENCE {

@@ -48,10 +48,16 @@ pub enum Applied {
     Conflict,
 }
 
-/// The store could not answer; nothing is known to have changed. Applying again is safe.
+/// Why the store gave no answer; nothing is known to have changed. Applying again is safe.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the profile store did not answer: {0}")]
-pub struct ProfilesError(pub String);
+pub enum ProfilesError {
+    /// It is not there, or does nothing for us.
+    #[error("the profile store did not answer: {0}")]
+    Away(String),
+    /// It is there, and nobody can read this one profile, by this rule: asking again changes nothing. Never a value.
+    #[error("the profile is broken: {0}")]
+    Broken(&'static str),
+}
 
 /// Where profiles are kept.
 pub trait Profiles: Send + Sync + 'static {

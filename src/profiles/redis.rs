@@ -52,7 +52,8 @@ impl Profiles for RedisProfiles {
             Some("DONE") => Ok(Applied::Done),
             Some("STALE") => Ok(Applied::Stale),
             Some("CONFLICT") => Ok(Applied::Conflict),
-            _ => Err(ProfilesError(format!("the script answered {answer:?}"))),
+            Some("BROKEN") => Err(ProfilesError::Broken("a stamp of its is none")),
+            _ => Err(ProfilesError::Away(format!("the script answered {answer:?}"))),
         }
     }
 
@@ -63,6 +64,6 @@ impl Profiles for RedisProfiles {
 
 impl From<RedisError> for ProfilesError {
     fn from(error: RedisError) -> Self {
-        Self(error.to_string())
+        if error.is_wrong_type() { Self::Broken("its key holds no hash") } else { Self::Away(error.to_string()) }
     }
 }

@@ -42,6 +42,7 @@ pub struct SqsQueue {
     settling: Client,
     url: String,
     dlq_url: Option<String>,
+    arn: Option<String>,
     facts: Facts,
 }
 
@@ -64,6 +65,7 @@ impl SqsQueue {
             .attribute_names(QueueAttributeName::VisibilityTimeout)
             .attribute_names(QueueAttributeName::RedrivePolicy)
             .attribute_names(QueueAttributeName::MessageRetentionPeriod)
+            .attribute_names(QueueAttributeName::QueueArn)
             .send()
             .await
             .map_err(|error| told(&error))?;
@@ -80,7 +82,14 @@ impl SqsQueue {
                 .map(Duration::from_secs),
         };
         let polling = settings(aws, longest_wait + POLL_SLACK).interceptor(FewHeaders).interceptor(ReadAnswers);
-        Ok(Self { polling: Client::from_conf(polling.build()), settling, url, dlq_url, facts })
+        let arn = attribute(QueueAttributeName::QueueArn).cloned();
+        Ok(Self { polling: Client::from_conf(polling.build()), settling, url, dlq_url, arn, facts })
+    }
+
+    /// Which queue, by what tells it from all others: its ARN, or its URL where SQS told none.
+    #[must_use]
+    pub fn identity(&self) -> &str {
+        self.arn.as_ref().unwrap_or(&self.url)
     }
 
     /// Would its dead letters come back to it?

@@ -5,7 +5,7 @@
 //! there, because a restart brings neither back. `/readyz` does, for people and for whoever routes work.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -16,7 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Named, Telemetry, port};
+use super::roster::Roster;
+use super::{Telemetry, port};
 use crate::plain;
 
 /// How long a client waits for the answer.
@@ -25,59 +26,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const LONGEST: u64 = 64 * 1024;
 /// What a scrape is.
 const SCRAPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// Who is asked: the workers, or, while they are yet to start, what each waits for. Clones are the same.
-#[derive(Debug, Clone)]
-pub struct Roster(Arc<Mutex<Stage>>);
-
-#[derive(Debug)]
-enum Stage {
-    Starting(Vec<(&'static str, String)>),
-    Working(Vec<Named>),
-}
-
-impl Roster {
-    /// None of these works yet.
-    #[must_use]
-    pub fn starting(names: impl Iterator<Item = &'static str>) -> Self {
-        let starting = names.map(|name| (name, "starting".to_owned())).collect();
-        Self(Arc::new(Mutex::new(Stage::Starting(starting))))
-    }
-
-    /// It does not work yet, for this.
-    pub fn waits(&self, name: &str, why: String) {
-        if let Stage::Starting(all) = &mut *self.lock()
-            && let Some((_, said)) = all.iter_mut().find(|(other, _)| *other == name)
-        {
-            *said = why;
-        }
-    }
-
-    /// All of them work.
-    pub fn work(&self, workers: Vec<Named>) {
-        *self.lock() = Stage::Working(workers);
-    }
-
-    fn are_alive(&self) -> bool {
-        match &*self.lock() {
-            Stage::Starting(_) => true,
-            Stage::Working(workers) => workers.iter().all(|(_, vitals)| vitals.pulse().is_alive()),
-        }
-    }
-
-    /// What each waits for; `None`: it is ready.
-    fn told(&self) -> Vec<(&'static str, Option<String>)> {
-        match &*self.lock() {
-            Stage::Starting(all) => all.iter().map(|(name, why)| (*name, Some(why.clone()))).collect(),
-            Stage::Working(workers) => workers.iter().map(|(name, vitals)| (*name, vitals.missing())).collect(),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Stage> {
-        // Every change is one assignment.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Answers on `listener` until `stop`.
 pub async fn serve(listener: TcpListener, workers: Roster, telemetry: Arc<Telemetry>, stop: CancellationToken) {
@@ -97,7 +45,7 @@ fn livez(workers: &Roster) -> (StatusCode, &'static str) {
     }
 }
 
-/// One line a reaction.
+/// One line a reaction, and one for each remark.
 fn readyz(workers: &Roster) -> (StatusCode, String) {
     let (mut status, mut lines) = (StatusCode::OK, String::new());
     for (name, missing) in workers.told() {
@@ -106,6 +54,7 @@ fn readyz(workers: &Roster) -> (StatusCode, String) {
         }
         lines.push_str(&format!("{name}: {}\n", missing.as_deref().unwrap_or("ready")));
     }
+    lines.extend(workers.remarks().iter().map(|(name, remark)| format!("warning: {name}: {remark}\n")));
     (status, lines)
 }
 

@@ -92,12 +92,17 @@ impl<L: Ledger> WatchedLedger<L> {
         let started = Instant::now();
         let result = call.await;
         let seconds = started.elapsed().as_secs_f64();
-        if result.is_ok() {
-            step.answered.record(seconds);
-        } else {
+        let error = match &result {
+            Ok(_) => None,
+            Err(LedgerError::Away(_)) => Some("unavailable"),
+            Err(LedgerError::Broken(_)) => Some("record_broken"),
+        };
+        if let Some(error) = error {
             let watch = &*self.watch.inside;
-            let labels = [watch.reaction.clone(), step.operation.clone(), KeyValue::new(ERROR, "unavailable")];
+            let labels = [watch.reaction.clone(), step.operation.clone(), KeyValue::new(ERROR, error)];
             watch.instruments.ledger.record(seconds, &labels);
+        } else {
+            step.answered.record(seconds);
         }
         result
     }

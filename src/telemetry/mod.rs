@@ -15,6 +15,7 @@ mod port;
 mod propagation;
 mod publishing;
 mod queue;
+pub mod roster;
 mod w3c;
 mod watch;
 

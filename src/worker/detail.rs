@@ -15,6 +15,7 @@ impl Outcome {
         match self {
             Self::Done | Self::DoneUnrecorded | Self::Duplicate | Self::Stale | Self::Ignored => String::new(),
             Self::Refused(refusal) => refusal.detail(),
+            Self::RecordBroken(rule) => (*rule).to_owned(),
             Self::UnknownType => format!("type: must be {USER_SIGNED_UP}"),
             Self::Conflict => "userId: must come with what it came with first".to_owned(),
             Self::Parked => "record: no send is left, and what came of the last is unknown".to_owned(),
@@ -73,6 +74,7 @@ mod tests {
             Outcome::OutcomeUnknown,
             Outcome::LeaseLost,
             Outcome::NotBegun,
+            Outcome::RecordBroken("a field of the record"),
         ] {
             let detail = outcome.detail("");
             assert!(!detail.is_empty() && detail.len() <= 200, "{outcome:?}");

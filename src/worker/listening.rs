@@ -29,7 +29,7 @@ impl<L> Listening<L> {
 
     async fn heard<T>(&self, call: impl Future<Output = Result<T, LedgerError>>) -> Result<T, LedgerError> {
         let answer = call.await;
-        if answer.is_err() {
+        if let Err(LedgerError::Away(_)) = answer {
             *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
         answer

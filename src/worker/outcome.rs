@@ -32,6 +32,8 @@ pub enum Outcome {
     Conflict,
     /// Unknown whether it happened, and no send is left.
     Parked,
+    /// Nobody can read its record, by this rule.
+    RecordBroken(&'static str),
     /// The body is no event.
     Refused(Refusal),
     /// Whoever took it died of it, again and again.
@@ -227,6 +229,7 @@ impl Outcome {
             Self::Busy(_) => "busy",
             Self::Conflict => "conflict",
             Self::Parked => "outcome_unknown_parked",
+            Self::RecordBroken(_) => "record_broken",
             Self::Refused(_) => "refused",
             Self::KillsItsWorker => "kills_its_worker",
             Self::Permanent(_) => "permanent",
@@ -285,6 +288,7 @@ impl Outcome {
             Self::Conflict => Next::Never("conflict"),
             Self::Parked => Next::Never("outcome_unknown"),
             Self::KillsItsWorker => Next::Never("kills_its_worker"),
+            Self::RecordBroken(_) => Next::Never("record_broken"),
             Self::Refused(refusal) => Next::Never(refusal.code()),
             Self::Permanent(reason) => Next::Never(reason),
             // Its lease must run out first; the visibility timeout is longer than the lease.

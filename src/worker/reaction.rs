@@ -103,7 +103,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
             Ok(Claim::Conflict) => Err(Outcome::Conflict),
             Ok(Claim::Parked) => Err(Outcome::Parked),
             Ok(Claim::Kills) => Err(Outcome::KillsItsWorker),
-            Err(error) => Err(Outcome::Unavailable(no_ledger::<L>(&error))),
+            Err(error) => Err(without_record::<L>(&error)),
         }
     }
 
@@ -193,5 +193,13 @@ impl<L: Ledger, H: Handler> Needs for Reaction<L, H> {
 }
 
 pub(super) fn no_ledger<L: Ledger>(error: &LedgerError) -> Missing {
-    Missing { dependency: L::SERVER, detail: error.0.clone(), outage: Outage::Down }
+    Missing { dependency: L::SERVER, detail: error.detail().to_owned(), outage: Outage::Down }
+}
+
+/// What an event comes to whose record was not to be had.
+pub(super) fn without_record<L: Ledger>(error: &LedgerError) -> Outcome {
+    match error {
+        LedgerError::Away(_) => Outcome::Unavailable(no_ledger::<L>(error)),
+        LedgerError::Broken(rule) => Outcome::RecordBroken(rule),
+    }
 }

@@ -1,7 +1,7 @@
 //! What is known after a run, put on record: the effect happened, or surely not, or nobody knows.
 //!
 //! Enters: what a handler's run showed, and its lease. Leaves: an [`Outcome`]. Promises: what happened is asked to be recorded
-//! until it is, or until the process must let go of the message; only then it is `DoneUnrecorded`. What surely did not happen
+//! until it is, or until the process must let go of the message, unless nobody can read its record; only then it is `DoneUnrecorded`. What surely did not happen
 //! is given back. What nobody knows stays on record as it is.
 
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
@@ -9,13 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::breaker::Breaker;
 use super::outcome::{Missing, Outcome, Reacted};
-use super::reaction::{Cut, Ran, Reaction, no_ledger};
+use super::reaction::{Cut, Ran, Reaction, no_ledger, without_record};
 use super::witness::Belief;
 use super::word::Word;
 use crate::backoff::{Backoff, Outage};
 use crate::failpoint::{self, Step};
 use crate::handlers::{Handled, Handler, HandlerError};
-use crate::idempotency::{Fenced, Key, Lease, Ledger, Release, Setbacks};
+use crate::idempotency::{Fenced, Key, Lease, Ledger, LedgerError, Release, Setbacks};
 
 /// For how long a record is asked for that the ledger does not take, and who hears of that.
 pub(crate) struct Insists<'a> {
@@ -64,7 +64,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         failpoint::reach(Step::Sent);
         let is_on_record = tokio::select! {
             biased;
-            () = self.commit(&lease, &receipt, insists) => true,
+            is_taken = self.commit(&lease, &receipt, insists) => is_taken,
             () = insists.ends() => false,
         };
         if !is_on_record {
@@ -118,14 +118,19 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
             HandlerError::OutcomeUnknown(_) => Outcome::OutcomeUnknown,
             HandlerError::Fenced(Fenced::Done) => Outcome::Duplicate,
             HandlerError::Fenced(Fenced::Lost) => Outcome::LeaseLost,
-            HandlerError::Fenced(Fenced::Unavailable(error)) => Outcome::Unavailable(no_ledger::<L>(&error)),
+            HandlerError::Fenced(Fenced::Unavailable(error)) => without_record::<L>(&error),
         }
     }
 
-    /// Asks until the ledger has it. The record is allowed to anybody, so a lost lease ends nothing here.
-    async fn commit(&self, lease: &Lease, receipt: &str, insists: &Insists<'_>) {
+    /// Asks until the ledger has it; `false`: it never will, because nobody can read the record. The record is allowed to
+    /// anybody, so a lost lease ends nothing here.
+    async fn commit(&self, lease: &Lease, receipt: &str, insists: &Insists<'_>) -> bool {
         let mut tries = 1;
         while let Err(error) = self.ledger.commit(lease, receipt, &self.terms).await {
+            if let LedgerError::Broken(rule) = error {
+                tracing::warn!(rule, "the effect happened, and its record is broken");
+                return false;
+            }
             if tries == 1 {
                 tracing::warn!(%error, "the effect happened, and its record waits for the ledger");
             }
@@ -136,6 +141,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         if tries > 1 {
             tracing::info!(tries, "on record");
         }
+        true
     }
 
     /// Failing to release costs the next delivery the rest of the lease, and a failure its count, no more.

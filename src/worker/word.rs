@@ -45,6 +45,7 @@ impl Word {
             | Outcome::Conflict
             | Outcome::Parked
             | Outcome::KillsItsWorker
+            | Outcome::RecordBroken(_)
             | Outcome::Refused(_)
             | Outcome::LeaseLost
             | Outcome::NotBegun => Self::Nothing,

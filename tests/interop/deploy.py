@@ -13,6 +13,7 @@ import time
 import boto3
 
 INFRA = pathlib.Path(__file__).resolve().parents[2] / "infra"
+WITHIN = 60 * int(os.environ.get("TEST_PATIENCE", "1"))
 
 
 def main(test_id, reactions):
@@ -26,7 +27,7 @@ def main(test_id, reactions):
             TemplateBody=(INFRA / template).read_text(),
             Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
         )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + WITHIN
         while True:
             found = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
             if found["StackStatus"] == "CREATE_COMPLETE":

@@ -25,6 +25,7 @@ sys.path.insert(0, str(INFRA / "lint"))
 import template as templates  # noqa: E402 - it lies beside the templates
 
 REGION, ACCOUNT = os.environ["AWS_REGION"], os.environ["AWS_ACCESS_KEY_ID"]
+WITHIN = 60 * int(os.environ.get("TEST_PATIENCE", "1"))
 
 
 def client(service):
@@ -96,7 +97,7 @@ class Account:
             if "No updates are to be performed" not in str(error):
                 raise
             status = "unchanged"
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + WITHIN
         while (found := self.stack(stack))["StackStatus"].endswith("IN_PROGRESS") and time.monotonic() < deadline:
             time.sleep(0.1)
         if found["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):

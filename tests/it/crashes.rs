@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use user_events::profiles::redis::RedisProfiles;
 
+use crate::world::patience::at_this_pace;
 use crate::world::processes::{Worker, both};
 use crate::world::smtp::SmtpServer;
 use crate::world::{EMPTY, TestQueue, World, address, event, eventually, redis};
 
 /// Short, so that a takeover is soon; the lease is three quarters of it.
-const VISIBILITY: Duration = Duration::from_secs(4);
+fn visibility() -> Duration {
+    at_this_pace(Duration::from_secs(4))
+}
 
 struct Crash {
     world: World,
@@ -26,7 +29,7 @@ impl Crash {
     async fn set_up() -> Self {
         let world = World::start().await;
         let smtp = SmtpServer::start().await;
-        let (email, profile) = world.email_and_profile(VISIBILITY).await;
+        let (email, profile) = world.email_and_profile(visibility()).await;
         let env = both(&world, &smtp, &email, &profile);
         Self { user: format!("{}-u", world.id), world, smtp, email, profile, env }
     }
@@ -140,7 +143,7 @@ async fn killed_after_commit_before_delete_sends_one_mail() {
 async fn a_message_that_kills_its_worker_five_times_is_quarantined_as_that() {
     let mut crash = Crash::set_up().await;
     // As many receives as a mail that is deferred for a day may need: no protection from this one.
-    let patient = crash.world.queue_with("patient", VISIBILITY, 100).await;
+    let patient = crash.world.queue_with("patient", visibility(), 100).await;
     crash.env.insert("EMAIL_QUEUE_URL".to_owned(), patient.url.clone());
     crash.email = patient;
     crash.world.send(&crash.email, &event(&crash.user)).await;

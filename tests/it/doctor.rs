@@ -85,6 +85,10 @@ async fn seeded_faults_are_each_found_with_their_remedy() {
     let world = World::start().await;
     let (redis, smtp) = tokio::join!(RedisServer::start(Keep::Nothing), SmtpServer::start());
     let _: () = redis.command(&["CONFIG", "SET", "maxmemory-policy", "volatile-lru"]).await;
+    // Another environment works under one name, and somebody else has written to the other's marker.
+    let another = "arn:aws:sqs:us-east-1:000000000000:another";
+    let _: () = redis.command(&["HSET", "reaction:email", another, "1"]).await;
+    let _: () = redis.command(&["SET", "reaction:profile", "x"]).await;
     smtp.require_auth("user", "another");
     let email = world.queue("email", Duration::from_secs(60)).await;
     let profile = world.queue_with("profile", Duration::from_secs(10), 2).await;
@@ -118,7 +122,7 @@ async fn seeded_faults_are_each_found_with_their_remedy() {
         env.insert(name.to_owned(), value.to_owned());
     }
     let found = expected(&[
-        ("email", &["no_redrive_policy", "policy_closed", "not_subscribed", "shutdown_short"]),
+        ("email", &["no_redrive_policy", "policy_closed", "not_subscribed", "shutdown_short", "namespace_shared"]),
         (
             "profile",
             &[
@@ -131,7 +135,7 @@ async fn seeded_faults_are_each_found_with_their_remedy() {
                 "visibility_short",
             ],
         ),
-        ("profile", &["raw_delivery", "filter_excludes", "no_delivery_dlq"]),
+        ("profile", &["raw_delivery", "filter_excludes", "no_delivery_dlq", "marker_broken"]),
         ("Redis", &["redis_evicts", "redis_forgets"]),
         ("mail", &["smtp_auth"]),
     ]);

@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::world::http::get;
+use crate::world::patience::{at_this_pace, patience};
 use crate::world::processes::{Worker, both, execute};
 use crate::world::smtp::{Phase, Reaction, SmtpServer};
 use crate::world::{EMPTY, World, event, eventually};
@@ -30,11 +31,11 @@ fn resident(pid: u32) -> u64 {
 
 #[tokio::test]
 async fn a_byte_on_the_health_port_keeps_no_worker_from_stopping() {
-    const BUDGET: Duration = Duration::from_secs(10);
+    let budget = at_this_pace(Duration::from_secs(10));
     let (world, smtp) = (World::start().await, SmtpServer::start().await);
     let (email, profile) = world.email_and_profile(SOON).await;
     let mut env = both(&world, &smtp, &email, &profile);
-    env.insert("SHUTDOWN_TIMEOUT".to_owned(), format!("{}s", BUDGET.as_secs()));
+    env.insert("SHUTDOWN_TIMEOUT".to_owned(), format!("{}s", budget.as_secs()));
     let mut worker = Worker::start(&env);
     let at = worker.address().await;
     let _held = hold(&at, b"G").await;
@@ -43,7 +44,7 @@ async fn a_byte_on_the_health_port_keeps_no_worker_from_stopping() {
     answered.read_exact(&mut first).await.expect("an answer, and a connection that stays");
     assert_eq!(&first, b"HTTP/1.1 200");
     worker.signal("TERM");
-    assert_eq!(worker.exit(BUDGET + Duration::from_secs(1)).await, Some(0));
+    assert_eq!(worker.exit(budget + Duration::from_secs(1)).await, Some(0));
 }
 
 #[tokio::test]
@@ -53,7 +54,7 @@ async fn half_a_request_is_waited_for_five_seconds_and_no_longer() {
     let worker = Worker::start(&both(&world, &smtp, &email, &profile));
     let mut held = hold(&worker.address().await, b"GET /livez HTTP/1.1\r\n").await;
     let mut rest = Vec::new();
-    timeout(SOON, held.read_to_end(&mut rest)).await.expect("it is shown out").expect("in order");
+    timeout(patience(SOON), held.read_to_end(&mut rest)).await.expect("it is shown out").expect("in order");
     assert!(!String::from_utf8_lossy(&rest).contains(" 200 "));
     assert_eq!(worker.terminate().await, Some(0));
 }

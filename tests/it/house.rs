@@ -26,6 +26,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("handlers/welcome_email.rs", &["event", "idempotency", "mail"]),
     ("idempotency/", &[]),
     ("idempotency/fence.rs", &["failpoint"]),
+    ("idempotency/neighbours.rs", &["redis_link"]),
     ("idempotency/records.rs", &["redis_link"]),
     ("idempotency/redis.rs", &["redis_link"]),
     ("mail/", &["backoff", "event", "idempotency", "mail"]),
@@ -53,6 +54,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 const ADAPTERS: &[&str] = &[
     "idempotency::atomic",
     "idempotency::memory",
+    "idempotency::neighbours",
     "idempotency::records",
     "idempotency::redis",
     "mail::outbox",
@@ -71,6 +73,7 @@ const ADAPTERS: &[&str] = &[
 /// Who may name adapters; and an adapter may name the one it is built on.
 const NAMES_ADAPTERS: &[&str] = &["app.rs", "config/", "ops/"];
 const BUILT_ON: &[(&str, &str)] = &[
+    ("idempotency/neighbours.rs", "redis_link"),
     ("idempotency/records.rs", "redis_link"),
     ("idempotency/redis.rs", "redis_link"),
     ("profiles/redis.rs", "redis_link"),

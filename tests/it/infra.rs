@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use user_events::profiles::redis::RedisProfiles;
 
 use crate::interop;
+use crate::world::patience::patience;
 use crate::world::processes::{Worker, execute};
 use crate::world::smtp::SmtpServer;
 use crate::world::{World, address, eventually, redis};
@@ -129,7 +130,7 @@ async fn undo(world: &World, stacks: &[&str]) -> String {
     let mut undo = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("infra/undo"));
     undo.args(stacks).env_clear().envs(&world.env).env("PATH", path).kill_on_drop(true);
     undo.env("AWS_DEFAULT_REGION", &world.env["AWS_REGION"]); // what version 1 of the CLI reads
-    let ended = timeout(4 * SOON, undo.output()).await.expect("it ends").expect("it runs");
+    let ended = timeout(patience(4 * SOON), undo.output()).await.expect("it ends").expect("it runs");
     let told = String::from_utf8(ended.stdout).unwrap();
     assert!(ended.status.success(), "{told}{}", String::from_utf8_lossy(&ended.stderr));
     told
@@ -160,7 +161,7 @@ async fn each_command_of_the_readme_of_infra_is_one_that_the_aws_cli_takes() {
     let asked = folder.path().join("asked");
     let mut bash = Command::new("bash");
     bash.args(["-euc", &script]).env("asked", &asked).stdin(Stdio::null()).kill_on_drop(true);
-    let ended = timeout(SOON, bash.output()).await.expect("it ends").expect("bash runs");
+    let ended = timeout(patience(SOON), bash.output()).await.expect("it ends").expect("bash runs");
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     let told = interop::run(&world, "aws_words.py", &[asked.to_str().unwrap()]).await;
     let taken: usize = String::from_utf8(told.stdout).unwrap().trim().parse().unwrap();

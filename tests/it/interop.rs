@@ -10,6 +10,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 use user_events::profiles::redis::RedisProfiles;
 
+use crate::world::patience::patience;
 use crate::world::processes::{Worker, both, environment, execute};
 use crate::world::smtp::SmtpServer;
 use crate::world::{World, address, eventually, redis};
@@ -19,13 +20,15 @@ fn python(world: &World, script: &str, arguments: &[&str]) -> Command {
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(script);
     let mut command = Command::new(python);
     command.arg(script).args(arguments).env_clear().envs(&world.env).kill_on_drop(true);
+    let times = patience(Duration::from_secs(1)).as_secs();
+    command.env("TEST_PATIENCE", times.to_string()); // for deadlines of its own
     command
 }
 
 /// Runs one of tests/interop's scripts, which must succeed.
 pub async fn run(world: &World, script: &str, arguments: &[&str]) -> Output {
     let run = python(world, script, arguments).stdin(Stdio::null()).output();
-    let output = timeout(Duration::from_secs(60), run).await.expect("the script ends").expect("Python runs");
+    let output = timeout(patience(Duration::from_secs(120)), run).await.expect("the script ends").expect("Python runs");
     assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
     output
 }

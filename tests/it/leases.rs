@@ -19,6 +19,7 @@ use user_events::queue::{
 };
 use user_events::worker::{Reaction, Settings, Summary, Tally, Worker};
 
+use crate::world::patience::at_this_pace;
 use crate::world::{World, event, eventually, redis};
 
 /// Takes its time, before the fence or behind it; counts its starts and its effects.
@@ -56,14 +57,13 @@ const EMPTY: Depth = Depth { visible: 0, in_flight: 0 };
 #[tokio::test]
 async fn a_handler_of_8_s_on_a_visibility_of_2_s_is_received_once_and_done_once() {
     let world = World::start().await;
-    let visibility = Duration::from_secs(2);
+    let visibility = at_this_pace(Duration::from_secs(2));
     let test_queue = world.queue("slow", visibility).await;
     world.send(&test_queue, &event(&format!("{}-u", world.id))).await;
     let wait = Duration::from_secs(1);
     let open = async || SqsQueue::open(&world.aws, test_queue.url.clone(), None, wait).await.unwrap();
-    let handler = slow(Duration::from_secs(8));
-    let reaction =
-        || Reaction::new(handler.clone(), RedisLedger::new(redis()), terms(visibility), Duration::from_secs(30));
+    let handler = slow(4 * visibility);
+    let reaction = || Reaction::new(handler.clone(), RedisLedger::new(redis()), terms(visibility), 15 * visibility);
     let settings = Settings { wait, ..Settings::default() };
     let stop = CancellationToken::new();
     // Two workers: if the message were shown again, the idle one would take it.
@@ -71,10 +71,8 @@ async fn a_handler_of_8_s_on_a_visibility_of_2_s_is_received_once_and_done_once(
     let tallies = workers.each_ref().map(Worker::tally);
     let running: Vec<_> = workers.into_iter().map(|worker| tokio::spawn(worker.run(stop.clone()))).collect();
 
-    eventually("the effect", Duration::from_secs(20), || async {
-        (handler.effects.load(Ordering::SeqCst) > 0).then_some(())
-    })
-    .await;
+    eventually("the effect", 10 * visibility, || async { (handler.effects.load(Ordering::SeqCst) > 0).then_some(()) })
+        .await;
     world.drained(&test_queue, Duration::from_secs(10)).await;
     stop.cancel();
     for worker in running {

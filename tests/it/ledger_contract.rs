@@ -20,8 +20,8 @@ use crate::world::{redis, unique};
 pub const LONG: Duration = Duration::from_secs(600);
 /// Has run out already: its holder has paused, or was killed.
 pub const OVER: Duration = Duration::ZERO;
-/// For sentences about time itself.
-const SHORT: Duration = Duration::from_millis(300);
+/// For sentences about time itself; a busy machine has to ask within it.
+const SHORT: Duration = Duration::from_secs(2);
 
 /// One effect in one ledger.
 pub struct Case<L> {

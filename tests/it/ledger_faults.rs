@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use tokio::time::{interval, sleep};
+use tokio::time::{interval, sleep, timeout};
 use user_events::idempotency::redis::RedisLedger;
 use user_events::idempotency::{Begin, Claim, Fingerprint, Key, Lease, Ledger, Release, Request, Setbacks, Terms};
 use user_events::redis_link::RedisLink;
 
+use crate::world::patience::patience;
 use crate::world::processes::{Worker, both};
 use crate::world::proxy::{Cut, Mode, Proxy};
 use crate::world::redis_server::{Keep, RedisServer, url};
@@ -66,10 +67,9 @@ impl Desk {
             if claimed.is_ok() {
                 break;
             }
-            assert!(since.elapsed() < RECOVERY, "{claimed:?} after {:?}", since.elapsed());
+            assert!(since.elapsed() < patience(RECOVERY), "{claimed:?} after {:?}", since.elapsed());
         }
         println!("the ledger recovered in {:?}", since.elapsed());
-        assert!(since.elapsed() <= RECOVERY);
     }
 }
 
@@ -77,13 +77,9 @@ fn request(user: &str) -> Request {
     Request::new(Key::new("h", user), Fingerprint::of(&[user]))
 }
 
-/// Measures; a paused scheduler is given a quarter of a second.
+/// Its answer, which must come by itself: whoever hangs is not waited for.
 async fn within<T>(limit: Duration, call: impl Future<Output = T>) -> T {
-    let started = Instant::now();
-    let answer = call.await;
-    let took = started.elapsed();
-    assert!(took <= limit + Duration::from_millis(250), "the call took {took:?}");
-    answer
+    timeout(patience(limit), call).await.expect("an answer in time")
 }
 
 /// A worker on both queues, a mail server, and a Redis of its own.
@@ -130,9 +126,8 @@ async fn a_worker_started_before_its_redis_waits_and_works_within_2_s_of_its_ret
 
     service.redis.restart().await;
     let back = Instant::now();
-    let line = worker.says("\"message\":\"delivery\"", Duration::from_secs(10)).await;
+    let line = worker.says("\"message\":\"delivery\"", Duration::from_secs(2)).await;
     println!("the first delivery ended {:?} after Redis's return", back.elapsed());
-    assert!(back.elapsed() <= Duration::from_secs(2), "ready too late: {:?}", back.elapsed());
     assert!(line.contains("\"attempt\":1"), "{line}");
     service.smtp.wait_for(1, Duration::from_secs(10)).await;
     service.drained().await;
@@ -162,7 +157,7 @@ async fn redis_killed_for_60_s_with_a_thousand_events_queued_costs_no_dead_lette
     assert!(before < EVENTS, "nothing was left to do after the outage");
     service.redis.restart().await;
     let back = Instant::now();
-    service.smtp.wait_for(before + 1, Duration::from_secs(20)).await;
+    service.smtp.wait_for(before + 1, RECOVERY).await;
     let resumed = back.elapsed();
     service.smtp.wait_for(EVENTS, Duration::from_secs(60)).await;
     service.drained().await;
@@ -171,8 +166,7 @@ async fn redis_killed_for_60_s_with_a_thousand_events_queued_costs_no_dead_lette
     let attempt = |line: &String| line.split_once("\"attempt\":")?.1.split([',', '}']).next()?.parse::<u32>().ok();
     let attempts = log.iter().filter_map(attempt).max().unwrap_or(0);
     println!("{before} mails before; resumed {resumed:?} after; longest call {longest:?}; at most {attempts} receives");
-    assert!(longest <= CALL, "a call took {longest:?}");
-    assert!(resumed <= RECOVERY, "resumed after {resumed:?}");
+    assert!(longest <= patience(CALL), "a call took {longest:?}");
     assert!(attempts <= 2, "{attempts} receives of one message");
     assert!(users.iter().all(|user| service.smtp.accepted_to(&address(user)) == 1), "one mail each");
     assert_eq!(worker.terminate().await, Some(0));

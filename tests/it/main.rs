@@ -9,6 +9,7 @@
 
 mod world;
 
+mod broken_records;
 mod bus;
 mod chaos;
 mod configuration;
@@ -47,7 +48,9 @@ mod queue_faults;
 mod readme;
 mod recording;
 mod records;
+mod redis_rights;
 mod resilience;
+mod shared_redis;
 mod shutdown;
 mod smtp;
 mod status;

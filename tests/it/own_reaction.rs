@@ -15,6 +15,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::interop;
+use crate::world::patience::patience;
 use crate::world::{EMPTY, World, address, eventually, processes};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -79,7 +80,7 @@ async fn the_crm_hears_of_each_new_user_once_by_a_reaction_of_forty_lines() {
 
     let pid = worker.id().expect("it runs").to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
-    let ended = timeout(SOON, worker.wait()).await.expect("it stops").unwrap();
+    let ended = timeout(patience(SOON), worker.wait()).await.expect("it stops").unwrap();
     assert_eq!(ended.code(), Some(0));
 }
 

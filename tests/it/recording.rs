@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::sleep;
 
+use crate::world::patience::at_this_pace;
 use crate::world::processes::{Worker, environment};
 use crate::world::redis_server::{Keep, RedisServer};
 use crate::world::smtp::{Phase, Reaction, SmtpServer};
@@ -95,7 +96,7 @@ async fn redis_dead_between_the_250_and_the_mark_when_a_stop_ends_is_named_and_m
 async fn an_event_that_comes_twice_while_its_dot_is_answered_after_50_s_is_one_mail_and_no_letter() {
     let (world, smtp) = tokio::join!(World::start(), SmtpServer::start());
     smtp.script_for(&address(&world.id), vec![Reaction::Late { at: Phase::Dot, after: Duration::from_secs(50) }]);
-    let queue = world.queue_with("email", Duration::from_secs(6), 5).await;
+    let queue = world.queue_with("email", at_this_pace(Duration::from_secs(6)), 5).await;
     let mut env = environment(&world, &smtp.url());
     env.insert("EMAIL_QUEUE_URL".to_owned(), queue.url.clone());
     let workers = [Worker::start(&env), Worker::start(&env)];
@@ -112,10 +113,11 @@ async fn an_event_that_comes_twice_while_its_dot_is_answered_after_50_s_is_one_m
 async fn where_every_reply_after_the_dot_is_lost_the_letter_says_outcome_unknown_on_the_last_receive() {
     let (world, smtp) = tokio::join!(World::start(), SmtpServer::start());
     smtp.script(Reaction::AcceptButNeverReply);
-    let queue = world.queue_with("email", Duration::from_secs(4), 2).await;
+    let queue = world.queue_with("email", at_this_pace(Duration::from_secs(4)), 2).await;
     let mut env = environment(&world, &smtp.url());
     env.insert("EMAIL_QUEUE_URL".to_owned(), queue.url.clone());
-    env.insert("SMTP_REPLY_TIMEOUT".to_owned(), "2s".to_owned());
+    let reply = at_this_pace(Duration::from_secs(2));
+    env.insert("SMTP_REPLY_TIMEOUT".to_owned(), format!("{}s", reply.as_secs()));
     let worker = Worker::start(&env);
     world.send(&queue, &event(&world.id)).await;
     let letter = || async { (world.depth(&queue.dlq_url).await.visible == 1).then_some(()) };

@@ -180,6 +180,7 @@ async fn readyz_names_what_each_reaction_waits_for_and_livez_does_not_ask() {
     let sqs = Proxy::start(upstream).await;
     let mut env: BTreeMap<String, String> = both(&world, &smtp, &email, &profile);
     env.insert("AWS_ENDPOINT_URL".to_owned(), format!("http://127.0.0.1:{}", sqs.port()));
+    env.insert("REDIS_PREFIX".to_owned(), world.id.clone());
     let port = smtp.port();
     smtp.stop().await;
 

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use user_events::queue::sqs_admin::SqsAdmin;
 use user_events::queue::{Attribute, DeadLetter};
 
+use crate::world::patience::patience;
 use crate::world::processes::{Worker, execute};
 use crate::world::smtp::{Phase, Reaction, SmtpServer};
 use crate::world::{World, eventually};
@@ -212,7 +213,7 @@ async fn a_command_that_looks_answers_ctrl_c_in_its_own_words_with_130() {
         env.insert("REDIS_URL".to_owned(), format!("redis://{address}"));
         env.insert("RUST_LOG".to_owned(), "info".to_owned());
         let mut looking = Worker::of(&env, arguments);
-        let (_held, _) = tokio::time::timeout(SOON, silent.accept()).await.expect("it asks").unwrap();
+        let (_held, _) = tokio::time::timeout(patience(SOON), silent.accept()).await.expect("it asks").unwrap();
         looking.signal("INT");
         assert_eq!(looking.exit(SOON).await, Some(130), "{arguments:?}: {:?}", looking.log());
         let told: Vec<String> = looking.log().into_iter().filter(|line| !line.contains("not AWS: ")).collect();

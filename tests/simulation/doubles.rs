@@ -158,12 +158,12 @@ impl ToldLedger {
         let Part { plan, story, .. } = &self.part;
         if self.part.is_down(&plan.ledger_down) {
             story.tell(|told| told.saw("a ledger that is down"));
-            return Err(LedgerError("down".to_owned()));
+            return Err(LedgerError::away("down"));
         }
         let answer = call.await;
         if self.part.goes_wrong(plan.ledger_faults) {
             story.tell(|told| told.saw("a ledger's answer lost"));
-            return Err(LedgerError("lost".to_owned()));
+            return Err(LedgerError::away("lost"));
         }
         answer
     }

@@ -48,6 +48,10 @@ pub const REASONS: &[Reason] = &[
         "on the last receive it was not begun: its worker was told to stop, or an earlier message of its FIFO group was still to come",
     ),
     (
+        &["record_broken"],
+        "somebody else has written to the user's record or profile: another type of key, or a field that nobody can read; `failure.detail` says which. `idem get` shows it, `idem forget --force` deletes it, then redrive",
+    ),
+    (
         &["kills_its_worker"],
         "five deliveries of this message claimed it and were not heard of again, while the ledger was there: out of memory, or a crash; find out before you redrive it",
     ),

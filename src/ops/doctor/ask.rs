@@ -1,5 +1,7 @@
 //! Looking at everything once, all at the same time. Judges nothing, changes nothing, sends no mail.
 
+use std::collections::BTreeMap;
+
 use aws_config::SdkConfig;
 use futures_util::future::join_all;
 
@@ -7,6 +9,7 @@ use super::facts::{Facts, Reaction, Timing, Topic};
 use crate::app::RECORDED;
 use crate::config::{MailConfig, ReactionConfig, RunConfig, masked};
 use crate::event::UserSignedUp;
+use crate::idempotency::neighbours::Neighbours;
 use crate::mail::Composer;
 use crate::mail::smtp::{Examination, SmtpMailer};
 use crate::ops::worker;
@@ -29,9 +32,11 @@ pub(super) async fn ask(config: &RunConfig, topic_arn: Option<String>, aws: &Sdk
         }
     };
     let worker = worker::ask(config.http_addr);
-    let (topic, reactions, redis, mail, worker) = tokio::join!(topic, join_all(reactions), redis(config), mail, worker);
+    let servers = async { tokio::join!(redis(config), neighbours(config), mail, worker) };
+    let (topic, reactions, (redis, neighbours, mail, worker)) = tokio::join!(topic, join_all(reactions), servers);
     let region = aws.region().map(|region| region.as_ref().to_owned());
-    Facts { region, endpoint: aws.endpoint_url().map(masked), topic, reactions, redis, mail, worker }
+    let endpoint = aws.endpoint_url().map(masked);
+    Facts { region, endpoint, topic, reactions, redis, neighbours, mail, worker }
 }
 
 async fn reaction(admin: &SqsAdmin, sns: Option<&SnsAdmin>, config: &ReactionConfig) -> Reaction {
@@ -59,7 +64,7 @@ async fn reaction(admin: &SqsAdmin, sns: Option<&SnsAdmin>, config: &ReactionCon
 }
 
 async fn redis(config: &RunConfig) -> Result<(Option<RedisFacts>, Option<bool>), RedisError> {
-    let link = RedisLink::new(&config.redis_url)?;
+    let link = RedisLink::new(&config.redis_url)?.under(&config.redis_prefix);
     match link.facts().await {
         Ok(facts) => Ok((Some(facts), link.persists().await?)),
         Err(error) if error.is_denied() => match link.ping().await {
@@ -68,6 +73,13 @@ async fn redis(config: &RunConfig) -> Result<(Option<RedisFacts>, Option<bool>),
         },
         Err(error) => Err(error),
     }
+}
+
+async fn neighbours(config: &RunConfig) -> BTreeMap<&'static str, Result<Vec<String>, RedisError>> {
+    let Ok(link) = RedisLink::new(&config.redis_url) else { return BTreeMap::new() };
+    let here = Neighbours::new(link.under(&config.redis_prefix));
+    let looks = config.reactions.iter().map(async |reaction| (reaction.name, here.look(reaction.name).await));
+    join_all(looks).await.into_iter().collect()
 }
 
 async fn mail(config: &MailConfig) -> (Examination, Result<(), String>) {

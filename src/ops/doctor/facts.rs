@@ -1,5 +1,6 @@
 //! What the doctor looked at, as it was found; nothing is judged yet.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::backoff::Backoff;
@@ -23,6 +24,8 @@ pub(super) struct Facts {
     pub(super) reactions: Vec<Reaction>,
     /// What it tells of itself, and whether it outlives a restart; none: it does not let us look.
     pub(super) redis: Result<(Option<RedisFacts>, Option<bool>), RedisError>,
+    /// The queues that are worked on there under each reaction's name.
+    pub(super) neighbours: BTreeMap<&'static str, Result<Vec<String>, RedisError>>,
     /// The mail server, and whether a mail can be made; if a reaction sends any.
     pub(super) mail: Option<(Examination, Result<(), String>)>,
     /// What the worker that runs here says of each reaction.

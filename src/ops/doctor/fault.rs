@@ -108,6 +108,10 @@ faults! {
         "what SNS cannot deliver is gone" => "give the subscription a `RedrivePolicy`, as `infra/reaction.yaml` does";
     SUBSCRIPTION_HIDDEN = Warn "subscription" "subscription_hidden":
         "it was not looked at" => "allow `sns:ListSubscriptionsByTopic` and `sns:GetSubscriptionAttributes`";
+    NAMESPACE_SHARED = Warn "namespace" "namespace_shared":
+        "within the last hour another queue was worked on under this name in this Redis: what one has done the other takes for done" => "give each environment a `REDIS_PREFIX` of its own; of a queue that was replaced it is forgotten after an hour";
+    MARKER_BROKEN = Warn "namespace" "marker_broken":
+        "somebody else has written to the key `reaction:<name>`: it is not known who else works under this name" => "delete that key, and find out who uses `REDIS_PREFIX` and our names";
     PAUSED = Fail "worker" "paused":
         "nothing is handled meanwhile, and no attempt is counted" => "mend what it waits for: it goes on by itself";
     REDIS_SILENT = Fail "connection" "redis_silent":

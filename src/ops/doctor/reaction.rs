@@ -11,6 +11,7 @@ use super::fault::*;
 use super::filter::{Passage, passage};
 use super::finding::{Finding, Findings};
 use super::policy::{Access, access};
+use crate::idempotency::neighbours::in_words;
 use crate::ops::worker::READY;
 use crate::queue::sqs_admin::QueueFacts;
 use crate::topic::sns_admin::Subscription;
@@ -36,6 +37,7 @@ pub(super) fn judge(reaction: &Reaction, facts: &Facts) -> Vec<Finding> {
         Ok(queue) => queues(&mut findings, reaction, queue, facts),
         Err(error) => findings.bad(QUEUE_MISSING, error.to_string()),
     }
+    neighbours(&mut findings, reaction, facts);
     match facts.worker.of(reaction.name) {
         Some(READY) => findings.ok("worker", READY),
         Some(waits) => findings.bad(PAUSED, waits),
@@ -63,6 +65,21 @@ fn queues(findings: &mut Findings, reaction: &Reaction, queue: &QueueFacts, fact
             Some(Err(error)) => findings.bad(SUBSCRIPTION_HIDDEN, error.to_string()),
             None => {}
         }
+    }
+}
+
+fn neighbours(findings: &mut Findings, reaction: &Reaction, facts: &Facts) {
+    match (&reaction.queue, facts.neighbours.get(reaction.name)) {
+        (Ok(queue), Some(Ok(here))) => {
+            let others: Vec<String> = here.iter().filter(|other| **other != queue.arn).cloned().collect();
+            match others.is_empty() {
+                true => findings.ok("namespace", "ours alone"),
+                false => findings.bad(NAMESPACE_SHARED, in_words(&others)),
+            }
+        }
+        (_, Some(Err(error))) if error.is_wrong_type() => findings.bad(MARKER_BROKEN, "no hash"),
+        // What Redis lacks is told of there.
+        _ => {}
     }
 }
 

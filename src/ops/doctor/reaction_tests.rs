@@ -62,6 +62,7 @@ fn facts() -> Facts {
         topic: Some(Topic { arn: TOPIC.to_owned(), found: Ok(()) }),
         reactions: Vec::new(),
         redis: Err(RedisError::Timeout { at: "redis:6379".into() }),
+        neighbours: Default::default(),
         mail: None,
         worker: Told::default(),
     }
@@ -183,6 +184,23 @@ fn a_worker_that_waits_is_told_of_in_its_own_words_even_where_its_queue_is_gone(
     assert_eq!(of(&sound(), "profile: ready").0, "worker (not asked)");
     let gone = Reaction { queue: Err(QueueError::Refused("QueueDoesNotExist".to_owned())), ..sound() };
     assert_eq!(of(&gone, "email: receiving fails").1, Some("paused"));
+}
+
+#[test]
+fn another_queue_under_its_name_is_told_of_and_its_own_is_not() {
+    let of = |queues: Result<&[&str], &str>| {
+        let queues = queues.map(|queues| queues.iter().map(|queue| (*queue).to_owned()).collect());
+        let neighbours =
+            [("email", queues.map_err(|code| RedisError::Failed { at: "redis:6379".into(), why: code.to_owned() }))]
+                .into();
+        let all = judge(&sound(), &Facts { neighbours, ..facts() });
+        let found = all.into_iter().find(|finding| finding.check == "namespace").expect("it was looked at");
+        (found.fault.map(|fault| fault.code), found.seen)
+    };
+    let own = queue("email").arn;
+    assert_eq!(of(Ok(&[&own])), (None, "ours alone".to_owned()));
+    assert_eq!(of(Ok(&["another", &own])), (Some("namespace_shared"), "another".to_owned()));
+    assert_eq!(of(Err("WRONGTYPE")).0, Some("marker_broken"));
 }
 
 #[test]

@@ -137,6 +137,7 @@ mod tests {
             topic: Some(Topic { arn: "arn".to_owned(), found: Ok(()) }),
             reactions: Vec::new(),
             redis: Ok((Some(server), Some(true))),
+            neighbours: Default::default(),
             mail: Some((mail, Ok(()))),
             worker: Told::default(),
         }

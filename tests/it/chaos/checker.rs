@@ -15,7 +15,8 @@ use user_events::redis_link::RedisLink;
 use super::Arena;
 use super::fleet::{self, Past};
 use super::history::{Record, What};
-use super::plan::{HANDLER, LEASE, RECEIVES};
+use super::plan::{RECEIVES, handler, lease};
+use crate::world::patience::at_this_pace;
 use crate::world::proxy::Mode;
 use crate::world::smtp::{AcceptedMail, Reaction};
 use crate::world::{EMPTY, TestQueue, address};
@@ -215,14 +216,14 @@ fn explain(
     };
     // A process that says so had it on record in time, unless it was frozen and said so too late.
     let recorded = says("\"outcome\":\"done\"") > usize::from(one == other);
-    let at = time(first);
-    let hits = |record: &&Record, until| record.hit(one) && record.overlaps(at - MARGIN, until);
-    if !recorded && let Some(record) = records.iter().find(|r| hits(r, at + COMMIT) && r.hides_a_reply()) {
+    let (at, margin, commit) = (time(first), at_this_pace(MARGIN), at_this_pace(COMMIT));
+    let hits = |record: &&Record, until| record.hit(one) && record.overlaps(at - margin, until);
+    if !recorded && let Some(record) = records.iter().find(|r| hits(r, at + commit) && r.hides_a_reply()) {
         return Some(name(record.what));
     }
     // While Redis cannot be reached the record waits, and its process can still meet its end.
-    let recorded_by = records.iter().filter(|r| r.hit(one) && r.keeps_from_redis()).fold(at + COMMIT, |end, record| {
-        if record.overlaps(at - MARGIN, end) { end.max(record.until + COMMIT) } else { end }
+    let recorded_by = records.iter().filter(|r| r.hit(one) && r.keeps_from_redis()).fold(at + commit, |end, record| {
+        if record.overlaps(at - margin, end) { end.max(record.until + commit) } else { end }
     });
     let ends = |r: &&Record| hits(r, recorded_by) && r.ends_a_wait();
     let by_end = records.iter().filter(|_| !recorded).find(ends);
@@ -230,14 +231,14 @@ fn explain(
     if let Some(record) = by_end {
         return Some(name(record.what));
     }
-    let before = time(second) - LEASE;
+    let before = time(second) - lease();
     let held_up =
         |record: &Record| record.hit(other) && record.overlaps(before, time(second)) && record.delays_a_mail();
     if records.iter().any(held_up) {
         return Some("a pause between fence and last byte");
     }
     // The record waited for longer than the claim lasts, and a copy was there.
-    if recorded_by >= at + COMMIT + MARGIN && time(second) + MARGIN >= at + LEASE - HANDLER {
+    if recorded_by >= at + commit + margin && time(second) + margin >= at + lease() - handler() {
         return Some("Redis, away for longer than the claim");
     }
     // Nothing was done to it: the machine was slow, or the worker is wrong. Told apart in the table.
@@ -279,7 +280,7 @@ fn trace(
         let _ =
             writeln!(text, "  {:+.3} s: accepted from {} {:?}", since(time(mail)), mail.envelope_from, mail.reaction);
     }
-    let near = |fault: &&Record| zero.is_some_and(|at| fault.overlaps(at - 4 * LEASE, at + 6 * LEASE));
+    let near = |fault: &&Record| zero.is_some_and(|at| fault.overlaps(at - 4 * lease(), at + 6 * lease()));
     for fault in faults.iter().filter(near) {
         let _ = writeln!(
             text,

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::history::{History, What, Who};
-use super::plan::{LONG_STOP, Side};
+use super::plan::{Side, long_stop};
 use crate::world::processes::Worker;
 use crate::world::proxy::Proxy;
 use crate::world::redis_server;
@@ -142,7 +142,7 @@ impl Supervisor {
                 },
                 _ = glances.tick() => {
                     if is_stopped(worker) {
-                        self.thaw(worker, LONG_STOP, who, alive, false).await;
+                        self.thaw(worker, long_stop(), who, alive, false).await;
                     }
                     alive = Instant::now();
                 }

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::plan::{HANDLER, Side};
+use super::plan::{Side, handler};
 use crate::world::proxy::Mode;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -107,7 +107,7 @@ impl Record {
     pub fn ends_a_wait(&self) -> bool {
         match self.what {
             What::Kill { .. } => true,
-            What::Stop { .. } => self.lasted() > HANDLER - Duration::from_millis(500),
+            What::Stop { .. } => self.lasted() > handler() - Duration::from_millis(500),
             _ => false,
         }
     }

@@ -21,7 +21,7 @@ use user_events::profiles::redis::RedisProfiles;
 use self::checker::Books;
 use self::fleet::{Command, Slot};
 use self::history::{History, What, Who};
-use self::plan::{Fault, HANDLER, Plan, RECEIVES, Settings, Side, VISIBILITY};
+use self::plan::{Fault, Plan, RECEIVES, Settings, Side, handler, visibility};
 use crate::world::processes::{Worker, both, environment};
 use crate::world::proxy::{Mode, Proxy};
 use crate::world::redis_server::{Keep, RedisServer};
@@ -48,15 +48,15 @@ impl Arena {
         let (world, smtp) = tokio::join!(World::start(), SmtpServer::start());
         let redis = RedisServer::start(Keep::Everything).await;
         let (email, profile) = tokio::join!(
-            world.queue_with("email", VISIBILITY, RECEIVES),
-            world.queue_with("profile", VISIBILITY, RECEIVES)
+            world.queue_with("email", visibility(), RECEIVES),
+            world.queue_with("profile", visibility(), RECEIVES)
         );
         let users: Vec<String> = (0..settings.events).map(|n| format!("{}-{n}", world.id)).collect();
         for (user, replies) in &plan.replies {
             smtp.script_for(&address(&users[*user]), replies.clone());
         }
         let mut env = environment(&world, &smtp.url());
-        let handler = format!("{}s", HANDLER.as_secs());
+        let handler = format!("{}s", handler().as_secs());
         let ours = [
             ("EMAIL_QUEUE_URL", email.url.as_str()),
             ("PROFILE_QUEUE_URL", &profile.url),
@@ -185,7 +185,7 @@ async fn copies_alone_make_no_duplicate() {
     let (world, smtp) = tokio::join!(World::start(), SmtpServer::start());
     let slow = Proxy::start(smtp.port()).await;
     slow.set(Mode::Delay(Duration::from_millis(20)));
-    let (email, profile) = world.email_and_profile(VISIBILITY).await;
+    let (email, profile) = world.email_and_profile(visibility()).await;
     let mut env = both(&world, &smtp, &email, &profile);
     env.insert("SMTP_URL".to_owned(), format!("smtp://127.0.0.1:{}", slow.port()));
     let workers: Vec<Worker> = (0..3).map(|_| Worker::start(&env)).collect();
@@ -211,7 +211,7 @@ async fn copies_alone_make_no_duplicate() {
 async fn the_same_event_twenty_times_on_eight_workers_sends_one_mail() {
     let (world, smtp) = tokio::join!(World::start(), SmtpServer::start());
     let (email, profile) =
-        tokio::join!(world.queue_with("email", VISIBILITY, 50), world.queue_with("profile", VISIBILITY, 50));
+        tokio::join!(world.queue_with("email", visibility(), 50), world.queue_with("profile", visibility(), 50));
     let mut env = both(&world, &smtp, &email, &profile);
     env.insert("WORKER_CONCURRENCY".to_owned(), "3".to_owned());
     let workers: Vec<Worker> = (0..8).map(|_| Worker::start(&env)).collect();
@@ -233,13 +233,14 @@ async fn the_same_event_twenty_times_on_eight_workers_sends_one_mail() {
 /// Ends workers in good order. Answers how many deliveries had which outcome.
 async fn end(workers: Vec<Worker>) -> BTreeMap<String, usize> {
     let mut outcomes = BTreeMap::new();
-    for worker in workers {
+    for mut worker in workers {
+        worker.signal("TERM");
+        assert_eq!(worker.exit(Duration::from_secs(30)).await, Some(0));
         for line in worker.log() {
             let Some((_, rest)) = line.split_once("\"outcome\":\"") else { continue };
             let name = rest.split('"').next().unwrap_or_default();
             *outcomes.entry(name.to_owned()).or_insert(0) += 1;
         }
-        assert_eq!(worker.terminate().await, Some(0));
     }
     outcomes
 }

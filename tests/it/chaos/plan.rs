@@ -7,20 +7,33 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use crate::world::patience::at_this_pace;
 use crate::world::proxy::{Cut, Mode};
 use crate::world::smtp::{Phase, Reaction};
 
-/// A lease is three quarters of it.
-pub const VISIBILITY: Duration = Duration::from_secs(6);
-pub const LEASE: Duration = Duration::from_millis(4500);
 /// After so many the queue moves a message by itself: few enough for kills and freezes to eat them all now and then.
 pub const RECEIVES: u32 = 6;
-pub const HANDLER: Duration = Duration::from_secs(3);
-/// How long a process stays frozen that is to lose its lease.
-pub const LONG_STOP: Duration = Duration::from_millis(6500);
 /// What each Redis call may take, for a proxy's delay: four chunks' ways make one call on a new connection.
 const SHORT_DELAY: Duration = Duration::from_millis(100);
 const LONG_DELAY: Duration = Duration::from_millis(1500);
+
+/// A lease is three quarters of it.
+pub fn visibility() -> Duration {
+    at_this_pace(Duration::from_secs(6))
+}
+
+pub fn lease() -> Duration {
+    visibility() * 3 / 4
+}
+
+pub fn handler() -> Duration {
+    visibility() / 2
+}
+
+/// How long a process stays frozen that is to lose its lease.
+pub fn long_stop() -> Duration {
+    visibility() + Duration::from_millis(500)
+}
 
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
@@ -118,7 +131,7 @@ fn other(rng: &mut Rng, workers: usize) -> Fault {
     let lasting = Duration::from_millis(rng.u64(500..2500));
     match rng.u8(..100) {
         0..8 => Fault::Stop { slot, lasting: Duration::from_millis(rng.u64(100..1000)) },
-        8..22 => Fault::Stop { slot, lasting: LONG_STOP },
+        8..22 => Fault::Stop { slot, lasting: long_stop() },
         22..30 => Fault::Mode { slot, side, mode: Mode::Delay(SHORT_DELAY), lasting },
         30..38 => Fault::Mode { slot, side, mode: Mode::Delay(LONG_DELAY), lasting },
         38..50 => Fault::Mode { slot, side, mode: Mode::Hole, lasting },

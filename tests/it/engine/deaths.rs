@@ -15,7 +15,7 @@ pub(super) struct Remote {
 
 impl Remote {
     async fn ask<T>(&self, call: impl Future<Output = Result<T, LedgerError>>) -> Result<T, LedgerError> {
-        if self.is_away.load(Ordering::SeqCst) { Err(LedgerError("away".to_owned())) } else { call.await }
+        if self.is_away.load(Ordering::SeqCst) { Err(LedgerError::away("away")) } else { call.await }
     }
 }
 

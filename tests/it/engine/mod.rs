@@ -3,6 +3,7 @@
 //! Enters: a handler made in the test, often held in mid-flight by a barrier so that the test can look at
 //! the queue meanwhile. Leaves: what the queue, its DLQ and the tally show. Hours pass in milliseconds.
 
+mod broken;
 mod deaths;
 mod fifo;
 mod flow;

@@ -11,7 +11,7 @@ use crate::world::World;
 
 /// A message received twice, with the receipts of both.
 async fn received_twice<B: Bench>() -> (B, ReceiptHandle, ReceiptHandle) {
-    let bench = B::open(seconds(1), 5).await;
+    let bench = B::open(short(), 5).await;
     bench.send("x", Attributes::new()).await;
     let first = one(bench.queue(), seconds(2)).await;
     let second = one(bench.queue(), seconds(5)).await;

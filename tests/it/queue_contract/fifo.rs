@@ -45,13 +45,13 @@ async fn while_the_head_of_a_group_is_in_flight_the_group_waits_and_others_do_no
     assert_eq!(bodies(&receive(bench.queue(), 10).await), ["a2", "a3"]);
 }
 
-/// Head and followers of group a are received; the head is hidden for three seconds, the others are shown.
+/// Head and followers of group a are received; the head is hidden for some seconds, the others are shown.
 async fn a_retried_head<B: Bench>() -> B {
     let bench = two_groups::<B>(LONG, 5).await;
     let mut taken = receive(bench.queue(), 3).await;
     assert_eq!(bodies(&taken), ["a1", "a2", "a3"]);
     let behind: Vec<_> = taken.split_off(1);
-    assert_eq!(hide(bench.queue(), taken.remove(0).receipt, seconds(3)).await, None);
+    assert_eq!(hide(bench.queue(), taken.remove(0).receipt, 3 * short()).await, None);
     for delivery in behind {
         assert_eq!(hide(bench.queue(), delivery.receipt, Duration::ZERO).await, None);
     }
@@ -63,7 +63,7 @@ async fn in_memory_as_on_aws_a_hidden_head_holds_up_its_group() {
     let bench = a_retried_head::<InMemory>().await;
     assert_eq!(bodies(&receive(bench.queue(), 10).await), ["b1"]);
     nothing(bench.queue(), seconds(1)).await;
-    let again = bench.queue().receive(10, seconds(5)).await.expect("an answer");
+    let again = bench.queue().receive(10, 3 * short()).await.expect("an answer");
     assert_eq!(bodies(&again), ["a1", "a2", "a3"]);
     assert_eq!(again.iter().map(|d| d.attempt.get()).collect::<Vec<_>>(), [2, 2, 2]);
 }

@@ -20,6 +20,8 @@ use user_events::queue::{
 
 use bench::{Bench, InMemory, OnLocalStack, Watched};
 
+use crate::world::patience::{at_this_pace, patience};
+
 const fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
@@ -27,8 +29,14 @@ const fn seconds(n: u64) -> Duration {
 /// Longer than any test: a message that must not come back by itself.
 const LONG: Duration = seconds(60);
 
-/// The one message, which must come within `wait`.
+/// A visibility that is to run out, long enough to ask for something before.
+fn short() -> Duration {
+    at_this_pace(seconds(2)).min(seconds(6))
+}
+
+/// The one message, which must come within `wait`, or the longest poll there is where this machine is slow.
 async fn one(queue: &impl Queue, wait: Duration) -> Delivery {
+    let wait = patience(wait).min(seconds(20));
     let mut deliveries = queue.receive(10, wait).await.expect("an answer");
     assert_eq!(deliveries.len(), 1, "messages within {wait:?}");
     deliveries.pop().expect("one")
@@ -74,7 +82,7 @@ async fn an_empty_receive_is_no_error_and_returns_after_the_wait<B: Bench>() {
     let bench = B::open(LONG, 5).await;
     let before = Instant::now();
     nothing(bench.queue(), seconds(1)).await;
-    assert!((Duration::from_millis(900)..seconds(3)).contains(&before.elapsed()), "{:?}", before.elapsed());
+    assert!((Duration::from_millis(900)..patience(seconds(3))).contains(&before.elapsed()), "{:?}", before.elapsed());
 }
 
 async fn a_receive_ends_as_soon_as_a_message_comes<B: Bench>() {
@@ -84,7 +92,7 @@ async fn a_receive_ends_as_soon_as_a_message_comes<B: Bench>() {
     let later = after_a_second.then(|()| bench.send("x", Attributes::new()));
     let (delivery, ()) = tokio::join!(one(bench.queue(), seconds(20)), later);
     assert_eq!(delivery.body.as_str(), "x");
-    assert!(before.elapsed() < seconds(5), "{:?}", before.elapsed());
+    assert!(before.elapsed() < seconds(20), "it came with the end of its wait: {:?}", before.elapsed());
 }
 
 async fn no_receive_brings_more_than_it_asked_for<B: Bench>() {
@@ -103,7 +111,7 @@ async fn no_receive_brings_more_than_it_asked_for<B: Bench>() {
 }
 
 async fn a_received_message_is_hidden_and_comes_again_with_the_attempt_counted<B: Bench>() {
-    let bench = B::open(seconds(1), 5).await;
+    let bench = B::open(short(), 5).await;
     bench.send("x", Attributes::new()).await;
     let first = one(bench.queue(), seconds(2)).await;
     let received = Instant::now();
@@ -131,23 +139,23 @@ async fn hiding_for_zero_shows_it_at_once<B: Bench>() {
 }
 
 async fn hiding_for_longer_keeps_it_hidden<B: Bench>() {
-    let bench = B::open(seconds(1), 5).await;
+    let bench = B::open(short(), 5).await;
     bench.send("x", Attributes::new()).await;
     let delivery = one(bench.queue(), seconds(2)).await;
-    assert_eq!(hide(bench.queue(), delivery.receipt, seconds(3)).await, None);
-    nothing(bench.queue(), seconds(2)).await;
-    assert_eq!(one(bench.queue(), seconds(4)).await.attempt.get(), 2);
+    assert_eq!(hide(bench.queue(), delivery.receipt, 3 * short()).await, None);
+    nothing(bench.queue(), short() + seconds(1)).await;
+    assert_eq!(one(bench.queue(), 3 * short()).await.attempt.get(), 2);
 }
 
 async fn a_hold_keeps_a_message_hidden_and_its_receipt_still_settles<B: Bench>() {
-    let bench = B::open(seconds(1), 5).await;
+    let bench = B::open(short(), 5).await;
     bench.send("x", Attributes::new()).await;
     let delivery = one(bench.queue(), seconds(2)).await;
     let holds = [ReceiptHandle::new("no receipt at all".to_owned()).hold(), delivery.receipt.hold()];
-    assert_eq!(bench.queue().extend(&holds, seconds(4)).await, [(0, QueueError::NotInFlight)]);
-    nothing(bench.queue(), seconds(2)).await;
+    assert_eq!(bench.queue().extend(&holds, 3 * short()).await, [(0, QueueError::NotInFlight)]);
+    nothing(bench.queue(), short() + seconds(1)).await;
     assert_eq!(delete(bench.queue(), delivery.receipt).await, None);
-    nothing(bench.queue(), seconds(3)).await;
+    nothing(bench.queue(), 2 * short()).await;
 }
 
 async fn a_batch_of_ten_is_deleted_whole<B: Bench>() {
@@ -163,7 +171,7 @@ async fn a_batch_of_ten_is_deleted_whole<B: Bench>() {
 }
 
 async fn one_bad_entry_does_not_fail_its_batch<B: Bench>() {
-    let bench = B::open(seconds(3), 5).await;
+    let bench = B::open(2 * short(), 5).await;
     let mut receipts = Vec::new();
     for body in ["0", "1"] {
         bench.send(body, Attributes::new()).await;
@@ -174,7 +182,7 @@ async fn one_bad_entry_does_not_fail_its_batch<B: Bench>() {
     let [entry] = &unsettled[..] else { panic!("{unsettled:?}") };
     assert_eq!(entry.receipt.as_str(), "no receipt at all");
     assert_eq!(entry.error, QueueError::NotInFlight);
-    nothing(bench.queue(), seconds(4)).await;
+    nothing(bench.queue(), 2 * short() + seconds(1)).await;
 }
 
 async fn after_its_last_receive_a_message_is_in_the_dlq<B: Bench>() {
@@ -227,7 +235,8 @@ async fn attributes_and_sent_time_arrive<B: Bench>() {
     let delivery = one(bench.queue(), seconds(2)).await;
     assert_eq!(delivery.attributes, attributes());
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis());
-    assert!((0..30_000).contains(&(now.expect("small") - delivery.sent_at_millis)), "{}", delivery.sent_at_millis);
+    let old = now.expect("small") - delivery.sent_at_millis;
+    assert!((0..600_000).contains(&old), "milliseconds since 1970, not {}", delivery.sent_at_millis);
 }
 
 async fn the_receipt_of_a_deleted_message_hides_nothing<B: Bench>() {
@@ -241,9 +250,9 @@ async fn the_receipt_of_a_deleted_message_hides_nothing<B: Bench>() {
 
 async fn a_delayed_message_is_hidden_until_its_delay_is_over_and_that_is_no_receive<B: Bench>() {
     let bench = B::open(LONG, 5).await;
-    bench.send_delayed("x", seconds(2)).await;
+    bench.send_delayed("x", 3 * short()).await;
     nothing(bench.queue(), seconds(1)).await;
-    assert_eq!(one(bench.queue(), seconds(4)).await.attempt.get(), 1);
+    assert_eq!(one(bench.queue(), 3 * short()).await.attempt.get(), 1);
 }
 
 async fn deleting_twice_is_no_error<B: Bench>() {

@@ -25,6 +25,7 @@ use user_events::queue::Queue;
 use user_events::queue::sqs::SqsQueue;
 use user_events::worker::{Reaction, Settings, Summary, Tally, Worker};
 
+use crate::world::patience::at_this_pace;
 use crate::world::{EMPTY, TestQueue, World, event, redis};
 
 const fn seconds(n: u64) -> Duration {
@@ -84,7 +85,8 @@ impl Running {
     ) -> Self {
         let queue = SqsQueue::open(aws, queue.url.clone(), None, settings.wait).await.expect("the queue opens");
         let terms = Terms { lease: queue.facts().visibility * 3 / 4, retention: seconds(600), max_sends: 2 };
-        let worker = Worker::new(queue, Reaction::new(effect.clone(), ledger, terms, seconds(60)), settings);
+        let worker =
+            Worker::new(queue, Reaction::new(effect.clone(), ledger, terms, at_this_pace(seconds(60))), settings);
         let (tally, stop) = (worker.tally(), CancellationToken::new());
         Self { tally, worker: tokio::spawn(worker.run(stop.clone())), stop }
     }

@@ -5,6 +5,7 @@ use user_events::profiles::redis::RedisProfiles;
 
 use super::{Effect, Running, assert_each_once, events, queue, seconds, settings};
 use crate::world::aws_faults::{Fault, RECEIVE, SqsProxy};
+use crate::world::patience::at_this_pace;
 use crate::world::processes::{Worker, environment};
 use crate::world::{EMPTY, World, event, eventually, redis, unique};
 
@@ -20,13 +21,13 @@ async fn a_message_that_comes_twice_in_one_batch_is_done_once_and_both_are_settl
 
 /// The copy finds the effect busy.
 async fn with_a_fence(world: &World, fault: Fault) {
-    let (proxy, queue) = (SqsProxy::start(world).await, queue(world, seconds(6)).await);
+    let (proxy, queue) = (SqsProxy::start(world).await, queue(world, at_this_pace(seconds(6))).await);
     let users = events(world, &queue, 1).await;
     proxy.next(RECEIVE, 1, fault);
     let effect = Effect { before: seconds(1), ..Effect::default() };
     let running = Running::start(&proxy.aws(world), &queue, &effect, settings()).await;
     let both = || async { (running.outcomes().values().sum::<u64>() >= 2).then_some(()) };
-    eventually("both are judged", seconds(20), both).await;
+    eventually("both are judged", at_this_pace(seconds(20)), both).await;
     world.drained(&queue, seconds(20)).await;
     let outcomes = running.end().await;
     println!("{fault:?}: {outcomes:?}");

@@ -22,9 +22,9 @@ use user_events::mail::{Composer, Mailer, Sender};
 use user_events::worker::Reaction as Reacting;
 
 use crate::world::address;
+use crate::world::patience::at_this_pace;
 use crate::world::smtp::{Phase, Reaction, SmtpServer};
 
-const TERMS: Terms = Terms { lease: Duration::from_secs(30), retention: Duration::from_secs(60), max_sends: 2 };
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The welcome mail, and how it failed.
@@ -50,17 +50,20 @@ struct Client {
 }
 
 impl Client {
-    /// Waits for a reply for a second, or for five where nothing is to be given up.
+    /// Waits for a reply for a second, or for five where nothing is to be given up; longer where this machine is slow.
     fn new(url: &str, longest_wait: Duration) -> Self {
-        Self::of(SmtpSettings::parse(&url.to_owned().into(), false).unwrap().replies_within(longest_wait), SECOND * 8)
+        let settings = SmtpSettings::parse(&url.to_owned().into(), false).unwrap();
+        Self::of(settings.replies_within(at_this_pace(longest_wait)))
     }
 
-    fn of(settings: SmtpSettings, timeout: Duration) -> Self {
+    fn of(settings: SmtpSettings) -> Self {
+        let second = at_this_pace(SECOND);
+        let terms = Terms { lease: 30 * second, retention: 60 * second, max_sends: 2 };
         let from = "Welcome <welcome@acme.example>".parse().unwrap();
         let composer = Composer::new(Sender { from, reply_to: None, redirect_to: None }).unwrap();
         let (mailer, failures) = (SmtpMailer::new(settings, None), Arc::default());
         let handler = Watched(WelcomeEmail::new(composer, mailer.clone()), Arc::clone(&failures));
-        let bus = Bus::new().react(Reacting::new(handler, MemoryLedger::default(), TERMS, timeout));
+        let bus = Bus::new().react(Reacting::new(handler, MemoryLedger::default(), terms, 8 * second));
         Self { bus, mailer, failures }
     }
 

@@ -84,7 +84,7 @@ async fn a_server_that_knows_no_ehlo_is_greeted_by_helo() {
     server.script(Reaction::Raw { at: Phase::Ehlo, bytes: b"502 what?\r\n" });
     server.knows_helo_alone();
     let settings = SmtpSettings::parse(&server.url().into(), false).unwrap();
-    let client = Client::of(settings.greeting_as(Some("mail.acme.example".to_owned())), SECOND * 8);
+    let client = Client::of(settings.greeting_as(Some("mail.acme.example".to_owned())));
     assert_eq!(client.send("u").await, "done", "{:?}", client.failures());
     assert_eq!(server.lines()[..2], ["EHLO mail.acme.example", "HELO mail.acme.example"]);
 }

@@ -1,12 +1,14 @@
 //! One HTTP GET, without a client.
 //!
-//! Enters: an address and a path. Leaves: status and body. Promises: an answer or a panic within 5 s.
+//! Enters: an address and a path. Leaves: status and body. Promises: an answer or a panic.
 
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use super::patience::patience;
 
 /// Asks once.
 pub async fn get(address: &str, path: &str) -> (u16, String) {
@@ -18,7 +20,7 @@ pub async fn get(address: &str, path: &str) -> (u16, String) {
         stream.read_to_string(&mut answer).await.expect("it answers text");
         answer
     };
-    let answer = timeout(Duration::from_secs(5), ask).await.expect("an answer within 5 s");
+    let answer = timeout(patience(Duration::from_secs(5)), ask).await.expect("an answer");
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
     (status, body.to_owned())

@@ -6,6 +6,7 @@
 pub mod aws_faults;
 pub mod collector;
 pub mod http;
+pub mod patience;
 pub mod postfix;
 pub mod processes;
 pub mod proxy;
@@ -22,6 +23,8 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use user_events::redis_link::RedisLink;
+
+use self::patience::patience;
 
 /// Servers, and names of one's own.
 pub struct World {
@@ -67,8 +70,9 @@ pub fn unique() -> String {
     std::iter::repeat_with(fastrand::lowercase).take(8).collect()
 }
 
-/// Looks about ten times a second until `look` finds it; panics with `what` when the time is up.
+/// Looks about ten times a second until `look` finds it; panics with `what` when this machine's patience is over.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, within: Duration, look: impl Fn() -> F) -> T {
+    let within = patience(within);
     let deadline = Instant::now() + within;
     let mut ticks = interval(Duration::from_millis(100));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

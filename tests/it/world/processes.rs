@@ -12,7 +12,11 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::patience::patience;
 use super::{TestQueue, World, smtp::SmtpServer};
+
+/// How long a command may take.
+const COMMAND: Duration = Duration::from_secs(30);
 
 /// A running worker. When it is dropped, its log must not have told what no log may tell.
 pub struct Worker {
@@ -83,7 +87,7 @@ fn assert_discreet<'l>(lines: impl Iterator<Item = &'l str>, secrets: &[String])
 /// Runs a command to its end. Its standard error is a log too.
 pub async fn execute(env: &BTreeMap<String, String>, arguments: &[&str]) -> Output {
     let run = command(env, arguments).output();
-    let ended = timeout(Duration::from_secs(30), run).await.expect("the command ends within 30 s");
+    let ended = timeout(patience(COMMAND), run).await.expect("the command ends");
     let output = ended.expect("the binary runs");
     assert_discreet(String::from_utf8_lossy(&output.stderr).lines(), &secrets(env));
     output
@@ -98,7 +102,7 @@ pub async fn execute_with_input(env: &BTreeMap<String, String>, arguments: &[&st
     // A command that refuses its settings reads nothing: then the pipe is closed early.
     let _ = stdin.write_all(input.as_bytes()).await;
     drop(stdin);
-    timeout(Duration::from_secs(30), child.wait_with_output()).await.expect("it ends within 30 s").expect("its output")
+    timeout(patience(COMMAND), child.wait_with_output()).await.expect("the command ends").expect("its output")
 }
 
 impl Drop for Worker {
@@ -143,7 +147,7 @@ impl Worker {
 
     /// Waits for a line of the log that holds `text`.
     pub async fn says(&self, text: &str, within: Duration) -> String {
-        let mut log = self.log.clone();
+        let (mut log, within) = (self.log.clone(), patience(within));
         let found = |lines: &Vec<String>| lines.iter().any(|line| line.contains(text));
         match timeout(within, log.wait_for(found)).await {
             Ok(Ok(lines)) => lines.iter().find(|line| line.contains(text)).cloned().unwrap_or_default(),
@@ -153,6 +157,7 @@ impl Worker {
 
     /// Waits for its next lines on standard output.
     pub async fn prints(&mut self, count: usize, within: Duration) -> Vec<String> {
+        let within = patience(within);
         let mut lines = BufReader::new(self.out.as_mut().expect("a pipe")).lines();
         let read = async {
             let mut read = Vec::new();
@@ -191,6 +196,7 @@ impl Worker {
 
     /// The exit code, or none if a signal ended it. By then its log has been read to the end.
     pub async fn exit(&mut self, within: Duration) -> Option<i32> {
+        let within = patience(within);
         let ended = async {
             let status = self.child.wait().await;
             while self.log.changed().await.is_ok() {}
@@ -204,6 +210,6 @@ impl Worker {
 
     pub async fn terminate(mut self) -> Option<i32> {
         self.signal("TERM");
-        self.exit(Duration::from_secs(30)).await
+        self.exit(COMMAND).await
     }
 }

@@ -8,10 +8,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use redis::{Client, FromRedisValue, RedisResult};
+use redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisResult};
 use tempfile::TempDir;
 
 use super::eventually;
+use super::patience::patience;
 use super::proxy::free_port;
 
 /// What outlives a kill.
@@ -112,7 +113,9 @@ impl RedisServer {
     }
 
     async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> RedisResult<T> {
-        let mut connection = Client::open(self.url())?.get_multiplexed_async_connection().await?;
+        let (client, within) = (Client::open(self.url())?, Some(patience(Duration::from_secs(1))));
+        let config = AsyncConnectionConfig::new().set_connection_timeout(within).set_response_timeout(within);
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         let mut command = redis::cmd(words[0]);
         command.arg(&words[1..]).query_async(&mut connection).await
     }

@@ -22,6 +22,7 @@ use Reaction::{
 };
 
 use self::session::Session;
+use super::patience::patience;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 #[rustfmt::skip] // in the order of a conversation
@@ -165,7 +166,7 @@ impl SmtpServer {
     }
 
     pub async fn wait_for(&self, n: usize, within: Duration) {
-        let mut state = self.state.subscribe();
+        let (mut state, within) = (self.state.subscribe(), patience(within));
         let enough = state.wait_for(|s| s.accepted.len() >= n);
         let in_time = tokio::time::timeout(within, enough).await.is_ok();
         let came: Vec<_> = self.accepted().into_iter().map(|mail| mail.recipients).collect();
