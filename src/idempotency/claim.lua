@@ -1,5 +1,5 @@
 -- May this delivery go on?
--- ARGV: tok, fp, ff, lease_ms, retention_ms, max_sends, message id, quiet_ms, takeovers
+-- ARGV: tok, fp, ff, lease_ms, retention_ms, max_sends, message id, quiet_ms, takeovers, insists_ms
 -- Refused when Redis is out of memory, and rightly so: without a record nothing may be sent.
 -- Whom a claim that ran out without a word is charged to: `cm` is the message of the last grant, `k:<message>`
 -- its count. Not charged if the asker saw this ledger fail (quiet_ms ago; -1: never) so late that the dead claim
@@ -8,7 +8,7 @@
 -- A conflict differs in `fp`, to the byte, and in `ff`, folded. Older releases write `fp` alone: it stands in for both.
 local key, tok, fp, ff = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local lease, retention, max_sends = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
-local message, quiet, takeovers = ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
+local message, quiet, takeovers, insists = ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local r = redis.call('HMGET', key, 'st', 'tok', 'gen', 'att', 'fp', 'dl', 'cm', 'k:' .. message, 'ff')
 local st, owner, gen, att = r[1], r[2], tonumber(r[3] or 0), tonumber(r[4] or 0)
 local dl, holder, kills = tonumber(r[6] or 0), r[7] or '', tonumber(r[8] or 0)
@@ -26,6 +26,10 @@ end
 -- The same delivery asks again: its first answer was lost.
 local again = st and owner == tok
 if st and not again and dl > now then return {'BUSY', tostring(dl - now)} end
+-- The asker saw this ledger fail less than a lease ago: whoever passed the fence could not record, and may be about to.
+if st == 'S' and not again and owner ~= '' and quiet >= 0 and quiet < lease and now - dl < insists then
+  return {'BUSY', tostring(lease - quiet)}
+end
 if st == 'S' and not again and att >= max_sends then
   redis.call('HSET', key, 'st', 'X', 't1', now)
   return {'PARKED'}

@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use super::{Begin, Claim, Fingerprint, Key, Lease, Ledger, LedgerError, Release, Request, Setbacks, TAKEOVERS, Terms};
+use super::{
+    Begin, Claim, Fingerprint, INSISTS, Key, Lease, Ledger, LedgerError, Release, Request, Setbacks, TAKEOVERS, Terms,
+};
 
 /// A ledger in memory. Clones share the records.
 #[derive(Debug, Clone, Default)]
@@ -70,6 +72,11 @@ impl Record {
         if !self.token.is_empty() && !self.message.is_empty() && !explained {
             *self.takeovers.entry(self.message.clone()).or_default() += 1;
         }
+    }
+
+    /// Whoever passed the fence, and could not record while the ledger was away, may be about to.
+    fn may_be_about_to_commit(&self, now: Instant) -> bool {
+        !self.token.is_empty() && now.saturating_duration_since(self.deadline) < INSISTS
     }
 
     fn failed(&mut self, message: &str, outcome: &str) {
@@ -132,10 +139,14 @@ impl Ledger for MemoryLedger {
             return Ok(Claim::Conflict);
         }
         let again = record.token == token;
+        let quiet = request.ledger_quiet_for.unwrap_or(Duration::MAX);
         match record.state {
             State::Done => return Ok(Claim::Done),
             State::Parked => return Ok(Claim::Parked),
             _ if !again && record.deadline > now => return Ok(Claim::Busy(record.deadline - now)),
+            State::Sending if !again && record.may_be_about_to_commit(now) && quiet < terms.lease => {
+                return Ok(Claim::Busy(terms.lease - quiet));
+            }
             State::Sending if !again && record.sends >= terms.max_sends => {
                 record.state = State::Parked;
                 return Ok(Claim::Parked);

@@ -7,7 +7,7 @@
 use ::redis::Script;
 use std::time::Duration;
 
-use super::{Begin, Claim, Lease, Ledger, LedgerError, Release, Request, Setbacks, TAKEOVERS, Terms};
+use super::{Begin, Claim, INSISTS, Lease, Ledger, LedgerError, Release, Request, Setbacks, TAKEOVERS, Terms};
 use crate::redis_link::{RedisError, RedisLink};
 
 /// The ledger in Redis. Clones share the connection.
@@ -55,9 +55,9 @@ impl Ledger for RedisLedger {
     async fn claim(&self, request: &Request, token: &str, terms: &Terms) -> Result<Claim, LedgerError> {
         let (lease, retention, sends) = (millis(terms.lease), millis(terms.retention), terms.max_sends.to_string());
         let quiet = request.ledger_quiet_for.map_or("-1".to_owned(), millis);
-        let (message, takeovers) = (request.message_id.as_str(), TAKEOVERS.to_string());
+        let (message, takeovers, insists) = (request.message_id.as_str(), TAKEOVERS.to_string(), millis(INSISTS));
         let (fp, ff) = (request.fingerprint.exact(), request.fingerprint.folded());
-        let args = [token, fp, ff, &lease, &retention, &sends, message, &quiet, &takeovers];
+        let args = [token, fp, ff, &lease, &retention, &sends, message, &quiet, &takeovers, &insists];
         let answer = self.run(&self.scripts.claim, request.key.as_str(), &args).await?;
         let lease = |generation: &str| {
             Ok(Lease {

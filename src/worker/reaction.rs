@@ -107,13 +107,14 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         }
     }
 
-    /// What the record tells of an event whose message was lost to us.
+    /// What the record tells of an event whose message was lost to us, so that nothing can be waited for.
     pub(crate) async fn look_up(&self, event: &UserSignedUp, message_id: &str) -> Outcome {
         match self.claim(event, message_id).await {
             Ok(lease) => {
                 self.release(&lease, Release::Uncounted).await;
                 Outcome::LeaseLost
             }
+            Err(Outcome::Busy(_) | Outcome::Unavailable(_)) => Outcome::LeaseLost,
             Err(outcome) => outcome,
         }
     }

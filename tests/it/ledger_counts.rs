@@ -1,4 +1,4 @@
-//! The contract of [`Ledger`], continued: what the record counts of the messages that asked.
+//! The contract of [`Ledger`], continued: what the record counts of the messages that asked, and what an outage explains.
 //!
 //! Enters: one effect's record, and messages by name. A claim is dead when its lease of [`OVER`] ran out and
 //! nobody gave it back.
@@ -6,10 +6,10 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
-use user_events::idempotency::{Begin, Claim, Ledger, Release, Setbacks, TAKEOVERS};
+use user_events::idempotency::{Begin, Claim, Key, Ledger, Release, Setbacks, TAKEOVERS};
 
 use crate::ledger_contract::{Case, LONG, OVER, contract};
-use crate::world::redis;
+use crate::world::{redis, unique};
 
 const SOON: Duration = Duration::from_millis(30);
 /// Redis's clock counts whole milliseconds.
@@ -158,6 +158,29 @@ async fn a_takeover_while_the_ledger_was_away_is_not_counted(mut case: Case<impl
     assert!(matches!(case.claim_of("one", "blamed", LONG).await, Claim::Kills));
 }
 
+/// A copy claims in the moment in which the ledger is back.
+async fn an_effect_whose_record_waited_for_the_ledger_is_recorded_before_a_copy_may_claim_it(
+    mut case: Case<impl Ledger>,
+) {
+    for max_sends in [1, 2] {
+        case.max_sends = max_sends;
+        case.request.key = Key::new("h", &unique());
+        let lease = case.killed_after_begin("a").await;
+        case.request.ledger_quiet_for = Some(Duration::ZERO);
+        let Claim::Busy(left) = case.claim("b", LONG).await else { panic!("taken over, or parked") };
+        assert_eq!(left, LONG, "as long as a claim lasts, from when the ledger last failed");
+        case.commit(&lease).await;
+        assert!(matches!(case.claim("b", LONG).await, Claim::Done));
+
+        // Nobody records: then it is as after any kill.
+        case.request.key = Key::new("h", &unique());
+        case.killed_after_begin("a").await;
+        case.request.ledger_quiet_for = Some(LONG);
+        let claim = case.claim("b", LONG).await;
+        assert!(matches!((max_sends, &claim), (1, Claim::Parked) | (2, Claim::Ambiguous(_))), "{claim:?}");
+    }
+}
+
 async fn another_message_of_the_same_user_is_not_blamed(mut case: Case<impl Ledger>) {
     case.dies("one", TAKEOVERS).await;
     // It is the other that finds the fifth dead.
@@ -198,6 +221,7 @@ contract! {
     a_released_claim_is_no_takeover
     a_claim_that_asks_again_or_is_renewed_is_no_takeover
     a_takeover_while_the_ledger_was_away_is_not_counted
+    an_effect_whose_record_waited_for_the_ledger_is_recorded_before_a_copy_may_claim_it
     another_message_of_the_same_user_is_not_blamed
     a_commit_forgets_deferrals_and_takeovers
 }

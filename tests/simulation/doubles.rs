@@ -188,11 +188,13 @@ impl Ledger for ToldLedger {
         // The handler's receipt is the user.
         let Part { life, story, .. } = &self.part;
         story.tell(|told| told.crossing_ended(*life, receipt, CrossingEnd::Unrecorded));
-        let answer = self.call(self.ledger.commit(lease, receipt, terms)).await;
-        if answer.is_ok() {
+        // On record from then on, though its answer may be lost.
+        let commit = async {
+            let answer = self.ledger.commit(lease, receipt, terms).await;
             story.tell(|told| told.crossing_ended(*life, receipt, CrossingEnd::Recorded));
-        }
-        answer
+            answer
+        };
+        self.call(commit).await
     }
 
     async fn release(&self, lease: &Lease, why: Release<'_>) -> Result<Setbacks, LedgerError> {

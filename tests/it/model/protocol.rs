@@ -172,6 +172,8 @@ impl Protocol {
             Done => return Claim::Done,
             Parked => return Claim::Parked,
             _ if !again && !record.over => return Claim::Busy,
+            // Whoever passed the fence could not record while the ledger was away.
+            Sending if !again && saw_it_fail && record.token != NOBODY => return Claim::Busy,
             Sending if !again && record.sends >= self.max_sends => {
                 record.step = Parked;
                 return Claim::Parked;

@@ -177,7 +177,7 @@ async fn play(mut bench: impl Bench, acts: Acts, max_sends: u8) -> Result<(), Te
                     }
                 }
                 Act::Expire => {
-                    if record.is_some_and(|record| record.is_open()) {
+                    if record.is_some_and(|record| record.is_open() && !record.over) {
                         protocol.expire(&mut record);
                         bench.expire(&key).await;
                     }
@@ -243,7 +243,8 @@ impl Bench for Redis {
 
     async fn expire(&mut self, key: &Key) {
         let key = key.as_str();
-        let _: i64 = self.connection.hset(key, "dl", 0).await.expect("Redis answers");
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis();
+        let _: i64 = self.connection.hset(key, "dl", (now - 1) as u64).await.expect("Redis answers");
         // Most of the retention has passed too: a commit must begin it anew.
         let _: bool = self.connection.pexpire(key, millis(RETENTION / 4)).await.expect("Redis answers");
     }
