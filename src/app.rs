@@ -317,7 +317,7 @@ fn worker<L: Ledger, H: Handler>(
     let terms = Terms { lease, retention: config.retention, max_sends: config.max_sends };
     let reaction = Reaction::new(handler, ledger, terms, config.handler_timeout);
     let worker = Worker::new(watch.queue(queue), reaction, config.settings).on_duty(&shared.duty);
-    let worker = worker.observed(Arc::new(watch.clone()));
+    let worker = worker.of_topics(config.topics.clone()).observed(Arc::new(watch.clone()));
     Ok((worker.vitals(), Box::pin(worker.run(shared.stop.clone()))))
 }
 

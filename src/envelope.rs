@@ -6,11 +6,13 @@
 
 mod carried;
 mod schema;
+mod topics;
 
 use serde::Deserialize;
 
 pub use carried::{Carried, TRACEPARENT, TRACESTATE, carried};
 pub use schema::schema;
+pub use topics::{Topics, is_topic_arn};
 
 use crate::event::{Arrival, EventError, EventKind, Scalar, Timestamp};
 
@@ -37,6 +39,9 @@ pub enum Refusal {
     /// never followed.
     #[error("an SNS message of another type than Notification")]
     NotANotification,
+    /// From a topic that is none of ours: which, where what stands there has the form of an ARN.
+    #[error("an SNS message of a topic that is not in TOPIC_ARNS")]
+    WrongTopic(Option<String>),
     /// An SNS envelope without the text it should wrap.
     #[error("an SNS notification without a text `Message`")]
     NoMessage,
@@ -54,11 +59,29 @@ impl Refusal {
             Self::TooDeep => "too_deep",
             Self::NotJson => "not_json",
             Self::NotANotification => "not_a_notification",
+            Self::WrongTopic(_) => "wrong_topic",
             Self::NoMessage => "no_message",
             Self::Event(EventError::NotAnObject) => "not_an_event",
             Self::Event(EventError::MissingField(_) | EventError::Foreign { has_type: false }) => "missing_field",
             Self::Event(EventError::InvalidField(..) | EventError::Foreign { has_type: true }) => "invalid_field",
             Self::Event(EventError::UnsupportedVersion { .. }) => "unsupported_version",
+        }
+    }
+
+    /// What the letter says beside the code: a field and its rule. Never a value, but for the ARN of a topic.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        match self {
+            Self::TooLarge => format!("body: must have at most {MAX_BODY_BYTES} bytes"),
+            Self::TooDeep => format!("body: must be nested at most {MAX_DEPTH} deep"),
+            Self::NotJson => "body: must be a JSON object with each field once".to_owned(),
+            Self::NotANotification => "Type: must be Notification".to_owned(),
+            Self::WrongTopic(arn) => {
+                let arn = arn.as_deref().unwrap_or("no ARN of a topic");
+                format!("TopicArn: must be one of TOPIC_ARNS, and is {arn}")
+            }
+            Self::NoMessage => "Message: must be a string".to_owned(),
+            Self::Event(error) => error.detail(),
         }
     }
 }
@@ -97,16 +120,29 @@ struct Marks<'a> {
 /// # Errors
 /// A [`Refusal`]; the body will read the same tomorrow, so there is no use in trying again.
 pub fn open(body: &str, arrival: &Arrival<'_>) -> Result<EventKind, Refusal> {
+    open_from(body, arrival, &Topics::default())
+}
+
+/// The same, and of these topics alone. Under raw message delivery a body names no topic: there the queue's own policy
+/// says who may send.
+///
+/// # Errors
+/// A [`Refusal`].
+pub fn open_from(body: &str, arrival: &Arrival<'_>, topics: &Topics) -> Result<EventKind, Refusal> {
     if body.len() > MAX_BODY_BYTES {
         return Err(Refusal::TooLarge);
     }
     let object = shallow_object(body)?;
     let marks: Marks<'_> = serde_json::from_str(object).map_err(|_| Refusal::NotJson)?;
-    let (Some(Scalar::Text(kind)), Some(Scalar::Text(_)), Some(Scalar::Text(message_id))) =
+    let (Some(Scalar::Text(kind)), Some(Scalar::Text(topic)), Some(Scalar::Text(message_id))) =
         (&marks.r#type, &marks.topic_arn, &marks.message_id)
     else {
         return Ok(EventKind::from_json(object, arrival)?);
     };
+    // First: whatever else a stranger's topic sends is not looked at.
+    if !topics.read(topic) {
+        return Err(Refusal::WrongTopic(is_topic_arn(topic).then(|| topic.to_string())));
+    }
     if kind != "Notification" {
         return Err(Refusal::NotANotification);
     }
@@ -161,6 +197,8 @@ fn depth(text: &str) -> usize {
     most
 }
 
+#[cfg(test)]
+mod detail_tests;
 #[cfg(test)]
 mod lenience_tests;
 #[cfg(test)]

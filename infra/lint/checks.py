@@ -209,6 +209,8 @@ def containers():
     for name in sorted(names):
         if f'"{name}"' not in VARIABLES and not name.startswith(("AWS_", "OTEL_")):
             yield f"the worker reads no {name}"
+    topics = [e["Value"] for e in worker["Environment"] if e.get("Name") in ("USER_EVENTS_TOPIC_ARN", "TOPIC_ARNS")]
+    yield from equal("the topic it names, and those it reads", topics, [TOPIC_ARN, TOPIC_ARN])
     secret = {e["Name"] for e in walk(worker["Secrets"]) if isinstance(e, dict) and "ValueFrom" in e}
     yield from equal("the secrets", sorted(secret), ["REDIS_URL", "SMTP_URL"])
 

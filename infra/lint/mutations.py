@@ -78,6 +78,11 @@ MUTATIONS = {
     "division_by_no_task": (WORKER, "IF(FILL(running, 0) > 0, FILL(running, 1), 1)", "FILL(running, 0)"),
     "open_to_the_world": (WORKER, "      SecurityGroupEgress:", "      SecurityGroupIngress:\n        - { Description: any, IpProtocol: tcp, FromPort: 22, ToPort: 22, CidrIp: 0.0.0.0/0 }\n      SecurityGroupEgress:"),
     "unknown_variable": (WORKER, "Name: MAIL_FROM", "Name: MAIL_SENDER"),
+    "any_topic_is_believed": (WORKER, "Name: TOPIC_ARNS #", "Name: USER_EVENTS_TOPICS #"),
+    "another_topic_is_believed": (WORKER, """Name: TOPIC_ARNS # another topic's notifications are quarantined
+              Value:
+                Fn::ImportValue: !Sub "${TopicStack}-TopicArn\"""", """Name: TOPIC_ARNS
+              Value: arn:aws:sns:us-east-1:000000000000:another"""),
     "memory_that_does_not_fit": (WORKER, 'Default: "512"', 'Default: "256"'),
     "workflow_forgets_lint": (CI, "      - run: make lint-infra\n", ""),
     "image_by_latest": ("Dockerfile", "FROM ${RUNTIME_IMAGE} AS", "FROM gcr.io/distroless/cc-debian13:latest AS"),

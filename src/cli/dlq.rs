@@ -13,16 +13,22 @@ use crate::app::REACTIONS;
 pub enum Dlq {
     /// What lies in the dead-letter queues
     #[command(after_help = "Reads <NAME>_QUEUE_URL, <NAME>_DLQ_URL and what the AWS SDK reads.\n\
-        --json: {\"letters\":[{reaction,id,reason,handler,attempts,receives,firstSeen,diedAt,bytes,\n\
+        --json: {\"letters\":[{reaction,id,reason,detail,handler,attempts,receives,firstSeen,diedAt,bytes,\n\
         packed,type,user,email}],\"complete\"}; with --by-reason {\"reasons\":[{reaction,reason,count,oldest,newest}],\n\
-        \"complete\"}.")]
+        \"complete\"}; with --by-detail {\"details\":[the same and detail],\"complete\"}.")]
     List {
         /// Whose; none: each whose <NAME>_QUEUE_URL is set
         #[arg(value_parser = reactions())]
         reactions: Vec<String>,
+        /// Only those dead for this reason (may be given again); `unknown`: moved by the queue's own redrive
+        #[arg(long, value_name = "REASON")]
+        reason: Vec<String>,
         /// One line a reason
         #[arg(long)]
         by_reason: bool,
+        /// One line a reason and detail: which field, which rule, which code
+        #[arg(long, conflicts_with = "by_reason")]
+        by_detail: bool,
         /// Look at so many letters of each queue at most
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         limit: Option<u64>,
@@ -66,11 +72,12 @@ pub enum Dlq {
     #[command(after_help = "Reads <NAME>_QUEUE_URL, <NAME>_DLQ_URL and what the AWS SDK reads.\n\
         A letter is deleted only once its original is confirmed to be in the source queue: whatever\n\
         breaks, it is in one of the two, perhaps in both, and an effect that happened does not happen again.\n\
-        Letters that die while it runs are left. So are those that cannot be unpacked.\n\
+        Letters that die while it runs are left. Those that cannot be opened, or that the queue refuses for\n\
+        good, are sealed: they are counted and stay, and the exit code is 69.\n\
         --all lets SQS itself move them (StartMessageMoveTask): fast, but as they are. The worker opens what it\n\
         packed; other consumers of that queue would see the failure.* attributes and packed bodies. Where SQS\n\
         cannot (the DLQ is no redrive policy's), they are sent and deleted one by one.\n\
-        --json: {reaction,dryRun,by,selected,moved,failed,left,reasons:{}}.")]
+        --json: {reaction,dryRun,by,selected,moved,failed,sealed,left,reasons:{}}.")]
     Redrive {
         /// Which letters
         #[command(flatten)]
@@ -91,7 +98,7 @@ pub enum Dlq {
     /// Delete letters for good
     #[command(after_help = "Reads <NAME>_QUEUE_URL, <NAME>_DLQ_URL and what the AWS SDK reads.\n\
         Needs --reason, --since, --limit or --all. `dlq export` first keeps a copy.\n\
-        --json: {reaction,dryRun,by,selected,moved,failed,left,reasons:{}}, where moved means deleted.")]
+        --json: {reaction,dryRun,by,selected,moved,failed,sealed,left,reasons:{}}, where moved means deleted.")]
     Drop {
         /// Which letters
         #[command(flatten)]
@@ -106,6 +113,18 @@ pub enum Dlq {
         #[arg(long)]
         json: bool,
     },
+}
+
+impl Dlq {
+    /// The reasons that it names.
+    #[must_use]
+    pub fn reasons(&self) -> &[String] {
+        match self {
+            Self::List { reason, .. } => reason,
+            Self::Show { .. } => &[],
+            Self::Export { which, .. } | Self::Redrive { which, .. } | Self::Drop { which, .. } => &which.reason,
+        }
+    }
 }
 
 /// Which letters of one reaction.

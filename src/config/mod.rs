@@ -26,13 +26,14 @@ pub use environment::{Environment, is_given, set};
 pub(crate) use observe::pairs;
 pub use observe::{Propagators, Sampler, TelemetryConfig, telemetry};
 pub use operate::{Queues, queues};
-use places::{distinct, queue_url, redis_url};
+use places::{distinct, queue_url, redis_url, topic_arn, topics};
 pub use places::{masked, redis_prefix};
 pub use reader::{Fault, Faults, Reader, Setting};
 pub use variables::{VARIABLES, Variable, all, misspelt, of_reaction, prefix};
 
 use crate::backoff::Backoff;
 use crate::ecs::Agent;
+use crate::envelope::Topics;
 use crate::event::{EmailAddress, InvalidValue, a_labels};
 use crate::mail::Sender;
 use crate::mail::smtp::{SmtpSettings, helo_name};
@@ -83,6 +84,8 @@ pub struct ReactionConfig {
     pub dlq_url: Option<String>,
     /// The engine's settings.
     pub settings: Settings,
+    /// Whose notifications are read.
+    pub topics: Topics,
     /// How long a received message is hidden, if not the queue's own setting.
     pub visibility: Option<Duration>,
     /// How long one handler run may take.
@@ -178,11 +181,7 @@ pub fn redis(read: &mut Reader<'_>) -> Option<SecretString> {
 
 /// Reads what `publish` needs: the topic's ARN.
 pub fn publish(read: &mut Reader<'_>) -> Option<String> {
-    let arn = read.parsed("USER_EVENTS_TOPIC_ARN", |text| {
-        let parts: Vec<_> = text.split(':').collect();
-        let sound = parts.len() == 6 && parts[0] == "arn" && parts[2] == "sns" && !parts[5].is_empty();
-        if sound { Ok(text.to_owned()) } else { Err("must be an ARN like arn:aws:sns:REGION:ACCOUNT:NAME") }
-    });
+    let arn = read.parsed("USER_EVENTS_TOPIC_ARN", topic_arn);
     if arn.is_none() {
         read.missing("USER_EVENTS_TOPIC_ARN", "events are published there");
     }
@@ -250,12 +249,14 @@ fn reaction(read: &mut Reader<'_>, name: &'static str, queue_url: Option<String>
         retry_for: of.duration("RETRY_FOR", Duration::ZERO..=seconds(14 * 24 * 3600)),
         shutdown,
     };
+    let topics = of.parsed("TOPIC_ARNS", topics).unwrap_or_default();
     let month = 31 * 24 * 3600;
     Some(ReactionConfig {
         name,
         queue_url: queue_url?,
         dlq_url,
         settings,
+        topics,
         visibility,
         lease,
         handler_timeout: of.duration("HANDLER_TIMEOUT", seconds(1)..=MAX_VISIBILITY).unwrap_or(seconds(60)),

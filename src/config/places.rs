@@ -1,4 +1,4 @@
-//! Where things are: the URLs of queues and of Redis, and that no queue is named for two purposes.
+//! Where things are: the URLs of queues and of Redis, the ARNs of topics, and that no queue is named for two purposes.
 //!
 //! Enters: a value, or all of a snapshot's queues. Leaves: the value as it is used, or the fault. Promises:
 //! two names of one queue are one, whatever the case of their host or a slash at their end. Asks nobody.
@@ -10,6 +10,7 @@ use super::ReactionNeeds;
 use super::environment::set;
 use super::reader::Reader;
 use super::variables::of_reaction;
+use crate::envelope::{Topics, is_topic_arn};
 use crate::redis_link::RedisLink;
 
 pub(super) fn queue_url(text: &str) -> Result<String, &'static str> {
@@ -24,6 +25,16 @@ pub(super) fn queue_url(text: &str) -> Result<String, &'static str> {
         true => Err("must be a queue URL without `?` or `#`"),
         false => Err(RULE),
     }
+}
+
+pub(super) fn topic_arn(text: &str) -> Result<String, &'static str> {
+    is_topic_arn(text).then(|| text.to_owned()).ok_or("must be an ARN like arn:aws:sns:REGION:ACCOUNT:NAME")
+}
+
+pub(super) fn topics(text: &str) -> Result<Topics, &'static str> {
+    let arns: Result<Vec<_>, _> = text.split(',').map(|arn| topic_arn(arn.trim())).collect();
+    let rule = "must be ARNs like arn:aws:sns:REGION:ACCOUNT:NAME, with a comma between two";
+    arns.map(Topics::only).map_err(|_| rule)
 }
 
 pub(super) fn redis_url(url: &SecretString) -> Result<SecretString, &'static str> {

@@ -236,7 +236,8 @@ impl ReactionReader<'_, '_> {
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "the configuration has {} mistake(s):", self.0.len())?;
+        let mistakes = if self.0.len() == 1 { "mistake" } else { "mistakes" };
+        writeln!(f, "the configuration has {} {mistakes}:", self.0.len())?;
         self.0.iter().try_for_each(|fault| writeln!(f, "  {} {}", fault.variable, fault.problem))
     }
 }

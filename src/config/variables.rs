@@ -82,6 +82,11 @@ pub const VARIABLES: &[Variable] = &[
         Some("ignore"),
         "`ignore` or `quarantine` events of another type; a body of no type, and not ours by its fields, is one",
     ),
+    engine(
+        "TOPIC_ARNS",
+        None,
+        "the topics whose notifications are read, by ARN, with a comma between two; another topic's are quarantined; unset: any",
+    ),
     engine("IDEMPOTENCY_LEASE", None, "how long a claim holds, below the visibility timeout; unset: ¾ of it"),
     engine("IDEMPOTENCY_RETENTION", Some("45d"), "how long records of effects are kept"),
     engine(

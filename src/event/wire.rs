@@ -61,6 +61,23 @@ pub enum EventError {
     },
 }
 
+impl EventError {
+    /// Field and rule, in one short line: never the content.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        match self {
+            Self::NotAnObject => "event: must be a JSON object with each field once".to_owned(),
+            Self::Foreign { has_type: false } => "type: must be there".to_owned(),
+            Self::Foreign { has_type: true } => "type: must be a string".to_owned(),
+            Self::MissingField(field) => format!("{field}: must be there"),
+            Self::InvalidField(field, rule) => format!("{field}: {rule}"),
+            Self::UnsupportedVersion { field, .. } => {
+                format!("{field}: must be as version {NEWEST_KNOWN_VERSION} has it")
+            }
+        }
+    }
+}
+
 /// The fields we know, untyped: so that a wrong type is named like any other broken rule.
 #[derive(Deserialize)]
 struct Fields<'a> {

@@ -83,8 +83,10 @@ pub struct Request {
 /// its worker would go on doing so.
 pub const TAKEOVERS: u32 = 5;
 
-/// For how long whoever passed the fence asks at most for its record, while the ledger is away: as long as a message is held.
-/// One that asks for a claim in the first moments after the ledger's return is told that it is busy: the record comes first.
+/// For how long whoever passed the fence asks at most for its record, while the ledger is away.
+///
+/// As long as a message is held. One that asks for a claim in the first moments after the ledger's return is told that it is
+/// busy: the record comes first.
 pub const INSISTS: Duration = Duration::from_secs(900);
 
 /// How long things last and how often they may be tried.

@@ -9,7 +9,7 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde_json::{Map, Value, json};
 
-use super::table::table;
+use super::table::{self, table};
 use super::{Exit, complain, configured, say};
 use crate::app;
 use crate::cli::{Effect, Idem};
@@ -192,7 +192,7 @@ async fn stats(records: &Records, as_json: bool) -> Result<Exit, RecordError> {
     let progress = |counted: u64| {
         if told.elapsed() >= PATIENCE {
             told = Instant::now();
-            complain(format_args!("{counted} records so far"));
+            complain(format_args!("{} so far", table::counted(counted, "record")));
         }
     };
     let counts = records.count(progress).await?;

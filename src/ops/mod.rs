@@ -30,6 +30,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
+pub use self::dlq::{REASONS, Reason};
 pub use self::doctor::{FAULTS, Fault, Level};
 use self::terminal::{complain, say};
 use aws_config::SdkConfig;

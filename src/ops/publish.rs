@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
+use super::table::counted;
 use super::{Exit, complain, deaf, misconfigured, observed, say};
 use crate::app::{self, REACTIONS};
 use crate::cli;
@@ -146,7 +147,7 @@ fn report(events: &[UserSignedUp], results: &[Result<MessageId, PublishError>], 
     {
         say(format_args!("published event {} as message {id}", event.event_id));
     } else {
-        say(format_args!("published {published} of {} events", events.len()));
+        say(format_args!("published {published} of {}", counted(events.len() as u64, "event")));
     }
     for (event, result) in pairs().filter(|(_, result)| result.is_err()).take(10) {
         if let Err(error) = result {

@@ -8,12 +8,17 @@ pub(super) const WIDTH: usize = 80;
 
 /// Lines of words, indented, none wider than a terminal unless a single word is.
 pub(super) fn wrap(text: &str, indent: usize) -> Vec<String> {
+    wrap_to(text, indent, WIDTH)
+}
+
+/// The same, with lines of this width.
+pub(super) fn wrap_to(text: &str, indent: usize, width: usize) -> Vec<String> {
     let margin = " ".repeat(indent);
     let mut lines = vec![margin.clone()];
     for word in text.split_whitespace() {
         match lines.last_mut() {
             Some(line) if line.len() == indent => line.push_str(word),
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= WIDTH => {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
                 line.push(' ');
                 line.push_str(word);
             }
@@ -35,6 +40,11 @@ pub(super) fn table<const N: usize>(header: [&str; N], numbers: &[usize]) -> Tab
     table
 }
 
+/// So many of them, in words: `1 letter`, `2 letters`.
+pub(super) fn counted(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
 /// How long ago, in its largest unit: `3d`, `7h`, `12m`, `5s`.
 pub(super) fn age(millis: i64) -> String {
     match millis.max(0) / 1000 {
@@ -48,6 +58,11 @@ pub(super) fn age(millis: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_never_several() {
+        assert_eq!([0, 1, 2].map(|n| counted(n, "letter")), ["0 letters", "1 letter", "2 letters"]);
+    }
 
     #[test]
     fn an_age_is_told_in_its_largest_unit() {

@@ -27,6 +27,8 @@ pub struct Delivery {
     pub group: Option<String>,
     /// On a queue without order, whose share of it the message counts for: SQS's fair queues. Else none.
     pub fairness: Option<String>,
+    /// Did a redrive policy move it here? Then nobody has written why, whatever its attributes say.
+    pub moved_by_queue: bool,
     /// The trace that the queue's own service says it belongs to (SQS: `AWSTraceHeader`).
     pub trace_header: Option<String>,
     /// The right to settle it, spent once.
@@ -142,6 +144,11 @@ impl Hold {
 }
 
 impl Attribute {
+    /// Is its value base64 of what it stands for?
+    pub(super) fn is_binary(&self) -> bool {
+        self.data_type.starts_with("Binary")
+    }
+
     /// An attribute of type `String`.
     #[must_use]
     pub fn string(value: impl Into<String>) -> Self {

@@ -13,10 +13,12 @@
 //! * A receive that was sent must be awaited: dropping its future may strand messages until their
 //!   visibility runs out.
 //! * Batch calls fail per entry. What comes back as [`Unsettled`] was not done; all else was.
+//! * A message that breaks a rule of SQS's ([`rules`]) is not taken, and the answer says which: [`QueueError::Unfit`].
 
 pub mod dead_letter;
 mod delivery;
 pub mod memory;
+pub mod rules;
 pub mod sqs;
 pub mod sqs_admin;
 mod sqs_answer;
@@ -29,6 +31,7 @@ use std::future::Future;
 use std::time::Duration;
 
 pub use delivery::{Attempt, Attribute, Attributes, Body, Delivery, Hold, ReceiptHandle};
+pub use rules::Breach;
 
 /// The most messages one receive, delete or hide call may carry. SQS's own limit.
 pub const MAX_BATCH: usize = 10;
@@ -161,12 +164,9 @@ pub enum QueueError {
     /// There is no DLQ to send to.
     #[error("the queue has no dead-letter queue")]
     NoDeadLetterQueue,
-    /// More than [`MAX_MESSAGE_BYTES`], or than the queue's own setting allows.
-    #[error("the message with its attributes is over {most} bytes")]
-    TooLarge {
-        /// What the queue takes.
-        most: usize,
-    },
+    /// This message is not taken, now or later; another one may be.
+    #[error("the queue does not take this message: {0}")]
+    Unfit(#[from] Breach),
 }
 
 /// Does a queue of this name keep order within its groups?

@@ -19,13 +19,12 @@ use aws_sdk_sqs::types::{
 };
 use data_encoding::BASE64;
 
-use super::dead_letter::REASON;
 use super::sqs_answer::ReadAnswers;
-use super::sqs_error::{classify_call, entry_error, told, too_large};
+use super::sqs_error::{classify_call, entry_error, of_message, text, told};
 use super::sqs_request::FewHeaders;
 use super::{
     Attempt, Attribute, Attributes, Body, DeadLetter, Delivery, Facts, Hide, Hold, MAX_BATCH, Queue, QueueError,
-    ReceiptHandle, Unsettled, is_fifo,
+    ReceiptHandle, Unsettled, dead_letter, is_fifo, rules,
 };
 
 /// Every call but the long poll answers within this, connecting included, or is tried again.
@@ -130,6 +129,7 @@ impl Queue for SqsQueue {
             .message_system_attribute_names(System::SentTimestamp)
             .message_system_attribute_names(System::MessageGroupId)
             .message_system_attribute_names(System::AwsTraceHeader)
+            .message_system_attribute_names(System::DeadLetterQueueSourceArn)
             .message_attribute_names("All");
         let answer = boxed(call.send()).await.map_err(|error| classify_call(&error, "sqs:ReceiveMessage"))?;
         let is_fifo = is_fifo(&self.url);
@@ -171,6 +171,7 @@ impl Queue for SqsQueue {
 
     async fn send_to_dlq(&self, letter: &DeadLetter) -> Result<(), QueueError> {
         let url = self.dlq_url.as_ref().ok_or(QueueError::NoDeadLetterQueue)?;
+        rules::check(&letter.body, &letter.attributes)?;
         let attributes = letter.attributes.iter().filter_map(|(name, a)| Some((name.clone(), outgoing(a)?))).collect();
         let call = self.settling.send_message().queue_url(url).message_body(&letter.body);
         let call = match (&letter.group, &letter.fairness) {
@@ -178,7 +179,7 @@ impl Queue for SqsQueue {
             (None, fairness) => call.set_message_group_id(fairness.clone()),
         };
         let sent = boxed(call.set_message_attributes(Some(attributes)).send()).await;
-        sent.map_err(|error| too_large(&error).unwrap_or_else(|| classify_call(&error, "sqs:SendMessage")))?;
+        sent.map_err(|error| of_message(classify_call(&error, "sqs:SendMessage"), text(&error)))?;
         Ok(())
     }
 }
@@ -261,6 +262,7 @@ fn delivery(mut message: Message, is_fifo: bool) -> Option<Delivery> {
     Some(Delivery {
         group,
         fairness,
+        moved_by_queue: text(System::DeadLetterQueueSourceArn).is_some(),
         trace_header: text(System::AwsTraceHeader),
         sent_at_millis: system(System::SentTimestamp).unwrap_or(0),
         message_id,
@@ -273,7 +275,7 @@ fn delivery(mut message: Message, is_fifo: bool) -> Option<Delivery> {
 
 /// A letter of ours that came back is the original again; what cannot be opened is left for the worker to judge.
 fn opened(delivery: Delivery) -> Delivery {
-    if !delivery.attributes.contains_key(REASON) {
+    if !dead_letter::is_ours(&delivery.attributes) {
         return delivery;
     }
     let (body, attributes) = (delivery.body.as_str().to_owned(), delivery.attributes.clone());
@@ -293,7 +295,7 @@ fn incoming(all: impl IntoIterator<Item = (String, MessageAttributeValue)>) -> A
 
 pub(super) fn outgoing(attribute: &Attribute) -> Option<MessageAttributeValue> {
     let value = MessageAttributeValue::builder().data_type(&attribute.data_type);
-    let value = if attribute.data_type.starts_with("Binary") {
+    let value = if attribute.is_binary() {
         value.binary_value(aws_sdk_sqs::primitives::Blob::new(BASE64.decode(attribute.value.as_bytes()).ok()?))
     } else {
         value.string_value(&attribute.value)

@@ -11,8 +11,8 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{QueueAttributeName as Name, SendMessageBatchRequestEntry};
 
 use super::sqs::{CALL_TIMEOUT, RedrivePolicy, client, outgoing, sibling};
-use super::sqs_error::{by_code, classify, told};
-use super::{DeadLetter, MAX_MESSAGE_BYTES, QueueError};
+use super::sqs_error::{by_code, classify, of_message, text, told};
+use super::{DeadLetter, MAX_MESSAGE_BYTES, QueueError, rules};
 
 /// One account's queues, for looking and for moving messages.
 #[derive(Debug, Clone)]
@@ -115,33 +115,55 @@ impl SqsAdmin {
         })
     }
 
-    /// Puts up to ten messages of up to 1 MiB together on a standard queue. One result an entry, in order.
+    /// Puts up to ten messages of up to 1 MiB together on a standard queue. One result an entry, in order: a message that
+    /// is not taken is told of alone, as [`QueueError::Unfit`], and costs no other.
     pub async fn send(&self, url: &str, messages: &[DeadLetter]) -> Vec<Result<(), QueueError>> {
-        let entry = |(n, message): (usize, &DeadLetter)| {
+        let checked = |message: &DeadLetter| Ok(rules::check(&message.body, &message.attributes)?);
+        let mut results: Vec<Result<(), QueueError>> = messages.iter().map(checked).collect();
+        let fit: Vec<usize> = (0..messages.len()).filter(|n| results[*n].is_ok()).collect();
+        let mut answers = self.send_batch(url, messages, &fit).await;
+        if fit.len() > 1 && answers.iter().all(|answer| matches!(answer, Err(QueueError::Unfit(_)))) {
+            // The whole call was refused for one of them.
+            for (answer, n) in answers.iter_mut().zip(&fit) {
+                *answer = self.send_batch(url, messages, &[*n]).await.pop().unwrap_or_else(no_word);
+            }
+        }
+        for (n, answer) in fit.into_iter().zip(answers) {
+            results[n] = answer;
+        }
+        results
+    }
+
+    /// One call with the messages at these places; one result each.
+    async fn send_batch(&self, url: &str, messages: &[DeadLetter], places: &[usize]) -> Vec<Result<(), QueueError>> {
+        if places.is_empty() {
+            return Vec::new();
+        }
+        let entry = |n: &usize| {
+            let message = &messages[*n];
             let all = &message.attributes;
             let attributes = all.iter().filter_map(|(name, a)| Some((name.clone(), outgoing(a)?))).collect();
             let entry = SendMessageBatchRequestEntry::builder().id(n.to_string()).message_body(&message.body);
             let entry = entry.set_message_group_id(message.fairness.clone());
             entry.set_message_attributes(Some(attributes)).build().ok()
         };
-        let entries = messages.iter().enumerate().filter_map(entry).collect();
+        let entries = places.iter().filter_map(entry).collect();
         let call = self.client.send_message_batch().queue_url(url).set_entries(Some(entries));
         let answer = match call.send().await {
             Ok(answer) => answer,
-            Err(error) => return vec![Err(classify(&error)); messages.len()],
+            Err(error) => return vec![Err(of_message(classify(&error), text(&error))); places.len()],
         };
-        let result = |n: usize| {
+        let result = |n: &usize| {
             let id = n.to_string();
             if answer.successful().iter().any(|entry| entry.id == id) {
                 return Ok(());
             }
             let failed = answer.failed().iter().find(|entry| entry.id == id);
-            Err(failed.map_or_else(
-                || QueueError::Unavailable("no word of this entry".to_owned()),
-                |entry| by_code(&entry.code, entry.sender_fault),
-            ))
+            failed.map_or_else(no_word, |entry| {
+                Err(of_message(by_code(&entry.code, entry.sender_fault), entry.message()))
+            })
         };
-        (0..messages.len()).map(result).collect()
+        places.iter().map(result).collect()
     }
 
     /// Has SQS itself move every message of one queue to another.
@@ -184,4 +206,8 @@ impl SqsAdmin {
         call.send().await.map_err(|error| classify(&error))?;
         Ok(())
     }
+}
+
+fn no_word() -> Result<(), QueueError> {
+    Err(QueueError::Unavailable("no word of this entry".to_owned()))
 }

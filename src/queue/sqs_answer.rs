@@ -86,6 +86,7 @@ struct System {
     message_group_id: Option<String>,
     #[serde(rename = "AWSTraceHeader")]
     aws_trace_header: Option<String>,
+    dead_letter_queue_source_arn: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -150,6 +151,7 @@ fn received(message: &Value) -> Received {
         sent_timestamp: system("SentTimestamp"),
         message_group_id: system("MessageGroupId"),
         aws_trace_header: system("AWSTraceHeader"),
+        dead_letter_queue_source_arn: system("DeadLetterQueueSourceArn"),
     };
     let own = message["MessageAttributes"].as_object().into_iter().flatten();
     let message_attributes = own.filter_map(|(name, value)| {
@@ -190,6 +192,7 @@ impl System {
             (Name::SentTimestamp, self.sent_timestamp),
             (Name::MessageGroupId, self.message_group_id),
             (Name::AwsTraceHeader, self.aws_trace_header),
+            (Name::DeadLetterQueueSourceArn, self.dead_letter_queue_source_arn),
         ];
         // With room for all: grown entry by entry, it would be built three times.
         let mut named = HashMap::with_capacity(all.len());

@@ -1,12 +1,24 @@
 //! What SQS's refusals and silences mean.
 //!
-//! Enters: an error of the SDK's, or of one entry of a batch. Leaves: a [`QueueError`] that says what to do. Pure. A text of
-//! SQS's is read for one thing only: how large a message may be.
+//! Enters: an error of the SDK's, or of one entry of a batch. Leaves: a [`QueueError`] that says what to do: may the same call
+//! succeed in a moment, is this one message at fault, or must an operator look? Pure. A text of SQS's is read for one thing
+//! only: how large a message may be.
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::BatchResultErrorEntry;
 
-use super::QueueError;
+use super::{Breach, QueueError};
+
+/// What SQS says of a message that breaks a rule.
+const UNFIT: &[&str] = &[
+    "BatchRequestTooLong",
+    "EmptyValue",
+    "InvalidAttributeName",
+    "InvalidAttributeValue",
+    "InvalidMessageContents",
+    "InvalidParameterValue",
+    "MissingParameter",
+];
 
 pub(super) fn classify<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> QueueError {
     match error {
@@ -49,6 +61,7 @@ pub(super) fn by_code(code: &str, sender_fault: bool) -> QueueError {
     }
 }
 
+/// Of an entry that settles or hides.
 pub(super) fn entry_error(entry: &BatchResultErrorEntry) -> QueueError {
     match entry.code.rsplit('.').next() {
         // An entry has two parameters. The visibility is ours, and valid: so it is the receipt that is not.
@@ -57,11 +70,27 @@ pub(super) fn entry_error(entry: &BatchResultErrorEntry) -> QueueError {
     }
 }
 
-/// SQS has no code for it: the reason is in the text, with the queue's limit.
-pub(super) fn too_large<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<QueueError> {
+/// The answer to a message that was sent, and its text: is it this one alone that is refused? Then others may be taken.
+pub(super) fn of_message(error: QueueError, text: Option<&str>) -> QueueError {
+    match (text.and_then(limit), error) {
+        (Some(most), _) => Breach::TooLarge { most }.into(),
+        (None, QueueError::Refused(code)) if UNFIT.contains(&code.trim_end_matches("Exception")) => {
+            Breach::Said(code).into()
+        }
+        (None, other) => other,
+    }
+}
+
+/// What the service said in words.
+pub(super) fn text<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
     let SdkError::ServiceError(service) = error else { return None };
-    let (_, limit) = service.err().message()?.split_once("Message must be shorter than ")?;
-    Some(QueueError::TooLarge { most: limit.split(' ').next()?.parse().ok()? })
+    service.err().message()
+}
+
+/// How many bytes the queue takes. SQS has no code for it: it stands in the text.
+fn limit(text: &str) -> Option<usize> {
+    let (_, limit) = text.split_once("Message must be shorter than ")?;
+    limit.split(' ').next()?.parse().ok()
 }
 
 /// As [`classify`], but an operator, or a worker that starts, is told that there are no credentials; to one at work that is
@@ -91,5 +120,16 @@ mod tests {
         for code in ["KMS.AccessDeniedException", "KmsAccessDenied", "ExpiredToken", "QueueDoesNotExist", "unknown"] {
             assert!(!is_denial(code), "{code}");
         }
+    }
+
+    #[test]
+    fn a_message_that_is_not_taken_is_told_from_a_queue_that_takes_none() {
+        let said = |code: &str, text| of_message(QueueError::Refused(code.to_owned()), text);
+        let own = "One or more parameters are invalid. Reason: Message must be shorter than 2048 bytes.";
+        assert_eq!(said("InvalidParameterValue", Some(own)), Breach::TooLarge { most: 2_048 }.into());
+        let code = "InvalidMessageContentsException";
+        assert_eq!(said(code, Some("odd")), Breach::Said(code.to_owned()).into());
+        assert_eq!(said("QueueDoesNotExist", None), QueueError::Refused("QueueDoesNotExist".to_owned()));
+        assert_eq!(of_message(QueueError::Unavailable("x".to_owned()), None), QueueError::Unavailable("x".to_owned()));
     }
 }

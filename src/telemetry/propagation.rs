@@ -77,6 +77,7 @@ mod tests {
             sent_at_millis: 0,
             group: None,
             fairness: None,
+            moved_by_queue: false,
             trace_header: header.map(str::to_owned),
             receipt: ReceiptHandle::new("r".to_owned()),
         }

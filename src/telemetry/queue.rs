@@ -129,6 +129,6 @@ fn kind(error: &QueueError) -> &'static str {
         QueueError::NotInFlight => "not_in_flight",
         QueueError::Unavailable(_) => "unavailable",
         QueueError::NoDeadLetterQueue => "no_dead_letter_queue",
-        QueueError::TooLarge { .. } => "too_large",
+        QueueError::Unfit(_) => "unfit",
     }
 }

@@ -55,6 +55,7 @@
 //! ```
 
 mod breaker;
+mod detail;
 mod drain;
 mod duty;
 mod foreign;
@@ -93,6 +94,7 @@ pub use tally::{Count, Tally};
 pub use vitals::Vitals;
 
 use crate::backoff::Backoff;
+use crate::envelope::Topics;
 use crate::handlers::Handler;
 use crate::idempotency::Ledger;
 use crate::queue::{Queue, is_fifo};
@@ -147,6 +149,7 @@ pub struct Worker<Q, L, H> {
     queue: Arc<Q>,
     reaction: Arc<Reaction<L, H>>,
     settings: Settings,
+    topics: Topics,
     vitals: Vitals,
     duty: Duty,
     observer: Arc<dyn Observer>,
@@ -160,10 +163,18 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
             queue: Arc::new(queue),
             reaction: Arc::new(reaction),
             settings,
+            topics: Topics::default(),
             vitals: Vitals::new(Pulse::new(settings.wait), settings.concurrency, Q::SERVER),
             duty: Duty::default(),
             observer: Arc::new(observer::Nobody),
         }
+    }
+
+    /// Reads these topics' notifications alone.
+    #[must_use]
+    pub fn of_topics(mut self, topics: Topics) -> Self {
+        self.topics = topics;
+        self
     }
 
     /// Shares `duty` with other workers and with whoever watches it.

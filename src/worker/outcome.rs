@@ -73,13 +73,12 @@ pub enum Outcome {
 pub(crate) struct Reacted {
     pub(crate) outcome: Outcome,
     pub(crate) setbacks: Setbacks,
-    pub(crate) detail: String,
+    pub(crate) said: String,
 }
 
 impl From<Outcome> for Reacted {
     fn from(outcome: Outcome) -> Self {
-        let detail = if let Outcome::RecordBroken(rule) = &outcome { (*rule).to_owned() } else { String::new() };
-        Self { outcome, setbacks: Setbacks::default(), detail }
+        Self { outcome, setbacks: Setbacks::default(), said: String::new() }
     }
 }
 
@@ -94,7 +93,12 @@ impl Reacted {
     ) -> Verdict {
         let (setbacks, receives) = (self.setbacks.clone(), delivery.attempt);
         let tries = Tries { setbacks, receives, age: delivery.age(), limits };
-        self.outcome.verdict(&tries, backoff, handler, &self.detail)
+        self.outcome.verdict(&tries, backoff, handler, &self.detail())
+    }
+
+    /// For the log and the letter.
+    pub(super) fn detail(&self) -> String {
+        self.outcome.detail(&self.said)
     }
 }
 

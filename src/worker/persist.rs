@@ -38,7 +38,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
         loop {
             let insists = Insists::until(Instant::now() + LONGEST).or_until(&self.closing, &self.breaker);
             let reacted = react(&self.reaction, event, &delivery.message_id, held.beats(), &insists).await;
-            self.breaker.heard(Word::of(&reacted.outcome, &reacted.detail, H::RECEIVER));
+            self.breaker.heard(Word::of(&reacted.outcome, &reacted.said, H::RECEIVER));
             let tries_again = match &reacted.outcome {
                 outcome if outcome.may_pass() => self.turn_comes(until, is_last, slot).await,
                 Outcome::Busy(left) if is_last => self.waits((*left).min(LOOK_AGAIN), until).await,

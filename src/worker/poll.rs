@@ -44,7 +44,7 @@ struct Received {
 impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
     /// Works until `stop`, then drains. Neither a failing queue nor a panicking handler ends it.
     pub async fn run(self, stop: CancellationToken) -> Summary {
-        let Self { queue, reaction, settings, vitals, duty, observer } = self;
+        let Self { queue, reaction, settings, topics, vitals, duty, observer } = self;
         let Vitals { pulse, tally, breaker, leases, rights, .. } = vitals;
         let (facts, handler) = (queue.facts(), H::NAME);
         info!(queue = queue.name(), handler, settings.concurrency, visibility = ?facts.visibility, "started");
@@ -59,6 +59,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
                 reaction,
                 settler,
                 settings,
+                topics,
                 limits,
                 tally,
                 breaker,

@@ -14,12 +14,12 @@ use super::breaker::Breaker;
 use super::foreign;
 use super::lease::Held;
 use super::observer::Ended;
-use super::outcome::{Limits, Outcome, Reacted};
+use super::outcome::{Limits, Outcome};
 use super::reaction::Reaction;
 use super::settle::{Settled, Settler};
 use super::word::Word;
 use super::{Settings, Tally};
-use crate::envelope;
+use crate::envelope::{self, Topics};
 use crate::event::{Arrival, Timestamp, UserSignedUp};
 use crate::handlers::Handler;
 use crate::idempotency::Ledger;
@@ -30,6 +30,7 @@ pub(super) struct Corridor<Q, L, H> {
     pub(super) reaction: Arc<Reaction<L, H>>,
     pub(super) settler: Settler<Q>,
     pub(super) settings: Settings,
+    pub(super) topics: Topics,
     pub(super) limits: Limits,
     pub(super) tally: Tally,
     pub(super) breaker: Arc<Breaker>,
@@ -50,8 +51,9 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
             Ok(event) => self.persist(&event, &delivery, &held, slot).await,
             Err(outcome) => outcome.into(),
         };
+        let detail = reacted.detail();
         let verdict = reacted.verdict(&delivery, self.limits, &self.settings.backoff, H::NAME);
-        let Reacted { outcome, detail, .. } = reacted;
+        let outcome = reacted.outcome;
         let Delivery { attempt, sent_at_millis, .. } = delivery;
         let ended = Ended { outcome, verdict: verdict.name(), attempt, sent_at_millis, handling: started.elapsed() };
         let detail = (!detail.is_empty()).then_some(detail);
@@ -62,7 +64,8 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
 
     fn open(&self, delivery: &Delivery) -> Result<UserSignedUp, Outcome> {
         let sent_at = delivery.sent_at().and_then(Timestamp::from_unix_millis).unwrap_or_else(Timestamp::now);
-        let opened = envelope::open(delivery.body.as_str(), &Arrival { message_id: &delivery.message_id, sent_at });
+        let arrival = Arrival { message_id: &delivery.message_id, sent_at };
+        let opened = envelope::open_from(delivery.body.as_str(), &arrival, &self.topics);
         let event = foreign::judge(opened, self.settings.unknown_events).inspect_err(|_| {
             self.breaker.heard(Word::Nothing);
         })?;

@@ -78,16 +78,16 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
     /// What a run that did not succeed comes to. The lease goes back, unless the effect may have happened. A lost one too: it
     /// may be the message alone that was lost, and a claim left to run out is held against it.
     async fn give_up(&self, lease: &Lease, cut: Cut, crossed: bool, message_id: &str) -> Reacted {
-        let detail = cut.detail();
+        let said = cut.said();
         let outcome = self.outcome_of(cut, crossed, &lease.key);
         let why = match &outcome {
-            Outcome::OutcomeUnknown | Outcome::Duplicate => return Reacted { detail, ..outcome.into() },
+            Outcome::OutcomeUnknown | Outcome::Duplicate => return Reacted { said, ..outcome.into() },
             Outcome::Deferred { .. } | Outcome::Doubted { .. } => Release::Deferred { message_id },
             own if own.is_own_failure() => Release::Failed { message_id, outcome: own.name() },
             _ => Release::Uncounted,
         };
         let setbacks = self.release(lease, why).await;
-        Reacted { outcome, setbacks, detail }
+        Reacted { outcome, setbacks, said }
     }
 
     fn outcome_of(&self, cut: Cut, crossed: bool, who: &Key) -> Outcome {
@@ -155,7 +155,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
 
 impl Cut {
     /// What the handler said, for the log and the letter.
-    fn detail(&self) -> String {
+    fn said(&self) -> String {
         let Self::Said(error) = self else { return String::new() };
         error.to_string()
     }

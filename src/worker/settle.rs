@@ -3,7 +3,8 @@
 //! Enters: a delivery and its verdict. Leaves: [`Settled`]; when [`Settler::settle`] returns, the queue has
 //! confirmed, or the message will come again. Promises: deletes and hides go out in batches of up to ten,
 //! waiting at most 50 ms for company; an entry that failed is tried again by itself; a dead letter's
-//! original is deleted only after the letter is confirmed. Knows no event and no handler.
+//! original is deleted only after the letter is confirmed, in the first of its forms that the DLQ takes. Knows no event and
+//! no handler.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +16,10 @@ use tracing::{error, warn};
 use super::lease::Held;
 use super::rights::{Change, Rights};
 use crate::backoff::Backoff;
+use crate::queue::dead_letter::Form;
 use crate::queue::{
-    Attempt, DeadLetter, Delivery, Failure, Hide, Hold, MAX_BATCH, MAX_VISIBILITY, Queue, QueueError, ReceiptHandle,
-    Unsettled, Verdict,
+    Attempt, Breach, DeadLetter, Delivery, Failure, Hide, Hold, MAX_BATCH, MAX_MESSAGE_BYTES, MAX_VISIBILITY, Queue,
+    QueueError, ReceiptHandle, Unsettled, Verdict,
 };
 
 /// How long the first entry of a batch waits for others: far below what a poll costs.
@@ -99,36 +101,40 @@ impl<Q: Queue> Settler<Q> {
         Settled::Remains
     }
 
+    /// Tries the letter's forms in turn, where the DLQ does not take one.
     async fn quarantine(&self, delivery: Delivery, failure: &Failure, held: Held) -> Settled {
-        let Some(letter) = DeadLetter::new(&delivery, self.queue.name(), failure) else {
-            error!("too large to be sent on with its reason: left to the queue's own redrive");
-            return Settled::Remains;
-        };
-        let mut sent = self.send(&letter, delivery.attempt, &held).await;
-        // The DLQ's own setting may allow less than SQS does.
-        if let Err(QueueError::TooLarge { most }) = sent
-            && let Some(packed) = letter.packed(most)
-        {
-            sent = self.send(&packed, delivery.attempt, &held).await;
+        let (mut most, mut limit) = (MAX_MESSAGE_BYTES, None);
+        for form in Form::ALL {
+            let sent = match DeadLetter::of_form(form, most, &delivery, self.queue.name(), failure) {
+                Ok(letter) => self.send(&letter, delivery.attempt, &held).await,
+                Err(breach) => Err(breach.into()),
+            };
+            match sent {
+                Ok(()) => {
+                    if let (Form::Bare, Some(limit)) = (form, &limit) {
+                        warn!(%limit, "quarantined without its reason, which does not fit beside it");
+                    }
+                    return self.delete(delivery.receipt).await;
+                }
+                // The DLQ's own setting allows less than SQS does: of all limits this one says most.
+                Err(QueueError::Unfit(breach @ Breach::TooLarge { most: own })) if own < most => {
+                    (most, limit) = (own, Some(breach));
+                }
+                // Why the reason could not go beside it says more than why it cannot go without one.
+                Err(QueueError::Unfit(breach)) => limit = limit.or(Some(breach)),
+                Err(QueueError::NoDeadLetterQueue) => {
+                    warn!("no DLQ to quarantine into: left to the queue");
+                    return Settled::Remains;
+                }
+                Err(error) => {
+                    warn!(%error, "the dead letter was not sent; the original stays and is tried again");
+                    return self.hide(delivery.receipt, Backoff::HANDLER.delay(delivery.attempt.get()), held).await;
+                }
+            }
         }
-        match sent {
-            Ok(()) => self.delete(delivery.receipt).await,
-            Err(QueueError::NoDeadLetterQueue) => {
-                warn!("no DLQ to quarantine into: left to the queue");
-                Settled::Remains
-            }
-            Err(QueueError::TooLarge { most }) => {
-                error!(
-                    most,
-                    "the DLQ's MaximumMessageSize is too small for this dead letter: left to the queue's own redrive"
-                );
-                Settled::Remains
-            }
-            Err(error) => {
-                warn!(%error, "the dead letter was not sent; the original stays and is tried again");
-                self.hide(delivery.receipt, Backoff::HANDLER.delay(delivery.attempt.get()), held).await
-            }
-        }
+        let limit = limit.map(|breach| breach.to_string());
+        error!(limit, "the DLQ takes this dead letter in no form: left to the queue's own redrive");
+        Settled::Remains
     }
 
     /// A few times, what fails in passing. On its last receive for as long as the message is held: nobody could try later.

@@ -60,6 +60,7 @@ const CASES: &[Case] = &[
         &[
             ("LOG_FORMAT", Some("xml")),
             ("UNKNOWN_EVENTS", Some("drop")),
+            ("TOPIC_ARNS", Some("arn:aws:sns:us-east-1:000000000000:own,,hunter2-Zx9")),
             ("EMAIL_WORKER_CONCURRENCY", Some("0")),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", Some("http://me:hunter2-Zx9@collector:4318")),
             ("OTEL_EXPORTER_OTLP_HEADERS", Some("hunter2-Zx9")),
@@ -68,6 +69,7 @@ const CASES: &[Case] = &[
         &[
             "LOG_FORMAT",
             "UNKNOWN_EVENTS",
+            "TOPIC_ARNS must be ARNs",
             "EMAIL_WORKER_CONCURRENCY",
             "OTEL_EXPORTER_OTLP_ENDPOINT must",
             "OTEL_EXPORTER_OTLP_HEADERS must",

@@ -18,17 +18,18 @@ use crate::world::{Depth, TestQueue, World, address, event, eventually};
 const WITHIN: Duration = Duration::from_secs(30);
 
 /// A reaction's queue whose DLQ holds letters, and the environment of an operator.
-struct Bench {
-    world: World,
-    queue: TestQueue,
-    env: BTreeMap<String, String>,
+pub struct Bench {
+    pub world: World,
+    pub queue: TestQueue,
+    pub env: BTreeMap<String, String>,
 }
 
-fn original(body: String, attributes: usize) -> Delivery {
+pub fn original(body: String, attributes: usize) -> Delivery {
     let attributes = (0..attributes).map(|n| (format!("a{n}"), Attribute::string("v"))).collect();
     Delivery {
         group: None,
         fairness: None,
+        moved_by_queue: false,
         trace_header: None,
         message_id: "first".to_owned(),
         body: Body::new(body),
@@ -40,7 +41,7 @@ fn original(body: String, attributes: usize) -> Delivery {
 }
 
 /// The letter a worker would make of it; of reason `unknown`, the one SQS itself would move.
-fn letter(reason: &'static str, body: String, attributes: usize) -> DeadLetter {
+pub fn letter(reason: &'static str, body: String, attributes: usize) -> DeadLetter {
     let delivery = original(body, attributes);
     if reason == "unknown" {
         return DeadLetter {
@@ -58,7 +59,7 @@ fn letter(reason: &'static str, body: String, attributes: usize) -> DeadLetter {
 }
 
 impl Bench {
-    async fn set_up() -> Self {
+    pub async fn set_up() -> Self {
         let world = World::start().await;
         let queue = world.queue("profile", Duration::from_secs(60)).await;
         let mut env = world.env.clone();
@@ -66,7 +67,7 @@ impl Bench {
         Self { world, queue, env }
     }
 
-    async fn bury(&self, letters: &[DeadLetter]) {
+    pub async fn bury(&self, letters: &[DeadLetter]) {
         let admin = SqsAdmin::new(&self.world.aws);
         for chunk in letters.chunks(if letters.iter().any(|l| l.size() > 10_000) { 1 } else { 10 }) {
             assert!(admin.send(&self.queue.dlq_url, chunk).await.iter().all(Result::is_ok));
@@ -82,31 +83,31 @@ impl Bench {
         self.bury(&mix.iter().flat_map(make).collect::<Vec<_>>()).await;
     }
 
-    async fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+    pub async fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         let output = execute(&self.env, arguments).await;
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (output.status.code(), text(output.stdout), text(output.stderr))
     }
 
-    async fn json(&self, arguments: &[&str]) -> Value {
+    pub async fn json(&self, arguments: &[&str]) -> Value {
         let (code, stdout, stderr) = self.run(arguments).await;
         assert_eq!(code, Some(0), "{arguments:?}: {stderr}");
         serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {stdout}"))
     }
 
-    async fn by_reason(&self) -> BTreeMap<String, u64> {
+    pub async fn by_reason(&self) -> BTreeMap<String, u64> {
         let shown = self.json(&["dlq", "list", "--by-reason", "--json"]).await;
         assert_eq!(shown["complete"], true);
         let pair = |group: &Value| (group["reason"].as_str().unwrap().to_owned(), group["count"].as_u64().unwrap());
         shown["reasons"].as_array().unwrap().iter().map(pair).collect()
     }
 
-    async fn depths(&self) -> (Depth, Depth) {
+    pub async fn depths(&self) -> (Depth, Depth) {
         (self.world.depth(&self.queue.url).await, self.world.depth(&self.queue.dlq_url).await)
     }
 
     /// Everything in the source queue, taken out of it.
-    async fn sent_back(&self) -> Vec<(String, BTreeMap<String, String>)> {
+    pub async fn sent_back(&self) -> Vec<(String, BTreeMap<String, String>)> {
         let as_dlq = TestQueue { dlq_url: self.queue.url.clone(), ..self.queue.clone() };
         self.world.dead_letters(&as_dlq).await
     }
@@ -126,11 +127,11 @@ impl Bench {
     }
 }
 
-fn visible(visible: u32) -> Depth {
+pub fn visible(visible: u32) -> Depth {
     Depth { visible, in_flight: 0 }
 }
 
-fn reasons(pairs: &[(&str, u64)]) -> BTreeMap<String, u64> {
+pub fn reasons(pairs: &[(&str, u64)]) -> BTreeMap<String, u64> {
     pairs.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect()
 }
 

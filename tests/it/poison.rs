@@ -69,6 +69,7 @@ async fn every_kind_of_poison_is_quarantined_on_its_first_receive_and_its_neighb
         for (body, attributes) in &letters {
             assert_eq!(attributes["failure.attempts"], "1", "quarantined on the first receive");
             assert_eq!(attributes["failure.handler"], handler);
+            assert!(attributes["failure.detail"].contains(": must "), "{}", attributes["failure.detail"]);
             assert!(queue.url.ends_with(&attributes["failure.source_queue"]));
             let packed = attributes.contains_key("failure.body_encoding");
             assert!(packed || poisons.iter().any(|(poison, _)| poison == body), "a body that was never sent");
@@ -76,6 +77,39 @@ async fn every_kind_of_poison_is_quarantined_on_its_first_receive_and_its_neighb
         }
         assert_eq!(reasons, expected, "{handler}");
     }
+    assert_eq!(worker.terminate().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_notification_of_another_topic_is_quarantined_with_its_arn_and_a_raw_body_is_read() {
+    let world = World::start().await;
+    let smtp = SmtpServer::start().await;
+    let (email, profile) = world.email_and_profile(Duration::from_secs(60)).await;
+    let mut env = both(&world, &smtp, &email, &profile);
+    let (own, strange) = ("arn:aws:sns:us-east-1:000000000000:own", "arn:aws:sns:us-east-1:000000000000:strange");
+    env.insert("EMAIL_TOPIC_ARNS".to_owned(), format!("{own}, {own}.fifo"));
+    let from = |arn: &str, user: &str| {
+        let message = event(&format!("{}-{user}", world.id));
+        json!({ "Type": "Notification", "MessageId": user, "TopicArn": arn, "Message": message }).to_string()
+    };
+    let raw = event(&format!("{}-raw", world.id));
+    let bodies = [from(own, "own"), from(&format!("{own}.fifo"), "fifo"), from(strange, "strange"), raw];
+    world.send_all(&email, &bodies).await;
+    world.send(&email, &from("\u{1b}[2J mallory@example.com", "odd")).await;
+    world.send(&profile, &from(strange, "other")).await;
+    let worker = Worker::start(&env);
+    tokio::join!(world.drained(&email, Duration::from_secs(30)), world.drained(&profile, Duration::from_secs(30)));
+
+    let sent = |user: &str| smtp.accepted_to(&address(&format!("{}-{user}", world.id)));
+    assert_eq!(["own", "fifo", "raw", "strange", "odd"].map(sent), [1, 1, 1, 0, 0]);
+    let letters = world.dead_letters(&email).await.into_iter().map(|(_, mut all)| {
+        assert_eq!(all["failure.reason"], "wrong_topic");
+        all.remove("failure.detail").expect("a detail")
+    });
+    let rule = "TopicArn: must be one of TOPIC_ARNS";
+    let said: std::collections::BTreeSet<String> = letters.collect();
+    assert_eq!(said, [format!("{rule}, and is {strange}"), format!("{rule}, and is no ARN of a topic")].into());
+    assert_eq!(world.dead_letters(&profile).await, [], "unset, any topic's are read");
     assert_eq!(worker.terminate().await, Some(0));
 }
 

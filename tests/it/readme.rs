@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use user_events::config::VARIABLES;
+use user_events::worker::Outcome;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -76,18 +77,30 @@ fn the_readmes_reaction_is_the_examples() {
 }
 
 #[test]
-fn each_reason_for_a_dead_letter_is_in_the_readme() {
-    let readme = readme();
-    let table = readme.split("## Dead letters").nth(1).unwrap().split("\n## ").next().unwrap();
+fn the_readmes_reasons_for_a_dead_letter_are_those_of_the_code() {
+    let row = |(codes, means): &user_events::ops::Reason| {
+        let codes: Vec<_> = codes.iter().map(|code| format!("`{code}`")).collect();
+        format!("| {} | {means} |\n", codes.join(", "))
+    };
+    let table: String = user_events::ops::REASONS.iter().map(row).collect();
+    assert!(readme().contains(&table), "the README's table of reasons should be:\n{table}");
+}
+
+#[test]
+fn each_reason_that_the_code_writes_is_one_that_dlq_knows() {
     let code = code(&["src"]);
     let (refusals, rest) = (code.split("fn code(&self)").nth(1).unwrap(), code.split("reason: \"").skip(1));
     let refusals = refusals.split("\n    }").next().unwrap().split('"').skip(1).step_by(2);
-    let quarantines = code.split("quarantine(\"").skip(1);
-    let quoted = rest.chain(quarantines).map(|text| text.split('"').next().unwrap());
-    let reasons: Vec<&str> = refusals.chain(quoted).filter(|reason| !matches!(*reason, "" | "x")).collect();
-    assert!(reasons.len() > 10, "the reasons were not found: {reasons:?}");
+    let never = code.split("Next::Never(\"").skip(1);
+    let quoted = rest.chain(never).map(|text| text.split('"').next().unwrap());
+    let busy = code.split("fn reason_on_the_last_receive").nth(1).unwrap().split('"').nth(1);
+    let last = [Outcome::OutcomeUnknown, Outcome::LeaseLost, Outcome::NotBegun].map(|outcome| outcome.name());
+    let reasons = refusals.chain(quoted).chain(busy).chain(last);
+    let reasons: Vec<&str> = reasons.filter(|reason| !matches!(*reason, "" | "x")).collect();
+    assert!(reasons.len() > 20, "the reasons were not found: {reasons:?}");
     for reason in reasons {
-        assert!(table.contains(&format!("`{reason}`")), "the README does not tell of {reason}");
+        let is_known = user_events::ops::REASONS.iter().any(|(codes, _)| codes.contains(&reason));
+        assert!(is_known, "src/ops/dlq/reasons.rs does not tell of {reason}");
     }
 }
 

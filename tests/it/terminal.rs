@@ -11,7 +11,7 @@ use axum::routing::get;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use user_events::queue::sqs_admin::SqsAdmin;
-use user_events::queue::{Attribute, Attributes, DeadLetter};
+use user_events::queue::{Attribute, DeadLetter};
 
 use crate::world::patience::patience;
 use crate::world::processes::{Worker, execute};
@@ -59,13 +59,11 @@ async fn a_dead_letter_of_a_stranger_steers_no_terminal() {
     let world = World::start().await;
     let queue = world.queue("profile", SOON).await;
     let kind = r"k\u001b[2J\u202e\n";
+    let ours = ["reason", "handler", "first_seen", "attempts", "source_queue", "message_id", "detail"];
+    let names = ours.map(|name| format!("failure.{name}")).into_iter().chain(["other".to_owned()]);
     let letter = DeadLetter {
         body: format!(r#"{{"type":"{kind}","x":"{}"}}"#, ODD.replace('\n', " ")) + "\n\u{9b}2J\ttail",
-        attributes: Attributes::from_iter([
-            ("failure.reason".to_owned(), Attribute::string(ODD)),
-            ("failure.detail".to_owned(), Attribute::string(ODD)),
-            ("other".to_owned(), Attribute::string(ODD)),
-        ]),
+        attributes: names.map(|name| (name, Attribute::string(ODD))).collect(),
         ..DeadLetter::default()
     };
     let whole = DeadLetter { body: format!(r#"{{"type":"{kind}"}}"#), ..letter.clone() };
@@ -79,7 +77,7 @@ async fn a_dead_letter_of_a_stranger_steers_no_terminal() {
         (harmless(&output), String::from_utf8(output.stdout).unwrap())
     };
     let cut: String = SHOWN.chars().take(22).collect();
-    for arguments in [&["dlq", "list"][..], &["dlq", "list", "--by-reason"]] {
+    for arguments in [&["dlq", "list"][..], &["dlq", "list", "--by-reason"], &["dlq", "list", "--by-detail"]] {
         assert!(run(arguments).await.0.contains(&cut), "{arguments:?}");
     }
     assert!(run(&["dlq", "drop", "--all"]).await.0.contains(SHOWN));

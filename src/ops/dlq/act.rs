@@ -19,15 +19,15 @@ use crate::queue::{DeadLetter, MAX_BATCH, MAX_MESSAGE_BYTES, Queue, QueueError, 
 
 /// What to do with a letter.
 pub(super) enum Deed<'a> {
-    /// Nothing: a dry run.
-    Count,
+    /// Nothing: a dry run, of sending or of dropping.
+    Count { sends: bool },
     /// Delete it for good.
     Drop,
     /// Its original to this queue, so many a second at most, then delete it.
     Send { admin: &'a SqsAdmin, url: &'a str, rate: Option<u32> },
 }
 
-/// What was done.
+/// What was done. Of what was meant and not moved, [`Told::sealed`] says why.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     /// Letters that were meant.
@@ -38,8 +38,8 @@ pub(super) struct Told {
     pub(super) left: u64,
     /// Moved, or dead for good, and still in the DLQ: their delete failed.
     pub(super) doubled: u64,
-    /// Packed in a way that is not ours: they stay.
-    pub(super) sealed: u64,
+    /// Not to be opened, or refused by their queue for good: they stay. By why.
+    pub(super) sealed: BTreeMap<String, u64>,
     /// Selected, by reason.
     pub(super) reasons: BTreeMap<String, u64>,
     /// The first thing that went wrong; it ends the work.
@@ -84,7 +84,14 @@ pub(super) async fn act<Q: Queue>(
             }
         }
         match deed {
-            Deed::Count => chosen.into_iter().for_each(|(_, receipt)| browser.keep(receipt)),
+            Deed::Count { sends } => {
+                for (letter, receipt) in chosen {
+                    match letter.original() {
+                        Err(error) if *sends => told.seal(error.to_string(), receipt, &mut browser),
+                        _ => browser.keep(receipt),
+                    }
+                }
+            }
             Deed::Drop if chosen.is_empty() => {}
             Deed::Drop => {
                 let count = chosen.len() as u64;
@@ -102,6 +109,14 @@ pub(super) async fn act<Q: Queue>(
     told
 }
 
+impl Told {
+    /// Passed over, for this reason.
+    fn seal<Q: Queue>(&mut self, why: String, receipt: ReceiptHandle, browser: &mut Browser<Q>) {
+        *self.sealed.entry(why).or_default() += 1;
+        browser.keep(receipt);
+    }
+}
+
 struct Sending<'a> {
     admin: &'a SqsAdmin,
     url: &'a str,
@@ -116,11 +131,8 @@ impl Sending<'_> {
         let mut originals = Vec::new();
         for (letter, receipt) in chosen {
             match letter.original() {
-                Some(original) => originals.push((original, receipt)),
-                None => {
-                    self.told.sealed += 1;
-                    browser.keep(receipt);
-                }
+                Ok(original) => originals.push((original, receipt)),
+                Err(error) => self.told.seal(error.to_string(), receipt, browser),
             }
         }
         let most = self.rate.map_or(MAX_BATCH, |rate| MAX_BATCH.min(rate as usize));
@@ -148,6 +160,7 @@ impl Sending<'_> {
         for (result, receipt) in results.into_iter().zip(receipts) {
             match result {
                 Ok(()) => confirmed.push(receipt),
+                Err(error @ QueueError::Unfit(_)) => self.told.seal(error.to_string(), receipt, browser),
                 Err(error) => {
                     self.told.error.get_or_insert(error);
                     browser.keep(receipt);

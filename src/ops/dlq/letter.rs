@@ -7,13 +7,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::reasons::UNKNOWN;
 use crate::envelope;
 use crate::event::{Arrival, EmailAddress, EventKind, Timestamp};
-use crate::queue::dead_letter::{BODY_ENCODING, REASON};
+use crate::queue::dead_letter::{BODY_ENCODING, DETAIL, OURS, REASON, UnpackError, is_ours};
 use crate::queue::{DeadLetter, Delivery, ReceiptHandle};
-
-/// The reason of what the queue's own redrive policy moved: it tells none.
-const UNKNOWN: &str = "unknown";
 
 /// One letter in a DLQ.
 pub(super) struct Letter {
@@ -23,6 +21,8 @@ pub(super) struct Letter {
     pub(super) receives: u32,
     /// When a worker put it there. SQS's own redrive keeps the moment it first entered the source queue.
     pub(super) died_at: i64,
+    /// Did a worker write it? Else it is a message as it came, and what it says of itself is its sender's.
+    is_ours: bool,
     letter: DeadLetter,
 }
 
@@ -47,18 +47,26 @@ pub(super) struct Selection {
 impl Letter {
     pub(super) fn new(delivery: Delivery) -> (Self, ReceiptHandle) {
         let Delivery { message_id, body, attributes, attempt, sent_at_millis, group, fairness, receipt, .. } = delivery;
+        // What a redrive policy moved, no worker wrote: its reason is a former one, or never was ours.
+        let is_ours = !delivery.moved_by_queue && is_ours(&attributes);
         let body = body.as_str().to_owned();
         let letter = DeadLetter { body, attributes, group, fairness, message_id: message_id.clone() };
-        (Self { id: message_id, receives: attempt.get(), died_at: sent_at_millis, letter }, receipt)
+        (Self { id: message_id, receives: attempt.get(), died_at: sent_at_millis, is_ours, letter }, receipt)
     }
 
     pub(super) fn reason(&self) -> &str {
         self.field(REASON).unwrap_or(UNKNOWN)
     }
 
-    /// A `failure.*` field.
+    /// What was said beside the reason; empty: nothing.
+    pub(super) fn detail(&self) -> &str {
+        self.field(DETAIL).unwrap_or_default()
+    }
+
+    /// A `failure.*` field that we wrote.
     pub(super) fn field(&self, name: &str) -> Option<&str> {
-        self.letter.attributes.get(name).map(|attribute| attribute.value.as_str())
+        let attribute = self.letter.attributes.get(name).filter(|_| self.is_ours);
+        attribute.map(|attribute| attribute.value.as_str())
     }
 
     pub(super) fn size(&self) -> usize {
@@ -69,17 +77,24 @@ impl Letter {
         self.field(BODY_ENCODING).is_some()
     }
 
-    /// The original as a message; `None`: it cannot be unpacked, and must stay where it is.
-    pub(super) fn original(&self) -> Option<DeadLetter> {
-        let (body, attributes) = self.letter.original().ok()?;
-        Some(DeadLetter { body, attributes, ..self.letter.clone() })
+    /// The original as a message.
+    ///
+    /// # Errors
+    /// It cannot be opened, and must stay where it is.
+    pub(super) fn original(&self) -> Result<DeadLetter, UnpackError> {
+        if !self.is_ours {
+            return Ok(self.letter.clone());
+        }
+        let (body, attributes) = self.letter.original()?;
+        Ok(DeadLetter { body, attributes, ..self.letter.clone() })
     }
 
     /// What its event tells, as far as it is one.
     pub(super) fn contents(&self) -> Option<Contents> {
-        let original = self.original()?;
+        // A letter of a former life too: the worker would open it.
+        let (body, _) = self.letter.original().ok()?;
         let arrival = Arrival { message_id: &self.id, sent_at: Timestamp::from_unix_millis(self.died_at)? };
-        Some(match envelope::open(&original.body, &arrival).ok()? {
+        Some(match envelope::open(&body, &arrival).ok()? {
             EventKind::UserSignedUp(event) => Contents {
                 kind: "user.signed_up".to_owned(),
                 user: Some(event.user_id.log_hash().to_string()),
@@ -94,7 +109,8 @@ impl Letter {
         let contents = self.contents();
         let email = contents.as_ref().and_then(|contents| contents.email.as_ref());
         json!({
-            "reaction": reaction, "id": self.id, "reason": self.reason(), "handler": self.field("failure.handler"),
+            "reaction": reaction, "id": self.id, "reason": self.reason(), "detail": self.field(DETAIL),
+            "handler": self.field("failure.handler"),
             "attempts": self.attempts(), "receives": self.receives, "firstSeen": self.field("failure.first_seen"),
             "diedAt": self.died_at(), "bytes": self.size(), "packed": self.is_packed(),
             "type": contents.as_ref().map(|contents| &contents.kind),
@@ -106,13 +122,14 @@ impl Letter {
     /// One line of `dlq export`; without its body where that was not asked for.
     pub(super) fn export(&self, reaction: &str, with_body: bool) -> Value {
         let original = self.original();
-        let unpacked = original.is_some();
-        let whole = original.unwrap_or_else(|| self.letter.clone());
+        let unpacked = original.is_ok();
+        let whole = original.unwrap_or_else(|_| self.letter.clone());
         let failure: Map<String, Value> = self
             .letter
             .attributes
             .iter()
-            .filter_map(|(name, value)| Some((name.strip_prefix("failure.")?, value)))
+            .filter(|_| self.is_ours)
+            .filter_map(|(name, value)| Some((name.strip_prefix(OURS)?, value)))
             .filter(|(name, _)| !["original_attributes", "body_encoding"].contains(name))
             .map(|(name, attribute)| (name.to_owned(), Value::from(attribute.value.clone())))
             .collect();
@@ -139,6 +156,11 @@ pub(super) fn shown(email: &EmailAddress, whole: bool) -> String {
 }
 
 impl Selection {
+    /// Of these reasons, whenever they died.
+    pub(super) fn of(reasons: &[String]) -> Self {
+        Self { reasons: reasons.to_vec(), ..Self::default() }
+    }
+
     /// Of these reasons, and not older than `since`, seen from now.
     pub(super) fn new(reasons: &[String], since: Option<Duration>) -> Self {
         let now = Timestamp::now().unix_millis();
@@ -162,6 +184,7 @@ mod tests {
         Delivery {
             group: None,
             fairness: None,
+            moved_by_queue: false,
             trace_header: None,
             message_id: "m".to_owned(),
             body: Body::new(body.to_owned()),
@@ -174,11 +197,14 @@ mod tests {
 
     const EVENT: &str = r#"{"type":"user.signed_up","userId":"u","email":"anna@example.com"}"#;
 
-    fn quarantined(body: &str) -> Letter {
+    /// The attributes of the letter that a worker would make of it.
+    fn attributes(body: &str) -> Attributes {
         let failure = Failure { reason: "conflict", handler: "profile", history: String::new(), detail: String::new() };
-        let letter = DeadLetter::new(&delivery(body), "q", &failure).expect("fits");
-        let attributes = letter.attributes;
-        Letter::new(Delivery { attributes, ..delivery(&letter.body) }).0
+        DeadLetter::new(&delivery(body), "q", &failure).expect("fits").attributes
+    }
+
+    fn quarantined(body: &str) -> Letter {
+        Letter::new(Delivery { attributes: attributes(body), ..delivery(body) }).0
     }
 
     #[test]
@@ -201,11 +227,26 @@ mod tests {
         let letter = Letter::new(delivery("hello")).0;
         assert_eq!((letter.reason(), letter.attempts()), ("unknown", None));
         assert!(letter.contents().is_none());
-        assert_eq!(letter.original().map(|original| original.body), Some("hello".to_owned()));
+        assert_eq!(letter.original().map(|original| original.body), Ok("hello".to_owned()));
         let mut lies = quarantined(EVENT);
         lies.letter.attributes.insert(BODY_ENCODING.to_owned(), Attribute::string("zip"));
-        assert!(lies.original().is_none());
+        assert!(lies.original().is_err());
         assert_eq!(lies.export("email", true)["unpacked"], false);
+    }
+
+    #[test]
+    fn what_a_sender_wrote_is_never_shown_as_a_reason() {
+        let mine = Attributes::from([(REASON.to_owned(), Attribute::string("mine"))]);
+        let borne = Letter::new(Delivery { attributes: mine.clone(), ..delivery(EVENT) }).0;
+        let whole = Delivery { attributes: attributes(EVENT), moved_by_queue: true, ..delivery(EVENT) };
+        let moved = Letter::new(whole).0;
+        for letter in [&borne, &moved] {
+            assert_eq!((letter.reason(), letter.attempts()), ("unknown", None));
+            assert_eq!(letter.export("profile", true)["failure"], json!({}));
+            assert_eq!(letter.original().as_ref(), Ok(&letter.letter), "it goes back as it came");
+            assert_eq!(letter.contents().map(|contents| contents.kind), Some("user.signed_up".to_owned()));
+        }
+        assert_eq!(borne.letter.attributes, mine);
     }
 
     #[test]

@@ -1,15 +1,15 @@
-//! `dlq list`, `show` and `export`: letters are shown, and none is moved.
+//! `dlq show` and `export`, and the look that each command takes: letters are shown, and none is moved.
 //!
-//! Enters: opened DLQs. Leaves: a table, one letter, or JSON lines. Promises: addresses and bodies are
+//! Enters: opened DLQs. Leaves: one letter, or JSON lines. Promises: addresses and bodies are
 //! masked unless asked for, and a look cut short by Ctrl-C or a limit says so.
 
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::iter::repeat;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::browse::Browser;
@@ -17,102 +17,10 @@ use super::letter::{Letter, Selection, shown};
 use super::{Place, progress};
 use crate::cli::Which;
 use crate::event::Timestamp;
-use crate::ops::table::{age, table};
+use crate::ops::table::counted;
 use crate::ops::{Exit, complain, say, terminal};
 use crate::plain;
 use crate::queue::QueueError;
-
-/// A table holds so much of a reason: ours are shorter, another tool's may not be.
-const REASON_WIDTH: usize = 22;
-
-/// How a list is wanted.
-pub(super) struct Wanted {
-    pub(super) by_reason: bool,
-    pub(super) limit: Option<u64>,
-    pub(super) addresses: bool,
-    pub(super) json: bool,
-}
-
-/// Letters of one reason.
-struct Group {
-    count: u64,
-    oldest: i64,
-    newest: i64,
-}
-
-pub(super) async fn list(places: &[Place], wanted: &Wanted, stop: &CancellationToken) -> Exit {
-    let now = Timestamp::now().unix_millis();
-    let mut groups = BTreeMap::<(&str, String), Group>::new();
-    let (mut lines, mut complete, mut total) = (Vec::new(), true, 0_u64);
-    let mut rows = table(["id", "reaction", "reason", "attempts", "died", "user", "email"], &[3, 4]);
-    for place in places {
-        let outcome = each(place, wanted.limit, stop, |letter| {
-            total += 1;
-            let group = groups.entry((place.name, letter.reason().to_owned()));
-            let group = group.or_insert(Group { count: 0, oldest: letter.died_at, newest: letter.died_at });
-            group.count += 1;
-            group.oldest = group.oldest.min(letter.died_at);
-            group.newest = group.newest.max(letter.died_at);
-            if wanted.json {
-                lines.push(letter.summary(place.name, wanted.addresses));
-            } else if !wanted.by_reason {
-                rows.add_row(row(place.name, &letter, wanted.addresses, now));
-            }
-            true
-        });
-        match outcome.await {
-            Ok(whole) => complete &= whole,
-            Err(error) => return failed(place, &error),
-        }
-    }
-    if stop.is_cancelled() {
-        return Exit::Interrupted;
-    }
-    let moment = |millis| Timestamp::from_unix_millis(millis).map(|at| at.to_string());
-    match (wanted.json, wanted.by_reason) {
-        (true, false) => say(json!({ "letters": lines, "complete": complete })),
-        (true, true) => {
-            let line = |((reaction, reason), group): (&(&str, String), &Group)| {
-                json!({ "reaction": reaction, "reason": reason, "count": group.count,
-                    "oldest": moment(group.oldest), "newest": moment(group.newest) })
-            };
-            say(json!({ "reasons": groups.iter().map(line).collect::<Vec<_>>(), "complete": complete }));
-        }
-        (false, _) if total == 0 => say("no dead letters"),
-        (false, true) => {
-            let mut table = table(["reaction", "reason", "letters", "oldest", "newest"], &[2, 3, 4]);
-            for ((reaction, reason), group) in &groups {
-                let [oldest, newest] = [group.oldest, group.newest].map(|at| age(now - at));
-                table.add_row([*reaction, &cut(reason), &group.count.to_string(), &oldest, &newest]);
-            }
-            say(table.trim_fmt());
-        }
-        (false, false) => say(rows.trim_fmt()),
-    }
-    if !complete {
-        complain("not all letters were looked at");
-    }
-    Exit::Clean
-}
-
-fn row(reaction: &str, letter: &Letter, addresses: bool, now: i64) -> [String; 7] {
-    let contents = letter.contents();
-    let (user, email) = contents.map_or((None, None), |contents| (contents.user, contents.email));
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-    [
-        letter.id.chars().take(8).collect(),
-        reaction.to_owned(),
-        cut(letter.reason()),
-        or_dash(letter.attempts().map(|n| n.to_string())),
-        age(now - letter.died_at),
-        or_dash(user),
-        or_dash(email.map(|email| shown(&email, addresses))),
-    ]
-}
-
-fn cut(reason: &str) -> String {
-    plain::line(reason).chars().take(REASON_WIDTH).collect()
-}
 
 pub(super) async fn show(
     places: &[Place],
@@ -161,7 +69,13 @@ fn print(reaction: &str, letter: &Letter, body: bool, addresses: bool) {
     line("reaction", reaction);
     line("reason", letter.reason());
     for (name, value) in whole["failure"].as_object().into_iter().flatten().filter(|(name, _)| *name != "reason") {
-        line(name, value.as_str().unwrap_or_default());
+        let value = value.as_str().unwrap_or_default();
+        match name.as_str() {
+            "history" => {
+                history(value).zip([name.as_str()].into_iter().chain(repeat(""))).for_each(|(at, name)| line(name, &at))
+            }
+            _ => line(name, value),
+        }
     }
     line("in the DLQ since", letter.died_at().as_deref().unwrap_or("-"));
     line("receives there", &letter.receives.to_string());
@@ -184,6 +98,17 @@ fn print(reaction: &str, letter: &Letter, body: bool, addresses: bool) {
         Some(body) => say(format_args!("\n{body}")),
         None => line("body", "hidden: --body shows it, with its address"),
     }
+}
+
+/// The failures of a history, a line each, with a time that people read.
+fn history(text: &str) -> impl Iterator<Item = String> {
+    text.split_whitespace().map(|failure| {
+        let known = failure.rsplit_once('@').and_then(|(outcome, millis)| {
+            let at = Timestamp::from_unix_millis(millis.parse().ok()?)?;
+            Some(format!("{at} {outcome}"))
+        });
+        known.unwrap_or_else(|| failure.to_owned())
+    })
 }
 
 pub(super) async fn export(place: &Place, which: &Which, file: Option<&Path>, stop: &CancellationToken) -> Exit {
@@ -212,7 +137,8 @@ pub(super) async fn export(place: &Place, which: &Which, file: Option<&Path>, st
     if !terminal::remember(broken.map_or_else(|| out.flush(), Err)) {
         return Exit::Clean;
     }
-    complain(format_args!("{count} letters written{}", if complete { "" } else { "; not all were looked at" }));
+    let rest = if complete { "" } else { "; not all were looked at" };
+    complain(format_args!("{} written{rest}", counted(count, "letter")));
     if stop.is_cancelled() { Exit::Interrupted } else { Exit::Clean }
 }
 
@@ -222,7 +148,7 @@ fn create(path: &Path) -> io::Result<File> {
 }
 
 /// Shows each letter to `see` until it has seen enough. Answers whether all were looked at.
-async fn each(
+pub(super) async fn each(
     place: &Place,
     limit: Option<u64>,
     stop: &CancellationToken,
@@ -258,7 +184,19 @@ async fn each(
     outcome
 }
 
-fn failed(place: &Place, error: &QueueError) -> Exit {
+pub(super) fn failed(place: &Place, error: &QueueError) -> Exit {
     complain(format_args!("the dead-letter queue of `{}`: {error}", place.name));
     Exit::Unavailable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_is_told_in_a_time_that_people_read() {
+        let told: Vec<_> = history("permanent@1795721586687 timed_out@1795721600000 odd@x").collect();
+        assert_eq!(told, ["2026-11-26T19:33:06.687Z permanent", "2026-11-26T19:33:20.000Z timed_out", "odd@x"]);
+        assert_eq!(history("").count(), 0);
+    }
 }

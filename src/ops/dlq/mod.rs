@@ -7,8 +7,10 @@
 mod act;
 mod browse;
 mod letter;
+mod list;
 mod look;
 mod native;
+mod reasons;
 mod redrive;
 
 use std::io::IsTerminal;
@@ -19,6 +21,7 @@ use futures_util::future::try_join_all;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
+use super::table::wrap;
 use super::{Exit, complain, configured, deaf};
 use crate::app::REACTIONS;
 use crate::cli::{Dlq, Which};
@@ -26,6 +29,8 @@ use crate::config::{self, Environment, Queues};
 use crate::queue::sqs::SqsQueue;
 use crate::queue::sqs_admin::{QueueFacts, SqsAdmin};
 use crate::shutdown;
+
+pub use reasons::{REASONS, Reason};
 
 /// From so many letters on, progress is shown.
 const LONG: u64 = 100;
@@ -49,6 +54,11 @@ pub(super) async fn dlq(environment: &Environment, what: &Dlq) -> Exit {
             which.reaction.iter().cloned().collect()
         }
     };
+    if let Some(strange) = what.reasons().iter().find(|reason| reasons::all().all(|own| own != **reason)) {
+        complain(format_args!("no reason is called `{strange}`; there are:"));
+        wrap(&reasons::all().collect::<Vec<_>>().join(", "), 2).iter().for_each(complain);
+        return Exit::Usage;
+    }
     let read = |read: &mut config::Reader<'_>| {
         let aws = config::aws(read);
         Some((config::queues(read, REACTIONS, &only)?, aws))
@@ -88,9 +98,14 @@ pub(super) async fn dlq(environment: &Environment, what: &Dlq) -> Exit {
 
 async fn work(what: &Dlq, mut places: Vec<Place>, stop: &CancellationToken) -> Exit {
     match what {
-        Dlq::List { by_reason, limit, show_addresses, json, .. } => {
-            let wanted = look::Wanted { by_reason: *by_reason, limit: *limit, addresses: *show_addresses, json: *json };
-            look::list(&places, &wanted, stop).await
+        Dlq::List { reason, by_reason, by_detail, limit, show_addresses, json, .. } => {
+            let lines = match (by_reason, by_detail) {
+                (_, true) => list::Lines::Detail,
+                (true, false) => list::Lines::Reason,
+                (false, false) => list::Lines::Letter,
+            };
+            let (which, limit, addresses) = (letter::Selection::of(reason), *limit, *show_addresses);
+            list::list(&places, &list::Wanted { which, lines, limit, addresses, json: *json }, stop).await
         }
         Dlq::Show { id, body, show_addresses, json } => {
             look::show(&places, id, *body, *show_addresses, *json, stop).await

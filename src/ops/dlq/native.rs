@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::redrive::{self, How};
 use super::{Place, progress};
 use crate::cli::Which;
+use crate::ops::table::counted;
 use crate::ops::{Exit, complain, say};
 use crate::queue::QueueError;
 use crate::queue::sqs_admin::MoveTask;
@@ -87,12 +88,13 @@ fn report(place: &Place, how: &How, task: &MoveTask) {
     if how.json {
         say(json!({
             "reaction": name, "dryRun": !how.yes, "by": "sqs", "selected": task.to_move.max(task.moved),
-            "moved": task.moved, "failed": 0, "left": 0, "reasons": {},
+            "moved": task.moved, "failed": 0, "sealed": 0, "left": 0, "reasons": {},
         }));
     } else if how.yes {
-        say(format_args!("{name}: SQS moved {} letters to {source}", task.moved));
+        say(format_args!("{name}: SQS moved {} to {source}", counted(task.moved, "letter")));
     } else {
-        say(format_args!("{name}: about {} letters would go back to {source}, moved by SQS itself", task.to_move));
+        let letters = counted(task.to_move, "letter");
+        say(format_args!("{name}: about {letters} would go back to {source}, moved by SQS itself"));
         say("They go as they are, with their failure.* attributes; the worker opens what it packed.");
         say("A dry run: nothing was changed. --yes does it.");
     }

@@ -7,7 +7,7 @@ use super::act::{Deed, Told, act};
 use super::letter::Selection;
 use super::{Place, progress};
 use crate::cli::Which;
-use crate::ops::table::table;
+use crate::ops::table::{counted, table};
 use crate::ops::{Exit, complain, say};
 use crate::plain;
 
@@ -41,24 +41,26 @@ async fn run(
 ) -> Exit {
     let selection = Selection::new(&which.reason, which.since);
     let bar = progress(place.depth);
-    let deed = if how.yes { deed } else { Deed::Count };
+    let deed = if how.yes { deed } else { Deed::Count { sends: matches!(deed, Deed::Send { .. }) } };
     let limit = which.limit.unwrap_or(u64::MAX);
     let told = act(place.dlq.clone(), &selection, limit, &deed, stop, &bar).await;
     bar.finish_and_clear();
+    let sealed: u64 = told.sealed.values().sum();
     if how.json {
         say(json!({
             "reaction": place.name, "dryRun": !how.yes, "by": "us", "selected": told.selected, "moved": told.moved,
-            "failed": if how.yes { told.selected - told.moved } else { 0 }, "left": told.left,
+            "failed": if how.yes { told.selected - told.moved } else { 0 }, "sealed": sealed, "left": told.left,
             "reasons": told.reasons,
         }));
     } else {
         print(place, &told, how.yes, words);
     }
-    if told.sealed > 0 {
-        complain(format_args!("{} letters are packed in a way that is not ours; they stay", told.sealed));
+    if sealed > 0 {
+        complain(format_args!("{} sealed and passed over:", counted(sealed, "letter")));
+        told.sealed.iter().for_each(|(why, count)| complain(format_args!("{count:>7}  {why}")));
     }
     if told.doubled > 0 {
-        complain(format_args!("{} letters could not be deleted and are still there as well", told.doubled));
+        complain(format_args!("{} could not be deleted: still there as well", counted(told.doubled, "letter")));
     }
     if let Some(error) = &told.error {
         complain(format_args!("stopped early: {error}"));
@@ -80,9 +82,12 @@ fn print(place: &Place, told: &Told, done: bool, (would, did): (&str, &str)) {
     let (name, source) = (place.name, place.source_name());
     let to = if would == "go back" { format!(" to {source}") } else { String::new() };
     if done {
-        say(format_args!("{name}: {} letters {did}{to}; {} others looked at and left", told.moved, told.left));
+        let (moved, left) = (counted(told.moved, "letter"), counted(told.left, "other"));
+        say(format_args!("{name}: {moved} {did}{to}; {left} looked at and left"));
     } else {
-        say(format_args!("{name}: {} letters would {would}{to}; {} others would stay", told.selected, told.left));
+        let sealed: u64 = told.sealed.values().sum();
+        let (open, left) = (counted(told.selected - sealed, "letter"), counted(told.left, "other"));
+        say(format_args!("{name}: {open} would {would}{to}; {left} would stay"));
         say("A dry run: nothing was changed. --yes does it.");
     }
 }

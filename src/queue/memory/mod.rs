@@ -17,10 +17,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use self::faults::{Call, Fault, Faults};
 use self::store::{Store, Stored};
-use super::dead_letter::attributes_size;
 use super::{
-    Attributes, DeadLetter, Delivery, Facts, Hide, Hold, MAX_BATCH, MAX_MESSAGE_BYTES, Queue, QueueError,
-    ReceiptHandle, Unsettled, is_fifo,
+    Attributes, Breach, DeadLetter, Delivery, Facts, Hide, Hold, MAX_BATCH, MAX_MESSAGE_BYTES, Queue, QueueError,
+    ReceiptHandle, Unsettled, is_fifo, rules,
 };
 
 /// What SQS keeps a message for unless told otherwise. Here none is dropped after it.
@@ -75,7 +74,7 @@ impl MemoryQueue {
     /// Puts a message on the queue. Answers its message id.
     ///
     /// # Errors
-    /// [`QueueError::TooLarge`], attributes counted in.
+    /// [`QueueError::Unfit`] where it breaks one of SQS's rules, or this queue's own limit.
     pub fn send(&self, body: &str, attributes: Attributes) -> Result<String, QueueError> {
         self.send_delayed(body, attributes, Duration::ZERO)
     }
@@ -83,18 +82,18 @@ impl MemoryQueue {
     /// The same, hidden for `delay` at first.
     ///
     /// # Errors
-    /// [`QueueError::TooLarge`], attributes counted in.
+    /// [`QueueError::Unfit`] where it breaks one of SQS's rules, or this queue's own limit.
     pub fn send_delayed(&self, body: &str, attributes: Attributes, delay: Duration) -> Result<String, QueueError> {
-        self.fits(body, &attributes)?;
+        self.check(body, &attributes)?;
         Ok(self.put(Stored::new(body, attributes, None, Instant::now() + delay)))
     }
 
     /// The same at once, for somebody's share of a queue without order.
     ///
     /// # Errors
-    /// [`QueueError::TooLarge`], attributes counted in.
+    /// [`QueueError::Unfit`] where it breaks one of SQS's rules, or this queue's own limit.
     pub fn send_fairly(&self, body: &str, attributes: Attributes, whose: Option<String>) -> Result<String, QueueError> {
-        self.fits(body, &attributes)?;
+        self.check(body, &attributes)?;
         Ok(self.put(Stored::new(body, attributes, whose, Instant::now())))
     }
 
@@ -102,7 +101,7 @@ impl MemoryQueue {
     /// dropped; answers the message id of the one that stays.
     ///
     /// # Errors
-    /// [`QueueError::TooLarge`], attributes counted in.
+    /// [`QueueError::Unfit`] where it breaks one of SQS's rules, or this queue's own limit.
     pub fn send_in_group(
         &self,
         body: &str,
@@ -110,7 +109,7 @@ impl MemoryQueue {
         group: &str,
         deduplication_id: &str,
     ) -> Result<String, QueueError> {
-        self.fits(body, &attributes)?;
+        self.check(body, &attributes)?;
         let message = Stored::new(body, attributes, Some(group.to_owned()), Instant::now());
         let first = self.store().first_of(deduplication_id, &message.id);
         Ok(first.unwrap_or_else(|| self.put(message)))
@@ -134,9 +133,8 @@ impl MemoryQueue {
         self.shared.max_bytes.store(most, Ordering::Relaxed);
     }
 
-    fn fits(&self, body: &str, attributes: &Attributes) -> Result<(), QueueError> {
-        let most = self.shared.max_bytes.load(Ordering::Relaxed);
-        if body.len() + attributes_size(attributes) > most { Err(QueueError::TooLarge { most }) } else { Ok(()) }
+    fn check(&self, body: &str, attributes: &Attributes) -> Result<(), Breach> {
+        rules::check_within(self.shared.max_bytes.load(Ordering::Relaxed), body, attributes)
     }
 
     fn put(&self, message: Stored) -> String {
@@ -175,7 +173,7 @@ impl MemoryQueue {
         let next = store.next_visible();
         drop(store);
         if let Some((dlq, _)) = &self.shared.redrive {
-            taken.exhausted.into_iter().for_each(|message| drop(dlq.put(message)));
+            taken.exhausted.into_iter().for_each(|message| drop(dlq.put(message.moved())));
         }
         (taken.deliveries, next)
     }

@@ -36,6 +36,7 @@ pub(super) struct Stored {
     sent_at_millis: i64,
     received: u32,
     visible_at: Instant,
+    moved_by_queue: bool,
 }
 
 /// What one receive took.
@@ -161,7 +162,13 @@ impl Stored {
             sent_at_millis: Timestamp::now().unix_millis(),
             received: 0,
             visible_at,
+            moved_by_queue: false,
         }
+    }
+
+    /// The same, as the DLQ has it.
+    pub(super) fn moved(self) -> Self {
+        Self { moved_by_queue: true, ..self }
     }
 
     fn hand_out(&mut self, visible_at: Instant, is_fifo: bool) -> Delivery {
@@ -176,6 +183,7 @@ impl Stored {
             sent_at_millis: self.sent_at_millis,
             group,
             fairness,
+            moved_by_queue: self.moved_by_queue,
             trace_header: None,
             receipt: ReceiptHandle::new(format!("{}#{}", self.number, self.received)),
         }

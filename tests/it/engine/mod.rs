@@ -33,7 +33,7 @@ use user_events::idempotency::{Fence, Ledger, Terms};
 use user_events::queue::memory::faults::{Call, Fault};
 use user_events::queue::memory::{Depth, MemoryQueue};
 use user_events::queue::{
-    Attributes, DeadLetter, Delivery, Facts, Hide, Hold, Queue, QueueError, ReceiptHandle, Unsettled,
+    Attributes, DeadLetter, Delivery, Facts, Hide, Hold, MAX_MESSAGE_BYTES, Queue, QueueError, ReceiptHandle, Unsettled,
 };
 use user_events::worker::{Count, Pulse, Reaction, Settings, Summary, Tally, Worker};
 

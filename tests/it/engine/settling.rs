@@ -319,11 +319,22 @@ async fn a_send_whose_end_is_unknown_is_repeated_at_most_max_sends_times_then_qu
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_beside_which_no_reason_fits_is_quarantined_without_one_on_its_first_receive() {
+    let (queue, dlq) = queue_and_dlq();
+    let noise: String = std::iter::repeat_with(|| fastrand::char('!'..='~')).take(MAX_MESSAGE_BYTES).collect();
+    send(&queue, &noise);
+    let _worker = Running::start(queue.clone(), says(transient), settings());
+    emptied(&queue).await;
+    let letter = letters(&dlq).await.remove(0);
+    assert_eq!((letter.body.as_str() == noise, letter.attributes.len(), letter.moved_by_queue), (true, 0, false));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dlq_that_takes_less_gets_the_letter_packed_and_what_is_too_large_even_so_stays_with_the_queue() {
     let (queue, dlq) = queue_and_dlq();
     dlq.set_max_bytes(1_500);
-    let noise: String = std::iter::repeat_with(fastrand::alphanumeric).take(4_000).collect();
-    let (plain, dense) = ("x".repeat(4_000), noise);
+    let (plain, dense) =
+        ("x".repeat(4_000), std::iter::repeat_with(fastrand::alphanumeric).take(4_000).collect::<String>());
     send(&queue, &plain);
     send(&queue, &dense);
     let worker = Running::start(queue.clone(), says(transient), settings());
@@ -334,6 +345,6 @@ async fn a_dlq_that_takes_less_gets_the_letter_packed_and_what_is_too_large_even
     let (body, attributes) = (packed.body.as_str().to_owned(), packed.attributes.clone());
     let letter = DeadLetter { body, attributes, ..DeadLetter::default() };
     assert_eq!((letter.reason(), letter.original().expect("ours").0), ("not_json", plain));
-    assert_eq!(moved.body.as_str(), dense, "by the queue's own redrive");
+    assert_eq!((moved.body.as_str(), moved.moved_by_queue), (&*dense, true), "by the queue's own redrive");
     assert_eq!(worker.tally.read().of("refused"), 6, "one once, the other as often as the queue shows it");
 }

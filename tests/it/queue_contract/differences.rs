@@ -1,9 +1,13 @@
-//! What a stale receipt does: where memory is stricter than SQS, and LocalStack otherwise than AWS.
+//! Where memory is stricter than SQS, and LocalStack otherwise than AWS: what a stale receipt does, and what is taken.
 //!
 //! Of an overtaken receipt AWS says yes and does nothing; memory says no; LocalStack does as it is told.
 //! The engine must be right with all three.
 
+use aws_sdk_sqs::types::MessageAttributeValue;
+
+use super::letters::unfit;
 use super::*;
+use crate::world::World;
 
 /// A message received twice, with the receipts of both.
 async fn received_twice<B: Bench>() -> (B, ReceiptHandle, ReceiptHandle) {
@@ -34,4 +38,25 @@ async fn on_localstack_a_stale_receipt_deletes_where_aws_would_keep_the_message(
     let (bench, stale, _latest) = received_twice::<OnLocalStack>().await;
     assert_eq!(delete(bench.queue(), stale).await, None);
     nothing(bench.queue(), seconds(2)).await;
+}
+
+/// Sent past the adapter, which asks `rules` before it asks the server.
+#[tokio::test]
+async fn localstack_itself_refuses_what_the_rules_refuse_but_for_four_that_only_aws_does() {
+    let world = World::start().await;
+    let queue = world.queue("unfit", LONG).await;
+    let mut taken = Vec::new();
+    // On the wire a binary value cannot be anything else.
+    for (rule, letter) in unfit().into_iter().filter(|(rule, _)| !rule.contains("binary")) {
+        let attribute = |a: &Attribute| {
+            let value = MessageAttributeValue::builder().data_type(&a.data_type);
+            value.string_value(&a.value).build().expect("a type")
+        };
+        let attributes = letter.attributes.iter().map(|(name, a)| (name.clone(), attribute(a))).collect();
+        let call = world.sqs.send_message().queue_url(&queue.url).message_body(&letter.body);
+        if call.set_message_attributes(Some(attributes)).send().await.is_ok() {
+            taken.push(rule);
+        }
+    }
+    assert_eq!(taken, ["too many attributes", "an empty name", "two dots", "a number that is none"]);
 }

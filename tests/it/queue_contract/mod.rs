@@ -2,18 +2,21 @@
 //! by SQS on LocalStack.
 //!
 //! Enters: a [`Bench`] that makes a queue with its DLQ. Every wait is the queue's own long poll, so the
-//! sentences read alike on a paused clock and on the real one. `fifo` holds what order adds; `differences`
+//! sentences read alike on a paused clock and on the real one. `fifo` holds what order adds, `letters` what may be sent; `differences`
 //! what LocalStack does otherwise than AWS, each under a name that says so.
 
 mod bench;
 mod differences;
 mod fifo;
+mod letters;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
 use tokio::time::Instant;
-use user_events::queue::{Attribute, Attributes, DeadLetter, Delivery, Facts, Hide, Queue, QueueError, ReceiptHandle};
+use user_events::queue::{
+    Attribute, Attributes, Breach, DeadLetter, Delivery, Facts, Hide, Queue, QueueError, ReceiptHandle,
+};
 
 use bench::{Bench, InMemory, OnLocalStack, Watched};
 
@@ -220,7 +223,8 @@ async fn a_letter_larger_than_its_dlq_takes_is_refused_with_the_limit<B: Bench>(
     let bench = B::open(LONG, 5).await;
     bench.shrink_dlq(1_024).await;
     let letter = |bytes| DeadLetter { body: "x".repeat(bytes), attributes: attributes(), ..DeadLetter::default() };
-    assert_eq!(bench.queue().send_to_dlq(&letter(1_024)).await, Err(QueueError::TooLarge { most: 1_024 }));
+    let limit = Breach::TooLarge { most: 1_024 };
+    assert_eq!(bench.queue().send_to_dlq(&letter(1_024)).await, Err(QueueError::Unfit(limit)));
     bench.queue().send_to_dlq(&letter(900)).await.expect("taken");
     assert_eq!(one(bench.dlq(), seconds(2)).await.body.as_str().len(), 900);
 }

@@ -1,0 +1,170 @@
+//! `dlq list`: a line a letter, or a line for all that died of the same.
+//!
+//! Enters: opened DLQs, which letters are meant. Leaves: a table that fits a terminal, or JSON. Promises: addresses are masked
+//! unless asked for; of letters that were not all looked at, it says so.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::Place;
+use super::letter::{Letter, Selection, shown};
+use super::look::{each, failed};
+use crate::event::Timestamp;
+use crate::ops::table::{WIDTH, age, table, wrap_to};
+use crate::ops::{Exit, complain, say};
+use crate::plain;
+
+/// A table holds so much of a reason: ours are shorter, another tool's may not be.
+const REASON_WIDTH: usize = 22;
+
+/// How a list is wanted.
+pub(super) struct Wanted {
+    pub(super) which: Selection,
+    pub(super) lines: Lines,
+    pub(super) limit: Option<u64>,
+    pub(super) addresses: bool,
+    pub(super) json: bool,
+}
+
+/// What has a line of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lines {
+    Letter,
+    Reason,
+    Detail,
+}
+
+/// Letters that died of the same.
+struct Group {
+    count: u64,
+    oldest: i64,
+    newest: i64,
+}
+
+/// Whose, and of what: the detail is empty where lines are by reason.
+type Groups<'p> = BTreeMap<(&'p str, String, String), Group>;
+
+pub(super) async fn list(places: &[Place], wanted: &Wanted, stop: &CancellationToken) -> Exit {
+    let now = Timestamp::now().unix_millis();
+    let mut groups = Groups::new();
+    let (mut lines, mut rows, mut complete) = (Vec::new(), Vec::new(), true);
+    for place in places {
+        let outcome = each(place, wanted.limit, stop, |letter| {
+            if !wanted.which.takes(&letter) {
+                return true;
+            }
+            match wanted.lines {
+                Lines::Letter if wanted.json => lines.push(letter.summary(place.name, wanted.addresses)),
+                Lines::Letter => rows.push(row(place.name, &letter, wanted.addresses, now)),
+                Lines::Reason => count(&mut groups, place.name, &letter, ""),
+                Lines::Detail => count(&mut groups, place.name, &letter, letter.detail()),
+            }
+            true
+        });
+        match outcome.await {
+            Ok(whole) => complete &= whole,
+            Err(error) => return failed(place, &error),
+        }
+    }
+    if stop.is_cancelled() {
+        return Exit::Interrupted;
+    }
+    match (wanted.json, wanted.lines) {
+        (true, Lines::Letter) => say(json!({ "letters": lines, "complete": complete })),
+        (true, Lines::Reason) => say(json!({ "reasons": as_json(&groups, false), "complete": complete })),
+        (true, Lines::Detail) => say(json!({ "details": as_json(&groups, true), "complete": complete })),
+        (false, _) if rows.is_empty() && groups.is_empty() => say("no dead letters"),
+        (false, Lines::Letter) => print_letters(rows, wanted.addresses),
+        (false, Lines::Reason) => print_reasons(&groups, now),
+        (false, Lines::Detail) => print_details(&groups),
+    }
+    if !complete {
+        complain("not all letters were looked at");
+    }
+    Exit::Clean
+}
+
+fn count<'p>(groups: &mut Groups<'p>, reaction: &'p str, letter: &Letter, detail: &str) {
+    let group = groups.entry((reaction, letter.reason().to_owned(), detail.to_owned()));
+    let group = group.or_insert(Group { count: 0, oldest: letter.died_at, newest: letter.died_at });
+    group.count += 1;
+    group.oldest = group.oldest.min(letter.died_at);
+    group.newest = group.newest.max(letter.died_at);
+}
+
+fn as_json(groups: &Groups<'_>, with_detail: bool) -> Vec<Value> {
+    let moment = |millis| Timestamp::from_unix_millis(millis).map(|at| at.to_string());
+    let line = |((reaction, reason, detail), group): (&(&str, String, String), &Group)| {
+        let mut line = json!({ "reaction": reaction, "reason": reason, "count": group.count,
+            "oldest": moment(group.oldest), "newest": moment(group.newest) });
+        if with_detail {
+            line["detail"] = detail.as_str().into();
+        }
+        line
+    };
+    groups.iter().map(line).collect()
+}
+
+fn print_reasons(groups: &Groups<'_>, now: i64) {
+    let mut table = table(["reaction", "reason", "letters", "oldest", "newest"], &[2, 3, 4]);
+    for ((reaction, reason, _), group) in groups {
+        let [oldest, newest] = [group.oldest, group.newest].map(|at| age(now - at));
+        table.add_row([*reaction, &cut(reason, REASON_WIDTH), &group.count.to_string(), &oldest, &newest]);
+    }
+    say(table.trim_fmt());
+}
+
+fn print_details(groups: &Groups<'_>) {
+    let header = ["reaction", "reason", "letters", "detail"];
+    let rows = groups.iter().map(|((reaction, reason, detail), group)| {
+        [(*reaction).to_owned(), cut(reason, REASON_WIDTH), group.count.to_string(), or_dash(detail)]
+    });
+    let rows: Vec<_> = rows.collect();
+    let (room, mut table) = (room(header, &rows), table(header, &[2]));
+    for [reaction, reason, count, detail] in rows {
+        table.add_row([reaction, reason, count, wrap_to(&cut(&detail, usize::MAX), 0, room).join("\n")]);
+    }
+    say(table.trim_fmt());
+}
+
+/// Of a letter's line the last column is cut to what the others leave.
+fn print_letters(rows: Vec<[String; 6]>, addresses: bool) {
+    let header = ["id", "reaction", "reason", "died", "user", if addresses { "email" } else { "detail" }];
+    let (room, mut table) = (room(header, &rows), table(header, &[3]));
+    for [id, reaction, reason, died, user, last] in rows {
+        // An address that was asked for is wanted whole.
+        let last = if addresses { last } else { cut(&last, room) };
+        table.add_row([id, reaction, reason, died, user, last]);
+    }
+    say(table.trim_fmt());
+}
+
+fn row(reaction: &str, letter: &Letter, addresses: bool, now: i64) -> [String; 6] {
+    let (user, email) = letter.contents().map_or((None, None), |contents| (contents.user, contents.email));
+    let email = email.map(|email| shown(&email, addresses)).unwrap_or_default();
+    [
+        letter.id.chars().take(8).collect(),
+        reaction.to_owned(),
+        cut(letter.reason(), REASON_WIDTH),
+        age(now - letter.died_at),
+        or_dash(&user.unwrap_or_default()),
+        or_dash(if addresses { &email } else { letter.detail() }),
+    ]
+}
+
+/// What a terminal has left for the last column: each one before it has a space on both sides.
+fn room<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> usize {
+    let width = |n: usize| rows.iter().map(|row| row[n].chars().count()).chain([header[n].len()]).max().unwrap_or(0);
+    let others: usize = (0..N - 1).map(|n| width(n) + 2).sum();
+    WIDTH.saturating_sub(others + 1).max(header[N - 1].len())
+}
+
+fn or_dash(text: &str) -> String {
+    if text.is_empty() { "-".to_owned() } else { text.to_owned() }
+}
+
+fn cut(text: &str, most: usize) -> String {
+    plain::line(text).chars().take(most).collect()
+}

@@ -1,0 +1,70 @@
+//! The reasons for which letters lie in a DLQ: all there are, and what each means.
+//!
+//! The README's table is this one, and a test holds that no quarantine has a reason which is not here.
+
+/// Reasons that mean much the same, and what.
+pub type Reason = (&'static [&'static str], &'static str);
+
+/// Every reason that we write.
+pub const REASONS: &[Reason] = &[
+    (&["not_json", "too_large", "too_deep"], "the body is no JSON object, over 512 KiB, or nested over 127 deep"),
+    (&["wrong_topic"], "the envelope's `TopicArn` is not one of `TOPIC_ARNS`"),
+    (
+        &["not_a_notification", "no_message", "not_an_event"],
+        "an SNS message of another kind, an envelope around nothing, or around no JSON object",
+    ),
+    (
+        &["missing_field", "invalid_field", "unsupported_version"],
+        "a field is absent, breaks its rule, or is gone from a newer version",
+    ),
+    (&["unknown_type"], "another event type, and `UNKNOWN_EVENTS=quarantine`"),
+    (
+        &["conflict"],
+        "the same user came before with another address, not just in another spelling, or the same event (id and time) with other content",
+    ),
+    (
+        &["mail_refused", "mail_not_composed"],
+        "the server refuses this mail or recipient for good; no mail can be made of this event",
+    ),
+    (
+        &["deferred_too_long"],
+        "\"not now\" for as long as `RETRY_FOR` says, or as long as the queue's receives and retention allow",
+    ),
+    (&["outcome_unknown"], "it is unknown whether the mail went out, and no send is left, or no receive"),
+    (
+        &["busy_too_long"],
+        "on the last receive that the queue allows another delivery was at the same effect, and still was after a quarter of an hour",
+    ),
+    (
+        &["unavailable"],
+        "on the last receive something that every event needs was down, and still was after a quarter of an hour, or when its worker stopped",
+    ),
+    (
+        &["lease_lost"],
+        "on the last receive the message was taken away from its worker, and the record does not say that the effect happened",
+    ),
+    (
+        &["not_begun"],
+        "on the last receive it was not begun: its worker was told to stop, or an earlier message of its FIFO group was still to come",
+    ),
+    (
+        &["record_broken"],
+        "somebody else has written to the user's record or profile: another type of key, or a field that nobody can read; `failure.detail` says which. `idem get` shows it, `idem forget --force` deletes it, then redrive",
+    ),
+    (
+        &["kills_its_worker"],
+        "five deliveries of this message claimed it and were not heard of again, while the ledger was there: out of memory, or a crash; find out before you redrive it",
+    ),
+    (
+        &["attempts_exhausted"],
+        "its handler failed `MAX_ATTEMPTS` times, or on the last receive that the queue allows; `failure.history` says how and when",
+    ),
+];
+
+/// The reason of what the queue's own redrive policy moved: it tells none.
+pub(super) const UNKNOWN: &str = "unknown";
+
+/// Each reason that a selection may name.
+pub(super) fn all() -> impl Iterator<Item = &'static str> {
+    REASONS.iter().flat_map(|(codes, _)| codes.iter().copied()).chain([UNKNOWN])
+}
