@@ -45,7 +45,7 @@ impl<P: Profiles> Handler for ProfileHandler<P> {
 impl From<ProfilesError> for HandlerError {
     fn from(error: ProfilesError) -> Self {
         match error {
-            ProfilesError::Away(_) => Self::unavailable("redis", error.to_string()),
+            ProfilesError::Away(why) => Self::unavailable("redis", why),
             ProfilesError::Broken(rule) => Self::Permanent { reason: "record_broken", detail: rule.to_owned() },
         }
     }

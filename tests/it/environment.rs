@@ -163,7 +163,10 @@ fn credentials_in_any_url_are_masked_wherever_it_is_shown() {
         .collect();
     assert!(shown.values().all(|left| *left == 0), "{shown:?}");
     let sound: Vec<_> = environment.iter().filter(|(name, _)| name != "OTEL_EXPORTER_OTLP_ENDPOINT").cloned().collect();
-    for arguments in [&["run"][..], &["doctor"], &["doctor", "--json"], &["dlq", "list"], &["idem", "stats"]] {
+    for arguments in [&["doctor"][..], &["doctor", "--json"], &["dlq", "list"], &["idem", "stats"]] {
         run(ours, &sound, arguments);
     }
+    // It waits for its queue, until it is told to stop.
+    let told = run(Path::new("/usr/bin/timeout"), &sound, &["5", env!("CARGO_BIN_EXE_user-events"), "run"]).1;
+    assert!(told.contains("not AWS: every call goes to") && told.contains("stopped before it began"), "{told}");
 }

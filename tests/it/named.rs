@@ -106,7 +106,9 @@ async fn faults_of_redis(env: &BTreeMap<String, String>) -> Vec<String> {
 fn by_way_of(world: &World, smtp: &SmtpServer, url: &str, proxy: &str) -> (Worker, String) {
     let mut env = environment(world, &smtp.url());
     let at = format!("127.0.0.1:{}", free_port());
-    let set = [("EMAIL_QUEUE_URL", url), ("AWS_ENDPOINT_URL", proxy), ("HTTP_ADDR", &at)];
+    // Alone in its Redis: else others under its name are told of.
+    let prefix = format!("{}:", world.id);
+    let set = [("EMAIL_QUEUE_URL", url), ("AWS_ENDPOINT_URL", proxy), ("HTTP_ADDR", &at), ("REDIS_PREFIX", &prefix)];
     env.extend(set.map(|(name, value)| (name.to_owned(), value.to_owned())));
     (Worker::start(&env), at)
 }

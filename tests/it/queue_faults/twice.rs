@@ -44,12 +44,14 @@ async fn with_an_atomic_effect(world: &World, fault: Fault) {
     let mut env = environment(world, "smtp://127.0.0.1:1");
     env.insert("PROFILE_QUEUE_URL".to_owned(), queue.url.clone());
     env.insert("AWS_ENDPOINT_URL".to_owned(), proxy.url());
+    // Alone in its Redis: else others under its name are warned of.
+    env.insert("REDIS_PREFIX".to_owned(), format!("{user}:"));
     let worker = Worker::start(&env);
     worker.says("\"outcome\":\"duplicate\"", seconds(20)).await;
     worker.says("\"outcome\":\"done\"", seconds(20)).await;
     world.drained(&queue, seconds(20)).await;
     let log = worker.log().into_iter().skip_while(|line| !line.contains("\"running\"")).collect::<Vec<_>>().join("\n");
-    let stored = redis().hash(&RedisProfiles::key(&user.parse().unwrap())).await.unwrap();
+    let stored = redis().under(&format!("{user}:")).hash(&RedisProfiles::key(&user.parse().unwrap())).await.unwrap();
     assert_eq!(stored["plan"], "pro");
     assert_eq!(world.depth(&queue.dlq_url).await, EMPTY);
     assert_eq!(worker.terminate().await, Some(0));
