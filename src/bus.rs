@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::event::UserSignedUp;
@@ -70,7 +69,7 @@ impl Bus {
 async fn persist<L: Ledger, H: Handler>(reaction: &Reaction<L, H>, event: &UserSignedUp) -> Outcome {
     let mut tried = 1;
     loop {
-        let insists = Insists::until(Instant::now() + RECORD_WITHIN);
+        let insists = Insists::lasting(RECORD_WITHIN);
         let reacted = react(reaction, event, "", reaction.own_beats(), &insists).await;
         // Nobody waits for hours here: what is deferred, or met an outage, is tried again as what fails is.
         let outcome = match &reacted.outcome {

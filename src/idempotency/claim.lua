@@ -20,7 +20,7 @@ if st and r[5] ~= fp and (r[9] or r[5]) ~= ff then return {'CONFLICT'} end
 if st == 'D' then return {'DONE'} end
 if st == 'X' then return {'PARKED'} end
 for name, v in pairs({gen = r[3], att = r[4], dl = r[6], k = r[8]}) do
-  if v and not (#v < 16 and string.find(v, '^%d+$')) then return {'BROKEN', name} end
+  if v and not (#v < 15 and string.find(v, '^%d+$')) then return {'BROKEN', name} end
 end
 
 -- The same delivery asks again: its first answer was lost.

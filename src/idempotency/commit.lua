@@ -6,7 +6,7 @@ local r = redis.call('HMGET', key, 'st', 'tok', 'gen', 'cm', 'dup')
 local mine = r[2] == tok and r[3] == gen
 if r[1] == 'D' then
   if mine then return {'OK'} end
-  local is_count = not r[5] or #r[5] < 16 and string.find(r[5], '^%d+$')
+  local is_count = not r[5] or #r[5] < 15 and string.find(r[5], '^%d+$')
   if is_count then redis.call('HINCRBY', key, 'dup', 1) end
   return {'DUPLICATE'}
 end

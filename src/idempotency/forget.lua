@@ -8,7 +8,7 @@ local key, force = KEYS[1], ARGV[1] == '1'
 local r = redis.pcall('HMGET', key, 'st', 'dl')
 if r.err and string.sub(r.err, 1, 9) ~= 'WRONGTYPE' then return r end
 if not r.err and not r[1] then return {'NONE'} end
-local is_lease = not r[2] or #r[2] < 16 and string.find(r[2], '^%d+$')
+local is_lease = not r[2] or #r[2] < 15 and string.find(r[2], '^%d+$')
 local rule = r.err and 'type' or not string.find(r[1], '^[PSDX]$') and 'st' or not is_lease and 'dl'
 if rule then
   if not force then return {'BROKEN', rule} end

@@ -7,7 +7,7 @@ local r = redis.call('HMGET', key, 'st', 'att', 't0', 't1', 'mid', 'dup', 'dl', 
 if not r[1] then return {} end
 if not string.find(r[1], '^[PSDX]$') then return {'BROKEN', 'st'} end
 for name, v in pairs({att = r[2], dup = r[6], dl = r[7], gen = r[8]}) do
-  if v and not (#v < 16 and string.find(v, '^%d+$')) then return {'BROKEN', name} end
+  if v and not (#v < 15 and string.find(v, '^%d+$')) then return {'BROKEN', name} end
 end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)

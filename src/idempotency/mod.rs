@@ -85,7 +85,7 @@ pub const TAKEOVERS: u32 = 5;
 
 /// For how long whoever passed the fence asks at most for its record, while the ledger is away.
 ///
-/// As long as a message is held. One that asks for a claim in the first moments after the ledger's return is told that it is
+/// As long as a message is held. Who saw the ledger fail, and asks for a claim less than a lease later, is told that it is
 /// busy: the record comes first.
 pub const INSISTS: Duration = Duration::from_secs(900);
 

@@ -8,7 +8,7 @@ local key, tok, gen, why, message, outcome = KEYS[1], ARGV[1], ARGV[2], ARGV[3],
 local r = redis.call('HMGET', key, 'st', 'tok', 'gen', 'bg', 'att', 'fm', 'fn', 'fh', 'dm', 'dn', 'd0')
 if r[2] ~= tok or r[3] ~= gen or r[1] == 'D' or r[1] == 'X' then return {'LOST'} end
 for name, v in pairs({att = r[5], fn = r[7], dn = r[10], d0 = r[11]}) do
-  if v and not (#v < 16 and string.find(v, '^%d+$')) then return {'BROKEN', name} end
+  if v and not (#v < 15 and string.find(v, '^%d+$')) then return {'BROKEN', name} end
 end
 local att = tonumber(r[5] or 0)
 if r[4] == gen then att = att - 1 end

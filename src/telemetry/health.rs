@@ -54,7 +54,7 @@ fn readyz(workers: &Roster) -> (StatusCode, String) {
         }
         lines.push_str(&format!("{name}: {}\n", missing.as_deref().unwrap_or("ready")));
     }
-    lines.extend(workers.remarks().iter().map(|(name, remark)| format!("warning: {name}: {remark}\n")));
+    lines.extend(workers.remarks().iter().map(|(name, remark)| format!("warning: {name}: {}\n", plain::line(remark))));
     (status, lines)
 }
 

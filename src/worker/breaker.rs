@@ -225,6 +225,13 @@ impl Breaker {
         self.heard(Word::Nothing);
     }
 
+    /// It is missing, says one that is not asked whether it may try: that opens a pause, and decides nothing in one.
+    pub(super) fn noticed(&self, missing: Missing) {
+        if self.lock().pause.is_none() {
+            self.heard(Word::Fails(missing));
+        }
+    }
+
     /// What came of a message says this.
     pub(super) fn heard(&self, word: Word) {
         let mut inside = self.lock();

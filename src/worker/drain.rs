@@ -53,9 +53,10 @@ pub(super) async fn drain<Q: Queue, L: Ledger, H: Handler>(
         sleep_until(last_words).await;
         closing.cancel();
     }));
-    let unworked = unworked.concat().await;
-    let mut returned = unworked.len();
+    let mut returned = 0;
     let all_done = async {
+        let unworked = unworked.concat().await;
+        returned += unworked.len();
         give_back(unworked.into_iter(), corridor).await;
         while let Some(lane) = running.join_next().await {
             let rest = lane.unwrap_or_default();

@@ -96,6 +96,8 @@ pub(super) async fn give_back<Q: Queue, L: Ledger, H: Handler>(
     corridor: &Corridor<Q, L, H>,
 ) {
     let each = |Taken { delivery, held, slot, span }| async move {
+        // If it was to try what is missing, another may.
+        corridor.breaker.untried();
         let not_begun = Reacted::from(Outcome::NotBegun);
         let verdict = not_begun.verdict(&delivery, corridor.limits, &corridor.settings.backoff, H::NAME);
         corridor.settler.settle(delivery, verdict, held).instrument(span).await;

@@ -17,11 +17,12 @@ use tracing::warn;
 
 use super::reaction::Beats;
 use super::rights::{Change, Rights};
+use crate::idempotency::INSISTS;
 use crate::queue::{Delivery, Hold, MAX_BATCH, Queue, QueueError};
 
 /// A run that is held for longer has hung: the slowest of mail servers may take ten minutes to scan one mail. Far below
 /// SQS's own end of 12 hours.
-pub(super) const LONGEST: Duration = Duration::from_secs(900);
+pub(super) const LONGEST: Duration = INSISTS;
 /// How long the last word to the queue may take, when the time to stop is already up.
 const LAST_CALL: Duration = Duration::from_secs(3);
 /// SQS hides a message before its answer reaches us, by this much at most. On a short visibility less is assumed: a sixth

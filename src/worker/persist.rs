@@ -18,7 +18,7 @@ use super::record::Insists;
 use super::word::Word;
 use crate::event::UserSignedUp;
 use crate::handlers::Handler;
-use crate::idempotency::Ledger;
+use crate::idempotency::{INSISTS, Ledger};
 use crate::queue::{Delivery, Queue};
 
 /// How soon a busy effect is looked at again, where the message cannot be given back. Its holder may be done long before its
@@ -36,12 +36,12 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
         let until = Instant::now() + LONGEST;
         let is_last = self.limits.are_used_up(delivery.attempt);
         loop {
-            let insists = Insists::until(Instant::now() + LONGEST).or_until(&self.closing, &self.breaker);
+            let insists = Insists::lasting(INSISTS).or_until(&self.closing, &self.breaker);
             let reacted = react(&self.reaction, event, &delivery.message_id, held.beats(), &insists).await;
             self.breaker.heard(Word::of(&reacted.outcome, &reacted.said, H::RECEIVER));
             let tries_again = match &reacted.outcome {
                 outcome if outcome.may_pass() => self.turn_comes(until, is_last, slot).await,
-                Outcome::Busy(left) if is_last => self.waits((*left).min(LOOK_AGAIN), until).await,
+                Outcome::Busy(left) if is_last && held.is_ours() => self.waits((*left).min(LOOK_AGAIN), until).await,
                 // Whoever has the claim now, the record tells what came of it; or nobody has, and it is free.
                 Outcome::LeaseLost if held.is_ours() => Instant::now() < until,
                 _ => false,

@@ -118,7 +118,9 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
         // From the signal on, not from the end of the long poll that is waited for.
         let deadline = Instant::now() + settings.shutdown;
         let unworked = stream::iter([unworked]).chain(polls.map(|received| take(received, &mut pace)));
-        let summary = drain(running, unworked, &road.corridor, &leases, &*queue, deadline).await;
+        // A drain that takes its time is alive.
+        let drained = drain(running, unworked, &road.corridor, &leases, &*queue, deadline);
+        let summary = pulse.beating(drained).await;
         // It bounds itself; the margin is for one that does not.
         let _ = timeout_at(deadline + CLOSING, road.corridor.reaction.close()).await;
         info!(queue = queue.name(), handler, outcomes = ?road.corridor.tally.read().outcomes, "stopped: {summary}");

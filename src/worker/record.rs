@@ -4,14 +4,15 @@
 //! until it is, or until the process must let go of the message, unless nobody can read its record; only then it is `DoneUnrecorded`. What surely did not happen
 //! is given back. What nobody knows stays on record as it is.
 
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::breaker::Breaker;
 use super::outcome::{Missing, Outcome, Reacted};
 use super::reaction::{Cut, Ran, Reaction, no_ledger, without_record};
 use super::witness::Belief;
-use super::word::Word;
 use crate::backoff::{Backoff, Outage};
 use crate::failpoint::{self, Step};
 use crate::handlers::{Handled, Handler, HandlerError};
@@ -19,13 +20,14 @@ use crate::idempotency::{Fenced, Key, Lease, Ledger, LedgerError, Release, Setba
 
 /// For how long a record is asked for that the ledger does not take, and who hears of that.
 pub(crate) struct Insists<'a> {
-    until: Instant,
+    lasts: Duration,
     worker: Option<(&'a CancellationToken, &'a Breaker)>,
 }
 
 impl<'a> Insists<'a> {
-    pub(crate) fn until(until: Instant) -> Self {
-        Self { until, worker: None }
+    /// So long after the first try in vain.
+    pub(crate) fn lasting(lasts: Duration) -> Self {
+        Self { lasts, worker: None }
     }
 
     /// Until a stop's last moments, too; and `breaker` hears that the ledger is away.
@@ -33,16 +35,18 @@ impl<'a> Insists<'a> {
         Self { worker: Some((closing, breaker)), ..self }
     }
 
-    async fn ends(&self) {
-        match self.worker {
-            Some((closing, _)) => drop(timeout_at(self.until, closing.cancelled()).await),
-            None => sleep_until(self.until).await,
+    fn heard(&self, missing: Missing) {
+        if let Some((_, breaker)) = self.worker {
+            breaker.noticed(missing);
         }
     }
 
-    fn heard(&self, missing: Missing) {
-        if let Some((_, breaker)) = self.worker {
-            breaker.heard(Word::Fails(missing));
+    /// Waits before the next try; `false`: there is no time for one.
+    async fn waits(&self, delay: Duration, until: Instant) -> bool {
+        let wait = timeout_at(until, sleep(delay));
+        match self.worker {
+            Some((closing, _)) => matches!(closing.run_until_cancelled(wait).await, Some(Ok(()))),
+            None => wait.await.is_ok(),
         }
     }
 }
@@ -62,11 +66,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
             Handled::Superseded => (String::new(), Outcome::Stale),
         };
         failpoint::reach(Step::Sent);
-        let is_on_record = tokio::select! {
-            biased;
-            is_taken = self.commit(&lease, &receipt, insists) => is_taken,
-            () = insists.ends() => false,
-        };
+        let is_on_record = self.commit(&lease, &receipt, insists).await;
         if !is_on_record {
             tracing::error!("the effect happened and is not on record");
             return Outcome::DoneUnrecorded.into();
@@ -122,10 +122,10 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         }
     }
 
-    /// Asks until the ledger has it; `false`: it never will, because nobody can read the record. The record is allowed to
-    /// anybody, so a lost lease ends nothing here.
+    /// Asks until the ledger has it; `false`: it does not in time, or never will, because nobody can read the record. The record
+    /// is allowed to anybody, so a lost lease ends nothing here. A try is never cut: one that nobody waits for may not be made.
     async fn commit(&self, lease: &Lease, receipt: &str, insists: &Insists<'_>) -> bool {
-        let mut tries = 1;
+        let (mut tries, mut until) = (1, None);
         while let Err(error) = self.ledger.commit(lease, receipt, &self.terms).await {
             if let LedgerError::Broken(rule) = error {
                 tracing::warn!(rule, "the effect happened, and its record is broken");
@@ -135,7 +135,10 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
                 tracing::warn!(%error, "the effect happened, and its record waits for the ledger");
             }
             insists.heard(no_ledger::<L>(&error));
-            sleep(Backoff::RECORD.delay(tries)).await;
+            let until = *until.get_or_insert_with(|| Instant::now() + insists.lasts);
+            if !insists.waits(Backoff::RECORD.delay(tries), until).await {
+                return false;
+            }
             tries += 1;
         }
         if tries > 1 {

@@ -137,14 +137,19 @@ impl<Q: Queue> Settler<Q> {
         Settled::Remains
     }
 
-    /// A few times, what fails in passing. On its last receive for as long as the message is held: nobody could try later.
+    /// A few times, what fails in passing. On its last receive whatever fails, for as long as the message is held: nobody could
+    /// try later.
     async fn send(&self, letter: &DeadLetter, receives: Attempt, held: &Held) -> Result<(), QueueError> {
         let is_last = self.queue.facts().max_receive_count.is_some_and(|most| receives.get() >= most);
         let mut tries = 1;
         loop {
             let answer = self.queue.send_to_dlq(letter).await;
-            let may_pass = answer.as_ref().is_err_and(QueueError::is_passing);
-            if !may_pass || (tries >= TRIES && !(is_last && held.is_ours())) {
+            let goes_on = match &answer {
+                Ok(()) | Err(QueueError::Unfit(_) | QueueError::NoDeadLetterQueue) => false,
+                // A right that is missing may be given meanwhile.
+                Err(error) => (error.is_passing() && tries < TRIES) || (is_last && held.is_ours()),
+            };
+            if !goes_on {
                 return answer;
             }
             sleep(Backoff::ENTRY.delay(tries)).await;

@@ -1,6 +1,6 @@
 //! What happened goes on record however long the ledger is away; and on its last receive no message is given back.
 
-use user_events::idempotency::{Claim, Key, Lease, Release, Request};
+use user_events::idempotency::{Begin, Claim, Key, Lease, LedgerError, Release, Request, Setbacks};
 
 use super::deaths::Remote;
 use super::*;
@@ -137,6 +137,53 @@ async fn a_copy_in_hand_does_not_overtake_a_record_that_waited_for_the_ledger_lo
         assert_eq!((effects.load(Ordering::SeqCst), dlq.depth()), (1, EMPTY), "{max_sends} sends: {count:?}");
         assert_eq!((count.of("done"), count.of("duplicate")), (1, 1));
     }
+}
+
+/// A ledger that is well, and answers after a while, as one behind a network does.
+struct Remoter(MemoryLedger);
+
+impl Ledger for Remoter {
+    const SERVER: &'static str = MemoryLedger::SERVER;
+
+    async fn claim(&self, request: &Request, token: &str, terms: &Terms) -> Result<Claim, LedgerError> {
+        self.0.claim(request, token, terms).await
+    }
+
+    async fn begin(&self, lease: &Lease, terms: &Terms) -> Result<Begin, LedgerError> {
+        self.0.begin(lease, terms).await
+    }
+
+    async fn renew(&self, lease: &Lease, terms: &Terms) -> Result<bool, LedgerError> {
+        self.0.renew(lease, terms).await
+    }
+
+    async fn commit(&self, lease: &Lease, receipt: &str, terms: &Terms) -> Result<(), LedgerError> {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        self.0.commit(lease, receipt, terms).await
+    }
+
+    async fn release(&self, lease: &Lease, why: Release<'_>) -> Result<Setbacks, LedgerError> {
+        self.0.release(lease, why).await
+    }
+
+    async fn ping(&self) -> Result<(), LedgerError> {
+        self.0.ping().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_effect_in_a_stops_last_moments_is_recorded_where_the_ledger_is_well() {
+    let (queue, _dlq) = queue_of(5);
+    let (handler, effects) = takes(seconds(20));
+    send(&queue, &event("user-1"));
+    // Its effect happens a second before the time is up.
+    let settings = Settings { shutdown: seconds(16), ..settings() };
+    let worker = Running::with_ledger(queue.clone(), handler, settings, Remoter(MemoryLedger::default()));
+    tokio::time::sleep(seconds(5)).await;
+    let tally = worker.tally.clone();
+    let summary = worker.stopped().await;
+    assert_eq!((summary.abandoned, tally.read().of("done"), tally.read().of("done_unrecorded")), (0, 1, 0));
+    assert_eq!((effects.load(Ordering::SeqCst), queue.depth()), (1, EMPTY));
 }
 
 #[tokio::test(start_paused = true)]
