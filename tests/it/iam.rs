@@ -115,7 +115,7 @@ async fn the_policies_allow_each_call_that_the_binary_makes_and_nothing_else() {
     let looked = async || recorder.saw("sqs:StartMessageMoveTask").then_some(());
     eventually("the move starts", SOON, looked).await;
     moving.signal("INT");
-    assert_eq!(moving.exit(SOON).await, Some(0));
+    assert_eq!(moving.exit(SOON).await, Some(130));
     assert!(recorder.saw("sqs:CancelMessageMoveTask"), "{:?}", recorder.calls());
     assert!(execute(&env, &["dlq", "drop", "email", "--all", "--yes"]).await.status.success());
     assert_eq!(world.depth(&queue.dlq_url).await, EMPTY);
