@@ -160,7 +160,7 @@ async fn serve(
     let mut watched: Vec<Named> = Vec::new();
     let mut built = Vec::new();
     let opened: Vec<_> = opened?.into_iter().zip(config.reactions).collect();
-    let places = opened.iter().map(|(queue, config)| (config.name, queue.identity().to_owned())).collect();
+    let places = opened.iter().map(|(queue, config)| (config.name, masked(queue.identity()))).collect();
     for (queue, reaction) in opened {
         let (name, watch) = (reaction.name, telemetry.reaction(reaction.name, queue.name()));
         let (vitals, worker) = build(queue, reaction, &watch, &shared)?;

@@ -3,7 +3,7 @@
 //! Enters: the port's calls. Leaves: deliveries with every field there, and [`QueueError`]s that say
 //! what to do. Promises: one bad message never fails its batch, and a long poll never starves a delete
 //! (each has its own client). A dead letter that SQS itself moved back is opened here, so that the worker
-//! meets the original. Beside [`super::sqs_admin`] the only importer of `aws_sdk_sqs`; knows no event.
+//! meets the original. No file but those beside it whose names begin with `sqs` imports `aws_sdk_sqs`; knows no event.
 
 use std::pin::Pin;
 use std::time::Duration;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep_until, timeout};
 
-use super::breaker::Who;
+use super::breaker::{Breaker, Who};
 use super::lane::Road;
 use super::pace::Pace;
 use super::rights::Rights;
@@ -23,6 +23,22 @@ pub(super) struct Gate<'a, Q, L, H> {
     pub(super) road: &'a Road<Q, L, H>,
     pub(super) rights: &'a Rights,
     pub(super) queue: &'a Q,
+}
+
+/// A turn that was come by, and not taken yet: dropped, it is somebody else's.
+struct Turn<'a>(&'a Breaker);
+
+impl Turn<'_> {
+    /// From now on the message that is received for it owes the word.
+    fn goes_to_a_message(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.untried();
+    }
 }
 
 /// The right to receive.
@@ -44,18 +60,22 @@ impl<Q: Queue, L: Ledger, H: Handler> Gate<'_, Q, L, H> {
             stop.run_until_cancelled(duty.allowed()).await?;
             stop.run_until_cancelled(self.rights.granted(self.queue)).await?;
             stop.run_until_cancelled(sleep_until(pace.not_before())).await?;
-            let was_closed = breaker.is_closed();
-            let slots = if was_closed {
+            let mut turn = None;
+            let slots = if breaker.is_closed() {
                 stop.run_until_cancelled(self.slots_for_a_batch(pace.patience())).await??
             } else {
                 stop.run_until_cancelled(breaker.turn(Who::Fresh, &*corridor.reaction)).await?;
+                turn = Some(Turn(breaker));
                 stop.run_until_cancelled(self.take(1)).await??
             };
             // All may have changed while slots or a turn were waited for.
-            match (breaker.is_closed(), duty.takes() && self.rights.are_whole()) {
-                (true, true) if was_closed => return Some(Pass { slots, is_trial: false }),
-                (false, true) if !was_closed => return Some(Pass { slots, is_trial: true }),
-                (false, false) if !was_closed => breaker.untried(),
+            match (breaker.is_closed(), turn) {
+                _ if !(duty.takes() && self.rights.are_whole()) => {}
+                (true, None) => return Some(Pass { slots, is_trial: false }),
+                (false, Some(turn)) => {
+                    turn.goes_to_a_message();
+                    return Some(Pass { slots, is_trial: true });
+                }
                 _ => {}
             }
         }

@@ -70,9 +70,9 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
         if !matches!(timeout_at(until, turn).await, Ok(Some(()))) {
             return false;
         }
-        drop(place);
         // Not within that time: whoever has the turn owes a word. Slots fall free by themselves.
         *slot = self.slots.clone().acquire_owned().await.ok();
+        drop(place);
         true
     }
 

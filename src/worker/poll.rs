@@ -109,7 +109,8 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
             };
             match pass {
                 Some(pass) => {
-                    let hurries = pass.is_trial && road.corridor.breaker.is_waited_for();
+                    // What is in hand wants to try too, or wants its slot back after a pause.
+                    let hurries = road.corridor.breaker.is_waited_for();
                     polls.push(receive(&*queue, pass, if hurries { settings.wait.min(HURRY) } else { settings.wait }));
                 }
                 None => break,
