@@ -55,8 +55,8 @@ impl Books {
             let state = record.get("st").map_or("none", String::as_str);
             *states.entry(state.to_owned()).or_insert(0) += 1;
             books.most = books.most.max(mails.len());
-            let has_reason = reasons.iter().any(|reason| reason != MOVED);
-            if mails.is_empty() && !has_reason {
+            // One that the queue moved by itself is no loss: it is a letter, and is judged as one.
+            if mails.is_empty() && reasons.is_empty() {
                 books.lost += 1;
                 books.wrong.push(format!("LOST {user}\n{}", trace(user, &mails, &record, &records, past)));
             }
@@ -76,7 +76,8 @@ impl Books {
                 }
             }
             let profile = link.hash(&RedisProfiles::key(&user.parse().expect("a user id"))).await;
-            if profile.expect("Redis answers").get("email") != Some(&address(user)) {
+            let is_written = profile.expect("Redis answers").get("email") == Some(&address(user));
+            if !is_written && !letters[1].contains_key(user) {
                 books.lost += 1;
                 books.wrong.push(format!("NO PROFILE {user}"));
             }
