@@ -77,6 +77,12 @@ impl Attempt {
     pub fn get(self) -> u32 {
         self.0.get()
     }
+
+    /// Is it the last of those that a queue allows, if it allows only so many?
+    #[must_use]
+    pub fn is_last_of(self, most: Option<u32>) -> bool {
+        most.is_some_and(|most| self.get() >= most)
+    }
 }
 
 impl Delivery {

@@ -168,7 +168,7 @@ impl Limits {
     /// Is this receive the last? Given back after it, the message would be moved by the queue, and nobody could say why.
     #[must_use]
     pub fn are_used_up(&self, receives: Attempt) -> bool {
-        self.receives.is_some_and(|most| receives.get() >= most)
+        receives.is_last_of(self.receives)
     }
 }
 

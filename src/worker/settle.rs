@@ -140,7 +140,7 @@ impl<Q: Queue> Settler<Q> {
     /// A few times, what fails in passing. On its last receive whatever fails, for as long as the message is held: nobody could
     /// try later.
     async fn send(&self, letter: &DeadLetter, receives: Attempt, held: &Held) -> Result<(), QueueError> {
-        let is_last = self.queue.facts().max_receive_count.is_some_and(|most| receives.get() >= most);
+        let is_last = receives.is_last_of(self.queue.facts().max_receive_count);
         let mut tries = 1;
         loop {
             let answer = self.queue.send_to_dlq(letter).await;

@@ -60,6 +60,24 @@ async fn claimed(ledger: &MemoryLedger, handler: &impl Handler, terms: &Terms) -
     }
 }
 
+/// A worker whose first effect has happened just after its ledger went away: it is on no record yet.
+async fn effect_without_a_ledger(
+    queue: &MemoryQueue,
+    terms: Terms,
+    settings: Settings,
+) -> (Running, Remote, Arc<AtomicUsize>) {
+    let (ledger, done) = (Remote::default(), Arc::new(Barrier::new(2)));
+    let (handler, effects) = takes(seconds(1));
+    let handler = Takes { done: Some(done.clone()), ..handler };
+    send(queue, &event("user-1"));
+    let reaction = Reaction::new(handler, ledger.clone(), terms, TIMEOUT);
+    let worker = Running::of(Worker::new(queue.clone(), reaction, settings));
+    tokio::time::sleep(seconds(5)).await;
+    ledger.is_away.store(true, Ordering::SeqCst);
+    done.wait().await;
+    (worker, ledger, effects)
+}
+
 fn side_by_side() -> Settings {
     Settings { concurrency: 10, ..settings() }
 }
@@ -97,14 +115,7 @@ async fn a_copy_whose_holder_never_ends_is_held_for_a_quarter_of_an_hour_and_the
 #[tokio::test(start_paused = true)]
 async fn an_effect_whose_ledger_is_away_for_ten_minutes_is_recorded_and_happens_once() {
     let (queue, dlq) = queue_of(2);
-    let (ledger, done) = (Remote::default(), Arc::new(Barrier::new(2)));
-    let (handler, effects) = takes(seconds(1));
-    let handler = Takes { done: Some(done.clone()), ..handler };
-    send(&queue, &event("user-1"));
-    let worker = Running::with_ledger(queue.clone(), handler, settings(), ledger.clone());
-    tokio::time::sleep(seconds(5)).await;
-    ledger.is_away.store(true, Ordering::SeqCst);
-    done.wait().await;
+    let (worker, ledger, effects) = effect_without_a_ledger(&queue, terms(), settings()).await;
     tokio::time::sleep(seconds(600)).await;
     assert_eq!(queue.depth().in_flight, 1, "held, and on no record yet");
     ledger.is_away.store(false, Ordering::SeqCst);
@@ -120,15 +131,8 @@ async fn an_effect_whose_ledger_is_away_for_ten_minutes_is_recorded_and_happens_
 async fn a_copy_in_hand_does_not_overtake_a_record_that_waited_for_the_ledger_longer_than_its_claim_lasts() {
     for max_sends in [1, 2] {
         let (queue, dlq) = queue_of(5);
-        let (ledger, done) = (Remote::default(), Arc::new(Barrier::new(2)));
-        let (handler, effects) = takes(seconds(1));
-        let handler = Takes { done: Some(done.clone()), ..handler };
-        send(&queue, &event("user-1"));
-        let reaction = Reaction::new(handler, ledger.clone(), Terms { max_sends, ..terms() }, TIMEOUT);
-        let worker = Running::of(Worker::new(queue.clone(), reaction, side_by_side()));
-        tokio::time::sleep(seconds(5)).await;
-        ledger.is_away.store(true, Ordering::SeqCst);
-        done.wait().await;
+        let terms = Terms { max_sends, ..terms() };
+        let (worker, ledger, effects) = effect_without_a_ledger(&queue, terms, side_by_side()).await;
         send(&queue, &event("user-1"));
         tokio::time::sleep(3 * LEASE).await;
         ledger.is_away.store(false, Ordering::SeqCst);
@@ -189,15 +193,8 @@ async fn an_effect_in_a_stops_last_moments_is_recorded_where_the_ledger_is_well(
 #[tokio::test(start_paused = true)]
 async fn a_stop_whose_time_ends_while_the_ledger_is_away_deletes_what_happened_and_says_that_it_is_on_no_record() {
     let (queue, _dlq) = queue_of(5);
-    let (ledger, done) = (Remote::default(), Arc::new(Barrier::new(2)));
-    let (handler, effects) = takes(seconds(1));
-    let handler = Takes { done: Some(done.clone()), ..handler };
-    send(&queue, &event("user-1"));
     let settings = Settings { shutdown: seconds(20), ..settings() };
-    let worker = Running::with_ledger(queue.clone(), handler, settings, ledger.clone());
-    tokio::time::sleep(seconds(5)).await;
-    ledger.is_away.store(true, Ordering::SeqCst);
-    done.wait().await;
+    let (worker, _ledger, effects) = effect_without_a_ledger(&queue, terms(), settings).await;
     let (tally, began) = (worker.tally.clone(), Instant::now());
     let summary = worker.stopped().await;
     assert_eq!((summary.abandoned, tally.read().of("done_unrecorded")), (0, 1));
