@@ -1,4 +1,4 @@
-//! Tells the CRM of each new user, once: a whole reaction, with its own queue, from outside the crate.
+//! Tells the CRM of each new user, once: a whole reaction, with its own queue and every command, from outside the crate.
 
 use std::process::ExitCode;
 
@@ -8,11 +8,12 @@ use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use user_events::event::UserSignedUp;
 use user_events::handlers::{Handled, Handler, HandlerError};
-use user_events::{config::Environment, idempotency::Fence, ops};
+use user_events::{config::Environment, idempotency::Fence, ops, reactions::Reactions};
 
 struct CrmNotifier(Client<HttpConnector, Full<Bytes>>, String);
 
 impl Handler for CrmNotifier {
+    type Event = UserSignedUp;
     const NAME: &'static str = "crm";
 
     async fn handle(&self, event: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
@@ -31,10 +32,8 @@ impl Handler for CrmNotifier {
     }
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let environment = Environment::of_process();
     let url = environment.get("CRM_URL").map_or("http://127.0.0.1:8090/contacts", String::as_str).to_owned();
-    let handler = CrmNotifier(Client::builder(TokioExecutor::new()).build_http(), url);
-    ops::react(handler, &environment).await.into()
+    ops::main(Reactions::new().with(CrmNotifier(Client::builder(TokioExecutor::new()).build_http(), url)))
 }

@@ -21,6 +21,7 @@ use user_events::worker::Reaction;
 struct Greeter;
 
 impl Handler for Greeter {
+    type Event = UserSignedUp;
     const NAME: &'static str = "greeter";
 
     async fn handle(&self, event: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {

@@ -1,12 +1,9 @@
-//! The composition root: the only file that knows every adapter, and the list of reactions.
+//! The composition root: the servers that all reactions share, opened once, and every worker of the list on them.
 //!
-//! Enters: settings that hold together, and a token that says stop. Leaves: how each worker ended, or
-//! what was missing at the start. Adding a reaction: one line in [`REACTIONS`], one arm in
-//! `build`, and one line in [`RECORDED`] if its effects are recorded.
+//! Enters: settings that hold together, the list of reactions, and a token that says stop. Leaves: how each worker ended, or
+//! what was missing at the start.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_config::SdkConfig;
 use futures_util::future::try_join_all;
@@ -19,35 +16,19 @@ use tracing::{info, warn};
 
 use crate::aws::{self, AwsError};
 use crate::backoff::Backoff;
-use crate::config::{AwsConfig, MailConfig, ReactionConfig, ReactionNeeds, RunConfig, masked};
+use crate::config::{AwsConfig, ReactionConfig, RunConfig, masked};
 use crate::ecs;
 use crate::event::Timestamp;
-use crate::handlers::Handler;
-use crate::handlers::profile::ProfileHandler;
-use crate::handlers::welcome_email::WelcomeEmail;
-use crate::idempotency::atomic::AtomicEffect;
 use crate::idempotency::neighbours::{self, Neighbours};
-use crate::idempotency::redis::RedisLedger;
-use crate::idempotency::{Ledger, Terms};
-use crate::mail::smtp::SmtpMailer;
-use crate::mail::{ComposeError, Composer};
 use crate::plain;
-use crate::profiles::redis::RedisProfiles;
 use crate::queue::sqs::SqsQueue;
-use crate::queue::{Facts, Queue, QueueError};
+use crate::queue::{Queue, QueueError};
+use crate::reactions::{Place, Reactions, Shared, StartError};
 use crate::redis_link::{RedisError, RedisLink};
 use crate::telemetry::health;
 use crate::telemetry::roster::Roster;
-use crate::telemetry::{Named, Telemetry, Watch};
-use crate::worker::{Duty, Reaction, Summary, Vitals, Worker};
-
-/// The reactions there are.
-pub const REACTIONS: &[ReactionNeeds] =
-    &[ReactionNeeds { name: "email", mail: true }, ReactionNeeds { name: "profile", mail: false }];
-
-/// The reactions whose effects are recorded, and the name their handler's records bear. (A profile's
-/// effect is its own record.)
-pub const RECORDED: &[(&str, &str)] = &[("email", WelcomeEmail::<SmtpMailer>::NAME)];
+use crate::telemetry::{Named, Telemetry};
+use crate::worker::{Duty, Summary};
 
 /// Why nothing was started, or why it ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -63,18 +44,15 @@ pub enum RunError {
     /// The health endpoint's address is taken or not ours.
     #[error("HTTP_ADDR cannot be listened on: {0}")]
     Listen(String),
-    /// Settings that are sound by themselves and do not fit the queue.
-    #[error("{0}")]
-    Misfit(String),
+    /// Settings that are sound by themselves and do not fit what is there.
+    #[error(transparent)]
+    Start(#[from] StartError),
     /// The AWS SDK lacks something.
     #[error(transparent)]
     Aws(#[from] AwsError),
     /// A part refused its settings.
     #[error(transparent)]
     Redis(#[from] RedisError),
-    /// A template is broken.
-    #[error(transparent)]
-    Compose(#[from] ComposeError),
     /// A worker's loop ended without being told to.
     #[error("a worker ended by itself: {0}")]
     Ended(tokio::task::JoinError),
@@ -99,45 +77,9 @@ pub async fn aws(told: &AwsConfig) -> Result<SdkConfig, AwsError> {
 /// [`RunError`], before any poll.
 pub async fn run(
     config: RunConfig,
+    reactions: Reactions,
     telemetry: &Arc<Telemetry>,
     stop: CancellationToken,
-) -> Result<Vec<Summary>, RunError> {
-    serve(config, telemetry, stop, build).await
-}
-
-/// The same for one reaction of your own, whose effects Redis records.
-///
-/// # Errors
-/// [`RunError`], before any poll.
-pub async fn run_own<H: Handler>(
-    config: RunConfig,
-    handler: H,
-    telemetry: &Arc<Telemetry>,
-    stop: CancellationToken,
-) -> Result<Vec<Summary>, RunError> {
-    let mut handler = Some(handler);
-    let build = |queue, config: ReactionConfig, watch: &Watch, shared: &Shared| match handler.take() {
-        Some(handler) => {
-            worker(queue, config, handler, watch.ledger(RedisLedger::new(shared.redis.clone())), watch, shared)
-        }
-        None => Err(RunError::Misfit(format!("the reaction `{}` is one too many", config.name))),
-    };
-    serve(config, telemetry, stop, build).await
-}
-
-/// What the reactions of one process share.
-struct Shared {
-    redis: RedisLink,
-    mail: Option<MailConfig>,
-    duty: Duty,
-    stop: CancellationToken,
-}
-
-async fn serve(
-    config: RunConfig,
-    telemetry: &Arc<Telemetry>,
-    stop: CancellationToken,
-    mut build: impl FnMut(SqsQueue, ReactionConfig, &Watch, &Shared) -> Result<(Vitals, Running), RunError>,
 ) -> Result<Vec<Summary>, RunError> {
     let aws = aws(&config.aws).await?;
     let redis = RedisLink::new(&config.redis_url)?.under(&config.redis_prefix);
@@ -159,11 +101,13 @@ async fn serve(
     let shared = Shared { redis, mail: config.mail, duty: Duty::default(), stop };
     let mut watched: Vec<Named> = Vec::new();
     let mut built = Vec::new();
-    let opened: Vec<_> = opened?.into_iter().zip(config.reactions).collect();
+    let mut opened: Vec<_> = opened?.into_iter().zip(config.reactions).collect();
     let places = opened.iter().map(|(queue, config)| (config.name, masked(queue.identity()))).collect();
-    for (queue, reaction) in opened {
-        let (name, watch) = (reaction.name, telemetry.reaction(reaction.name, queue.name()));
-        let (vitals, worker) = build(queue, reaction, &watch, &shared)?;
+    for listed in reactions.into_rows() {
+        let (name, of_it) = (listed.name, opened.extract_if(.., |(_, config)| config.name == listed.name).next());
+        let Some((queue, config)) = of_it else { continue };
+        let watch = telemetry.reaction(name, queue.name());
+        let (vitals, worker) = listed.build(Place { queue, config, watch, shared: &shared })?;
         watched.push((name, vitals));
         built.push(worker);
     }
@@ -206,7 +150,7 @@ async fn check_redis(redis: &RedisLink, require_noeviction: bool) -> Result<(), 
         Err(error) if error.is_denied() => {
             let problem = "redis does not let us look (INFO): not known whether it is 7 or newer and keeps its records";
             if require_noeviction {
-                return Err(RunError::Misfit(format!("{problem}, as REQUIRE_NOEVICTION asks")));
+                return Err(misfit(format!("{problem}, as REQUIRE_NOEVICTION asks")));
             }
             warn!(%error, "{problem}");
             if redis.ping().await.is_err_and(|error| error.is_moved()) {
@@ -221,7 +165,7 @@ async fn check_redis(redis: &RedisLink, require_noeviction: bool) -> Result<(), 
         }
     };
     if facts.major_version < 7 {
-        return Err(RunError::Misfit(format!("redis 7 or newer is needed, this is {}", facts.major_version)));
+        return Err(misfit(format!("redis 7 or newer is needed, this is {}", facts.major_version)));
     }
     if facts.is_cluster {
         warn!("{CLUSTER}");
@@ -231,7 +175,7 @@ async fn check_redis(redis: &RedisLink, require_noeviction: bool) -> Result<(), 
         let problem =
             format!("redis may drop records of effects in silence: maxmemory-policy is {policy}, not noeviction");
         if require_noeviction {
-            return Err(RunError::Misfit(problem));
+            return Err(misfit(problem));
         }
         warn!("{problem}");
     }
@@ -265,60 +209,8 @@ async fn announce(here: Neighbours, places: Vec<(&'static str, String)>, roster:
     }
 }
 
-type Running = Pin<Box<dyn Future<Output = Summary> + Send>>;
-
-/// One arm for each reaction: its handler, and the ledger that keeps its effects single.
-fn build(
-    queue: SqsQueue,
-    config: ReactionConfig,
-    watch: &Watch,
-    shared: &Shared,
-) -> Result<(Vitals, Running), RunError> {
-    let redis = &shared.redis;
-    match (config.name, &shared.mail) {
-        ("email", Some(mail)) => {
-            let handler =
-                WelcomeEmail::new(Composer::new(mail.sender.clone())?, SmtpMailer::new(mail.server.clone(), mail.rate));
-            worker(queue, config, handler, watch.ledger(RedisLedger::new(redis.clone())), watch, shared)
-        }
-        ("profile", _) => {
-            let handler = ProfileHandler::new(RedisProfiles::new(redis.clone()));
-            worker(queue, config, handler, AtomicEffect, watch, shared)
-        }
-        (name, _) => Err(RunError::Misfit(format!("the reaction `{name}` lacks what it needs"))),
-    }
-}
-
-fn worker<L: Ledger, H: Handler>(
-    queue: SqsQueue,
-    config: ReactionConfig,
-    handler: H,
-    ledger: L,
-    watch: &Watch,
-    shared: &Shared,
-) -> Result<(Vitals, Running), RunError> {
-    let Facts { visibility, max_receive_count, .. } = queue.facts();
-    let lease = config.lease.unwrap_or(visibility * 3 / 4);
-    if lease >= visibility || lease < Duration::from_secs(1) {
-        let (name, visibility) = (config.name, humantime::format_duration(visibility));
-        let misfit = format!(
-            "IDEMPOTENCY_LEASE of `{name}` must lie between 1s and its queue's visibility timeout, {visibility}"
-        );
-        return Err(RunError::Misfit(misfit));
-    }
-    if let (Some(attempts), Some(receives)) = (config.settings.max_attempts, max_receive_count)
-        && attempts >= receives
-    {
-        return Err(RunError::Misfit(format!(
-            "MAX_ATTEMPTS of `{}` must be below its queue's maxReceiveCount, {receives}: or the queue moves the message first",
-            config.name
-        )));
-    }
-    let terms = Terms { lease, retention: config.retention, max_sends: config.max_sends };
-    let reaction = Reaction::new(handler, ledger, terms, config.handler_timeout);
-    let worker = Worker::new(watch.queue(queue), reaction, config.settings).on_duty(&shared.duty);
-    let worker = worker.of_topics(config.topics.clone()).observed(Arc::new(watch.clone()));
-    Ok((worker.vitals(), Box::pin(worker.run(shared.stop.clone()))))
+fn misfit(problem: impl Into<String>) -> RunError {
+    StartError::Misfit(problem.into()).into()
 }
 
 /// Waits for an SQS that does not answer, as a worker waits for Redis; what it refuses is told at once.
@@ -339,8 +231,8 @@ async fn open(aws: &SdkConfig, config: &ReactionConfig, roster: &Roster) -> Resu
         sleep(Backoff::POLL.delay(tries)).await;
     };
     if queue.is_its_own_dlq() {
-        let misfit = format!("the DLQ of `{}` is its own queue: a dead letter would come again at once", config.name);
-        return Err(RunError::Misfit(misfit));
+        let problem = format!("the DLQ of `{}` is its own queue: a dead letter would come again at once", config.name);
+        return Err(misfit(problem));
     }
     Ok(match config.visibility {
         Some(visibility) => queue.with_visibility(visibility),

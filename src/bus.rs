@@ -11,7 +11,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::backoff::Backoff;
-use crate::event::UserSignedUp;
+use crate::envelope::Refusal;
+use crate::event::{Arrival, EventError, Opened, Published, Timestamp, read};
 use crate::handlers::Handler;
 use crate::idempotency::{Ledger, Setbacks};
 use crate::queue::{Attempt, Verdict};
@@ -33,14 +34,15 @@ pub struct Bus {
 /// What one reaction made of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reacted {
-    /// [`Handler::NAME`].
+    /// What the reaction is called.
     pub handler: &'static str,
     /// What came of it, after the last try.
     pub outcome: Outcome,
 }
 
-type Reacting<'a> = Pin<Box<dyn Future<Output = Reacted> + Send + 'a>>;
-type Subscriber = Box<dyn for<'a> Fn(&'a UserSignedUp) -> Reacting<'a> + Send + Sync>;
+type Reacting = Pin<Box<dyn Future<Output = Reacted> + Send>>;
+/// Answers nothing to what is of no type of its own.
+type Subscriber = Box<dyn Fn(&str, &Arrival<'_>) -> Option<Reacting> + Send + Sync>;
 
 impl Bus {
     /// A bus without reactions.
@@ -53,20 +55,33 @@ impl Bus {
     #[must_use]
     pub fn react<L: Ledger, H: Handler>(mut self, reaction: Reaction<L, H>) -> Self {
         let reaction = Arc::new(reaction);
-        self.reactions.push(Box::new(move |event| {
-            let reaction = reaction.clone();
-            Box::pin(async move { Reacted { handler: H::NAME, outcome: persist(&reaction, event).await } })
+        self.reactions.push(Box::new(move |text, arrival| {
+            let (reaction, row) = (reaction.clone(), reaction.row());
+            let event = match read::<H::Event>(text, arrival, row.types) {
+                Ok(Opened::Ours(event)) => Ok(event),
+                Ok(Opened::Foreign(_)) | Err(EventError::Foreign { .. }) => return None,
+                Err(error) => Err(Outcome::Refused(Refusal::Event(error))),
+            };
+            Some(Box::pin(async move {
+                let outcome = match event {
+                    Ok(event) => persist(&reaction, &event).await,
+                    Err(refused) => refused,
+                };
+                Reacted { handler: row.name, outcome }
+            }))
         }));
         self
     }
 
-    /// Hands the event to every reaction and waits for all of them.
-    pub async fn publish(&self, event: &UserSignedUp) -> Vec<Reacted> {
-        join_all(self.reactions.iter().map(|reaction| reaction(event))).await
+    /// Hands the event to every reaction that takes its type, as text that each reads by itself, and waits for all of them.
+    pub async fn publish<E: Published>(&self, event: &E) -> Vec<Reacted> {
+        let text = event.to_json();
+        let arrival = Arrival::wrapped(event.head().id.as_str(), Timestamp::now());
+        join_all(self.reactions.iter().filter_map(|reaction| reaction(&text, &arrival))).await
     }
 }
 
-async fn persist<L: Ledger, H: Handler>(reaction: &Reaction<L, H>, event: &UserSignedUp) -> Outcome {
+async fn persist<L: Ledger, H: Handler>(reaction: &Reaction<L, H>, event: &H::Event) -> Outcome {
     let mut tried = 1;
     loop {
         let insists = Insists::lasting(RECORD_WITHIN);
@@ -79,7 +94,7 @@ async fn persist<L: Ledger, H: Handler>(reaction: &Reaction<L, H>, event: &UserS
         let patience = Patience { retry_for: Duration::ZERO, retention: None };
         let limits = Limits { attempts: TRIES, receives: Some(TRIES), patience };
         let tries = Tries { setbacks: Setbacks::default(), receives: Attempt::new(tried), age: Duration::ZERO, limits };
-        match outcome.verdict(&tries, &Backoff::ENTRY, H::NAME, "") {
+        match outcome.verdict(&tries, &Backoff::ENTRY, reaction.row().name, "") {
             Verdict::RetryIn(delay) if tried < TRIES => tokio::time::sleep(delay).await,
             _ => return reacted.outcome,
         }

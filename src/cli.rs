@@ -6,19 +6,21 @@
 #![allow(rustdoc::invalid_html_tags, reason = "<NAME> is a placeholder in a help text")]
 
 mod dlq;
+mod publish;
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use dlq::{Dlq, Which};
+pub use publish::Publish;
 
-use crate::app::{REACTIONS, RECORDED};
+use crate::reactions::Reactions;
 
-/// Carries user.signed_up over SNS and SQS to the services that react to it.
+/// Carries events over SNS and SQS to the services that react to them.
 #[derive(Debug, Parser)]
 #[command(name = "user-events", version, about, max_term_width = 100)]
 pub struct Cli {
@@ -33,8 +35,9 @@ impl Cli {
     ///
     /// # Errors
     /// The exit code.
-    pub fn from_arguments() -> Result<Self, u8> {
-        Self::try_parse().map_err(|error| {
+    pub fn from_arguments(reactions: &Reactions) -> Result<Self, u8> {
+        let parsed = command(reactions).try_get_matches().and_then(|matches| Self::from_arg_matches(&matches));
+        parsed.map_err(|error| {
             let written = error.print().and_then(|()| std::io::stdout().flush());
             if let Err(failed) = written.as_ref()
                 && failed.kind() != std::io::ErrorKind::BrokenPipe
@@ -65,7 +68,7 @@ pub enum Command {
         Stops on SIGTERM or Ctrl-C once what runs is finished; a second one leaves at once.")]
     Run {
         /// The reactions to run; none: each whose <NAME>_QUEUE_URL is set
-        #[arg(value_parser = PossibleValuesParser::new(REACTIONS.iter().map(|reaction| reaction.name)))]
+        #[arg(value_name = "REACTION")]
         reactions: Vec<String>,
     },
     /// Publish events to the topic (USER_EVENTS_TOPIC_ARN)
@@ -218,15 +221,18 @@ pub enum Idem {
     },
 }
 
-/// A reaction's effect on a user.
+/// A reaction's effect on a subject.
 #[derive(Debug, clap::Args)]
 pub struct Effect {
     /// Whose record
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(RECORDED.iter().map(|(name, _)| *name)))]
+    #[arg(id = "recorded", long = "reaction", value_name = "NAME")]
     pub reaction: String,
-    /// The user's id, as in the event
+    /// The user's id, as in the event; or whatever else the reaction's events are about
     #[arg(value_name = "USER_ID")]
-    pub user_id: String,
+    pub subject: String,
+    /// Which event, for a reaction that acts once for each
+    #[arg(long, value_name = "ID")]
+    pub event: Option<String>,
 }
 
 /// Which contract.
@@ -251,16 +257,35 @@ pub enum Shell {
     Fish,
 }
 
+/// The command line, where these reactions are listed.
+fn command(reactions: &Reactions) -> clap::Command {
+    let all: Vec<_> = reactions.names().collect();
+    let recorded: Vec<_> = reactions.iter().filter(|listed| listed.is_recorded).map(|listed| listed.name).collect();
+    naming(Cli::command(), &[("reactions", &all), ("reaction", &all), ("recorded", &recorded)])
+}
+
+/// Wherever an argument is called so, it is one of these.
+fn naming(command: clap::Command, names: &[(&str, &[&'static str])]) -> clap::Command {
+    let command = command.mut_args(|argument| {
+        let own = names.iter().find(|(called, _)| argument.get_id() == called);
+        match own {
+            Some((_, names)) => argument.value_parser(PossibleValuesParser::new(*names)),
+            None => argument,
+        }
+    });
+    command.mut_subcommands(|below| naming(below, names))
+}
+
 /// The script that completes this command line in a shell.
 #[must_use]
-pub fn completions(shell: Shell) -> String {
+pub fn completions(shell: Shell, reactions: &Reactions) -> String {
     let shell = match shell {
         Shell::Bash => clap_complete::Shell::Bash,
         Shell::Zsh => clap_complete::Shell::Zsh,
         Shell::Fish => clap_complete::Shell::Fish,
     };
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "user-events", &mut script);
+    clap_complete::generate(shell, &mut command(reactions), "user-events", &mut script);
     // The generator spells a name with a hyphen in two ways in one script, and Bash then completes nothing
     // behind a command (clap-rs/clap#6421).
     String::from_utf8_lossy(&script).replace("user__subcmd__events", "user__events")
@@ -295,36 +320,4 @@ pub struct Render {
     /// Write it to a file (HTML, unless told) and open that
     #[arg(long)]
     pub open: bool,
-}
-
-/// What to publish.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Reads USER_EVENTS_TOPIC_ARN, and AWS_REGION, AWS_ENDPOINT_URL and credentials as\n\
-    every AWS tool does. Events are validated before the first is sent. An event\n\
-    keeps its id over every try, so publishing again what failed repeats no effect.")]
-pub struct Publish {
-    /// Who signed up
-    #[arg(long, value_name = "ID", requires = "email", conflicts_with_all = ["file", "stdin"])]
-    pub user_id: Option<String>,
-    /// Where the welcome mail goes
-    #[arg(long, value_name = "ADDRESS", requires = "user_id")]
-    pub email: Option<String>,
-    /// The plan, which makes it a version 2 event
-    #[arg(long, value_name = "PLAN", requires = "user_id")]
-    pub plan: Option<String>,
-    /// Events as JSON, one a line
-    #[arg(long, value_name = "FILE.jsonl", conflicts_with = "stdin")]
-    pub file: Option<PathBuf>,
-    /// The same from standard input
-    #[arg(long)]
-    pub stdin: bool,
-    /// So many users, `ID-1` to `ID-n`
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub count: u32,
-    /// So many events a second at most; unset: as fast as the topic takes them
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub rate: Option<u32>,
-    /// For machines
-    #[arg(long)]
-    pub json: bool,
 }

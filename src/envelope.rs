@@ -14,7 +14,7 @@ pub use carried::{Carried, TRACEPARENT, TRACESTATE, carried};
 pub use schema::schema;
 pub use topics::{Topics, is_topic_arn};
 
-use crate::event::{Arrival, EventError, EventKind, Scalar, Timestamp};
+use crate::event::{Arrival, Event, EventError, Opened, Scalar, Timestamp, read};
 
 /// The largest body looked at. SNS carries 256 KiB unless the topic's owner raised it; escaping inside
 /// the envelope can double an event of that size.
@@ -103,32 +103,36 @@ struct Marks<'a> {
 }
 
 /// Opens a body: SNS's envelope if it bears SNS's marks (`Type`, `TopicArn` and `MessageId`, all
-/// text), else the event itself (raw message delivery).
+/// text), else the event itself (raw message delivery). `sent_at`: when the queue took it.
 ///
 /// ```
 /// use user_events::envelope::open;
-/// use user_events::event::{Arrival, EventKind, Timestamp};
+/// use user_events::event::{Arrival, Opened, Timestamp, UserSignedUp};
 ///
 /// let body = r#"{"Type":"Notification","TopicArn":"arn:aws:sns:us-east-1:000000000000:user-events","MessageId":"m-1",
 ///     "Message":"{\"type\":\"user.signed_up\",\"userId\":\"123\",\"email\":\"user@example.com\"}"}"#;
-/// let arrival = Arrival { message_id: "sqs-1", sent_at: Timestamp::now() };
-/// let Ok(EventKind::UserSignedUp(event)) = open(body, &arrival) else { panic!("an event") };
-/// assert_eq!((event.user_id.as_str(), event.event_id.as_str()), ("123", "m-1"));
-/// assert_eq!(open("[]", &arrival).map_err(|refusal| refusal.code()), Err("not_json"));
+/// let Ok(Opened::Ours(event)) = open::<UserSignedUp>(body, Timestamp::now()) else { panic!("an event") };
+/// assert_eq!((event.user_id.as_str(), event.head.id.as_str()), ("123", "m-1"));
+/// assert_eq!(open::<UserSignedUp>("[]", Timestamp::now()).map_err(|refusal| refusal.code()), Err("not_json"));
 /// ```
 ///
 /// # Errors
 /// A [`Refusal`]; the body will read the same tomorrow, so there is no use in trying again.
-pub fn open(body: &str, arrival: &Arrival<'_>) -> Result<EventKind, Refusal> {
-    open_from(body, arrival, &Topics::default())
+pub fn open<E: Event>(body: &str, sent_at: Timestamp) -> Result<Opened<E>, Refusal> {
+    open_from(body, sent_at, &Topics::default(), E::TYPES)
 }
 
-/// The same, and of these topics alone. Under raw message delivery a body names no topic: there the queue's own policy
-/// says who may send.
+/// The same, of these topics and these types alone. Under raw message delivery a body names no topic: there the queue's own
+/// policy says who may send.
 ///
 /// # Errors
 /// A [`Refusal`].
-pub fn open_from(body: &str, arrival: &Arrival<'_>, topics: &Topics) -> Result<EventKind, Refusal> {
+pub fn open_from<E: Event>(
+    body: &str,
+    sent_at: Timestamp,
+    topics: &Topics,
+    types: &[&'static str],
+) -> Result<Opened<E>, Refusal> {
     if body.len() > MAX_BODY_BYTES {
         return Err(Refusal::TooLarge);
     }
@@ -137,7 +141,7 @@ pub fn open_from(body: &str, arrival: &Arrival<'_>, topics: &Topics) -> Result<E
     let (Some(Scalar::Text(kind)), Some(Scalar::Text(topic)), Some(Scalar::Text(message_id))) =
         (&marks.r#type, &marks.topic_arn, &marks.message_id)
     else {
-        return Ok(EventKind::from_json(object, arrival)?);
+        return Ok(read(object, &Arrival::raw(sent_at), types)?);
     };
     // First: whatever else a stranger's topic sends is not looked at.
     if !topics.read(topic) {
@@ -150,13 +154,13 @@ pub fn open_from(body: &str, arrival: &Arrival<'_>, topics: &Topics) -> Result<E
         return Err(Refusal::NoMessage);
     };
     let wrapped_at = marks.timestamp.as_ref().and_then(Scalar::text).and_then(|t| t.parse::<Timestamp>().ok());
-    let (first, last_taken) = (wrapped_at.unwrap_or(arrival.sent_at), arrival.sent_at);
-    let arrival = Arrival { message_id, sent_at: first };
+    let first = wrapped_at.unwrap_or(sent_at);
+    let arrival = Arrival { last_taken: sent_at.max(first), ..Arrival::wrapped(message_id, first) };
     let message = shallow_object(message).map_err(|refusal| match refusal {
         Refusal::NotJson => Refusal::Event(EventError::NotAnObject),
         other => other,
     })?;
-    Ok(EventKind::carried(message, &arrival, last_taken.max(first))?)
+    Ok(read(message, &arrival, types)?)
 }
 
 /// The text, if it starts like an object and is not nested too deep.

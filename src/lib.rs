@@ -89,6 +89,7 @@ mod plain;
 pub mod profiles;
 pub mod publisher;
 pub mod queue;
+pub mod reactions;
 pub mod redis_link;
 pub mod shutdown;
 pub mod telemetry;

@@ -1,10 +1,8 @@
-//! Command line → exit code, nothing else.
+//! The list of reactions → exit code, nothing else.
 
 use std::process::ExitCode;
 
-use user_events::cli::Cli;
-use user_events::config::Environment;
-use user_events::ops;
+use user_events::{ops, reactions};
 
 /// Half of what a message costs beside the work itself is memory taken and given back: this takes a fifth off the whole.
 /// Without huge pages, which would round two megabytes up to ten; its version 2, which is the cheaper one here.
@@ -12,12 +10,5 @@ use user_events::ops;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = match Cli::from_arguments() {
-        Ok(cli) => cli,
-        Err(code) => return code.into(),
-    };
-    match ops::runtime() {
-        Ok(runtime) => runtime.block_on(ops::execute(cli.command, &Environment::of_process())).into(),
-        Err(_) => ops::Exit::Bug.into(),
-    }
+    ops::main(reactions::shipped())
 }

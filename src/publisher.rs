@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::backoff::Backoff;
-use crate::event::{USER_SIGNED_UP, UserSignedUp};
+use crate::event::{Head, Published};
 use crate::topic::{Entry, MAX_ATTRIBUTES, MAX_BYTES, MAX_ENTRIES, MessageId, SendError, Topic};
 
 /// Tries per entry, on top of the SDK's own per call.
@@ -25,7 +25,7 @@ pub struct Publisher<T> {
 /// Listens to a publisher.
 pub trait Observer: fmt::Debug + Send + Sync {
     /// An event is about to be sent. Answers who follows it.
-    fn sends(&self, event: &UserSignedUp) -> Box<dyn Sending>;
+    fn sends(&self, head: &Head) -> Box<dyn Sending>;
 }
 
 /// Follows one event on its way out.
@@ -67,18 +67,18 @@ impl<T: Topic> Publisher<T> {
     ///
     /// # Errors
     /// [`PublishError`] after four tries, or at once where trying again cannot help.
-    pub async fn publish(&self, event: &UserSignedUp) -> Result<MessageId, PublishError> {
+    pub async fn publish<E: Published>(&self, event: &E) -> Result<MessageId, PublishError> {
         let unanswered = || Err(SendError::Unavailable("no word of this event".to_owned()).into());
         self.publish_batch(std::slice::from_ref(event)).await.pop().unwrap_or_else(unanswered)
     }
 
     /// Publishes events in as few calls as the topic's limits allow; an entry that failed is tried
     /// again by itself. Answers one result per event, in their order.
-    pub async fn publish_batch(&self, events: &[UserSignedUp]) -> Vec<Result<MessageId, PublishError>> {
-        let follow = |event| self.observer.as_ref().map(|observer| observer.sends(event));
+    pub async fn publish_batch<E: Published>(&self, events: &[E]) -> Vec<Result<MessageId, PublishError>> {
+        let follow = |event: &E| self.observer.as_ref().map(|observer| observer.sends(event.head()));
         let followed: Vec<_> = events.iter().map(follow).collect();
         let headers = |sending: &Option<Box<dyn Sending>>| sending.as_ref().map_or_else(Vec::new, |s| s.headers());
-        let entry = |(event, sending)| with_headers(encode(event), headers(sending));
+        let entry = |(event, sending): (&E, _)| with_headers(encode(event), headers(sending));
         let results = self.publish_entries(&events.iter().zip(&followed).map(entry).collect::<Vec<_>>()).await;
         for (sending, result) in followed.into_iter().zip(&results).filter_map(|(s, result)| Some((s?, result))) {
             sending.ended(result);
@@ -117,8 +117,9 @@ fn is_open(result: &Result<MessageId, PublishError>) -> bool {
 }
 
 /// The event as a message, with the attributes that subscriptions filter by.
-fn encode(event: &UserSignedUp) -> Entry {
-    let attributes = [("eventType", USER_SIGNED_UP.to_owned()), ("eventVersion", event.version.to_string())];
+fn encode<E: Published>(event: &E) -> Entry {
+    let Head { kind, version, .. } = event.head();
+    let attributes = [("eventType", kind.to_string()), ("eventVersion", version.to_string())];
     Entry {
         message: event.to_json(),
         attributes: BTreeMap::from(attributes.map(|(name, value)| (name.to_owned(), value))),

@@ -3,10 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
-
-use crate::app::REACTIONS;
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
@@ -18,7 +15,7 @@ pub enum Dlq {
         \"complete\"}; with --by-detail {\"details\":[the same and detail],\"complete\"}.")]
     List {
         /// Whose; none: each whose <NAME>_QUEUE_URL is set
-        #[arg(value_parser = reactions())]
+        #[arg(value_name = "REACTION")]
         reactions: Vec<String>,
         /// Only those dead for this reason (may be given again); `unknown`: moved by the queue's own redrive
         #[arg(long, value_name = "REASON")]
@@ -131,7 +128,7 @@ impl Dlq {
 #[derive(Debug, Args)]
 pub struct Which {
     /// Whose; may be left out if only one reaction's queue is set
-    #[arg(value_parser = reactions())]
+    #[arg(value_name = "REACTION")]
     pub reaction: Option<String>,
     /// Only those dead for this reason (may be given again); `unknown`: moved by the queue's own redrive
     #[arg(long, value_name = "REASON")]
@@ -142,8 +139,4 @@ pub struct Which {
     /// So many at most
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
-}
-
-fn reactions() -> PossibleValuesParser {
-    PossibleValuesParser::new(REACTIONS.iter().map(|reaction| reaction.name))
 }

@@ -3,11 +3,12 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::tests::{arrival, wrapped};
+use super::tests::{open, taken, wrapped};
 use super::*;
+use crate::event::UserSignedUp;
 
 fn detail(body: &str) -> String {
-    open(body, &arrival()).expect_err("no event").detail()
+    open(body, taken()).expect_err("no event").detail()
 }
 
 #[test]
@@ -65,7 +66,7 @@ proptest! {
         envelope[&around] = marked(marker, &before, kinds.1);
         let topics = Topics::only(vec!["arn:aws:sns:r:1:t".to_owned()]);
         for body in [text, envelope.to_string()] {
-            if let Err(refusal) = open_from(&body, &arrival(), &topics) {
+            if let Err(refusal) = open_from::<UserSignedUp>(&body, taken(), &topics, UserSignedUp::TYPES) {
                 let detail = refusal.detail();
                 prop_assert!(!detail.contains(&marker.to_string()), "{detail}");
                 prop_assert!(detail.contains(": ") && detail.len() <= 200, "{detail}");

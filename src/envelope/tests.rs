@@ -4,9 +4,10 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::event::{EmailAddress, EventId, InvalidValue, Plan, UserId, UserSignedUp};
+use crate::event::{EmailAddress, EventId, InvalidValue, Plan, Published, UserId, UserSignedUp};
 
 macro_rules! fixture {
     ($name:literal) => {
@@ -15,19 +16,24 @@ macro_rules! fixture {
 }
 
 /// What SQS would say of a message it took at 2026-01-03T00:00:00Z.
-pub(super) fn arrival() -> Arrival<'static> {
-    Arrival { message_id: "sqs-message-id", sent_at: Timestamp::from_unix_millis(1_767_398_400_000).expect("valid") }
+pub(super) fn taken() -> Timestamp {
+    Timestamp::from_unix_millis(1_767_398_400_000).expect("valid")
+}
+
+/// As `read` has it.
+pub(super) fn open(body: &str, taken: Timestamp) -> Result<Opened<UserSignedUp>, Refusal> {
+    super::open(body, taken)
 }
 
 pub(super) fn opened(body: &str) -> UserSignedUp {
-    match open(body, &arrival()) {
-        Ok(EventKind::UserSignedUp(event)) => event,
+    match open(body, taken()) {
+        Ok(Opened::Ours(event)) => event,
         other => panic!("{other:?} of {body:.200}"),
     }
 }
 
 pub(super) fn code(body: &str) -> &'static str {
-    match open(body, &arrival()) {
+    match open(body, taken()) {
         Err(refusal) => refusal.code(),
         Ok(kind) => panic!("{kind:?} of {body:.200}"),
     }
@@ -46,6 +52,10 @@ pub(super) fn raw_with(more: &str) -> String {
     format!(r#"{{"type":"user.signed_up","userId":"1","email":"a@example.com"{more}}}"#)
 }
 
+fn sha256(body: &str) -> String {
+    data_encoding::HEXLOWER.encode(&Sha256::digest(body))
+}
+
 fn sns(body: &str, field: &str) -> String {
     let envelope: Value = serde_json::from_str(body).expect("JSON");
     envelope[field].as_str().expect("text").to_owned()
@@ -57,36 +67,42 @@ fn sns(body: &str, field: &str) -> String {
 fn version_1_opens_wrapped_and_raw_to_the_same_event_but_for_its_id() {
     let (wrapped, raw) = (opened(fixture!("wrapped_v1.json")), opened(fixture!("raw_v1.json")));
     assert_eq!((raw.user_id.as_str(), raw.email.as_str()), ("123", "user@example.com"));
-    assert_eq!((&raw.plan, raw.version), (&None, 1));
-    assert_eq!(raw.occurred_at.to_string(), "2026-01-02T03:04:05.678Z");
-    assert_eq!(raw.event_id.as_str(), "sqs-message-id");
-    assert_eq!(wrapped.event_id.as_str(), sns(fixture!("wrapped_v1.json"), "MessageId"));
-    assert_eq!(UserSignedUp { event_id: raw.event_id.clone(), ..wrapped }, raw);
+    assert_eq!((&raw.plan, raw.head.version), (&None, 1));
+    assert_eq!(raw.head.occurred_at.to_string(), "2026-01-02T03:04:05.678Z");
+    assert_eq!(
+        raw.head.id.as_str(),
+        sha256(fixture!("raw_v1.json")),
+        "of its body: SQS's id changes with each redrive"
+    );
+    assert_eq!(wrapped.head.id.as_str(), sns(fixture!("wrapped_v1.json"), "MessageId"));
+    let mut wrapped = wrapped;
+    wrapped.head.id = raw.head.id.clone();
+    assert_eq!(wrapped, raw);
 }
 
 #[test]
 fn version_2_has_its_plan_and_takes_the_carriers_id_and_time_where_it_has_none() {
     let (wrapped, raw) = (opened(fixture!("wrapped_v2.json")), opened(fixture!("raw_v2.json")));
     for event in [&wrapped, &raw] {
-        assert_eq!((event.plan.as_ref().map(Plan::as_str), event.version), (Some("pro"), 2));
+        assert_eq!((event.plan.as_ref().map(Plan::as_str), event.head.version), (Some("pro"), 2));
     }
-    assert_eq!(wrapped.event_id.as_str(), sns(fixture!("wrapped_v2.json"), "MessageId"));
-    assert_eq!(wrapped.occurred_at.to_string(), sns(fixture!("wrapped_v2.json"), "Timestamp"));
-    assert_eq!((raw.event_id.as_str(), raw.occurred_at), ("sqs-message-id", arrival().sent_at));
+    assert_eq!(wrapped.head.id.as_str(), sns(fixture!("wrapped_v2.json"), "MessageId"));
+    assert_eq!(wrapped.head.occurred_at.to_string(), sns(fixture!("wrapped_v2.json"), "Timestamp"));
+    let id = sha256(fixture!("raw_v2.json"));
+    assert_eq!((raw.head.id.as_str(), raw.head.occurred_at), (id.as_str(), taken()));
 }
 
 #[test]
 fn an_events_own_id_and_time_come_before_the_carriers() {
     let event = opened(fixture!("wrapped_full.json"));
-    assert_eq!(event.event_id.as_str(), "019b7cb1-2a8e-7c3d-9f10-5a6b7c8d9e0f");
-    assert_eq!(event.occurred_at.to_string(), "2026-01-02T03:04:05.678Z");
+    assert_eq!(event.head.id.as_str(), "019b7cb1-2a8e-7c3d-9f10-5a6b7c8d9e0f");
+    assert_eq!(event.head.occurred_at.to_string(), "2026-01-02T03:04:05.678Z");
 }
 
 #[test]
 fn a_newer_version_with_the_known_fields_opens_and_says_that_it_is_newer() {
     let event = opened(fixture!("wrapped_v3.json"));
-    assert!(event.is_newer_than_known() && event.version == 3);
-    assert!(!opened(fixture!("wrapped_v2.json")).is_newer_than_known());
+    assert!(event.head.version == 3 && UserSignedUp::newest(&event.head.kind) == 2);
 }
 
 #[test]
@@ -98,7 +114,7 @@ fn attributes_are_not_needed() {
 fn letters_of_every_script_survive_both_escapings() {
     // The plan holds a tab and a newline, which no plan may: the rest of the fixture is sound.
     let body = fixture!("wrapped_unicode.json");
-    assert_eq!(open(body, &arrival()), Err(Refusal::Event(EventError::InvalidField("plan", plan_rule()))));
+    assert_eq!(open(body, taken()), Err(Refusal::Event(EventError::InvalidField("plan", plan_rule()))));
     let message = sns(body, "Message").replace(r"\t", "").replace(r"\n", "");
     let event = opened(&wrapped(&message));
     assert_eq!(event.user_id.as_str(), "jürgen-🦀");
@@ -160,8 +176,8 @@ fn a_known_field_that_stands_twice_is_refused() {
 
 #[test]
 fn another_teams_event_is_told_by_its_type() {
-    let kind = open(r#"{"type":"invoice.paid","version":{}}"#, &arrival());
-    assert_eq!(kind, Ok(EventKind::Unknown("invoice.paid".to_owned())));
+    let kind = open(r#"{"type":"invoice.paid","version":{}}"#, taken());
+    assert_eq!(kind, Ok(Opened::Foreign("invoice.paid".to_owned())));
     assert_eq!(code(r#"{"type":7}"#), "invalid_field");
     assert_eq!(code(r#"{"type":null}"#), "missing_field");
 }
@@ -170,7 +186,7 @@ fn another_teams_event_is_told_by_its_type() {
 
 #[test]
 fn a_version_is_a_whole_number_from_1_up_as_number_or_string_and_1_if_absent() {
-    let version = |json: &str| opened(&raw_with(&format!(r#","plan":"pro"{json}"#))).version;
+    let version = |json: &str| opened(&raw_with(&format!(r#","plan":"pro"{json}"#))).head.version;
     assert_eq!(["", r#","version":null"#, r#","version":1"#, r#","version":"1""#].map(version), [1; 4]);
     let twos =
         [r#","version":2"#, r#","version":"2""#, r#","version":2.0"#, r#","version":"2.0""#, r#","version":2e0"#];
@@ -199,7 +215,7 @@ fn a_version_is_a_whole_number_from_1_up_as_number_or_string_and_1_if_absent() {
 fn version_2_without_a_plan_is_taken_as_version_1_is_and_a_newer_one_is_refused_by_its_own_name() {
     for none in ["", r#","plan":null"#] {
         let event = opened(&raw_with(&format!(r#","version":2{none}"#)));
-        assert_eq!((event.plan, event.version), (None, 2));
+        assert_eq!((event.plan, event.head.version), (None, 2));
     }
     assert_eq!(code(&raw_with(r#","version":2,"plan":7"#)), "invalid_field");
     assert_eq!(code(&raw_with(r#","version":3"#)), "unsupported_version");
@@ -228,7 +244,7 @@ fn the_bound_on_depth_counts_unknown_fields_and_the_wrapped_message() {
 #[test]
 fn at_the_bound_on_depth_every_field_is_still_read() {
     let own = raw_with(&format!(r#","Message":{}"#, nested(MAX_DEPTH)));
-    assert_eq!(open(&own, &arrival()).map(drop), Ok(()), "a raw event's own field");
+    assert_eq!(open(&own, taken()).map(drop), Ok(()), "a raw event's own field");
     let plan = raw_with(&format!(r#","version":2,"plan":{}"#, nested(MAX_DEPTH)));
     assert_eq!(code(&plan), "invalid_field");
 }
@@ -268,28 +284,28 @@ fn event() -> impl Strategy<Value = UserSignedUp> {
         r"[a-z0-9+.]{1,20}@[a-zü]{1,9}(\.[a-z]{2,5})?",
         r"[^\p{Cc}\s]\PC{0,15}",
     );
-    (values, 0..253_402_300_800_000_i64, 1..5_u32).prop_map(|((id, user, email, plan), millis, version)| UserSignedUp {
-        event_id: id.parse::<EventId>().expect("an id"),
-        user_id: user.parse::<UserId>().expect("a user"),
-        email: email.parse::<EmailAddress>().expect("an address"),
-        plan: (version >= 2).then(|| plan.parse().expect("a plan")),
-        occurred_at: Timestamp::from_unix_millis(millis).expect("a moment"),
-        has_stand_in_time: false,
-        version,
+    (values, 0..253_402_300_800_000_i64, 1..5_u32).prop_map(|((id, user, email, plan), millis, version)| {
+        let (user, email) =
+            (user.parse::<UserId>().expect("a user"), email.parse::<EmailAddress>().expect("an address"));
+        let mut event = UserSignedUp::new(user, email, (version >= 2).then(|| plan.parse().expect("a plan")));
+        event.head.version = version;
+        event.head.id = id.parse::<EventId>().expect("an id");
+        event.head.occurred_at = Timestamp::from_unix_millis(millis).expect("a moment");
+        event
     })
 }
 
 proptest! {
     #[test]
     fn no_text_panics(body in any::<String>()) {
-        let _ = open(&body, &arrival());
-        let _ = open(&wrapped(&body), &arrival());
+        let _ = open(&body, taken());
+        let _ = open(&wrapped(&body), taken());
     }
 
     #[test]
     fn no_json_panics(body in json_value()) {
-        let _ = open(&body.to_string(), &arrival());
-        let _ = open(&wrapped(&body.to_string()), &arrival());
+        let _ = open(&body.to_string(), taken());
+        let _ = open(&wrapped(&body.to_string()), taken());
     }
 
     #[test]
@@ -297,16 +313,16 @@ proptest! {
         let mut body = fixture!("wrapped_full.json").as_bytes().to_vec();
         let at = cut.index(body.len());
         body[at] = byte;
-        let _ = open(&String::from_utf8(body.clone()).expect("ASCII"), &arrival());
+        let _ = open(&String::from_utf8(body.clone()).expect("ASCII"), taken());
         body.truncate(at);
-        let _ = open(&String::from_utf8(body).expect("ASCII"), &arrival());
+        let _ = open(&String::from_utf8(body).expect("ASCII"), taken());
     }
 
     #[test]
     fn what_we_write_opens_to_what_it_was_wrapped_and_raw(event in event()) {
-        let last = Arrival { message_id: "m", sent_at: Timestamp::from_unix_millis(253_402_300_799_999).expect("in range") };
+        let last = Timestamp::from_unix_millis(253_402_300_799_999).expect("in range");
         for body in [event.to_json(), wrapped(&event.to_json())] {
-            prop_assert_eq!(open(&body, &last), Ok(EventKind::UserSignedUp(event.clone())));
+            prop_assert_eq!(open(&body, last), Ok(Opened::Ours(event.clone())));
         }
     }
 
@@ -322,7 +338,7 @@ proptest! {
         event[field] = format!("{before}SECRET\u{7}").into();
         let text = if broken { format!("{event}SECRET") } else { event.to_string() };
         let body = if is_wrapped { wrapped(&text) } else { text };
-        if let Err(refusal) = open(&body, &arrival()) {
+        if let Err(refusal) = open(&body, taken()) {
             let said = format!("{refusal} {refusal:?} {}", refusal.code());
             prop_assert!(!said.contains("SECRET"), "{said}");
             prop_assert!(refusal.code().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));

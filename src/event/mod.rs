@@ -1,75 +1,128 @@
 //! The event: what happened, parsed once and never raw again.
 //!
-//! Enters: JSON text (`wire`) or values that already hold their rules (`values`, `address`, `timestamp`). Leaves: a
-//! [`UserSignedUp`] in which every field is valid, and the contract as a [`schema`]. Pure: knows no envelope, no queue, no handler.
+//! Enters: JSON text (`read`) or values that already hold their rules (`values`, `address`, `timestamp`). Leaves: an
+//! [`Event`] in which every field is valid, and its contract as a [`schema`]. Pure: knows no envelope, no queue, no handler.
 
 mod address;
+mod any;
+mod cloud_event;
+mod error;
+mod fields;
+mod head;
+mod one_of;
+mod read;
 mod scalar;
 pub mod schema;
+mod signed_up;
 mod timestamp;
 mod values;
-mod wire;
+
+use std::borrow::Cow;
+use std::fmt;
 
 pub use address::{EmailAddress, a_labels};
+pub use any::AnyEvent;
+pub use error::EventError;
+pub use fields::Fields;
+pub use head::{Arrival, Head, Names};
+#[doc(hidden)]
+pub use one_of::joined;
+pub use read::{Opened, read, to_be_published};
 pub(crate) use scalar::Scalar;
+#[doc(hidden)]
+pub use schema::one_schema_of;
+pub use signed_up::{USER_SIGNED_UP, UserSignedUp};
 pub use timestamp::Timestamp;
-pub use values::{EventId, InvalidValue, Plan, UserId};
-pub use wire::{Arrival, EventError, EventKind};
+pub use values::{EventId, InvalidValue, Plan, UserId, log_hash};
 
-/// The `type` of the only event carried today, and the value of its `eventType` attribute.
-pub const USER_SIGNED_UP: &str = "user.signed_up";
+/// A JSON Schema.
+pub type Schema = serde_json::Value;
 
-/// The newest schema version whose fields this crate knows.
-pub const NEWEST_KNOWN_VERSION: u32 = 2;
+/// One type of event, or several: see [`one_of!`](crate::one_of).
+pub trait Event: fmt::Debug + Send + Sync + Sized + 'static {
+    /// The values of `type` that are read as this; others are somebody else's. Of none, every type is.
+    const TYPES: &'static [&'static str];
 
-/// A user has signed up. Versions 1 (no plan) and 2 (with plan) of the schema both end here.
-///
-/// ```
-/// use user_events::event::{EmailAddress, UserSignedUp};
-///
-/// let email: EmailAddress = "user@example.com".parse()?;
-/// let event = UserSignedUp::new("123".parse()?, email, Some("pro".parse()?));
-/// assert_eq!(event.version, 2);
-/// assert!(event.to_json().contains(r#""userId":"123""#));
-/// assert!(!format!("{event:?}").contains("user@example.com"), "addresses mask themselves");
-/// # Ok::<(), user_events::event::InvalidValue>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UserSignedUp {
-    /// Which event this is: the same on every copy and every retry.
-    pub event_id: EventId,
-    /// Who signed up: the business key that effects are made idempotent by.
-    pub user_id: UserId,
-    /// Where the welcome mail goes. Masks itself when printed.
-    pub email: EmailAddress,
-    /// What they signed up for; version 1 does not say, and version 2 need not.
-    pub plan: Option<Plan>,
-    /// When it happened, by the publisher's clock, else by the carrier's.
-    pub occurred_at: Timestamp,
-    /// It had a time of its own, which could not be read or lay in the future: the carrier's stands in.
-    pub has_stand_in_time: bool,
-    /// The schema version as published; may be newer than [`NEWEST_KNOWN_VERSION`].
-    pub version: u32,
-}
+    /// The newest version whose fields are known. A newer one that still has them is read as this one.
+    const NEWEST: u32 = 1;
 
-impl UserSignedUp {
-    /// A new event with a fresh id (UUID v7), occurred now: version 2 with a plan, else version 1.
-    #[must_use]
-    pub fn new(user_id: UserId, email: EmailAddress, plan: Option<Plan>) -> Self {
-        Self {
-            event_id: EventId::fresh(),
-            user_id,
-            email,
-            version: if plan.is_some() { 2 } else { 1 },
-            plan,
-            occurred_at: Timestamp::now(),
-            has_stand_in_time: false,
-        }
+    /// What the fields of its head are called.
+    const NAMES: Names = Names::OURS;
+
+    /// Reads its own fields; its head is read already.
+    ///
+    /// # Errors
+    /// The first field that is absent or breaks its rule: what [`Fields`] answers.
+    fn read(head: Head, fields: &Fields<'_>) -> Result<Self, EventError>;
+
+    /// What every event has.
+    fn head(&self) -> &Head;
+
+    /// Whom or what it is about: effects are made single by it ([`Once`]).
+    fn subject(&self) -> &str;
+
+    /// What its effect is made from. A second event for the same effect whose content does not agree is a conflict, and
+    /// quarantined. Nothing, unless told: then the second one is the first one's copy.
+    fn content(&self) -> Content<'_> {
+        Content::default()
     }
 
-    /// Was this written for a newer schema than we know? Handled all the same, and counted.
+    /// The newest version of one of its types.
     #[must_use]
-    pub fn is_newer_than_known(&self) -> bool {
-        self.version > NEWEST_KNOWN_VERSION
+    fn newest(kind: &str) -> u32 {
+        let _ = kind;
+        Self::NEWEST
+    }
+
+    /// Is it ours by its fields, where its `type` is lacking or is no text? Then it is quarantined, not ignored.
+    #[must_use]
+    fn resembles(fields: &Fields<'_>) -> bool {
+        let _ = fields;
+        false
+    }
+
+    /// What publishers write, as a JSON Schema (2020-12). Unless told: an object with the fields of the head.
+    #[must_use]
+    fn schema() -> Schema {
+        schema::of_head(Self::TYPES, &Self::NAMES)
+    }
+}
+
+/// An event that is published from here, too.
+pub trait Published: Event {
+    /// The event as JSON text, which is read as the same event.
+    fn to_json(&self) -> String;
+}
+
+/// How often an effect happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Once {
+    /// Once for each subject, however many events there are about it: a welcome mail.
+    Subject,
+    /// Once for each event: a receipt.
+    Event,
+}
+
+/// What an effect is made from, in its own spelling and in the one that all spellings of it fold to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Content<'a> {
+    /// As it came.
+    pub exact: Cow<'a, str>,
+    /// The same for every spelling.
+    pub folded: Cow<'a, str>,
+}
+
+impl<'a> Content<'a> {
+    /// It has one spelling.
+    #[must_use]
+    pub fn of(text: impl Into<Cow<'a, str>>) -> Self {
+        let text = text.into();
+        Self { folded: text.clone(), exact: text }
+    }
+
+    /// It has several.
+    #[must_use]
+    pub fn spelled(exact: impl Into<Cow<'a, str>>, folded: impl Into<Cow<'a, str>>) -> Self {
+        Self { exact: exact.into(), folded: folded.into() }
     }
 }

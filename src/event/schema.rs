@@ -1,14 +1,14 @@
 //! The event as a JSON Schema (2020-12): what a publisher in any language may rely on.
 //!
-//! Enters: nothing. Leaves: one schema a version, and the two together. Promises: whatever
-//! [`super::UserSignedUp`] encodes is valid; what `wire` refuses for an absent field or a wrong type is
+//! Enters: nothing. Leaves: of `user.signed_up` one schema a version, and the two together; of another team's event the schema of its
+//! head. Promises: whatever [`super::UserSignedUp`] encodes is valid; what it refuses for an absent field or a wrong type is
 //! not, nor a `timestamp` that the carrier's would stand in for. Lengths are `values`'s own. Where the parser is more
 //! lenient (times without a zone, epochs as text, versions with leading zeros) the schema keeps to what should be
 //! written; and it counts characters where the parser counts bytes.
 
 use serde_json::{Value, json};
 
-use super::{EmailAddress, EventId, Plan, USER_SIGNED_UP, UserId};
+use super::{EmailAddress, EventId, Names, Plan, USER_SIGNED_UP, UserId};
 
 /// Not blank, and no control character. Spelt out: what `\s` means differs between languages.
 const TEXT: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^\u0000-\u001f\u007f-\u009f]*$";
@@ -64,6 +64,47 @@ pub fn version_2() -> Value {
     schema
 }
 
+/// Of an event of these types, what its head says of it; of none named, of any type.
+#[must_use]
+pub fn of_head(types: &[&str], names: &Names) -> Value {
+    let kind = if types.is_empty() { json!({ "type": "string" }) } else { json!({ "enum": types }) };
+    let version = json!({
+        "description": "Absent means 1. A string or a number.",
+        "anyOf": [
+            { "type": ["string", "null"], "pattern": "^0*[1-9][0-9]{0,9}(\\.0)?$" },
+            { "type": "integer", "minimum": 1, "maximum": u32::MAX },
+        ],
+    });
+    json!({
+        "type": "object",
+        "description": "Fields that are not named here may be anything.",
+        "properties": { names.kind: kind, names.version: version, names.id: event_id(), names.time: time() },
+        "required": [names.kind],
+    })
+}
+
+/// Any one of these.
+#[doc(hidden)]
+#[must_use]
+pub fn one_schema_of(schemas: Vec<Value>) -> Value {
+    json!({ "$schema": "https://json-schema.org/draft/2020-12/schema", "oneOf": schemas })
+}
+
+fn event_id() -> Value {
+    let description = "Which event: the same on every copy and retry. Without it the SNS MessageId stands in.";
+    optional(text(description, EventId::LONGEST, "^[!-~]+$"))
+}
+
+fn time() -> Value {
+    let time = json!({
+        "description": "When it happened: RFC 3339, or seconds or milliseconds since 1970. Without it, or if it lies more than a day ahead, the SNS Timestamp stands in.",
+        "type": "string",
+        "format": "date-time",
+        "pattern": TIME,
+    });
+    optional(or_number(time, "number", LAST_MOMENT))
+}
+
 fn fields(description: &str, version: Value) -> Value {
     json!({
         "type": "object",
@@ -71,23 +112,14 @@ fn fields(description: &str, version: Value) -> Value {
         "properties": {
             "type": { "const": USER_SIGNED_UP },
             "version": version,
-            "eventId": optional(text(
-                "Which event: the same on every copy and retry. Without it the SNS MessageId stands in.",
-                EventId::LONGEST,
-                "^[!-~]+$",
-            )),
+            "eventId": event_id(),
             "userId": or_number(
                 text("Who signed up: effects are made once for each. A whole number is its digits.", UserId::LONGEST, TEXT),
                 "integer",
                 LARGEST_NUMBER,
             ),
             "email": text("Where the welcome mail goes.", EmailAddress::LONGEST, ADDRESS),
-            "timestamp": optional(or_number(json!({
-                "description": "When it happened: RFC 3339, or seconds or milliseconds since 1970. Without it, or if it lies more than a day ahead, the SNS Timestamp stands in.",
-                "type": "string",
-                "format": "date-time",
-                "pattern": TIME,
-            }), "number", LAST_MOMENT)),
+            "timestamp": time(),
         },
     })
 }

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use sha2::{Digest, Sha256};
+
 /// The rule that a value broke. Never repeats the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -110,10 +112,15 @@ impl UserId {
     /// Eight hex digits that find all lines of one user without telling who it is.
     #[must_use]
     pub fn log_hash(&self) -> impl fmt::Display + '_ {
-        use sha2::{Digest, Sha256};
-        // Reckoned when it is written: most logs leave it out.
-        fmt::from_fn(|f| f.write_str(&data_encoding::HEXLOWER.encode(&Sha256::digest(self.0.as_bytes())[..4])))
+        log_hash(&self.0)
     }
+}
+
+/// Eight hex digits that find all lines of one subject without telling who or what it is.
+#[must_use]
+pub fn log_hash(subject: &str) -> impl fmt::Display + '_ {
+    // Reckoned when it is written: most logs leave it out.
+    fmt::from_fn(|f| f.write_str(&data_encoding::HEXLOWER.encode(&Sha256::digest(subject.as_bytes())[..4])))
 }
 
 #[cfg(test)]

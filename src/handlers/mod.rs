@@ -12,7 +12,7 @@ use std::time::Duration;
 use tracing::{Instrument, field, info_span};
 
 use crate::backoff::Outage;
-use crate::event::UserSignedUp;
+use crate::event::{Event, Once};
 use crate::idempotency::{Crossing, Fence, Fenced, Fingerprint};
 
 /// The target of spans that go to the trace and never to the log, whose lines stand in their message's span.
@@ -33,11 +33,17 @@ pub async fn traced<T, E>(name: &'static str, effect: impl Future<Output = Resul
     result
 }
 
-/// A reaction to the event.
+/// A reaction to an event.
 pub trait Handler: Send + Sync + 'static {
+    /// What it reacts to: one type of event, or several ([`one_of!`](crate::one_of)).
+    type Event: Event;
+
     /// Names this handler in logs, dead letters and idempotency keys. Never change it for a running
     /// queue: under a new name every effect counts as not yet done.
     const NAME: &'static str;
+
+    /// How often its effect happens. Never change it for a running queue either.
+    const ONCE: Once = Once::Subject;
 
     /// Who takes the effects, as an operator would call it: named where every event is refused or put off.
     const RECEIVER: &'static str = Self::NAME;
@@ -49,14 +55,15 @@ pub trait Handler: Send + Sync + 'static {
     /// [`HandlerError`] says what failed and whether trying again can help.
     fn handle(
         &self,
-        event: &UserSignedUp,
+        event: &Self::Event,
         fence: &Fence<'_>,
     ) -> impl Future<Output = Result<Handled, HandlerError>> + Send;
 
-    /// What the effect is made from. A second event for the same user whose fingerprint does not agree is a
+    /// What the effect is made from. A second event for the same effect whose fingerprint does not agree is a
     /// conflict, and quarantined; the same address in another spelling agrees.
-    fn fingerprint(&self, event: &UserSignedUp) -> Fingerprint {
-        Fingerprint::spelled(&[&event.email.canonical()], &[&event.email.folded()])
+    fn fingerprint(&self, event: &Self::Event) -> Fingerprint {
+        let content = event.content();
+        Fingerprint::spelled(&[&content.exact], &[&content.folded])
     }
 
     /// Behind the fence: how long the rest of a run may take, counted anew. `None`: as long as the whole run.
@@ -76,6 +83,27 @@ pub trait Handler: Send + Sync + 'static {
     /// Any error keeps the pause.
     fn probe(&self) -> impl Future<Output = Result<(), HandlerError>> + Send {
         async { Ok(()) }
+    }
+}
+
+/// What the engine asks of a reaction beside its handler's functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// [`Handler::NAME`], or what it is called here.
+    pub name: &'static str,
+    /// [`Handler::RECEIVER`].
+    pub receiver: &'static str,
+    /// [`Handler::ONCE`].
+    pub once: Once,
+    /// The types of event that it takes; none named: any.
+    pub types: &'static [&'static str],
+}
+
+impl Row {
+    /// What the handler says of itself.
+    #[must_use]
+    pub fn of<H: Handler>() -> Self {
+        Self { name: H::NAME, receiver: H::RECEIVER, once: H::ONCE, types: H::Event::TYPES }
     }
 }
 

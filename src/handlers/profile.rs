@@ -23,6 +23,7 @@ impl<P: Profiles> ProfileHandler<P> {
 }
 
 impl<P: Profiles> Handler for ProfileHandler<P> {
+    type Event = UserSignedUp;
     const NAME: &'static str = "profile";
 
     async fn handle(&self, event: &UserSignedUp, _fence: &Fence<'_>) -> Result<Handled, HandlerError> {

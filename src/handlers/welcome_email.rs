@@ -27,6 +27,7 @@ impl<M: Mailer> WelcomeEmail<M> {
 }
 
 impl<M: Mailer> Handler for WelcomeEmail<M> {
+    type Event = UserSignedUp;
     const NAME: &'static str = "welcome_email";
     const RECEIVER: &'static str = "smtp";
 

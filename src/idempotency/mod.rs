@@ -27,6 +27,7 @@
 
 pub mod atomic;
 mod fence;
+mod key;
 pub mod memory;
 pub mod neighbours;
 pub mod records;
@@ -34,35 +35,10 @@ pub mod redis;
 
 pub(crate) use fence::Course;
 pub use fence::{Crossing, Fence, Fenced};
+pub use key::{Fingerprint, Key, key_part};
 
-use std::borrow::Cow;
 use std::future::Future;
 use std::time::Duration;
-
-use sha2::{Digest, Sha256};
-
-/// Which effect: one handler's on one user. A business id, never a message's: those change when an
-/// event is published again or redriven.
-///
-/// ```
-/// use user_events::idempotency::Key;
-///
-/// assert_eq!(Key::new("welcome_email", "123").as_str(), "idem:v1:{123}:welcome_email");
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Key(String);
-
-/// What the effect is made from, hashed: tells two different orders for one key apart without storing either.
-///
-/// It has two forms, each 16 bytes of a SHA-256 as hex: two spellings of one order differ in `exact` and agree in
-/// `folded`. In a record they are `fp` and `ff`. An older release, which may run beside this one, writes and compares
-/// `fp` alone: so `fp` is made of the same bytes for ever, and where `ff` is absent `fp` stands in for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fingerprint {
-    exact: String,
-    /// `None`: `exact` is it.
-    folded: Option<String>,
-}
 
 /// What a delivery asks the ledger for.
 #[derive(Debug, Clone)]
@@ -246,103 +222,5 @@ impl Request {
     #[must_use]
     pub fn new(key: Key, fingerprint: Fingerprint) -> Self {
         Self { key, fingerprint, message_id: String::new(), ledger_quiet_for: None }
-    }
-}
-
-impl Key {
-    /// The key of `handler`'s effect on `user`. A user id that could break Redis's hash tag (`}`) or a
-    /// key's readability goes in as its SHA-256.
-    #[must_use]
-    pub fn new(handler: &str, user: &str) -> Self {
-        Self(["idem:v1:{", &key_part(user), "}:", handler].concat())
-    }
-
-    /// The key as stored.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// A user id as part of a Redis key: itself if it is `[A-Za-z0-9_-]{1,128}`, else its SHA-256 in hex.
-#[must_use]
-pub fn key_part(user: &str) -> Cow<'_, str> {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
-    if (1..=128).contains(&user.len()) && user.bytes().all(plain) {
-        Cow::Borrowed(user)
-    } else {
-        Cow::Owned(data_encoding::HEXLOWER.encode(&Sha256::digest(user.as_bytes())))
-    }
-}
-
-impl Fingerprint {
-    /// The fingerprint of these parts, which have one spelling. Each part's length goes in, so that moving text
-    /// from one part to its neighbour changes it.
-    #[must_use]
-    pub fn of(parts: &[&str]) -> Self {
-        Self { exact: hash(parts), folded: None }
-    }
-
-    /// The fingerprint of these parts, as they came and as all spellings of them are folded. What is folded must
-    /// fold to itself.
-    #[must_use]
-    pub fn spelled(parts: &[&str], folded: &[&str]) -> Self {
-        Self { exact: hash(parts), folded: (parts != folded).then(|| hash(folded)) }
-    }
-
-    /// To the byte: `fp` as stored.
-    #[must_use]
-    pub fn exact(&self) -> &str {
-        &self.exact
-    }
-
-    /// The same for every spelling: `ff` as stored.
-    #[must_use]
-    pub fn folded(&self) -> &str {
-        self.folded.as_ref().unwrap_or(&self.exact)
-    }
-
-    /// Are both made from the same, in whatever spelling?
-    #[must_use]
-    pub fn agrees_with(&self, other: &Self) -> bool {
-        self.exact == other.exact || self.folded() == other.folded()
-    }
-}
-
-fn hash(parts: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
-    }
-    data_encoding::HEXLOWER.encode(&hash.finalize()[..16])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_user_id_that_could_break_the_hash_tag_is_hashed() {
-        assert_eq!(Key::new("profile", "u-1_A").as_str(), "idem:v1:{u-1_A}:profile");
-        for odd in ["a}b", "jürgen", "", &"x".repeat(129)] {
-            assert_eq!(key_part(odd).len(), 64, "{odd:?}");
-        }
-    }
-
-    #[test]
-    fn a_fingerprint_tells_parts_apart() {
-        assert_ne!(Fingerprint::of(&["ab", "c"]), Fingerprint::of(&["a", "bc"]));
-        assert_eq!(Fingerprint::of(&["a"]).exact().len(), 32);
-    }
-
-    #[test]
-    fn fingerprints_of_two_spellings_agree_and_of_two_contents_do_not() {
-        let [ann, upper, capital] = ["ann", "ANN", "Ann"].map(|name| Fingerprint::spelled(&[name], &["ann"]));
-        assert!(ann.agrees_with(&upper) && upper.agrees_with(&ann) && upper.agrees_with(&capital));
-        assert!(upper.agrees_with(&Fingerprint::of(&["ann"])), "what has one spelling is folded");
-        for other in [Fingerprint::of(&["Ann"]), Fingerprint::spelled(&["BOB"], &["bob"])] {
-            assert!(!ann.agrees_with(&other) && !upper.agrees_with(&other), "{other:?}");
-        }
     }
 }

@@ -183,9 +183,10 @@ impl From<RedisError> for RecordError {
     }
 }
 
-/// The handler in a record's key. A user's part holds no `}`.
+/// The handler in a record's key. A subject's part holds no `}`; behind the handler there may be an event.
 fn handler(key: &str) -> Option<&str> {
-    key.split_once("}:").map(|(_, handler)| handler)
+    let (_, rest) = key.split_once("}:")?;
+    rest.split(':').next()
 }
 
 fn record(answer: &[String]) -> Option<Record> {
@@ -227,8 +228,9 @@ mod tests {
     }
 
     #[test]
-    fn the_handler_is_what_follows_the_user() {
+    fn the_handler_is_what_follows_the_subject() {
         assert_eq!(handler(Key::new("welcome_email", "u-1").as_str()), Some("welcome_email"));
+        assert_eq!(handler(Key::of_event("receipt", "u:1", "e:1").as_str()), Some("receipt"));
         assert_eq!(handler("idem:v1:ping"), None);
     }
 }

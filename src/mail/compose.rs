@@ -93,7 +93,7 @@ impl Composer {
     pub fn bodies(&self, event: &UserSignedUp) -> Result<Bodies, ComposeError> {
         let values = context! {
             plan => event.plan.as_ref().map(|plan| plan.as_str()),
-            signed_up_on => &event.occurred_at.to_string()[..10],
+            signed_up_on => &event.head.occurred_at.to_string()[..10],
             sender => &self.name,
         };
         let text = self.templates.get_template("welcome.txt")?.render(&values)?;

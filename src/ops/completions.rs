@@ -1,10 +1,10 @@
 //! `completions`: the script by which a shell completes commands and options.
 
-use super::Exit;
 use super::terminal::document;
+use super::{Context, Exit};
 use crate::cli::{self, Shell};
 
-pub(super) fn completions(shell: Shell) -> Exit {
-    document(&cli::completions(shell));
+pub(super) fn completions(context: &Context<'_>, shell: Shell) -> Exit {
+    document(&cli::completions(shell, context.reactions));
     Exit::Clean
 }

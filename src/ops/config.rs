@@ -3,24 +3,24 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 
-use super::{Exit, refuse, say, warn_of_misspelt};
-use crate::app::REACTIONS;
-use crate::config::{self, Environment, Faults, Reader, Setting};
+use super::{Context, Exit, refuse, say, warn_of_misspelt};
+use crate::config::{self, Faults, Reader, Setting};
 use crate::plain;
 
-pub(super) fn config(environment: &Environment, json: bool) -> Exit {
-    warn_of_misspelt(environment, REACTIONS);
+pub(super) fn config(context: &Context<'_>, json: bool) -> Exit {
+    let (environment, reactions) = (context.environment, context.reactions.needs());
+    warn_of_misspelt(context);
     let mut reader = Reader::new(environment);
     config::logging(&mut reader);
     config::telemetry(&mut reader);
     if config::is_given(environment, "USER_EVENTS_TOPIC_ARN") {
         config::publish(&mut reader);
     }
-    let run = config::run(&mut reader, REACTIONS, &[]);
+    let run = config::run(&mut reader, &reactions, &[]);
     let mut settings: Vec<Setting> = reader.seen().to_vec();
     // What nothing asks for as things are is shown all the same, and is nobody's mistake.
     let mut rest = Reader::new(environment);
-    config::all(&mut rest, REACTIONS);
+    config::all(&mut rest, &reactions);
     let is_new = |setting: &&Setting| reader.seen().iter().all(|seen| seen.name != setting.name);
     settings.extend(rest.seen().iter().filter(is_new).cloned());
     // The SDK's own are shown where they are set: they decide what is talked to.

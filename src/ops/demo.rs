@@ -15,15 +15,16 @@ use comfy_table::{LineStyle, Table, TableStyle};
 use self::scenes::{SCENES, Seen};
 use self::stage::{Stage, Summary};
 use self::tell::Teller;
-use super::{Exit, complain, configured, say};
+use super::{Context, Exit, complain, configured, say};
 use crate::config::Environment;
 use crate::plain;
 use crate::publisher::PublishError;
 
-pub(super) async fn demo(environment: &Environment, mails: &Path, slow: Option<Duration>) -> Exit {
+pub(super) async fn demo(context: &Context<'_>, mails: &Path, slow: Option<Duration>) -> Exit {
     // A demo that scrolls its log over its story would tell none; RUST_LOG still brings it up.
+    let environment = context.environment;
     if environment.contains_key("RUST_LOG")
-        && let Err(exit) = configured(environment, |_| Some(()))
+        && let Err(exit) = configured(context, |_| Some(()))
     {
         return exit;
     }

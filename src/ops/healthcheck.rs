@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 
-use super::{Exit, complain, configured};
-use crate::config::{self, Environment};
+use super::{Context, Exit, complain, configured};
+use crate::config;
 use crate::telemetry::health;
 
-pub(super) async fn healthcheck(environment: &Environment) -> Exit {
-    let address: SocketAddr = match configured(environment, |read| Some(config::http_addr(read))) {
+pub(super) async fn healthcheck(context: &Context<'_>) -> Exit {
+    let address: SocketAddr = match configured(context, |read| Some(config::http_addr(read))) {
         Ok(address) => address,
         Err(exit) => return exit,
     };

@@ -10,11 +10,10 @@ use comfy_table::presets::NOTHING;
 use serde_json::{Map, Value, json};
 
 use super::table::{self, table};
-use super::{Exit, complain, configured, say};
-use crate::app;
+use super::{Context, Exit, complain, configured, say};
 use crate::cli::{Effect, Idem};
-use crate::config::{self, Environment};
-use crate::event::Timestamp;
+use crate::config;
+use crate::event::{Once, Timestamp};
 use crate::idempotency::Key;
 use crate::idempotency::records::{Counts, Forgotten, Record, RecordError, Records, State};
 use crate::plain;
@@ -23,12 +22,12 @@ use crate::redis_link::{RedisError, RedisLink};
 /// How long counting may be silent.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-pub(super) async fn idem(environment: &Environment, what: &Idem) -> Exit {
+pub(super) async fn idem(context: &Context<'_>, what: &Idem) -> Exit {
     let read = |read: &mut config::Reader<'_>| {
         let (url, prefix) = (config::redis(read), config::redis_prefix(read));
         Some((url?, prefix))
     };
-    let (url, prefix) = match configured(environment, read) {
+    let (url, prefix) = match configured(context, read) {
         Ok(settings) => settings,
         Err(exit) => return exit,
     };
@@ -36,15 +35,34 @@ pub(super) async fn idem(environment: &Environment, what: &Idem) -> Exit {
         Ok(link) => link.under(&prefix),
         Err(error) => return absent(&error),
     };
-    let records = Records::new(link);
-    let done = match what {
-        Idem::Get { effect, json } => get(&records, effect, *json).await,
-        Idem::Forget { effect, force, yes } => forget(&records, effect, *force, *yes).await,
-        Idem::Stats { json } => stats(&records, *json).await,
-    };
-    done.unwrap_or_else(|error| match error {
-        RecordError::Redis(error) => absent(&error),
-        RecordError::Broken(rule) => broken(rule),
+    act(&Records::new(link), context, what).await.unwrap_or_else(|problem| match problem {
+        Problem::Words(problem) => {
+            complain(problem);
+            Exit::Usage
+        }
+        Problem::Record(RecordError::Redis(error)) => absent(&error),
+        Problem::Record(RecordError::Broken(rule)) => broken(rule),
+    })
+}
+
+/// Why there is nothing to tell.
+enum Problem {
+    /// The words name no record.
+    Words(String),
+    Record(RecordError),
+}
+
+impl From<RecordError> for Problem {
+    fn from(error: RecordError) -> Self {
+        Self::Record(error)
+    }
+}
+
+async fn act(records: &Records, context: &Context<'_>, what: &Idem) -> Result<Exit, Problem> {
+    Ok(match what {
+        Idem::Get { effect, json } => get(records, effect, &key(context, effect)?, *json).await?,
+        Idem::Forget { effect, force, yes } => forget(records, &key(context, effect)?, *force, *yes).await?,
+        Idem::Stats { json } => stats(records, *json).await?,
     })
 }
 
@@ -53,9 +71,18 @@ fn absent(error: &RedisError) -> Exit {
     Exit::Unavailable
 }
 
-fn key(effect: &Effect) -> Key {
-    let handler = app::RECORDED.iter().find(|(reaction, _)| *reaction == effect.reaction);
-    Key::new(handler.map_or(&effect.reaction, |(_, handler)| handler), &effect.user_id)
+fn key(context: &Context<'_>, effect: &Effect) -> Result<Key, Problem> {
+    let Effect { reaction, subject, event } = effect;
+    let words = |problem: String| Err(Problem::Words(problem));
+    let Some(row) = context.reactions.get(reaction).map(|listed| listed.row) else {
+        return words(format!("no reaction is called `{reaction}`"));
+    };
+    match (row.once, event) {
+        (Once::Subject, None) => Ok(Key::new(row.name, subject)),
+        (Once::Event, Some(event)) => Ok(Key::of_event(row.name, subject, event)),
+        (Once::Subject, Some(_)) => words(format!("`{reaction}` acts once for each subject: leave --event out")),
+        (Once::Event, None) => words(format!("`{reaction}` acts once for each event: say which, by --event")),
+    }
 }
 
 /// What nobody can read is not touched, unless somebody insists.
@@ -68,8 +95,8 @@ fn broken(rule: &str) -> Exit {
     Exit::Unavailable
 }
 
-async fn get(records: &Records, effect: &Effect, as_json: bool) -> Result<Exit, RecordError> {
-    let record = match records.look(&key(effect)).await {
+async fn get(records: &Records, effect: &Effect, key: &Key, as_json: bool) -> Result<Exit, RecordError> {
+    let record = match records.look(key).await {
         Err(RecordError::Broken(rule)) if as_json => {
             say(json!({ "record": null, "broken": rule }));
             return Ok(Exit::Unavailable);
@@ -136,11 +163,11 @@ fn seconds(left: Duration) -> humantime::FormattedDuration {
     humantime::format_duration(Duration::from_secs(left.as_millis().div_ceil(1000) as u64))
 }
 
-async fn forget(records: &Records, effect: &Effect, force: bool, yes: bool) -> Result<Exit, RecordError> {
+async fn forget(records: &Records, key: &Key, force: bool, yes: bool) -> Result<Exit, RecordError> {
     if !yes {
-        return Ok(rehearse(records.look(&key(effect)).await?.as_ref(), force));
+        return Ok(rehearse(records.look(key).await?.as_ref(), force));
     }
-    match records.forget(&key(effect), force).await? {
+    match records.forget(key, force).await? {
         Forgotten::Yes(state) => {
             say(format_args!(
                 "forgotten; it was {}. The next event for this user is handled as its first.",

@@ -11,7 +11,6 @@ mod doctor;
 mod healthcheck;
 mod idem;
 mod publish;
-mod react;
 mod render;
 mod run;
 mod schema;
@@ -20,8 +19,6 @@ mod status;
 mod table;
 mod terminal;
 mod worker;
-
-pub use react::react;
 
 use std::fmt::Display;
 use std::io;
@@ -36,10 +33,10 @@ use self::terminal::{complain, say};
 use aws_config::SdkConfig;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::app::REACTIONS;
 use crate::aws;
-use crate::cli::Command;
-use crate::config::{self as settings, AwsConfig, Environment, Faults, ReactionNeeds, Reader, logging, misspelt};
+use crate::cli::{Cli, Command};
+use crate::config::{self as settings, AwsConfig, Environment, Faults, Reader, logging, misspelt};
+use crate::reactions::Reactions;
 use crate::shutdown;
 use crate::telemetry::{self, Telemetry};
 
@@ -87,22 +84,47 @@ pub fn runtime() -> io::Result<Runtime> {
     builder.enable_all().build()
 }
 
+/// What a command is executed in.
+struct Context<'a> {
+    environment: &'a Environment,
+    reactions: &'a Reactions,
+}
+
+/// The whole command line on this list of reactions: all that a program's `main` does.
+#[must_use]
+pub fn main(reactions: Reactions) -> ExitCode {
+    if let Some(name) = reactions.doubled() {
+        complain(format_args!("two reactions are called `{name}`: each needs a name of its own"));
+        return Exit::Bug.into();
+    }
+    let cli = match Cli::from_arguments(&reactions) {
+        Ok(cli) => cli,
+        Err(code) => return code.into(),
+    };
+    match runtime() {
+        Ok(runtime) => runtime.block_on(execute(cli.command, &Environment::of_process(), reactions)).into(),
+        Err(_) => Exit::Bug.into(),
+    }
+}
+
 /// Executes one command, and tells of what it could not tell itself.
-pub async fn execute(command: Command, environment: &Environment) -> Exit {
+async fn execute(command: Command, environment: &Environment, reactions: Reactions) -> Exit {
+    let context = &Context { environment, reactions: &reactions };
     let exit = match command {
-        Command::Run { reactions } => run::run(environment, &reactions).await,
-        Command::Publish(what) => publish::publish(environment, &what).await,
-        Command::Demo { mails, slow } => or_interrupted(demo::demo(environment, &mails, slow)).await,
-        Command::Doctor { json } => or_interrupted(doctor::doctor(environment, json)).await,
-        Command::Status { watch, json } => or_interrupted(status::status(environment, watch, json)).await,
-        Command::Dlq { what } => dlq::dlq(environment, &what).await,
-        Command::Config { json } => config::config(environment, json),
-        Command::Idem { what } => or_interrupted(idem::idem(environment, &what)).await,
-        Command::Render(what) => render::render(environment, &what),
-        Command::SendTest { stdin, json } => send_test::send_test(environment, stdin, json).await,
-        Command::Schema { what } => schema::schema(what),
-        Command::Completions { shell } => completions::completions(shell),
-        Command::Healthcheck => healthcheck::healthcheck(environment).await,
+        // It alone takes the handlers away.
+        Command::Run { reactions: only } => run::run(environment, reactions, &only).await,
+        Command::Publish(what) => publish::publish(context, &what).await,
+        Command::Demo { mails, slow } => or_interrupted(demo::demo(context, &mails, slow)).await,
+        Command::Doctor { json } => or_interrupted(doctor::doctor(context, json)).await,
+        Command::Status { watch, json } => or_interrupted(status::status(context, watch, json)).await,
+        Command::Dlq { what } => dlq::dlq(context, &what).await,
+        Command::Config { json } => config::config(context, json),
+        Command::Idem { what } => or_interrupted(idem::idem(context, &what)).await,
+        Command::Render(what) => render::render(context, &what),
+        Command::SendTest { stdin, json } => send_test::send_test(context, stdin, json).await,
+        Command::Schema { what } => schema::schema(context, what),
+        Command::Completions { shell } => completions::completions(context, shell),
+        Command::Healthcheck => healthcheck::healthcheck(context).await,
     };
     if exit == Exit::Interrupted {
         complain("interrupted");
@@ -131,11 +153,11 @@ fn deaf() -> Exit {
 }
 
 /// Reads a command's settings and starts the log; every mistake is printed at once.
-fn configured<T>(environment: &Environment, read: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Result<T, Exit> {
-    let mut reader = Reader::new(environment);
+fn configured<T>(context: &Context<'_>, read: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Result<T, Exit> {
+    let mut reader = Reader::new(context.environment);
     let (filter, format) = logging(&mut reader);
     let settings = read(&mut reader);
-    warn_of_misspelt(environment, REACTIONS);
+    warn_of_misspelt(context);
     match reader.finish(settings) {
         Ok(settings) => {
             telemetry::init(&filter, format);
@@ -147,15 +169,14 @@ fn configured<T>(environment: &Environment, read: impl FnOnce(&mut Reader<'_>) -
 
 /// The same for a command that is worth measuring: with metrics, and with traces where a collector is set.
 fn observed<T>(
-    environment: &Environment,
-    reactions: &[ReactionNeeds],
+    context: &Context<'_>,
     read: impl FnOnce(&mut Reader<'_>) -> Option<T>,
 ) -> Result<(T, Arc<Telemetry>), Exit> {
-    let mut reader = Reader::new(environment);
+    let mut reader = Reader::new(context.environment);
     let (filter, format) = logging(&mut reader);
     let telemetry = settings::telemetry(&mut reader);
     let settings = read(&mut reader);
-    warn_of_misspelt(environment, reactions);
+    warn_of_misspelt(context);
     let settings = reader.finish(settings).map_err(|faults| refuse(&faults))?;
     match Telemetry::start(&telemetry, &filter, format) {
         Ok(telemetry) => Ok((settings, Arc::new(telemetry))),
@@ -171,9 +192,9 @@ fn refuse(faults: &Faults) -> Exit {
     Exit::Config
 }
 
-fn warn_of_misspelt(environment: &Environment, reactions: &[ReactionNeeds]) {
-    let names: Vec<_> = reactions.iter().map(|reaction| reaction.name).collect();
-    for (name, meant) in misspelt(environment.keys(), &names) {
+fn warn_of_misspelt(context: &Context<'_>) {
+    let names: Vec<_> = context.reactions.names().collect();
+    for (name, meant) in misspelt(context.environment.keys(), &names) {
         complain(format_args!("warning: {name} is not read; did you mean {meant}?"));
     }
 }

@@ -1,6 +1,7 @@
 //! `publish`: events from the command line, a file or standard input, to the topic.
 //!
-//! All are validated, and have their ids, before the first is sent. Never silent about one that was not
+//! All are validated, those of types that are known here by their own rules, and have their ids, before the first is sent; what
+//! was written goes out as it was written. Never silent about one that was not
 //! published: the exit code says so, and `--json` says which.
 
 use std::io::Read;
@@ -11,13 +12,14 @@ use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use super::table::counted;
-use super::{Exit, complain, deaf, misconfigured, observed, say};
-use crate::app::{self, REACTIONS};
+use super::{Context, Exit, complain, deaf, misconfigured, observed, say};
+use crate::app;
 use crate::cli;
-use crate::config::{self, Environment};
-use crate::event::{Arrival, EventId, EventKind, InvalidValue, Timestamp, UserSignedUp};
+use crate::config;
+use crate::event::{AnyEvent, Arrival, Event, EventError, InvalidValue, Published, Timestamp, UserSignedUp};
 use crate::plain;
 use crate::publisher::{PublishError, Publisher};
+use crate::reactions::{Known, Reactions};
 use crate::shutdown;
 use crate::topic::sns::SnsTopic;
 use crate::topic::{MAX_ENTRIES, MessageId};
@@ -28,16 +30,16 @@ const PROGRESS: usize = 1_000;
 /// Why the events asked for cannot be published at all.
 struct Invalid(String);
 
-pub(super) async fn publish(environment: &Environment, what: &cli::Publish) -> Exit {
+pub(super) async fn publish(context: &Context<'_>, what: &cli::Publish) -> Exit {
     let read = |read: &mut config::Reader<'_>| {
         let aws = config::aws(read);
         Some((config::publish(read)?, aws))
     };
-    let ((arn, aws), telemetry) = match observed(environment, REACTIONS, read) {
+    let ((arn, aws), telemetry) = match observed(context, read) {
         Ok(started) => started,
         Err(exit) => return exit,
     };
-    let events = match events(what) {
+    let events = match events(what, context.reactions) {
         Ok(events) => events,
         Err(Invalid(problem)) => {
             complain(problem);
@@ -80,31 +82,54 @@ pub(super) async fn publish(environment: &Environment, what: &cli::Publish) -> E
     Exit::Interrupted
 }
 
-fn events(what: &cli::Publish) -> Result<Vec<UserSignedUp>, Invalid> {
+fn events(what: &cli::Publish, reactions: &Reactions) -> Result<Vec<AnyEvent>, Invalid> {
+    let mut known = reactions.events();
+    known.push(Known::of::<UserSignedUp>());
     match (&what.user_id, &what.email, &what.file) {
         (Some(user_id), Some(email), _) => from_arguments(what, user_id, email),
-        (_, _, Some(path)) => from_lines(&read(path)?),
+        (_, _, Some(path)) => from_lines(&read(path)?, &known),
         _ if what.stdin => {
             let mut text = String::new();
             std::io::stdin()
                 .read_to_string(&mut text)
                 .map_err(|e| Invalid(format!("standard input: {}", plain::said(&e))))?;
-            from_lines(&text)
+            from_lines(&text, &known)
         }
-        _ => Err(Invalid("say what to publish: --user-id and --email, --file, or --stdin (see --help)".to_owned())),
+        _ => match (&what.kind, &what.data) {
+            (Some(kind), Some(data)) => (1..=what.count).map(|_| from_data(kind, data, &known)).collect(),
+            _ => Err(Invalid(
+                "say what to publish: --user-id and --email, --type and --data, --file, or --stdin (see --help)"
+                    .to_owned(),
+            )),
+        },
     }
 }
 
-fn from_arguments(what: &cli::Publish, user_id: &str, email: &str) -> Result<Vec<UserSignedUp>, Invalid> {
+fn from_arguments(what: &cli::Publish, user_id: &str, email: &str) -> Result<Vec<AnyEvent>, Invalid> {
     let named = |name: &'static str| move |InvalidValue(rule)| Invalid(format!("{name} {rule}"));
     let email = email.parse().map_err(named("--email"))?;
     let plan = what.plan.as_deref().map(str::parse).transpose().map_err(named("--plan"))?;
     let event = |n: u32| {
         let id = if what.count == 1 { user_id.to_owned() } else { format!("{user_id}-{n}") };
         let email: &crate::event::EmailAddress = &email;
-        Ok(UserSignedUp::new(id.parse().map_err(named("--user-id"))?, email.clone(), plan.clone()))
+        let event = UserSignedUp::new(id.parse().map_err(named("--user-id"))?, email.clone(), plan.clone());
+        AnyEvent::to_be_published(&event.to_json()).map_err(|error| Invalid(error.to_string()))
     };
     (1..=what.count).map(event).collect()
+}
+
+fn from_data(kind: &str, data: &str, known: &[Known]) -> Result<AnyEvent, Invalid> {
+    let event = AnyEvent::with_fields(kind, data).and_then(|event| checked(event, known));
+    event.map_err(|error| Invalid(format!("--data: {}", plain::line(&error.to_string()))))
+}
+
+/// An event whose type is known here keeps that type's rules.
+fn checked(event: AnyEvent, known: &[Known]) -> Result<AnyEvent, EventError> {
+    let arrival = Arrival::wrapped(event.head().id.as_str(), Timestamp::now());
+    if let Some(known) = known.iter().find(|known| known.types.contains(&&*event.head().kind)) {
+        (known.check)(event.text(), &arrival)?;
+    }
+    Ok(event)
 }
 
 fn read(path: &Path) -> Result<String, Invalid> {
@@ -112,16 +137,14 @@ fn read(path: &Path) -> Result<String, Invalid> {
 }
 
 /// Every faulty line is named, and nothing is sent.
-fn from_lines(text: &str) -> Result<Vec<UserSignedUp>, Invalid> {
+fn from_lines(text: &str, known: &[Known]) -> Result<Vec<AnyEvent>, Invalid> {
     let mut events = Vec::new();
     let mut faults = Vec::new();
     // What some editors write before the first letter.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let id = EventId::fresh();
-        match EventKind::to_be_published(line, &Arrival { message_id: id.as_str(), sent_at: Timestamp::now() }) {
-            Ok(EventKind::UserSignedUp(event)) => events.push(event),
-            Ok(EventKind::Unknown(_)) => faults.push(format!("line {}: not a user.signed_up event", n + 1)),
+        match AnyEvent::to_be_published(line).and_then(|event| checked(event, known)) {
+            Ok(event) => events.push(event),
             Err(error) => faults.push(format!("line {}: {}", n + 1, plain::line(&error.to_string()))),
         }
     }
@@ -132,26 +155,26 @@ fn from_lines(text: &str) -> Result<Vec<UserSignedUp>, Invalid> {
     }
 }
 
-fn report(events: &[UserSignedUp], results: &[Result<MessageId, PublishError>], as_json: bool) -> Exit {
+fn report(events: &[AnyEvent], results: &[Result<MessageId, PublishError>], as_json: bool) -> Exit {
     let published = results.iter().filter(|result| result.is_ok()).count();
     let pairs = || events.iter().zip(results);
     if as_json {
-        let line = |(event, result): (&UserSignedUp, &Result<MessageId, PublishError>)| match result {
-            Ok(id) => json!({ "eventId": event.event_id.as_str(), "messageId": id.0 }),
-            Err(error) => json!({ "eventId": event.event_id.as_str(), "error": error.to_string() }),
+        let line = |(event, result): (&AnyEvent, &Result<MessageId, PublishError>)| match result {
+            Ok(id) => json!({ "eventId": event.head().id.as_str(), "messageId": id.0 }),
+            Err(error) => json!({ "eventId": event.head().id.as_str(), "error": error.to_string() }),
         };
         let lines: Vec<_> = pairs().map(line).collect();
         say(json!({ "published": published, "failed": results.len() - published, "events": lines }));
     } else if let (&[Ok(MessageId(id))], [event]) =
         (&results.iter().map(Result::as_ref).collect::<Vec<_>>()[..], events)
     {
-        say(format_args!("published event {} as message {id}", event.event_id));
+        say(format_args!("published event {} as message {id}", event.head().id));
     } else {
         say(format_args!("published {published} of {}", counted(events.len() as u64, "event")));
     }
     for (event, result) in pairs().filter(|(_, result)| result.is_err()).take(10) {
         if let Err(error) = result {
-            complain(format_args!("event {}: {}", event.event_id, plain::line(&error.to_string())));
+            complain(format_args!("event {}: {}", event.head().id, plain::line(&error.to_string())));
         }
     }
     if published == results.len() { Exit::Clean } else { Exit::Unavailable }
@@ -161,10 +184,57 @@ fn report(events: &[UserSignedUp], results: &[Result<MessageId, PublishError>], 
 mod tests {
     use super::*;
 
+    const LINE: &str = r#"{"type":"user.signed_up","userId":"u","email":"u@example.com","eventId":"e-1"}"#;
+
+    fn lines(text: &str) -> Result<Vec<AnyEvent>, String> {
+        from_lines(text, &[Known::of::<UserSignedUp>()]).map_err(|Invalid(problem)| problem)
+    }
+
     #[test]
     fn a_file_that_begins_with_a_byte_order_mark_is_read() {
-        let line = r#"{"type":"user.signed_up","userId":"u","email":"u@example.com"}"#;
-        let events = from_lines(&format!("\u{feff}{line}\r\n{line}\n")).map_err(|Invalid(problem)| problem);
-        assert_eq!(events.map(|events| events.len()), Ok(2));
+        assert_eq!(lines(&format!("\u{feff}{LINE}\r\n{LINE}\n")).map(|events| events.len()), Ok(2));
+    }
+
+    #[test]
+    fn a_line_goes_out_as_it_was_written_and_one_without_an_id_is_given_one() {
+        let odd =
+            r#" {"type":"order.paid", "eventId":"o-1","total":1.50,"total2":10000000000000000001,"x":{"type":2}} "#;
+        let cloud = r#"{"specversion":"1.0","type":"a.b","source":"/s","id":"1","data":{"x":1}}"#;
+        let events = lines(&[LINE, odd, cloud].join("\n")).expect("three events");
+        let texts: Vec<_> = events.iter().map(AnyEvent::text).collect();
+        assert_eq!(texts, [LINE, odd.trim(), cloud]);
+        let kinds: Vec<_> = events.iter().map(|event| event.head().kind.to_string()).collect();
+        assert_eq!(kinds, ["user.signed_up", "order.paid", "a.b"]);
+        for no_id in [r#"{"type":"order.paid","n":1.50}"#, r#"{"eventId":null,"type":"order.paid","n":1.50}"#] {
+            let event = lines(no_id).expect("an event").remove(0);
+            let again = AnyEvent::to_be_published(event.text()).expect("an event");
+            assert_eq!(again.head().id, event.head().id, "{}", event.text());
+            assert!(event.text().contains(r#""n":1.5"#), "{}", event.text());
+        }
+    }
+
+    #[test]
+    fn every_faulty_line_is_named_and_ours_by_its_own_rules() {
+        let text = format!("{LINE}\n{{\"type\":\"user.signed_up\"}}\n[]\n{{\"type\":\"order.paid\"}}\n{{\"a\":1}}");
+        let problem = lines(&text).expect_err("three faults");
+        let starts =
+            ["line 2: the event has no field `userId`", "line 3: the event is not", "line 5: the event has no `type`"];
+        assert_eq!(problem.lines().count(), 3, "{problem}");
+        assert!(problem.lines().zip(starts).all(|(line, start)| line.starts_with(start)), "{problem}");
+    }
+
+    #[test]
+    fn data_is_an_object_of_fields_and_the_type_stands_beside_it() {
+        let known = [Known::of::<UserSignedUp>()];
+        let text = |kind, data| from_data(kind, data, &known).map(|event| event.text().to_owned());
+        let event = text("order.paid", r#" {"orderId":"o-1"}"#).map_err(|Invalid(problem)| problem).expect("an event");
+        assert!(
+            event.starts_with(r#"{"eventId":""#) && event.ends_with(r#""type":"order.paid","orderId":"o-1"}"#),
+            "{event}"
+        );
+        assert!(text("a\"b", "{}").is_ok_and(|text| text.ends_with(r#""type":"a\"b"}"#)));
+        for (kind, data) in [("user.signed_up", "{}"), ("x", "[]"), ("x", r#"{"type":"y"}"#), ("x", "{")] {
+            assert!(text(kind, data).is_err(), "{kind} {data}");
+        }
     }
 }

@@ -9,9 +9,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::terminal::document;
-use super::{Exit, complain, configured, say};
+use super::{Context, Exit, complain, configured, say};
 use crate::cli::Render;
-use crate::config::{self, Environment};
+use crate::config;
 use crate::event::{EventId, InvalidValue, UserSignedUp};
 use crate::handlers::Handler;
 use crate::handlers::welcome_email::WelcomeEmail;
@@ -24,8 +24,8 @@ const NOBODY: &str = "Example <welcome@example.com>";
 /// An opener hands over and ends; one that is the viewer itself runs on.
 const HAND_OVER: Duration = Duration::from_secs(3);
 
-pub(super) fn render(environment: &Environment, what: &Render) -> Exit {
-    let sender = match configured(environment, |read| Some(config::sender(read))) {
+pub(super) fn render(context: &Context<'_>, what: &Render) -> Exit {
+    let sender = match configured(context, |read| Some(config::sender(read))) {
         Ok(sender) => sender,
         Err(exit) => return exit,
     };
@@ -48,7 +48,7 @@ pub(super) fn render(environment: &Environment, what: &Render) -> Exit {
         document(&text);
         return Exit::Clean;
     }
-    let folder = environment.get("TMPDIR").map_or("/tmp", String::as_str);
+    let folder = context.environment.get("TMPDIR").map_or("/tmp", String::as_str);
     let path = Path::new(folder).join(format!("user-events-{}.{suffix}", EventId::fresh()));
     if let Err(error) = write(&path, &text) {
         complain(format_args!("{} cannot be written: {}", path.display(), plain::said(&error)));
@@ -68,8 +68,9 @@ fn event(what: &Render) -> Result<UserSignedUp, String> {
         (_, plan) => Some(plan.unwrap_or("pro").parse().map_err(named("--plan"))?),
     };
     let (user, email) = (what.user_id.parse(), what.email.parse());
-    let event = UserSignedUp::new(user.map_err(named("--user-id"))?, email.map_err(named("--email"))?, plan);
-    Ok(UserSignedUp { version: what.version, ..event })
+    let mut event = UserSignedUp::new(user.map_err(named("--user-id"))?, email.map_err(named("--email"))?, plan);
+    event.head.version = what.version;
+    Ok(event)
 }
 
 fn nobody() -> Option<Sender> {

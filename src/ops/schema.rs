@@ -5,20 +5,21 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Exit, say};
-use crate::app::REACTIONS;
+use super::{Context, Exit, say};
 use crate::cli::Contract;
 use crate::envelope;
 use crate::event::{USER_SIGNED_UP, schema as event};
+use crate::reactions::{Known, Listed, Reactions};
 
 /// The topic's name in `infra/topic.yaml`, and how its queues' names begin in `infra/reaction.yaml`.
 const TOPIC: &str = "user-events";
 
-pub(super) fn schema(what: Contract) -> Exit {
+pub(super) fn schema(context: &Context<'_>, what: Contract) -> Exit {
+    let reactions = context.reactions;
     let document = match what {
-        Contract::Event => event::schema(),
-        Contract::Envelope => standalone(envelope::schema(&event::schema())),
-        Contract::Asyncapi => asyncapi(),
+        Contract::Event => reactions.schema(),
+        Contract::Envelope => standalone(envelope::schema(&reactions.schema())),
+        Contract::Asyncapi => asyncapi(reactions),
     };
     say(format_args!("{document:#}"));
     Exit::Clean
@@ -30,13 +31,45 @@ fn standalone(mut schema: Value) -> Value {
     schema
 }
 
-fn asyncapi() -> Value {
-    let mut channels = Map::from_iter([("topic".to_owned(), topic())]);
-    let mut operations = Map::from_iter([("publish".to_owned(), publish())]);
-    for reaction in REACTIONS {
-        channels.insert(reaction.name.to_owned(), queue(reaction.name));
-        operations.insert(format!("react_{}", reaction.name), react(reaction.name));
+/// A kind of message on the topic: its key among the components, its title, its types, its schema.
+struct Message {
+    key: String,
+    title: String,
+    types: &'static [&'static str],
+    schema: Value,
+}
+
+/// Ours has a message for each version; another team's event, or several of one queue, is one.
+fn messages(known: &Known) -> Vec<Message> {
+    let of = |key: &str, title: &str, schema| Message {
+        key: key.to_owned(),
+        title: title.to_owned(),
+        types: known.types,
+        schema,
+    };
+    match known.types {
+        [USER_SIGNED_UP] => {
+            vec![of("version1", "Version 1", event::version_1()), of("version2", "Version 2", event::version_2())]
+        }
+        [] => vec![of("any", "Any event", (known.schema)())],
+        types => vec![of(&types.join("_or_"), &types.join(" or "), (known.schema)())],
     }
+}
+
+fn asyncapi(reactions: &Reactions) -> Value {
+    let messages: Vec<_> = reactions.events().iter().flat_map(messages).collect();
+    let mut channels = Map::from_iter([("topic".to_owned(), topic(&messages))]);
+    let mut operations = Map::from_iter([("publish".to_owned(), publish(reactions))]);
+    for name in reactions.names() {
+        channels.insert(name.to_owned(), queue(name));
+        operations.insert(format!("react_{name}"), react(name));
+    }
+    let mut on_the_topic: Map<_, _> = messages.iter().map(|m| (m.key.clone(), message(m))).collect();
+    let notification = json!({ "title": "SNS notification", "payload": refer("schemas/notification") });
+    on_the_topic.insert("notification".to_owned(), notification);
+    let any: Vec<_> = messages.iter().map(|m| refer(&format!("schemas/{}", m.key))).collect();
+    let mut schemas: Map<_, _> = messages.into_iter().map(|m| (m.key, m.schema)).collect();
+    schemas.insert("notification".to_owned(), envelope::schema(&json!({ "oneOf": any })));
     json!({
         "asyncapi": "3.0.0",
         "info": {
@@ -48,18 +81,7 @@ fn asyncapi() -> Value {
         "defaultContentType": "application/json",
         "channels": channels,
         "operations": operations,
-        "components": {
-            "messages": {
-                "version1": message("Version 1", "version1"),
-                "version2": message("Version 2", "version2"),
-                "notification": { "title": "SNS notification", "payload": refer("schemas/notification") },
-            },
-            "schemas": {
-                "version1": event::version_1(),
-                "version2": event::version_2(),
-                "notification": envelope::schema(&json!({ "oneOf": [refer("schemas/version1"), refer("schemas/version2")] })),
-            },
-        },
+        "components": { "messages": on_the_topic, "schemas": schemas },
     })
 }
 
@@ -68,43 +90,52 @@ fn refer(component: &str) -> Value {
 }
 
 /// A message on the topic, with the attributes that subscriptions may filter by.
-fn message(title: &str, schema: &str) -> Value {
+fn message(message: &Message) -> Value {
+    let kind = match message.types {
+        [one] => json!({ "type": "string", "const": one }),
+        [] => json!({ "type": "string" }),
+        several => json!({ "type": "string", "enum": several }),
+    };
     json!({
-        "name": USER_SIGNED_UP,
-        "title": title,
-        "payload": refer(&format!("schemas/{schema}")),
+        "name": message.types.first().unwrap_or(&"any"),
+        "title": message.title,
+        "payload": refer(&format!("schemas/{}", message.key)),
         "headers": {
             "type": "object",
             "description": "SNS message attributes, each of type String.",
             "properties": {
-                "eventType": { "type": "string", "const": USER_SIGNED_UP },
+                "eventType": kind,
                 "eventVersion": { "type": "string", "pattern": "^[1-9][0-9]*$" },
             },
         },
     })
 }
 
-fn topic() -> Value {
+fn topic(messages: &[Message]) -> Value {
+    let messages: Map<_, _> = messages.iter().map(|m| (m.key.clone(), refer(&format!("messages/{}", m.key)))).collect();
     json!({
         "address": TOPIC,
         "description": "Publishers send here, and know no consumer.",
-        "messages": { "version1": refer("messages/version1"), "version2": refer("messages/version2") },
+        "messages": messages,
         "bindings": { "sns": { "name": TOPIC, "bindingVersion": "0.1.0" } },
     })
 }
 
-fn publish() -> Value {
-    let consumer = |name: &str| {
-        json!({
+fn publish(reactions: &Reactions) -> Value {
+    let consumer = |listed: &Listed| {
+        let mut consumer = json!({
             "protocol": "sqs",
-            "endpoint": { "name": queue_name(name) },
-            "filterPolicy": { "type": [USER_SIGNED_UP] },
-            "filterPolicyScope": "MessageBody",
+            "endpoint": { "name": queue_name(listed.name) },
             "rawMessageDelivery": false,
-            "redrivePolicy": { "deadLetterQueue": { "name": dead_letters(name) } },
-        })
+            "redrivePolicy": { "deadLetterQueue": { "name": dead_letters(listed.name) } },
+        });
+        if !listed.row.types.is_empty() {
+            consumer["filterPolicy"] = json!({ "type": listed.row.types });
+            consumer["filterPolicyScope"] = "MessageBody".into();
+        }
+        consumer
     };
-    let consumers: Vec<_> = REACTIONS.iter().map(|reaction| consumer(reaction.name)).collect();
+    let consumers: Vec<_> = reactions.iter().map(consumer).collect();
     json!({
         "action": "send",
         "channel": { "$ref": "#/channels/topic" },

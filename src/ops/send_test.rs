@@ -5,8 +5,8 @@
 
 use serde_json::json;
 
-use super::{Exit, complain, configured, say};
-use crate::config::{self, Environment};
+use super::{Context, Exit, complain, configured, say};
+use crate::config;
 use crate::event::{EmailAddress, EventId, InvalidValue, UserSignedUp};
 use crate::handlers::Handler;
 use crate::handlers::welcome_email::WelcomeEmail;
@@ -14,8 +14,8 @@ use crate::mail::Composer;
 use crate::mail::smtp::{SmtpMailer, Step, Told};
 use crate::plain;
 
-pub(super) async fn send_test(environment: &Environment, from_stdin: bool, as_json: bool) -> Exit {
-    let (mail, to) = match configured(environment, |read| config::send_test(read, from_stdin)) {
+pub(super) async fn send_test(context: &Context<'_>, from_stdin: bool, as_json: bool) -> Exit {
+    let (mail, to) = match configured(context, |read| config::send_test(read, from_stdin)) {
         Ok(settings) => settings,
         Err(exit) => return exit,
     };

@@ -15,9 +15,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::table::{table, wrap};
 use super::terminal::{draw, is_closed};
 use super::worker::{self, Told};
-use super::{Exit, complain, configured, say};
-use crate::app::REACTIONS;
-use crate::config::{self, Environment, Queues};
+use super::{Context, Exit, complain, configured, say};
+use crate::config::{self, Queues};
 use crate::plain;
 use crate::queue::QueueError;
 use crate::queue::sqs_admin::{QueueFacts, SqsAdmin};
@@ -34,12 +33,12 @@ struct Row {
     dlq: Option<Result<QueueFacts, QueueError>>,
 }
 
-pub(super) async fn status(environment: &Environment, watch: bool, as_json: bool) -> Exit {
+pub(super) async fn status(context: &Context<'_>, watch: bool, as_json: bool) -> Exit {
     let read = |read: &mut config::Reader<'_>| {
         let aws = config::aws(read);
-        Some((config::http_addr(read), config::queues(read, REACTIONS, &[])?, aws))
+        Some((config::http_addr(read), config::queues(read, &context.reactions.needs(), &[])?, aws))
     };
-    let (address, queues, aws) = match configured(environment, read) {
+    let (address, queues, aws) = match configured(context, read) {
         Ok(settings) => settings,
         Err(exit) => return exit,
     };

@@ -64,7 +64,11 @@ impl Stored {
     fn first(change: &Change<'_>, mark: Mark) -> Self {
         let event = change.event;
         Self {
-            profile: Profile { email: event.email.clone(), plan: event.plan.clone(), signed_up_at: event.occurred_at },
+            profile: Profile {
+                email: event.email.clone(),
+                plan: event.plan.clone(),
+                signed_up_at: event.head.occurred_at,
+            },
             plan_mark: event.plan.is_some().then(|| mark.clone()),
             email_mark: mark,
             first_at: change.stamp.clone(),
@@ -89,7 +93,7 @@ impl Stored {
             applied = Applied::Updated;
         }
         if change.stamp < self.first_at {
-            self.profile.signed_up_at = change.event.occurred_at;
+            self.profile.signed_up_at = change.event.head.occurred_at;
             self.first_at = change.stamp.clone();
             applied = Applied::Updated;
         }

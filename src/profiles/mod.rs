@@ -72,11 +72,11 @@ impl<'a> Change<'a> {
     /// The change that an event makes.
     #[must_use]
     pub fn of(event: &'a UserSignedUp) -> Self {
-        let id = data_encoding::HEXLOWER.encode(&Sha256::digest(event.event_id.as_str())[..16]);
+        let id = data_encoding::HEXLOWER.encode(&Sha256::digest(event.head.id.as_str())[..16]);
         let plan = event.plan.as_ref().map_or("", |plan| plan.as_str());
         Self {
             event,
-            stamp: Stamp(format!("{:015}{id}", event.occurred_at.unix_millis())),
+            stamp: Stamp(format!("{:015}{id}", event.head.occurred_at.unix_millis())),
             fingerprint: Fingerprint::spelled(&[event.email.as_given(), plan], &[&event.email.folded(), plan]),
         }
     }

@@ -35,7 +35,7 @@ impl RedisProfiles {
 impl Profiles for RedisProfiles {
     async fn apply(&self, change: &Change<'_>) -> Result<Applied, ProfilesError> {
         let event = change.event;
-        let occurred_at = event.occurred_at.to_string();
+        let occurred_at = event.head.occurred_at.to_string();
         let args = [
             change.stamp.as_str(),
             change.fingerprint.exact(),

@@ -14,7 +14,7 @@ use super::instruments::Instruments;
 use super::propagation::inject;
 use super::watch::{DESTINATION, ERROR, OPERATION, SYSTEM};
 use crate::config::Propagators;
-use crate::event::UserSignedUp;
+use crate::event::Head;
 use crate::publisher::{Observer, PublishError, Sending};
 use crate::topic::{MessageId, SendError};
 
@@ -58,12 +58,12 @@ impl TopicWatch {
 }
 
 impl Observer for TopicWatch {
-    fn sends(&self, event: &UserSignedUp) -> Box<dyn Sending> {
+    fn sends(&self, head: &Head) -> Box<dyn Sending> {
         let Shared { tracer, name, labels, .. } = &*self.shared;
         let context = tracer.as_ref().map(|tracer| {
             let own = [
                 KeyValue::new("messaging.operation.type", "send"),
-                KeyValue::new("user_events.event_id", event.event_id.as_str().to_owned()),
+                KeyValue::new("user_events.event_id", head.id.as_str().to_owned()),
             ];
             let span = tracer.span_builder(name.clone()).with_kind(SpanKind::Producer);
             let span =

@@ -4,7 +4,6 @@
 //! DLQ. Pure.
 
 use super::outcome::{Missing, Outcome};
-use crate::event::USER_SIGNED_UP;
 
 impl Outcome {
     /// What was said, or else what the outcome itself tells.
@@ -16,7 +15,7 @@ impl Outcome {
             Self::Done | Self::DoneUnrecorded | Self::Duplicate | Self::Stale | Self::Ignored => String::new(),
             Self::Refused(refusal) => refusal.detail(),
             Self::RecordBroken(rule) => (*rule).to_owned(),
-            Self::UnknownType => format!("type: must be {USER_SIGNED_UP}"),
+            Self::UnknownType(types) => format!("type: must be {}", types.join(" or ")),
             Self::Conflict => "userId: must come with what it came with first".to_owned(),
             Self::Parked => "record: no send is left, and what came of the last is unknown".to_owned(),
             Self::KillsItsWorker => "claims: those of this message were not heard of again".to_owned(),
@@ -58,7 +57,7 @@ mod tests {
         let tries = Tries { setbacks, receives: Attempt::new(3), age: Duration::from_secs(60), limits };
         let missing = Missing { dependency: "smtp", detail: "down".to_owned(), outage: Outage::Down };
         for outcome in [
-            Outcome::UnknownType,
+            Outcome::UnknownType(&["user.signed_up"]),
             Outcome::Busy(Duration::ZERO),
             Outcome::Conflict,
             Outcome::Parked,

@@ -8,19 +8,23 @@ use tracing::warn;
 
 use super::outcome::{Outcome, UnknownEvents};
 use crate::envelope::Refusal;
-use crate::event::{EventError, EventKind, USER_SIGNED_UP, UserSignedUp};
+use crate::event::{EventError, Opened};
 
-pub(super) fn judge(opened: Result<EventKind, Refusal>, foreign: UnknownEvents) -> Result<UserSignedUp, Outcome> {
+pub(super) fn judge<E>(
+    opened: Result<Opened<E>, Refusal>,
+    types: &'static [&'static str],
+    foreign: UnknownEvents,
+) -> Result<E, Outcome> {
     let ignored = foreign == UnknownEvents::Ignore;
     match opened {
-        Ok(EventKind::UserSignedUp(event)) => Ok(event),
-        Ok(EventKind::Unknown(kind)) if ignored => {
-            if kind.trim().eq_ignore_ascii_case(USER_SIGNED_UP) {
-                warn!(kind, "ignored for its `type`, which is {USER_SIGNED_UP} but for its case or spaces");
+        Ok(Opened::Ours(event)) => Ok(event),
+        Ok(Opened::Foreign(kind)) if ignored => {
+            if let Some(own) = types.iter().find(|own| kind.trim().eq_ignore_ascii_case(own)) {
+                warn!(kind, "ignored for its `type`, which is {own} but for its case or spaces");
             }
             Err(Outcome::Ignored)
         }
-        Ok(EventKind::Unknown(_)) => Err(Outcome::UnknownType),
+        Ok(Opened::Foreign(_)) => Err(Outcome::UnknownType(types)),
         Err(Refusal::Event(EventError::Foreign { .. })) if ignored => Err(Outcome::Ignored),
         Err(refusal) => Err(Outcome::Refused(refusal)),
     }

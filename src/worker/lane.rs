@@ -49,8 +49,8 @@ impl Taken {
     ) -> Vec<Self> {
         let taken = |(held, delivery): (Held, Delivery)| {
             let (attempt, message_id) = (delivery.attempt.get(), &delivery.message_id);
-            let (event_id, user, trace_id) = (field::Empty, field::Empty, field::Empty);
-            let span = info_span!("message", queue, handler, message_id, attempt, event_id, user, trace_id);
+            let (event_id, subject, trace_id) = (field::Empty, field::Empty, field::Empty);
+            let span = info_span!("message", queue, handler, message_id, attempt, event_id, subject, trace_id);
             Self { delivery, held, slot: slots.split(1), span }
         };
         deliveries.map(taken).collect()
@@ -99,7 +99,8 @@ pub(super) async fn give_back<Q: Queue, L: Ledger, H: Handler>(
         // If it was to try what is missing, another may.
         corridor.breaker.untried();
         let not_begun = Reacted::from(Outcome::NotBegun);
-        let verdict = not_begun.verdict(&delivery, corridor.limits, &corridor.settings.backoff, H::NAME);
+        let verdict =
+            not_begun.verdict(&delivery, corridor.limits, &corridor.settings.backoff, corridor.reaction.row().name);
         corridor.settler.settle(delivery, verdict, held).instrument(span).await;
         drop(slot);
     };

@@ -24,8 +24,8 @@ pub enum Outcome {
     Stale,
     /// Another team's event, and we ignore those.
     Ignored,
-    /// Another team's event, and we want to hear of those.
-    UnknownType,
+    /// Another team's event, and we want to hear of those. Ours are these.
+    UnknownType(&'static [&'static str]),
     /// Another delivery is at it for this much longer.
     Busy(Duration),
     /// Ordered before with other content.
@@ -225,7 +225,7 @@ impl Outcome {
             Self::Duplicate => "duplicate",
             Self::Stale => "stale",
             Self::Ignored => "ignored",
-            Self::UnknownType => "unknown_type",
+            Self::UnknownType(_) => "unknown_type",
             Self::Busy(_) => "busy",
             Self::Conflict => "conflict",
             Self::Parked => "outcome_unknown_parked",
@@ -284,7 +284,7 @@ impl Outcome {
             Self::Unavailable(Missing { outage: Outage::Down, .. }) => Next::In(spread(1.0, 5.0)),
             Self::Unavailable(_) => Next::In(spread(1.0, 45.0)),
             Self::NotBegun => Next::In(Duration::ZERO),
-            Self::UnknownType => Next::Never("unknown_type"),
+            Self::UnknownType(_) => Next::Never("unknown_type"),
             Self::Conflict => Next::Never("conflict"),
             Self::Parked => Next::Never("outcome_unknown"),
             Self::KillsItsWorker => Next::Never("kills_its_worker"),

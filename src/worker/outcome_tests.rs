@@ -76,7 +76,7 @@ fn only_what_is_done_or_needs_nothing_is_deleted() {
         (Duplicate, true),
         (Stale, true),
         (Ignored, true),
-        (UnknownType, false),
+        (UnknownType(&[]), false),
         (Busy(Duration::ZERO), false),
         (Conflict, false),
         (Parked, false),
@@ -109,7 +109,7 @@ fn what_will_never_succeed_is_quarantined_with_its_reason() {
     assert_eq!(reason(Outcome::Conflict), "conflict");
     assert_eq!(reason(Outcome::Parked), "outcome_unknown");
     assert_eq!(reason(Outcome::KillsItsWorker), "kills_its_worker");
-    assert_eq!(reason(Outcome::UnknownType), "unknown_type");
+    assert_eq!(reason(Outcome::UnknownType(&[])), "unknown_type");
 }
 
 #[test]

@@ -16,7 +16,6 @@ use super::process::{Corridor, Slot};
 use super::reaction::{Beats, Reaction};
 use super::record::Insists;
 use super::word::Word;
-use crate::event::UserSignedUp;
 use crate::handlers::Handler;
 use crate::idempotency::{INSISTS, Ledger};
 use crate::queue::{Delivery, Queue};
@@ -26,19 +25,13 @@ use crate::queue::{Delivery, Queue};
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
-    pub(super) async fn persist(
-        &self,
-        event: &UserSignedUp,
-        delivery: &Delivery,
-        held: &Held,
-        slot: &mut Slot,
-    ) -> Reacted {
+    pub(super) async fn persist(&self, event: &H::Event, delivery: &Delivery, held: &Held, slot: &mut Slot) -> Reacted {
         let until = Instant::now() + LONGEST;
         let is_last = self.limits.are_used_up(delivery.attempt);
         loop {
             let insists = Insists::lasting(INSISTS).or_until(&self.closing, &self.breaker);
             let reacted = react(&self.reaction, event, &delivery.message_id, held.beats(), &insists).await;
-            self.breaker.heard(Word::of(&reacted.outcome, &reacted.said, H::RECEIVER));
+            self.breaker.heard(Word::of(&reacted.outcome, &reacted.said, self.reaction.row().receiver));
             let tries_again = match &reacted.outcome {
                 outcome if outcome.may_pass() => self.turn_comes(until, is_last, slot).await,
                 Outcome::Busy(left) if is_last && held.is_ours() => self.waits((*left).min(LOOK_AGAIN), until).await,
@@ -86,7 +79,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
 /// One event, without a message around it: claim it, handle it, record it.
 pub(crate) async fn react<L: Ledger, H: Handler>(
     reaction: &Reaction<L, H>,
-    event: &UserSignedUp,
+    event: &H::Event,
     message_id: &str,
     beats: impl Beats,
     insists: &Insists<'_>,

@@ -46,7 +46,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
     pub async fn run(self, stop: CancellationToken) -> Summary {
         let Self { queue, reaction, settings, topics, vitals, duty, observer } = self;
         let Vitals { pulse, tally, breaker, leases, rights, .. } = vitals;
-        let (facts, handler) = (queue.facts(), H::NAME);
+        let (facts, handler) = (queue.facts(), reaction.row().name);
         info!(queue = queue.name(), handler, settings.concurrency, visibility = ?facts.visibility, "started");
         if !facts.has_dlq {
             warn!(queue = queue.name(), "no DLQ: what will never succeed is left to the queue and logged each time");

@@ -20,7 +20,7 @@ use super::settle::{Settled, Settler};
 use super::word::Word;
 use super::{Settings, Tally};
 use crate::envelope::{self, Topics};
-use crate::event::{Arrival, Timestamp, UserSignedUp};
+use crate::event::{Event, Timestamp, log_hash};
 use crate::handlers::Handler;
 use crate::idempotency::Ledger;
 use crate::queue::{Delivery, Queue};
@@ -52,7 +52,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
             Err(outcome) => outcome.into(),
         };
         let detail = reacted.detail();
-        let verdict = reacted.verdict(&delivery, self.limits, &self.settings.backoff, H::NAME);
+        let verdict = reacted.verdict(&delivery, self.limits, &self.settings.backoff, self.reaction.row().name);
         let outcome = reacted.outcome;
         let Delivery { attempt, sent_at_millis, .. } = delivery;
         let ended = Ended { outcome, verdict: verdict.name(), attempt, sent_at_millis, handling: started.elapsed() };
@@ -62,15 +62,15 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
         (ended, self.settler.settle(delivery, verdict, held).await)
     }
 
-    fn open(&self, delivery: &Delivery) -> Result<UserSignedUp, Outcome> {
+    fn open(&self, delivery: &Delivery) -> Result<H::Event, Outcome> {
         let sent_at = delivery.sent_at().and_then(Timestamp::from_unix_millis).unwrap_or_else(Timestamp::now);
-        let arrival = Arrival { message_id: &delivery.message_id, sent_at };
-        let opened = envelope::open_from(delivery.body.as_str(), &arrival, &self.topics);
-        let event = foreign::judge(opened, self.settings.unknown_events).inspect_err(|_| {
+        let types = self.reaction.row().types;
+        let opened = envelope::open_from(delivery.body.as_str(), sent_at, &self.topics, types);
+        let event: H::Event = foreign::judge(opened, types, self.settings.unknown_events).inspect_err(|_| {
             self.breaker.heard(Word::Nothing);
         })?;
-        Span::current().record("event_id", field::display(&event.event_id));
-        Span::current().record("user", field::display(event.user_id.log_hash()));
+        Span::current().record("event_id", field::display(&event.head().id));
+        Span::current().record("subject", field::display(log_hash(event.subject())));
         self.tally.oddities(&event);
         Ok(event)
     }

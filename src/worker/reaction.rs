@@ -17,9 +17,9 @@ use super::listening::Listening;
 use super::outcome::{Missing, Outcome};
 use super::witness::Witness;
 use crate::backoff::Outage;
-use crate::event::UserSignedUp;
+use crate::event::{Event, Once};
 use crate::failpoint::{self, Step};
-use crate::handlers::{Handled, Handler, HandlerError};
+use crate::handlers::{Handled, Handler, HandlerError, Row};
 use crate::idempotency::{Claim, Course, Fence, Key, Lease, Ledger, LedgerError, Release, Request, Terms};
 
 /// A handler with the ledger that keeps its effects single.
@@ -27,6 +27,7 @@ use crate::idempotency::{Claim, Course, Fence, Key, Lease, Ledger, LedgerError, 
 pub struct Reaction<L, H> {
     pub(super) ledger: Listening<L>,
     pub(super) handler: H,
+    row: Row,
     pub(super) terms: Terms,
     timeout: Duration,
     claimants: Claimants,
@@ -80,13 +81,34 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
     pub fn new(handler: H, ledger: L, terms: Terms, timeout: Duration) -> Self {
         let claimants =
             Claimants { reaction: format!("{}.", uuid::Uuid::new_v4().simple()), so_far: AtomicU64::new(0) };
-        Self { ledger: Listening::to(ledger), handler, terms, timeout, claimants, witness: Witness::default() }
+        let row = Row::of::<H>();
+        Self { ledger: Listening::to(ledger), handler, row, terms, timeout, claimants, witness: Witness::default() }
+    }
+
+    /// Under another name, for other types of event, or as often as told.
+    #[must_use]
+    pub fn with_row(mut self, row: Row) -> Self {
+        self.row = row;
+        self
+    }
+
+    /// What it is called, and what it takes.
+    #[must_use]
+    pub fn row(&self) -> Row {
+        self.row
+    }
+
+    fn key(&self, event: &H::Event) -> Key {
+        match self.row.once {
+            Once::Subject => Key::new(self.row.name, event.subject()),
+            Once::Event => Key::of_event(self.row.name, event.subject(), event.head().id.as_str()),
+        }
     }
 
     /// Claims the effect for this delivery alone; `message_id` is empty where no message stands behind the event.
-    pub(crate) async fn claim(&self, event: &UserSignedUp, message_id: &str) -> Result<Lease, Outcome> {
+    pub(crate) async fn claim(&self, event: &H::Event, message_id: &str) -> Result<Lease, Outcome> {
         let request = Request {
-            key: Key::new(H::NAME, event.user_id.as_str()),
+            key: self.key(event),
             fingerprint: self.handler.fingerprint(event),
             message_id: message_id.to_owned(),
             ledger_quiet_for: self.ledger.quiet_for(),
@@ -108,7 +130,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
     }
 
     /// What the record tells of an event whose message was lost to us, so that nothing can be waited for.
-    pub(crate) async fn look_up(&self, event: &UserSignedUp, message_id: &str) -> Outcome {
+    pub(crate) async fn look_up(&self, event: &H::Event, message_id: &str) -> Outcome {
         match self.claim(event, message_id).await {
             Ok(lease) => {
                 self.release(&lease, Release::Uncounted).await;
@@ -120,7 +142,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
     }
 
     /// Runs the handler, within its time, apart from its panics, and only while the lease is held.
-    pub(crate) async fn handle(&self, event: &UserSignedUp, lease: &Lease, beats: impl Beats) -> Ran {
+    pub(crate) async fn handle(&self, event: &H::Event, lease: &Lease, beats: impl Beats) -> Ran {
         failpoint::reach(Step::Claimed);
         let behind = self.handler.limit_behind_the_fence().unwrap_or(self.timeout);
         let course = Course::new(self.timeout, behind);
@@ -188,7 +210,7 @@ impl<L: Ledger, H: Handler> Needs for Reaction<L, H> {
         self.ledger.ping().await.map_err(|error| no_ledger::<L>(&error))?;
         self.handler.probe().await.map_err(|error| match error {
             HandlerError::Unavailable { dependency, detail, outage } => Missing { dependency, detail, outage },
-            other => Missing { dependency: H::NAME, detail: other.to_string(), outage: Outage::Down },
+            other => Missing { dependency: self.row.name, detail: other.to_string(), outage: Outage::Down },
         })
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::observer::Ended;
-use crate::event::UserSignedUp;
+use crate::event::Event;
 
 /// Counts outcomes. Clones share the counts.
 #[derive(Debug, Clone, Default)]
@@ -35,11 +35,13 @@ impl Tally {
     }
 
     /// What is odd about an event that is handled all the same.
-    pub(super) fn oddities(&self, event: &UserSignedUp) {
-        if event.is_newer_than_known() || event.has_stand_in_time {
+    pub(super) fn oddities<E: Event>(&self, event: &E) {
+        let head = event.head();
+        let (is_newer, has_stand_in) = (head.version > E::newest(&head.kind), head.has_stand_in_time());
+        if is_newer || has_stand_in {
             let mut count = self.lock();
-            count.newer_version += u64::from(event.is_newer_than_known());
-            count.stand_in_time += u64::from(event.has_stand_in_time);
+            count.newer_version += u64::from(is_newer);
+            count.stand_in_time += u64::from(has_stand_in);
         }
     }
 

@@ -40,7 +40,7 @@ impl Word {
             Outcome::Duplicate
             | Outcome::Stale
             | Outcome::Ignored
-            | Outcome::UnknownType
+            | Outcome::UnknownType(_)
             | Outcome::Busy(_)
             | Outcome::Conflict
             | Outcome::Parked

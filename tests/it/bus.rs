@@ -32,6 +32,7 @@ fn reacted(handler: &'static str, outcome: Outcome) -> Reacted {
 struct Greets(Arc<AtomicU32>);
 
 impl Handler for Greets {
+    type Event = UserSignedUp;
     const NAME: &'static str = "greets";
 
     async fn handle(&self, _event: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
@@ -56,6 +57,7 @@ impl Stumbles {
 }
 
 impl Handler for Stumbles {
+    type Event = UserSignedUp;
     const NAME: &'static str = "stumbles";
 
     async fn handle(&self, _event: &UserSignedUp, _fence: &Fence<'_>) -> Result<Handled, HandlerError> {
@@ -79,6 +81,7 @@ fn permanent() -> HandlerError {
 struct Breaks;
 
 impl Handler for Breaks {
+    type Event = UserSignedUp;
     const NAME: &'static str = "breaks";
 
     async fn handle(&self, _event: &UserSignedUp, _fence: &Fence<'_>) -> Result<Handled, HandlerError> {
@@ -99,6 +102,7 @@ async fn one_publish_reaches_every_reaction() {
 async fn reactions_run_side_by_side() {
     struct Meets(Arc<Barrier>);
     impl Handler for Meets {
+        type Event = UserSignedUp;
         const NAME: &'static str = "meets";
         async fn handle(&self, _event: &UserSignedUp, _fence: &Fence<'_>) -> Result<Handled, HandlerError> {
             self.0.wait().await;

@@ -66,6 +66,7 @@ async fn state(State(fake): State<Fake>, body: String) -> String {
 struct Waits(Arc<Semaphore>);
 
 impl Handler for Waits {
+    type Event = UserSignedUp;
     const NAME: &'static str = "waits";
 
     async fn handle(&self, _event: &UserSignedUp, _fence: &Fence<'_>) -> Result<Handled, HandlerError> {

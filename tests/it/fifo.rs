@@ -25,6 +25,7 @@ const EACH: usize = 8;
 struct Diary(Arc<Mutex<BTreeMap<String, Vec<usize>>>>);
 
 impl Handler for Diary {
+    type Event = UserSignedUp;
     const NAME: &'static str = "diary";
 
     async fn handle(&self, event: &UserSignedUp, _fence: &Fence<'_>) -> Result<Handled, HandlerError> {

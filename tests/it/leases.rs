@@ -32,6 +32,7 @@ struct Slow {
 }
 
 impl Handler for Slow {
+    type Event = UserSignedUp;
     const NAME: &'static str = "slow";
 
     async fn handle(&self, _event: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {

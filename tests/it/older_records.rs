@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
-use user_events::event::{Arrival, EventKind, Timestamp, UserSignedUp};
+use user_events::event::{Arrival, Event, Opened, Timestamp, UserSignedUp, read};
 use user_events::handlers::Handler;
 use user_events::handlers::welcome_email::WelcomeEmail;
 use user_events::idempotency::redis::RedisLedger;
@@ -43,9 +43,9 @@ impl Stored {
     fn event(&self, email: &str) -> UserSignedUp {
         let mut event = self.event.clone();
         event["email"] = email.into();
-        let arrival = Arrival { message_id: "m", sent_at: Timestamp::now() };
-        match EventKind::from_json(&event.to_string(), &arrival) {
-            Ok(EventKind::UserSignedUp(event)) => event,
+        let arrival = Arrival::wrapped("m", Timestamp::now());
+        match read::<UserSignedUp>(&event.to_string(), &arrival, UserSignedUp::TYPES) {
+            Ok(Opened::Ours(event)) => event,
             other => panic!("{event}: {other:?}"),
         }
     }

@@ -19,15 +19,12 @@ use crate::world::{redis, unique};
 type Said = (u8, i64, u8, Option<u8>);
 
 fn event(user: &UserId, (id, at, address, plan): Said) -> UserSignedUp {
-    UserSignedUp {
-        event_id: format!("event-{id}").parse().expect("an id"),
-        user_id: user.clone(),
-        email: format!("a{address}@example.com").parse().expect("an address"),
-        plan: plan.map(|plan| format!("plan-{plan}").parse::<Plan>().expect("a plan")),
-        occurred_at: Timestamp::from_unix_millis(1_767_225_600_000 + at).expect("a moment"),
-        has_stand_in_time: false,
-        version: if plan.is_some() { 2 } else { 1 },
-    }
+    let email = format!("a{address}@example.com").parse().expect("an address");
+    let plan = plan.map(|plan| format!("plan-{plan}").parse::<Plan>().expect("a plan"));
+    let mut event = UserSignedUp::new(user.clone(), email, plan);
+    event.head.id = format!("event-{id}").parse().expect("an id");
+    event.head.occurred_at = Timestamp::from_unix_millis(1_767_225_600_000 + at).expect("a moment");
+    event
 }
 
 fn user() -> UserId {
@@ -145,7 +142,7 @@ fn by_definition(user: &UserId, events: &[Said]) -> [Option<String>; 3] {
     events.sort_by_key(|event| Change::of(event).stamp);
     let email = events.last().map(|event| event.email.as_str().to_owned());
     let plan = events.iter().rev().find_map(|event| event.plan.as_ref()).map(|plan| plan.as_str().to_owned());
-    [email, plan, events.first().map(|event| event.occurred_at.to_string())]
+    [email, plan, events.first().map(|event| event.head.occurred_at.to_string())]
 }
 
 fn of_memory(store: &MemoryProfiles, user: &UserId) -> [Option<String>; 3] {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use tokio::time::{Duration, Instant};
-use user_events::event::{Arrival, EventKind, Timestamp, UserSignedUp};
+use user_events::event::{Arrival, Event, Opened, Published, Timestamp, UserSignedUp};
 use user_events::publisher::{PublishError, Publisher};
 use user_events::topic::{Entry, MAX_BYTES, MAX_ENTRIES, MessageId, SendError, Topic};
 
@@ -38,9 +38,9 @@ fn user_of(entry: &Entry) -> String {
 }
 
 fn read(entry: &Entry) -> UserSignedUp {
-    let arrival = Arrival { message_id: "unused", sent_at: Timestamp::now() };
-    match EventKind::from_json(&entry.message, &arrival) {
-        Ok(EventKind::UserSignedUp(event)) => event,
+    let arrival = Arrival::wrapped("unused", Timestamp::now());
+    match user_events::event::read::<UserSignedUp>(&entry.message, &arrival, UserSignedUp::TYPES) {
+        Ok(Opened::Ours(event)) => event,
         other => panic!("{other:?}"),
     }
 }
@@ -84,7 +84,8 @@ fn names<const N: usize>(users: [usize; N]) -> Vec<String> {
 #[tokio::test(start_paused = true)]
 async fn an_event_goes_out_with_the_attributes_that_subscriptions_filter_by() {
     let topic = Scripted::default();
-    let event = UserSignedUp { plan: Some("pro".parse().unwrap()), version: 2, ..events(1).remove(0) };
+    let mut event = UserSignedUp { plan: Some("pro".parse().unwrap()), ..events(1).remove(0) };
+    event.head.version = 2;
     assert_eq!(Publisher::new(topic.clone()).publish(&event).await, sent(0));
     let entry = &topic.entries()[0];
     assert_eq!(read(entry), event);
@@ -121,7 +122,7 @@ async fn every_try_sends_the_same_bytes_under_the_same_id() {
     let entries = topic.entries();
     assert_eq!(entries.len(), 4);
     assert!(entries.iter().all(|entry| *entry == entries[0]), "{entries:?}");
-    assert_eq!(read(&entries[0]).event_id, event.event_id);
+    assert_eq!(read(&entries[0]).head.id, event.head.id);
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,6 +162,6 @@ async fn what_is_larger_than_a_topic_takes_is_told_and_not_sent() {
 #[tokio::test(start_paused = true)]
 async fn nothing_to_publish_makes_no_call() {
     let topic = Scripted::default();
-    assert_eq!(Publisher::new(topic.clone()).publish_batch(&[]).await, []);
+    assert_eq!(Publisher::new(topic.clone()).publish_batch::<UserSignedUp>(&[]).await, []);
     assert_eq!(topic.calls().len(), 0);
 }

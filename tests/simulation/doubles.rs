@@ -238,6 +238,7 @@ impl Drop for Run<'_> {
 }
 
 impl Handler for ToldHandler {
+    type Event = UserSignedUp;
     const NAME: &'static str = "told";
 
     async fn handle(&self, event: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {

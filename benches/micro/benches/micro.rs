@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 use user_events::envelope;
-use user_events::event::{Arrival, Timestamp, UserSignedUp};
+use user_events::event::{Published, Timestamp, UserSignedUp};
 use user_events::handlers::{Handled, Handler, HandlerError};
 use user_events::idempotency::atomic::AtomicEffect;
 use user_events::idempotency::redis::RedisLedger;
@@ -41,9 +41,9 @@ fn envelopes(c: &mut Criterion) {
     let mut group = c.benchmark_group("envelope");
     for size in [300, 4_096, 262_144] {
         let body = body(size);
-        let arrival = Arrival { message_id: "m-1", sent_at: Timestamp::now() };
+        let sent_at = Timestamp::now();
         group.throughput(Throughput::Bytes(body.len() as u64));
-        group.bench_function(BenchmarkId::new("open", size), |b| b.iter(|| envelope::open(black_box(&body), &arrival)));
+        group.bench_function(BenchmarkId::new("open", size), |b| b.iter(|| envelope::open::<UserSignedUp>(black_box(&body), sent_at)));
     }
     group.finish();
     let event = UserSignedUp::new("u-1".parse().expect("an id"), "u-1@example.com".parse().expect("an address"), None);
@@ -81,6 +81,7 @@ fn record(c: &mut Criterion) {
 struct Nothing;
 
 impl Handler for Nothing {
+    type Event = UserSignedUp;
     const NAME: &'static str = "nothing";
 
     async fn handle(&self, _: &UserSignedUp, _: &Fence<'_>) -> Result<Handled, HandlerError> {

@@ -25,6 +25,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Nothing;
 
 impl Handler for Nothing {
+    type Event = UserSignedUp;
     const NAME: &'static str = "nothing";
 
     async fn handle(&self, _event: &UserSignedUp, _fence: &Fence<'_>) -> Result<Handled, HandlerError> {

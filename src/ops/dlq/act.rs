@@ -13,9 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::browse::Browser;
 use super::letter::{Letter, Selection};
+use crate::event::AnyEvent;
 use crate::failpoint::{self, Step};
 use crate::queue::sqs_admin::SqsAdmin;
 use crate::queue::{DeadLetter, MAX_BATCH, MAX_MESSAGE_BYTES, Queue, QueueError, ReceiptHandle};
+use crate::reactions::Known;
 
 /// What to do with a letter.
 pub(super) enum Deed<'a> {
@@ -73,7 +75,7 @@ pub(super) async fn act<Q: Queue>(
         bar.inc(batch.len() as u64);
         let mut chosen = Vec::new();
         for delivery in batch {
-            let (letter, receipt) = Letter::new(delivery);
+            let (letter, receipt) = Letter::new(delivery, Known::of::<AnyEvent>());
             if told.selected < limit && selection.takes(&letter) {
                 told.selected += 1;
                 *told.reasons.entry(letter.reason().to_owned()).or_default() += 1;

@@ -9,9 +9,10 @@ use serde_json::{Map, Value, json};
 
 use super::reasons::UNKNOWN;
 use crate::envelope;
-use crate::event::{Arrival, EmailAddress, EventKind, Timestamp};
+use crate::event::{EmailAddress, Opened, Timestamp, UserSignedUp, log_hash};
 use crate::queue::dead_letter::{BODY_ENCODING, DETAIL, OURS, REASON, UnpackError, is_ours};
 use crate::queue::{DeadLetter, Delivery, ReceiptHandle};
+use crate::reactions::Known;
 
 /// One letter in a DLQ.
 pub(super) struct Letter {
@@ -24,11 +25,13 @@ pub(super) struct Letter {
     /// Did a worker write it? Else it is a message as it came, and what it says of itself is its sender's.
     is_ours: bool,
     letter: DeadLetter,
+    known: Known,
 }
 
 /// What a letter's event tells of itself.
 pub(super) struct Contents {
     pub(super) kind: String,
+    /// Hashed, as in the log.
     pub(super) user: Option<String>,
     pub(super) email: Option<EmailAddress>,
 }
@@ -45,13 +48,14 @@ pub(super) struct Selection {
 }
 
 impl Letter {
-    pub(super) fn new(delivery: Delivery) -> (Self, ReceiptHandle) {
+    /// A letter from the queue of a reaction to these events.
+    pub(super) fn new(delivery: Delivery, known: Known) -> (Self, ReceiptHandle) {
         let Delivery { message_id, body, attributes, attempt, sent_at_millis, group, fairness, receipt, .. } = delivery;
         // What a redrive policy moved, no worker wrote: its reason is a former one, or never was ours.
         let is_ours = !delivery.moved_by_queue && is_ours(&attributes);
         let body = body.as_str().to_owned();
         let letter = DeadLetter { body, attributes, group, fairness, message_id: message_id.clone() };
-        (Self { id: message_id, receives: attempt.get(), died_at: sent_at_millis, is_ours, letter }, receipt)
+        (Self { id: message_id, receives: attempt.get(), died_at: sent_at_millis, is_ours, letter, known }, receipt)
     }
 
     pub(super) fn reason(&self) -> &str {
@@ -93,15 +97,14 @@ impl Letter {
     pub(super) fn contents(&self) -> Option<Contents> {
         // A letter of a former life too: the worker would open it.
         let (body, _) = self.letter.original().ok()?;
-        let arrival = Arrival { message_id: &self.id, sent_at: Timestamp::from_unix_millis(self.died_at)? };
-        Some(match envelope::open(&body, &arrival).ok()? {
-            EventKind::UserSignedUp(event) => Contents {
-                kind: "user.signed_up".to_owned(),
-                user: Some(event.user_id.log_hash().to_string()),
-                email: Some(event.email),
-            },
-            EventKind::Unknown(kind) => Contents { kind, user: None, email: None },
-        })
+        let died_at = Timestamp::from_unix_millis(self.died_at)?;
+        let told = (self.known.tells)(&body, died_at)?;
+        let user = told.subject.map(|subject| log_hash(&subject).to_string());
+        let email = match envelope::open::<UserSignedUp>(&body, died_at) {
+            Ok(Opened::Ours(event)) => Some(event.email),
+            _ => None,
+        };
+        Some(Contents { kind: told.kind, user, email })
     }
 
     /// One line of `dlq list --json`.
@@ -203,8 +206,12 @@ mod tests {
         DeadLetter::new(&delivery(body), "q", &failure).expect("fits").attributes
     }
 
+    fn letter(delivery: Delivery) -> Letter {
+        Letter::new(delivery, Known::of::<UserSignedUp>()).0
+    }
+
     fn quarantined(body: &str) -> Letter {
-        Letter::new(Delivery { attributes: attributes(body), ..delivery(body) }).0
+        letter(Delivery { attributes: attributes(body), ..delivery(body) })
     }
 
     #[test]
@@ -224,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_letter_without_a_reason_is_the_queues_own_and_one_that_is_no_event_tells_none() {
-        let letter = Letter::new(delivery("hello")).0;
+        let letter = letter(delivery("hello"));
         assert_eq!((letter.reason(), letter.attempts()), ("unknown", None));
         assert!(letter.contents().is_none());
         assert_eq!(letter.original().map(|original| original.body), Ok("hello".to_owned()));
@@ -237,9 +244,9 @@ mod tests {
     #[test]
     fn what_a_sender_wrote_is_never_shown_as_a_reason() {
         let mine = Attributes::from([(REASON.to_owned(), Attribute::string("mine"))]);
-        let borne = Letter::new(Delivery { attributes: mine.clone(), ..delivery(EVENT) }).0;
+        let borne = letter(Delivery { attributes: mine.clone(), ..delivery(EVENT) });
         let whole = Delivery { attributes: attributes(EVENT), moved_by_queue: true, ..delivery(EVENT) };
-        let moved = Letter::new(whole).0;
+        let moved = letter(whole);
         for letter in [&borne, &moved] {
             assert_eq!((letter.reason(), letter.attempts()), ("unknown", None));
             assert_eq!(letter.export("profile", true)["failure"], json!({}));

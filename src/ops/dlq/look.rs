@@ -169,7 +169,7 @@ pub(super) async fn each(
             Ok(Some(batch)) => {
                 bar.inc(batch.len() as u64);
                 for delivery in batch {
-                    let (letter, receipt) = Letter::new(delivery);
+                    let (letter, receipt) = Letter::new(delivery, place.known);
                     browser.keep(receipt);
                     if !enough && limit.is_none_or(|limit| seen < limit) {
                         seen += 1;

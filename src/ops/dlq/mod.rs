@@ -22,12 +22,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use super::table::wrap;
-use super::{Exit, complain, configured, deaf};
-use crate::app::REACTIONS;
+use super::{Context, Exit, complain, configured, deaf};
 use crate::cli::{Dlq, Which};
-use crate::config::{self, Environment, Queues};
+use crate::config::{self, Queues};
+use crate::event::AnyEvent;
 use crate::queue::sqs::SqsQueue;
 use crate::queue::sqs_admin::{QueueFacts, SqsAdmin};
+use crate::reactions::{Known, Reactions};
 use crate::shutdown;
 
 pub use reasons::{REASONS, Reason};
@@ -44,9 +45,11 @@ struct Place {
     depth: u64,
     dlq: SqsQueue,
     admin: SqsAdmin,
+    /// Its events.
+    known: Known,
 }
 
-pub(super) async fn dlq(environment: &Environment, what: &Dlq) -> Exit {
+pub(super) async fn dlq(context: &Context<'_>, what: &Dlq) -> Exit {
     let only: Vec<String> = match what {
         Dlq::List { reactions, .. } => reactions.clone(),
         Dlq::Show { .. } => Vec::new(),
@@ -61,9 +64,9 @@ pub(super) async fn dlq(environment: &Environment, what: &Dlq) -> Exit {
     }
     let read = |read: &mut config::Reader<'_>| {
         let aws = config::aws(read);
-        Some((config::queues(read, REACTIONS, &only)?, aws))
+        Some((config::queues(read, &context.reactions.needs(), &only)?, aws))
     };
-    let (queues, aws) = match configured(environment, read) {
+    let (queues, aws) = match configured(context, read) {
         Ok(settings) => settings,
         Err(exit) => return exit,
     };
@@ -84,7 +87,7 @@ pub(super) async fn dlq(environment: &Environment, what: &Dlq) -> Exit {
         Err(exit) => return exit,
     };
     let opened = tokio::select! {
-        opened = try_join_all(queues.into_iter().map(|queues| Place::open(&aws, queues))) => opened,
+        opened = try_join_all(queues.into_iter().map(|queues| Place::open(&aws, queues, context.reactions))) => opened,
         () = stop.cancelled() => return Exit::Interrupted,
     };
     match opened {
@@ -130,8 +133,9 @@ async fn work(what: &Dlq, mut places: Vec<Place>, stop: &CancellationToken) -> E
 }
 
 impl Place {
-    async fn open(aws: &SdkConfig, queues: Queues) -> Result<Self, String> {
+    async fn open(aws: &SdkConfig, queues: Queues, reactions: &Reactions) -> Result<Self, String> {
         let Queues { name, url, dlq_url } = queues;
+        let known = reactions.get(name).map_or_else(Known::of::<AnyEvent>, |listed| listed.known);
         let admin = SqsAdmin::new(aws);
         let source = admin.facts(&url).await.map_err(|error| format!("the queue of `{name}`: {error}"))?;
         let by_policy = source.redrive.as_ref().map(|redrive| redrive.dlq_url.clone());
@@ -143,7 +147,7 @@ impl Place {
         let depth = admin.facts(&dlq_url).await.map_err(failed)?.visible;
         let dlq = SqsQueue::open(aws, dlq_url.clone(), None, Duration::from_secs(20)).await.map_err(failed)?;
         let dlq = dlq.with_visibility(browse::HIDDEN);
-        Ok(Self { name, url, source, dlq_url, depth, dlq, admin })
+        Ok(Self { name, url, source, dlq_url, depth, dlq, admin, known })
     }
 
     fn source_name(&self) -> &str {

@@ -6,7 +6,6 @@ use aws_config::SdkConfig;
 use futures_util::future::join_all;
 
 use super::facts::{Facts, Reaction, Timing, Topic};
-use crate::app::RECORDED;
 use crate::config::{MailConfig, ReactionConfig, RunConfig, masked};
 use crate::event::UserSignedUp;
 use crate::idempotency::neighbours::Neighbours;
@@ -14,17 +13,25 @@ use crate::mail::Composer;
 use crate::mail::smtp::{Examination, SmtpMailer};
 use crate::ops::worker;
 use crate::queue::sqs_admin::SqsAdmin;
+use crate::reactions::{Listed, Reactions};
 use crate::redis_link::{RedisError, RedisFacts, RedisLink};
 use crate::topic::sns_admin::SnsAdmin;
 
-pub(super) async fn ask(config: &RunConfig, topic_arn: Option<String>, aws: &SdkConfig) -> Facts {
+pub(super) async fn ask(
+    config: &RunConfig,
+    reactions: &Reactions,
+    topic_arn: Option<String>,
+    aws: &SdkConfig,
+) -> Facts {
     let admin = SqsAdmin::new(aws);
     let sns = topic_arn.map(|arn| (SnsAdmin::new(aws, arn.clone()), arn));
     let topic = async {
         let (sns, arn) = sns.as_ref()?;
         Some(Topic { arn: arn.clone(), found: sns.exists().await })
     };
-    let reactions = config.reactions.iter().map(|config| reaction(&admin, sns.as_ref().map(|(sns, _)| sns), config));
+    let sns_of = || sns.as_ref().map(|(sns, _)| sns);
+    let reactions =
+        config.reactions.iter().map(|config| reaction(&admin, sns_of(), config, reactions.get(config.name)));
     let mail = async {
         match &config.mail {
             Some(config) => Some(mail(config).await),
@@ -39,7 +46,12 @@ pub(super) async fn ask(config: &RunConfig, topic_arn: Option<String>, aws: &Sdk
     Facts { region, endpoint, topic, reactions, redis, neighbours, mail, worker }
 }
 
-async fn reaction(admin: &SqsAdmin, sns: Option<&SnsAdmin>, config: &ReactionConfig) -> Reaction {
+async fn reaction(
+    admin: &SqsAdmin,
+    sns: Option<&SnsAdmin>,
+    config: &ReactionConfig,
+    listed: Option<&Listed>,
+) -> Reaction {
     let queue = admin.facts(&config.queue_url).await;
     let found = queue.as_ref().ok();
     let by_policy = found.and_then(|facts| facts.redrive.as_ref()).map(|redrive| &redrive.dlq_url);
@@ -59,8 +71,9 @@ async fn reaction(admin: &SqsAdmin, sns: Option<&SnsAdmin>, config: &ReactionCon
         max_attempts: config.settings.max_attempts,
         backoff: config.settings.backoff,
     };
-    let is_recorded = RECORDED.iter().any(|(name, _)| *name == config.name);
-    Reaction { name: config.name, is_recorded, queue, dlq, subscription, timing }
+    let is_recorded = listed.is_some_and(|listed| listed.is_recorded);
+    let types = listed.map_or(&[][..], |listed| listed.row.types);
+    Reaction { name: config.name, is_recorded, types, queue, dlq, subscription, timing }
 }
 
 async fn redis(config: &RunConfig) -> Result<(Option<RedisFacts>, Option<bool>), RedisError> {

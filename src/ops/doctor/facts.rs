@@ -44,6 +44,8 @@ pub(super) struct Reaction {
     pub(super) name: &'static str,
     /// Are its effects recorded, and with them how often a message killed its worker?
     pub(super) is_recorded: bool,
+    /// The types of event that it takes; none named: any.
+    pub(super) types: &'static [&'static str],
     pub(super) queue: Result<QueueFacts, QueueError>,
     /// The DLQ, if one is named.
     pub(super) dlq: Option<Result<QueueFacts, QueueError>>,

@@ -1,14 +1,14 @@
-//! Does a subscription's filter policy let our event through?
+//! Does a subscription's filter policy let a reaction's events through?
 //!
-//! Enters: the policy as JSON, and whether it looks at the event itself or at SNS's attributes. Leaves:
+//! Enters: the policy as JSON, whether it looks at the event itself or at SNS's attributes, and the types of event. Leaves:
 //! yes, no, or "it depends", with the field that says so. Pure. Knows only what is the same in every
-//! event of ours: its type, and which other fields there may be.
+//! event of a type: its name, and of ours which other fields there may be.
 
 use serde_json::Value;
 
 use crate::event::USER_SIGNED_UP;
 
-/// What the filter does to our events.
+/// What the filter does to events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Passage {
     /// All pass.
@@ -19,18 +19,34 @@ pub(super) enum Passage {
     Unclear(String),
 }
 
-/// Fields whose value differs from event to event.
+/// Fields whose value differs from event to event; an event of ours has no other.
 const IN_BODY: &[&str] = &["version", "eventId", "userId", "email", "plan", "timestamp"];
 const IN_ATTRIBUTES: &[&str] = &["eventVersion"];
 
 /// A field as far as it is known beforehand.
-enum Field {
-    Fixed(&'static str),
+enum Field<'a> {
+    Fixed(&'a str),
     Varies,
     Absent,
 }
 
-pub(super) fn passage(policy: &str, filters_body: bool) -> Passage {
+pub(super) fn passage(policy: &str, filters_body: bool, types: &[&str]) -> Passage {
+    if types.is_empty() {
+        return of_type(policy, filters_body, None);
+    }
+    let mut each = types.iter().map(|kind| of_type(policy, filters_body, Some(kind)));
+    let first = each.next().unwrap_or(Passage::Open);
+    each.fold(first, |so_far, next| match (so_far, next) {
+        (so_far, next) if so_far == next => so_far,
+        // One type passes and another does not: some events do not come.
+        (Passage::Open, Passage::Shut(field) | Passage::Unclear(field))
+        | (Passage::Shut(field) | Passage::Unclear(field), _) => Passage::Unclear(field),
+        (Passage::Open, Passage::Open) => Passage::Open,
+    })
+}
+
+/// `None`: of a type that is not known beforehand.
+fn of_type(policy: &str, filters_body: bool, known: Option<&str>) -> Passage {
     let Ok(Value::Object(policy)) = serde_json::from_str(policy) else {
         return Passage::Unclear("the policy itself".to_owned());
     };
@@ -38,9 +54,9 @@ pub(super) fn passage(policy: &str, filters_body: bool) -> Passage {
     let mut passage = Passage::Open;
     for (name, conditions) in &policy {
         let field = match name.as_str() {
-            name if name == kind => Field::Fixed(USER_SIGNED_UP),
-            name if varying.contains(&name) => Field::Varies,
-            _ => Field::Absent,
+            name if name == kind => known.map_or(Field::Varies, Field::Fixed),
+            name if known == Some(USER_SIGNED_UP) && !varying.contains(&name) => Field::Absent,
+            _ => Field::Varies,
         };
         // Every field must agree; the conditions of one are alternatives.
         match any(conditions, &field) {
@@ -53,9 +69,9 @@ pub(super) fn passage(policy: &str, filters_body: bool) -> Passage {
 }
 
 /// `None`: it depends, or the condition is none we know.
-fn any(conditions: &Value, field: &Field) -> Option<bool> {
+fn any(conditions: &Value, field: &Field<'_>) -> Option<bool> {
     let Value::Array(conditions) = conditions else {
-        // A nested field, which our events have not, or an operator over several fields.
+        // A nested field, or an operator over several fields.
         return if conditions.is_object() && matches!(field, Field::Absent) { Some(false) } else { None };
     };
     let answers: Vec<_> = conditions.iter().map(|condition| one(condition, field)).collect();
@@ -66,7 +82,7 @@ fn any(conditions: &Value, field: &Field) -> Option<bool> {
     }
 }
 
-fn one(condition: &Value, field: &Field) -> Option<bool> {
+fn one(condition: &Value, field: &Field<'_>) -> Option<bool> {
     if let Some(wanted) = condition.get("exists").and_then(Value::as_bool) {
         return match field {
             Field::Varies => None,
@@ -120,7 +136,24 @@ mod tests {
             (r#"{"email":[{"suffix":"@x"}],"type":["no"]}"#, true, shut("type")),
         ];
         for (policy, filters_body, expected) in cases {
-            assert_eq!(passage(policy, filters_body), expected, "{policy}");
+            assert_eq!(passage(policy, filters_body, &[USER_SIGNED_UP]), expected, "{policy}");
+        }
+    }
+
+    #[test]
+    fn of_another_teams_event_only_the_type_is_known_and_of_several_each_must_pass() {
+        let unclear = |field: &str| Passage::Unclear(field.to_owned());
+        let both = [USER_SIGNED_UP, "order.paid"];
+        for (policy, types, expected) in [
+            (r#"{"type":["order.paid"]}"#, &both[1..], Passage::Open),
+            (r#"{"type":["order.paid"],"tenant":["acme"]}"#, &both[1..], unclear("tenant")),
+            (r#"{"type":["user.signed_up"]}"#, &both[1..], Passage::Shut("type".to_owned())),
+            (r#"{"type":["user.signed_up","order.paid"]}"#, &both[..], Passage::Open),
+            (r#"{"type":["user.signed_up"]}"#, &both[..], unclear("type")),
+            (r#"{"type":["user.signed_up"]}"#, &[], unclear("type")),
+            (r#"{}"#, &[], Passage::Open),
+        ] {
+            assert_eq!(passage(policy, true, types), expected, "{policy} {types:?}");
         }
     }
 }

@@ -21,22 +21,21 @@ pub use self::fault::{FAULTS, Fault, Level};
 use self::finding::Finding;
 use super::table::wrap;
 use super::terminal::draw;
-use super::{Exit, configured, misconfigured, say};
-use crate::app::REACTIONS;
+use super::{Context, Exit, configured, misconfigured, say};
 use crate::aws;
-use crate::config::{self, Environment};
+use crate::config;
 use crate::plain;
 
 /// Where the text of a line begins: after `  fail  `.
 const INDENT: usize = 8;
 
-pub(super) async fn doctor(environment: &Environment, as_json: bool) -> Exit {
+pub(super) async fn doctor(context: &Context<'_>, as_json: bool) -> Exit {
     let read = |read: &mut config::Reader<'_>| {
-        let is_set = config::is_given(environment, "USER_EVENTS_TOPIC_ARN");
+        let is_set = config::is_given(context.environment, "USER_EVENTS_TOPIC_ARN");
         let topic = if is_set { config::publish(read) } else { None };
-        Some((config::run(read, REACTIONS, &[])?, topic))
+        Some((config::run(read, &context.reactions.needs(), &[])?, topic))
     };
-    let (config, topic) = match configured(environment, read) {
+    let (config, topic) = match configured(context, read) {
         Ok(settings) => settings,
         Err(exit) => return exit,
     };
@@ -44,14 +43,14 @@ pub(super) async fn doctor(environment: &Environment, as_json: bool) -> Exit {
         Ok(aws) => aws,
         Err(lack) => return misconfigured(lack),
     };
-    let facts = ask::ask(&config, topic, &aws).await;
+    let facts = ask::ask(&config, context.reactions, topic, &aws).await;
     let findings = judge(&facts);
     let failed = findings.iter().any(|finding| finding.level() == Level::Fail);
     if as_json {
         let lines: Vec<_> = findings.iter().map(as_value).collect();
         say(json!({ "healthy": !failed, "findings": lines }));
     } else {
-        let colour = std::io::stdout().is_terminal() && !environment.contains_key("NO_COLOR");
+        let colour = std::io::stdout().is_terminal() && !context.environment.contains_key("NO_COLOR");
         draw(&report(&findings, colour));
     }
     if failed { Exit::Unavailable } else { Exit::Clean }

@@ -60,7 +60,7 @@ fn queues(findings: &mut Findings, reaction: &Reaction, queue: &QueueFacts, fact
             Access::Closed => findings.bad(POLICY_CLOSED, "no statement fits"),
         }
         match &reaction.subscription {
-            Some(Ok(Some(found))) => subscription(findings, found),
+            Some(Ok(Some(found))) => subscription(findings, found, reaction.types),
             Some(Ok(None)) => findings.bad(NOT_SUBSCRIBED, "none"),
             Some(Err(error)) => findings.bad(SUBSCRIPTION_HIDDEN, error.to_string()),
             None => {}
@@ -168,7 +168,7 @@ fn timing(findings: &mut Findings, reaction: &Reaction, queue: &QueueFacts) {
     }
 }
 
-fn subscription(findings: &mut Findings, found: &Subscription) {
+fn subscription(findings: &mut Findings, found: &Subscription, types: &[&str]) {
     if found.pending {
         return findings.bad(SUBSCRIPTION_PENDING, "not confirmed");
     }
@@ -177,8 +177,8 @@ fn subscription(findings: &mut Findings, found: &Subscription) {
         findings.bad(RAW_DELIVERY, "on");
     }
     let scope = if found.filters_body { "MessageBody" } else { "MessageAttributes" };
-    match found.filter.as_ref().map(|policy| passage(policy, found.filters_body)) {
-        None | Some(Passage::Open) => findings.ok("filter policy", "user.signed_up passes"),
+    match found.filter.as_ref().map(|policy| passage(policy, found.filters_body, types)) {
+        None | Some(Passage::Open) => findings.ok("filter policy", passes(types)),
         Some(Passage::Shut(field)) => findings.bad(FILTER_EXCLUDES, format!("by `{field}`, scope {scope}")),
         Some(Passage::Unclear(field)) => findings.bad(FILTER_UNCLEAR, format!("it depends on `{field}`")),
     }
@@ -186,6 +186,14 @@ fn subscription(findings: &mut Findings, found: &Subscription) {
         findings.ok("delivery DLQ", "there");
     } else {
         findings.bad(NO_DELIVERY_DLQ, "none");
+    }
+}
+
+fn passes(types: &[&str]) -> String {
+    match types {
+        [] => "every type passes".to_owned(),
+        [one] => format!("{one} passes"),
+        several => format!("{} pass", several.join(" and ")),
     }
 }
 

@@ -41,6 +41,7 @@ fn sound() -> Reaction {
     Reaction {
         name: "email",
         is_recorded: true,
+        types: &["user.signed_up"],
         queue: Ok(queue("email")),
         dlq: Some(Ok(dlq)),
         subscription: Some(Ok(Some(subscription))),

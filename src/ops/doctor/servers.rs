@@ -147,7 +147,15 @@ mod tests {
         let second = std::time::Duration::from_secs(1);
         let (handler, shutdown, backoff) = (second, second, Backoff::HANDLER);
         let timing = Timing { visibility: None, lease: None, handler, shutdown, max_attempts: None, backoff };
-        Reaction { name: "email", is_recorded: true, queue: Err(error), dlq: None, subscription: None, timing }
+        Reaction {
+            name: "email",
+            is_recorded: true,
+            types: &[],
+            queue: Err(error),
+            dlq: None,
+            subscription: None,
+            timing,
+        }
     }
 
     fn codes(facts: &Facts) -> Vec<&'static str> {

@@ -54,6 +54,7 @@ impl Ledger for Breaks {
 struct Fenced(Arc<AtomicUsize>);
 
 impl Handler for Fenced {
+    type Event = UserSignedUp;
     const NAME: &'static str = "fenced";
 
     async fn handle(&self, _event: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {

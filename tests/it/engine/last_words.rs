@@ -14,6 +14,7 @@ struct Takes {
 }
 
 impl Handler for Takes {
+    type Event = UserSignedUp;
     const NAME: &'static str = "takes";
 
     async fn handle(&self, _event: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
@@ -43,7 +44,7 @@ fn queue_of(receives: u32) -> (MemoryQueue, MemoryQueue) {
 }
 
 /// Another worker's claim on it.
-async fn claimed(ledger: &MemoryLedger, handler: &impl Handler, terms: &Terms) -> Lease {
+async fn claimed(ledger: &MemoryLedger, handler: &impl Handler<Event = UserSignedUp>, terms: &Terms) -> Lease {
     fn key<H: Handler>(_: &H) -> Key {
         Key::new(H::NAME, "user-1")
     }

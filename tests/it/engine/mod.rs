@@ -58,6 +58,7 @@ where
     F: Fn(UserSignedUp) -> R + Send + Sync + 'static,
     R: Future<Output = Result<(), HandlerError>> + Send,
 {
+    type Event = UserSignedUp;
     const NAME: &'static str = "does";
 
     async fn handle(&self, event: &UserSignedUp, _fence: &Fence<'_>) -> Result<Handled, HandlerError> {
@@ -102,7 +103,7 @@ fn never_leaving(entered: &Arc<Barrier>) -> impl Handler + use<> {
 }
 
 /// A handler that counts its calls and succeeds.
-fn counting(calls: &Arc<AtomicUsize>) -> impl Handler {
+fn counting(calls: &Arc<AtomicUsize>) -> impl Handler<Event = UserSignedUp> {
     let calls = calls.clone();
     Does(move |_| {
         calls.fetch_add(1, Ordering::SeqCst);

@@ -40,6 +40,7 @@ impl Dependency {
 }
 
 impl Handler for Needs {
+    type Event = UserSignedUp;
     const NAME: &'static str = "needs";
 
     async fn handle(&self, _event: &UserSignedUp, _fence: &Fence<'_>) -> Result<Handled, HandlerError> {

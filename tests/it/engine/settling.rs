@@ -292,10 +292,11 @@ async fn a_handler_that_overruns_its_timeout_is_retried() {
 struct Vanishes(Arc<AtomicUsize>);
 
 impl Handler for Vanishes {
+    type Event = UserSignedUp;
     const NAME: &'static str = "vanishes";
 
     async fn handle(&self, _event: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
-        let _crossing: Crossing = fence.cross().await?;
+        let _: Crossing = fence.cross().await?;
         self.0.fetch_add(1, Ordering::SeqCst);
         panic_any("between fence and record");
     }

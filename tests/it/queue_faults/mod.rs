@@ -45,6 +45,7 @@ struct Effect {
 }
 
 impl Handler for Effect {
+    type Event = UserSignedUp;
     const NAME: &'static str = "effect";
 
     async fn handle(&self, event: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {

@@ -31,6 +31,7 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Watched(WelcomeEmail<SmtpMailer>, Arc<Mutex<Vec<HandlerError>>>);
 
 impl Handler for Watched {
+    type Event = UserSignedUp;
     const NAME: &'static str = "welcome_email";
 
     async fn handle(&self, event: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {

@@ -61,6 +61,7 @@ impl Receiver {
 }
 
 impl Handler for Receiver {
+    type Event = UserSignedUp;
     const NAME: &'static str = "receiver";
 
     async fn handle(&self, event: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {

@@ -1,0 +1,41 @@
+//! The words of `publish`: which events.
+
+use std::path::PathBuf;
+
+/// What to publish.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Reads USER_EVENTS_TOPIC_ARN, and AWS_REGION, AWS_ENDPOINT_URL and credentials as\n\
+    every AWS tool does. Events are validated before the first is sent. An event\n\
+    keeps its id over every try, so publishing again what failed repeats no effect.")]
+pub struct Publish {
+    /// Who signed up
+    #[arg(long, value_name = "ID", requires = "email", conflicts_with_all = ["file", "stdin"])]
+    pub user_id: Option<String>,
+    /// Where the welcome mail goes
+    #[arg(long, value_name = "ADDRESS", requires = "user_id")]
+    pub email: Option<String>,
+    /// The plan, which makes it a version 2 event
+    #[arg(long, value_name = "PLAN", requires = "user_id")]
+    pub plan: Option<String>,
+    /// The type of an event of yours
+    #[arg(long = "type", value_name = "TYPE", requires = "data", conflicts_with_all = ["user_id", "file", "stdin"])]
+    pub kind: Option<String>,
+    /// Its fields, a JSON object
+    #[arg(long, value_name = "JSON", requires = "kind")]
+    pub data: Option<String>,
+    /// Events as JSON, one a line, of any types: each goes out as it was written
+    #[arg(long, value_name = "FILE.jsonl", conflicts_with = "stdin")]
+    pub file: Option<PathBuf>,
+    /// The same from standard input
+    #[arg(long)]
+    pub stdin: bool,
+    /// So many users, `ID-1` to `ID-n`; with --data so many events
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub count: u32,
+    /// So many events a second at most; unset: as fast as the topic takes them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub rate: Option<u32>,
+    /// For machines
+    #[arg(long)]
+    pub json: bool,
+}

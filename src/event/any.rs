@@ -1,0 +1,108 @@
+//! An event of any type, known by its head alone: carried as it was written.
+//!
+//! Enters: any fields. Leaves: the same text, to the byte. For whoever passes events on.
+
+use serde_json::{Map, Value};
+
+use super::head::Names;
+use super::{
+    Arrival, Event, EventError, EventId, Fields, Head, InvalidValue, Opened, Published, Timestamp, cloud_event,
+    to_be_published,
+};
+
+/// An event of any type. What was published is kept to the byte.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AnyEvent {
+    head: Head,
+    text: String,
+}
+
+impl AnyEvent {
+    /// An event that is to be published, as it was written; one without an id is given one (UUID v7), so that it is the same
+    /// event however often it is sent.
+    ///
+    /// # Errors
+    /// [`EventError`]: its head breaks a rule.
+    pub fn to_be_published(text: &str) -> Result<Self, EventError> {
+        let text = with_id(text.trim())?;
+        // It has an id: none stands in.
+        match to_be_published(&text, &Arrival::raw(Timestamp::now()), Self::TYPES)? {
+            Opened::Ours(event) => Ok(event),
+            Opened::Foreign(_) => Err(EventError::Foreign { has_type: true }),
+        }
+    }
+
+    /// An event of this type, to be published, with the fields of a JSON object.
+    ///
+    /// # Errors
+    /// [`EventError`]: no object, or one that has a `type`.
+    pub fn with_fields(kind: &str, object: &str) -> Result<Self, EventError> {
+        let fields = Fields::of(object)?;
+        if fields.has(Names::OURS.kind) || fields.has(cloud_event::MARK) {
+            let rule = InvalidValue("must not be among the fields: it is named beside them");
+            return Err(EventError::InvalidField(Names::OURS.kind, rule));
+        }
+        Self::to_be_published(&with_first(object.trim(), Names::OURS.kind, kind))
+    }
+
+    /// What was published.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+impl Event for AnyEvent {
+    const TYPES: &'static [&'static str] = &[];
+    /// There is none that is too new: its fields are not read.
+    const NEWEST: u32 = u32::MAX;
+
+    fn read(head: Head, fields: &Fields<'_>) -> Result<Self, EventError> {
+        Ok(Self { head, text: fields.whole().to_owned() })
+    }
+
+    fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// It is about nothing that is known: each is its own.
+    fn subject(&self) -> &str {
+        self.head.id.as_str()
+    }
+}
+
+impl Published for AnyEvent {
+    fn to_json(&self) -> String {
+        self.text.clone()
+    }
+}
+
+/// The same text, with an id.
+fn with_id(text: &str) -> Result<String, EventError> {
+    let fields = Fields::of(text)?;
+    let name = if fields.has(cloud_event::MARK) { "id" } else { Names::OURS.id };
+    if fields.has(name) {
+        return Ok(text.to_owned());
+    }
+    if !fields.names(name) {
+        return Ok(with_first(text, name, EventId::fresh().as_str()));
+    }
+    // It is there as `null`, which serialisers write where they have nothing to write: a second one would be one too many.
+    let mut object: Map<String, Value> = serde_json::from_str(text).map_err(|_| EventError::NotAnObject)?;
+    object.insert(name.to_owned(), EventId::fresh().as_str().into());
+    Ok(Value::from(object).to_string())
+}
+
+/// An object's text with one more field, before the others.
+fn with_first(object: &str, name: &str, value: &str) -> String {
+    let rest = object.trim_start_matches('{').trim_start();
+    let comma = if rest.starts_with('}') { "" } else { "," };
+    format!("{{{}:{}{comma}{rest}", Value::from(name), Value::from(value))
+}
+
+/// Its text may hold anything.
+impl std::fmt::Debug for AnyEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "AnyEvent({:?}, {} bytes)", self.head, self.text.len())
+    }
+}

@@ -1,0 +1,74 @@
+//! CloudEvents 1.0 in structured JSON: what AWS.Messaging for .NET, Dapr and the `cloudevents` SDKs put on the wire.
+//!
+//! Enters: the fields of an object that bears `specversion`. Leaves: the event: its head from the CloudEvent, its own fields
+//! from `data`, which is an object, or a string that holds one (so AWS.Messaging writes it), or `data_base64`. An id is unique for
+//! its source alone, so the event's is the hash of both. `version` may stand there as an extension; where it does not, the
+//! newest known is meant: a CloudEvent tells an incompatible schema by another `type`.
+
+use super::head::version;
+use super::read::{cut, taken};
+use super::scalar::Scalar;
+use super::{Arrival, Event, EventError, EventId, Fields, Head, InvalidValue, Opened};
+
+/// What no event of our own form has.
+pub(super) const MARK: &str = "specversion";
+
+const DATA: &str = "data";
+const DATA_BASE64: &str = "data_base64";
+
+pub(super) fn read<E: Event>(
+    fields: &Fields<'_>,
+    arrival: &Arrival<'_>,
+    types: &[&'static str],
+) -> Result<Opened<E>, EventError> {
+    let Ok(Some(kind)) = fields.text("type") else {
+        return Err(EventError::Foreign { has_type: fields.has("type") });
+    };
+    let Some(kind) = taken(kind, types) else { return Ok(Opened::Foreign(cut(kind))) };
+    if !fields.text(MARK)?.is_some_and(|version| version == "1.0") {
+        return Err(EventError::InvalidField(MARK, InvalidValue("must be 1.0")));
+    }
+    let newest = E::newest(&kind);
+    let version = version("version", fields)?.unwrap_or(newest);
+    let id = id(fields, arrival)?;
+    let (occurred_at, unusable_time) = Head::time(fields.get("time")?, arrival);
+    let head = Head { kind, version, id, occurred_at, unusable_time };
+    with_data::<E, _>(fields, |data| E::read(head, data))
+        .map(Opened::Ours)
+        .map_err(|error| error.in_version(version, newest))
+}
+
+fn id(fields: &Fields<'_>, arrival: &Arrival<'_>) -> Result<EventId, EventError> {
+    let Some(id) = fields.text("id")?.filter(|id| !id.is_empty()) else {
+        return arrival.id("id", fields.whole());
+    };
+    let source = fields.text("source")?.ok_or(EventError::MissingField("source"))?;
+    EventId::of_both(source, id).map_err(|rule| EventError::InvalidField("id", rule))
+}
+
+/// What does not hold fields is a fault, but for an event that takes every type: it asks for none.
+fn with_data<E: Event, T>(
+    fields: &Fields<'_>,
+    read: impl FnOnce(&Fields<'_>) -> Result<T, EventError>,
+) -> Result<T, EventError> {
+    let fault = |field| {
+        move |_| EventError::InvalidField(field, InvalidValue("must be a JSON object, or a string that holds one"))
+    };
+    let bytes = |text: &str| data_encoding::BASE64.decode(text.as_bytes()).ok();
+    let held = match (fields.get(DATA)?, fields.text(DATA_BASE64)?) {
+        (None, None) => return read(&fields.none()),
+        (Some(Scalar::Text(text)), _) => fields.unpacked(text).map_err(fault(DATA)),
+        (Some(_), _) => fields.inside(DATA).map_err(fault(DATA)),
+        (None, Some(text)) => {
+            let decoded = bytes(text).and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+            return match fields.unpacked(&decoded).map_err(fault(DATA_BASE64)) {
+                Err(_) if E::TYPES.is_empty() => read(&fields.none()),
+                held => read(&held?),
+            };
+        }
+    };
+    match held {
+        Err(_) if E::TYPES.is_empty() => read(&fields.none()),
+        held => read(&held?),
+    }
+}

@@ -1,0 +1,137 @@
+//! What every event has: its type, version, id and time.
+//!
+//! Enters: fields, and what the carrier knows of their arrival. Leaves: a [`Head`]. A time that is of no use costs no event:
+//! the carrier's stands in. Knows no type of event.
+
+use std::borrow::Cow;
+use std::str::FromStr;
+
+use sha2::{Digest, Sha256};
+
+use super::scalar::Scalar;
+use super::{EventError, EventId, Fields, InvalidValue, Timestamp};
+
+/// What every event has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Its `type`: what happened.
+    pub kind: Cow<'static, str>,
+    /// The schema version as published; may be newer than the newest that is known.
+    pub version: u32,
+    /// Which event this is: the same on every copy and every retry.
+    pub id: EventId,
+    /// When it happened, by the publisher's clock, else by the carrier's.
+    pub occurred_at: Timestamp,
+    /// The rule that a time of its own broke, for which the carrier's stands in.
+    pub(super) unusable_time: Option<InvalidValue>,
+}
+
+/// What an event calls the fields of its head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Names {
+    /// What happened.
+    pub kind: &'static str,
+    /// The schema's version: a whole number from 1 up, as number or text; absent, it is 1.
+    pub version: &'static str,
+    /// Which event. Without it the carrier's id of the message stands in.
+    pub id: &'static str,
+    /// When it happened: RFC 3339, or seconds or milliseconds since 1970. Without it the carrier's time stands in.
+    pub time: &'static str,
+}
+
+/// What the carrier knows: stands in for id and time where the publisher left them out.
+#[derive(Debug, Clone)]
+pub struct Arrival<'a> {
+    /// The carrier's id of what it wrapped. `None`: it wrapped nothing, and the text's own hash stands in: an id that
+    /// a queue gives is another one after each redrive.
+    pub message_id: Option<&'a str>,
+    /// When the carrier took it.
+    pub sent_at: Timestamp,
+    /// When the last carrier on its way took it. No event happened more than a day after that.
+    pub last_taken: Timestamp,
+}
+
+impl Names {
+    /// `type`, `version`, `eventId`, `timestamp`.
+    pub const OURS: Self = Self { kind: "type", version: "version", id: "eventId", time: "timestamp" };
+}
+
+impl<'a> Arrival<'a> {
+    /// As it is, with nothing around it.
+    #[must_use]
+    pub fn raw(sent_at: Timestamp) -> Self {
+        Self { message_id: None, sent_at, last_taken: sent_at }
+    }
+
+    /// Inside a message that has this id.
+    #[must_use]
+    pub fn wrapped(message_id: &'a str, sent_at: Timestamp) -> Self {
+        Self { message_id: Some(message_id), sent_at, last_taken: sent_at }
+    }
+
+    /// The id that stands in.
+    pub(super) fn id(&self, field: &'static str, whole: &str) -> Result<EventId, EventError> {
+        let id = self.message_id.map_or_else(|| EventId::of_text(whole), EventId::from_str);
+        id.map_err(|rule| EventError::InvalidField(field, rule))
+    }
+}
+
+impl Head {
+    /// The head of a new event: a fresh id (UUID v7), and it happened now.
+    #[must_use]
+    pub fn new(kind: &'static str, version: u32) -> Self {
+        let (id, occurred_at) = (EventId::fresh(), Timestamp::now());
+        Self { kind: Cow::Borrowed(kind), version, id, occurred_at, unusable_time: None }
+    }
+
+    /// Had it a time of its own, which could not be read or lay in the future? Then the carrier's stands in.
+    #[must_use]
+    pub fn has_stand_in_time(&self) -> bool {
+        self.unusable_time.is_some()
+    }
+
+    /// The time that an event says it happened at, else the carrier's.
+    pub(super) fn time(own: Option<&Scalar<'_>>, arrival: &Arrival<'_>) -> (Timestamp, Option<InvalidValue>) {
+        match own.map(|own| moment(own, arrival.last_taken)).transpose() {
+            Ok(own) => (own.unwrap_or(arrival.sent_at), None),
+            Err(rule) => (arrival.sent_at, Some(rule)),
+        }
+    }
+}
+
+impl EventId {
+    /// The id of a text that has none: its SHA-256 in hex.
+    fn of_text(text: &str) -> Result<Self, InvalidValue> {
+        data_encoding::HEXLOWER.encode(&Sha256::digest(text)).parse()
+    }
+
+    /// The id of what these two say: the same for the same two, and for no others.
+    pub(super) fn of_both(one: &str, other: &str) -> Result<Self, InvalidValue> {
+        // With its length, so that moving text from one to the other changes it.
+        Self::of_text(&format!("{}:{one}{other}", one.len()))
+    }
+}
+
+/// `"2"`, `2`, `2.0` and `"2.0"` all occur in the wild; a publisher in a typed language writes the number.
+pub(super) fn version(name: &'static str, fields: &Fields<'_>) -> Result<Option<u32>, EventError> {
+    let Some(value) = fields.get(name)? else { return Ok(None) };
+    let number = match value {
+        Scalar::Text(text) => Some(text.strip_suffix(".0").unwrap_or(text))
+            .filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
+            .and_then(|digits| digits.parse().ok()),
+        Scalar::Number(number) => u32::try_from(*number).ok(),
+        _ => None,
+    };
+    let rule = InvalidValue("must be a whole number from 1 up, as number or string");
+    number.filter(|n| *n >= 1).map(Some).ok_or(EventError::InvalidField(name, rule))
+}
+
+fn moment(value: &Scalar<'_>, last_taken: Timestamp) -> Result<Timestamp, InvalidValue> {
+    let moment = match value {
+        Scalar::Text(text) => text.parse(),
+        Scalar::Number(number) => Timestamp::from_epoch(*number as f64),
+        Scalar::Fraction(number) => Timestamp::from_epoch(*number),
+        Scalar::Other => Err(InvalidValue("must be a string or a number")),
+    };
+    moment?.not_long_after(last_taken)
+}

@@ -1,0 +1,94 @@
+//! Text → event: in our own form, or as a CloudEvent.
+//!
+//! Enters: the text a publisher wrote, in any version, by us or by anyone's snippet, and what the carrier knows of its
+//! [`Arrival`]. Leaves: a valid event, somebody else's `type`, or an [`EventError`]. The two forms are told apart by
+//! `specversion`, never by trying one and then the other. Knows nothing of what carried the text.
+
+use std::borrow::Cow;
+
+use super::head::version;
+use super::{Arrival, Event, EventError, Fields, Head, InvalidValue, cloud_event};
+
+/// What a well-formed text turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opened<E> {
+    /// An event of a type that is read here.
+    Ours(E),
+    /// Some other team's event: its `type`, cut to 64 characters.
+    Foreign(String),
+}
+
+/// Reads an event's text; of these types alone, or of any where none is named.
+///
+/// # Errors
+/// [`EventError`] with the first rule that is broken.
+pub fn read<E: Event>(text: &str, arrival: &Arrival<'_>, types: &[&'static str]) -> Result<Opened<E>, EventError> {
+    let fields = Fields::of(text)?;
+    let opened = if fields.has(cloud_event::MARK) {
+        cloud_event::read::<E>(&fields, arrival, types)?
+    } else {
+        read_ours::<E>(&fields, arrival, types)?
+    };
+    if let Opened::Ours(event) = &opened
+        && let Some(InvalidValue(rule)) = event.head().unusable_time
+    {
+        tracing::debug!(rule, "the event's time is not taken: the carrier's stands in");
+    }
+    Ok(opened)
+}
+
+/// Reads an event's text before it is published: who writes it can still be told of a time of no use.
+///
+/// # Errors
+/// [`EventError`] with the first rule that is broken.
+pub fn to_be_published<E: Event>(
+    text: &str,
+    arrival: &Arrival<'_>,
+    types: &[&'static str],
+) -> Result<Opened<E>, EventError> {
+    let opened = read::<E>(text, arrival, types)?;
+    match &opened {
+        Opened::Ours(event) => match event.head().unusable_time {
+            Some(rule) => Err(EventError::InvalidField(E::NAMES.time, rule)),
+            None => Ok(opened),
+        },
+        Opened::Foreign(_) => Ok(opened),
+    }
+}
+
+fn read_ours<E: Event>(
+    fields: &Fields<'_>,
+    arrival: &Arrival<'_>,
+    types: &[&'static str],
+) -> Result<Opened<E>, EventError> {
+    let names = E::NAMES;
+    let kind = match fields.text(names.kind) {
+        Ok(Some(kind)) => kind,
+        _ if !E::resembles(fields) => return Err(EventError::Foreign { has_type: fields.has(names.kind) }),
+        Ok(None) => return Err(EventError::MissingField(names.kind)),
+        Err(error) => return Err(error),
+    };
+    let Some(kind) = taken(kind, types) else { return Ok(Opened::Foreign(cut(kind))) };
+    let newest = E::newest(&kind);
+    let version = version(names.version, fields)?.unwrap_or(1);
+    let read = || {
+        let own_id = fields.optional(names.id)?;
+        let id = own_id.map_or_else(|| arrival.id(names.id, fields.whole()), Ok)?;
+        let (occurred_at, unusable_time) = Head::time(fields.get(names.time)?, arrival);
+        E::read(Head { kind, version, id, occurred_at, unusable_time }, fields)
+    };
+    read().map(Opened::Ours).map_err(|error| error.in_version(version, newest))
+}
+
+/// The type as it is kept, if it is one of these.
+pub(super) fn taken(kind: &str, types: &[&'static str]) -> Option<Cow<'static, str>> {
+    if types.is_empty() {
+        return Some(Cow::Owned(cut(kind)));
+    }
+    types.iter().find(|own| **own == kind).map(|own| Cow::Borrowed(*own))
+}
+
+/// Short enough for a log line, and with nothing in it that steers a terminal.
+pub(super) fn cut(kind: &str) -> String {
+    kind.chars().filter(|c| !c.is_control()).take(64).collect()
+}

@@ -1,0 +1,170 @@
+//! The list of reactions, a row each: what ships with this service, or a team's own.
+//!
+//! Enters: handlers. Leaves: for each reaction its name, its types of event, whether its effects are recorded, and how its
+//! worker is made. `user-events` is the command line on [`shipped`]; a program of one's own is the same on its own list:
+//!
+//! ```no_run
+//! # use user_events::event::UserSignedUp;
+//! # use user_events::handlers::{Handled, Handler, HandlerError};
+//! # use user_events::idempotency::Fence;
+//! use std::process::ExitCode;
+//! use user_events::{ops, reactions::Reactions};
+//! # struct Crm;
+//! # impl Handler for Crm {
+//! #     type Event = UserSignedUp;
+//! #     const NAME: &'static str = "crm";
+//! #     async fn handle(&self, _: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
+//! #         Ok(Handled::done(fence.cross().await?))
+//! #     }
+//! # }
+//!
+//! fn main() -> ExitCode {
+//!     ops::main(Reactions::new().with(Crm))
+//! }
+//! ```
+
+mod known;
+mod start;
+
+pub(crate) use known::Known;
+pub use start::StartError;
+pub(crate) use start::{Place, Running, Shared};
+
+use crate::config::ReactionNeeds;
+use crate::event::Schema;
+use crate::handlers::profile::ProfileHandler;
+use crate::handlers::welcome_email::WelcomeEmail;
+use crate::handlers::{Handler, Row};
+use crate::idempotency::atomic::AtomicEffect;
+use crate::mail::Composer;
+use crate::mail::smtp::SmtpMailer;
+use crate::profiles::redis::RedisProfiles;
+use crate::worker::Vitals;
+
+/// A list of reactions. Each has a name of its own, which names its variables, too: `crm` reads `CRM_QUEUE_URL`.
+#[derive(Debug, Default)]
+pub struct Reactions(Vec<Listed>);
+
+/// One reaction.
+pub(crate) struct Listed {
+    /// Names its queue, its variables, its place in every table.
+    pub(crate) name: &'static str,
+    /// What the engine asks; its name is the one that records and letters bear.
+    pub(crate) row: Row,
+    /// Are its effects recorded, for `idem` to see? Else its effect is its own record.
+    pub(crate) is_recorded: bool,
+    /// What can be asked of its events without having one.
+    pub(crate) known: Known,
+    sends_mail: bool,
+    build: Build,
+}
+
+type Built = Result<(Vitals, Running), StartError>;
+type Build = Box<dyn FnOnce(Place<'_>) -> Built + Send>;
+
+/// What `user-events` runs.
+#[must_use]
+pub fn shipped() -> Reactions {
+    type Email = WelcomeEmail<SmtpMailer>;
+    type Profile = ProfileHandler<RedisProfiles>;
+    Reactions::new()
+        .listed::<Email>("email", true, true, |place| {
+            let mail = place.mail()?;
+            let mailer = SmtpMailer::new(mail.server.clone(), mail.rate);
+            let handler = WelcomeEmail::new(Composer::new(mail.sender.clone())?, mailer);
+            place.recorded(handler)
+        })
+        .listed::<Profile>("profile", false, false, |place| {
+            let handler = ProfileHandler::new(RedisProfiles::new(place.redis()));
+            place.starts(handler, AtomicEffect)
+        })
+}
+
+impl Reactions {
+    /// None yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// And this one, by its [`Handler::NAME`]; its effects are recorded at `REDIS_URL`.
+    #[must_use]
+    pub fn with<H: Handler>(self, handler: H) -> Self {
+        self.listed::<H>(H::NAME, true, false, move |place| place.recorded(handler))
+    }
+
+    /// And this one, whose effect and mark are one atomic step, so that repeating it changes nothing: none is recorded.
+    #[must_use]
+    pub fn with_atomic<H: Handler>(self, handler: H) -> Self {
+        self.listed::<H>(H::NAME, false, false, move |place| place.starts(handler, AtomicEffect))
+    }
+
+    fn listed<H: Handler>(
+        mut self,
+        name: &'static str,
+        is_recorded: bool,
+        sends_mail: bool,
+        build: impl FnOnce(Place<'_>) -> Built + Send + 'static,
+    ) -> Self {
+        let (row, known, build) = (Row::of::<H>(), Known::of::<H::Event>(), Box::new(build));
+        self.0.push(Listed { name, row, is_recorded, known, sends_mail, build });
+        self
+    }
+
+    /// The first two that bear one name, if there are such.
+    pub(crate) fn doubled(&self) -> Option<&'static str> {
+        let names: Vec<_> = self.names().collect();
+        (1..names.len()).find(|n| names[..*n].contains(&names[*n])).map(|n| names[n])
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().map(|listed| listed.name)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Listed> {
+        self.0.iter()
+    }
+
+    pub(crate) fn into_rows(self) -> impl Iterator<Item = Listed> {
+        self.0.into_iter()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Listed> {
+        self.0.iter().find(|listed| listed.name == name)
+    }
+
+    /// What the configuration asks of each.
+    pub(crate) fn needs(&self) -> Vec<ReactionNeeds> {
+        self.0.iter().map(|listed| ReactionNeeds { name: listed.name, mail: listed.sends_mail }).collect()
+    }
+
+    /// Each type of event that some reaction takes, once, with its schema.
+    pub(crate) fn events(&self) -> Vec<Known> {
+        let mut events: Vec<Known> = Vec::new();
+        for listed in &self.0 {
+            if events.iter().all(|known| known.types != listed.known.types) {
+                events.push(listed.known);
+            }
+        }
+        events
+    }
+
+    /// The schema of the events that some reaction takes.
+    pub(crate) fn schema(&self) -> Schema {
+        let mut schemas: Vec<_> = self.events().iter().map(|known| (known.schema)()).collect();
+        if schemas.len() == 1 { schemas.remove(0) } else { crate::event::one_schema_of(schemas) }
+    }
+}
+
+impl Listed {
+    /// Its worker, which runs nothing yet.
+    pub(crate) fn build(self, place: Place<'_>) -> Built {
+        (self.build)(place)
+    }
+}
+
+impl std::fmt::Debug for Listed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Listed({}: {:?})", self.name, self.row)
+    }
+}

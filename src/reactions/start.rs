@@ -1,0 +1,92 @@
+//! A worker from a handler: with its queue, its ledger, its settings, and whoever watches it.
+//!
+//! Enters: a place to work at, and a handler. Leaves: a worker that runs nothing yet, or why its settings do not fit its queue.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{MailConfig, ReactionConfig};
+use crate::handlers::Handler;
+use crate::idempotency::redis::RedisLedger;
+use crate::idempotency::{Ledger, Terms};
+use crate::mail::ComposeError;
+use crate::queue::sqs::SqsQueue;
+use crate::queue::{Facts, Queue};
+use crate::redis_link::RedisLink;
+use crate::telemetry::Watch;
+use crate::worker::{Duty, Reaction, Summary, Vitals, Worker};
+
+/// Why a reaction cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Settings that are sound by themselves and do not fit the queue.
+    #[error("{0}")]
+    Misfit(String),
+    /// A template is broken.
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
+}
+
+/// What the reactions of one process share.
+pub(crate) struct Shared {
+    pub(crate) redis: RedisLink,
+    pub(crate) mail: Option<MailConfig>,
+    pub(crate) duty: Duty,
+    pub(crate) stop: CancellationToken,
+}
+
+/// Where one reaction works.
+pub(crate) struct Place<'a> {
+    pub(crate) queue: SqsQueue,
+    pub(crate) config: ReactionConfig,
+    pub(crate) watch: Watch,
+    pub(crate) shared: &'a Shared,
+}
+
+/// A worker that has been started or not.
+pub(crate) type Running = Pin<Box<dyn Future<Output = Summary> + Send>>;
+
+impl Place<'_> {
+    pub(super) fn mail(&self) -> Result<&MailConfig, StartError> {
+        let misfit = || StartError::Misfit(format!("the reaction `{}` lacks what it needs", self.config.name));
+        self.shared.mail.as_ref().ok_or_else(misfit)
+    }
+
+    pub(super) fn redis(&self) -> RedisLink {
+        self.shared.redis.clone()
+    }
+
+    /// The worker of a handler whose effects are recorded.
+    pub(super) fn recorded<H: Handler>(self, handler: H) -> Result<(Vitals, Running), StartError> {
+        let ledger = self.watch.ledger(RedisLedger::new(self.redis()));
+        self.starts(handler, ledger)
+    }
+
+    pub(super) fn starts<L: Ledger, H: Handler>(self, handler: H, ledger: L) -> Result<(Vitals, Running), StartError> {
+        let Self { queue, config, watch, shared } = self;
+        let Facts { visibility, max_receive_count, .. } = queue.facts();
+        let lease = config.lease.unwrap_or(visibility * 3 / 4);
+        if lease >= visibility || lease < Duration::from_secs(1) {
+            let (name, visibility) = (config.name, humantime::format_duration(visibility));
+            return Err(StartError::Misfit(format!(
+                "IDEMPOTENCY_LEASE of `{name}` must lie between 1s and its queue's visibility timeout, {visibility}"
+            )));
+        }
+        if let (Some(attempts), Some(receives)) = (config.settings.max_attempts, max_receive_count)
+            && attempts >= receives
+        {
+            return Err(StartError::Misfit(format!(
+                "MAX_ATTEMPTS of `{}` must be below its queue's maxReceiveCount, {receives}: or the queue moves the message first",
+                config.name
+            )));
+        }
+        let terms = Terms { lease, retention: config.retention, max_sends: config.max_sends };
+        let reaction = Reaction::new(handler, ledger, terms, config.handler_timeout);
+        let worker = Worker::new(watch.queue(queue), reaction, config.settings).on_duty(&shared.duty);
+        let worker = worker.of_topics(config.topics.clone()).observed(Arc::new(watch.clone()));
+        Ok((worker.vitals(), Box::pin(worker.run(shared.stop.clone()))))
+    }
+}
