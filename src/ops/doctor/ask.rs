@@ -7,7 +7,8 @@ use futures_util::future::join_all;
 
 use super::facts::{Facts, Reaction, Timing, Topic};
 use crate::app::RECORDED;
-use crate::config::{MailConfig, ReactionConfig, RunConfig, masked};
+use crate::aws;
+use crate::config::{MailConfig, ReactionConfig, RunConfig};
 use crate::event::UserSignedUp;
 use crate::idempotency::neighbours::Neighbours;
 use crate::mail::Composer;
@@ -35,7 +36,7 @@ pub(super) async fn ask(config: &RunConfig, topic_arn: Option<String>, aws: &Sdk
     let servers = async { tokio::join!(redis(config), neighbours(config), mail, worker) };
     let (topic, reactions, (redis, neighbours, mail, worker)) = tokio::join!(topic, join_all(reactions), servers);
     let region = aws.region().map(|region| region.as_ref().to_owned());
-    let endpoint = aws.endpoint_url().map(masked);
+    let endpoint = aws::elsewhere(aws);
     Facts { region, endpoint, topic, reactions, redis, neighbours, mail, worker }
 }
 
