@@ -61,7 +61,7 @@ async fn reaction(admin: &SqsAdmin, sns: Option<&SnsAdmin>, config: &ReactionCon
         backoff: config.settings.backoff,
     };
     let is_recorded = RECORDED.iter().any(|(name, _)| *name == config.name);
-    Reaction { name: config.name, is_recorded, queue, dlq, subscription, timing }
+    Reaction { name: config.name, is_recorded, queue, dlq, subscription, topics: config.topics.clone(), timing }
 }
 
 async fn redis(config: &RunConfig) -> Result<(Option<RedisFacts>, Option<bool>), RedisError> {
