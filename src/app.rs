@@ -64,8 +64,8 @@ pub enum RunError {
 /// [`AwsError`].
 pub async fn aws(told: &AwsConfig) -> Result<SdkConfig, AwsError> {
     let config = aws::load(told).await?;
-    if let Some(endpoint) = config.endpoint_url() {
-        warn!(endpoint = masked(endpoint), "not AWS: every call goes to AWS_ENDPOINT_URL");
+    if let Some(endpoint) = aws::elsewhere(&config) {
+        warn!(endpoint, "not AWS: calls go to this endpoint");
     }
     Ok(config)
 }

@@ -293,8 +293,8 @@ pub fn completions(shell: Shell, reactions: &Reactions) -> String {
 
 /// What to show.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Reads MAIL_FROM, MAIL_REPLY_TO and MAIL_REDIRECT_TO; none of them need be set.\n\
-    Without --html, --text or --eml: a few headers and the plain text.")]
+#[command(after_help = "Reads MAIL_FROM, MAIL_REPLY_TO, MAIL_REDIRECT_TO and, for --open, TMPDIR; none of\n\
+    them need be set. Without --html, --text or --eml: a few headers and the plain text.")]
 pub struct Render {
     /// Who signed up
     #[arg(long, value_name = "ID", default_value = "123")]

@@ -1,8 +1,8 @@
 //! Named steps at which a test may end or freeze this process, as a crash or a pause would.
 //!
-//! Compiled in by the feature `failpoints` alone; without it [`reach`] is nothing. With it, the variable
-//! `FAILPOINTS` says what happens where: `begun=kill`, or `claimed=stop:0.05,sent=kill:0.1` with chances.
-//! `kill` is SIGKILL to oneself, `stop` SIGSTOP: nothing is flushed, closed or told to anyone.
+//! Enters: what the variable `FAILPOINTS` says happens where: `begun=kill`, or `claimed=stop:0.05,sent=kill:0.1`
+//! with chances. Compiled in by the feature `failpoints` alone; without it [`reach`] is nothing, and the variable
+//! is not read. `kill` is SIGKILL to oneself, `stop` SIGSTOP: nothing is flushed, closed or told to anyone.
 
 /// The steps of one delivery, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(crate) enum Step {
 pub(crate) fn reach(_step: Step) {}
 
 #[cfg(feature = "failpoints")]
-pub(crate) use armed::reach;
+pub(crate) use armed::{arm, reach};
 
 #[cfg(feature = "failpoints")]
 mod armed {
@@ -38,19 +38,34 @@ mod armed {
 
     use super::Step;
 
+    const STEPS: [Step; 7] =
+        [Step::Received, Step::Claimed, Step::Prepared, Step::Begun, Step::Sent, Step::Recorded, Step::Redriven];
     /// Time for a stop to land. It runs on while the process is stopped, so it delays no one afterwards.
     const LANDED: Duration = Duration::from_secs(1);
 
+    /// What happens where, once it is said; until then nothing does.
+    static ARMED: OnceLock<Vec<Armed>> = OnceLock::new();
+
+    #[derive(Debug)]
     struct Armed {
         step: String,
         signal: Signal,
         chance: f64,
     }
 
+    /// Takes the variable's text, the first time it is read.
+    ///
+    /// # Errors
+    /// The rule that it breaks.
+    pub(crate) fn arm(text: &str) -> Result<(), &'static str> {
+        const RULE: &str = "must be a list like begun=kill,sent=stop:0.1";
+        let armed: Option<Vec<_>> = text.split(',').map(parse).collect();
+        ARMED.set(armed.ok_or(RULE)?).or(Ok(()))
+    }
+
     pub(crate) fn reach(step: Step) {
-        static ARMED: OnceLock<Vec<Armed>> = OnceLock::new();
-        let name = format!("{step:?}").to_lowercase();
-        for armed in ARMED.get_or_init(read).iter().filter(|armed| armed.step == name) {
+        let name = name(step);
+        for armed in ARMED.get().into_iter().flatten().filter(|armed| armed.step == name) {
             if fastrand::f64() < armed.chance {
                 // Says nothing of the delivery: a crash would not either.
                 let _ = kill_process(getpid(), armed.signal);
@@ -60,9 +75,8 @@ mod armed {
         }
     }
 
-    fn read() -> Vec<Armed> {
-        let text = std::env::var("FAILPOINTS").unwrap_or_default();
-        text.split(',').filter(|part| !part.is_empty()).filter_map(parse).collect()
+    fn name(step: Step) -> String {
+        format!("{step:?}").to_lowercase()
     }
 
     fn parse(part: &str) -> Option<Armed> {
@@ -73,6 +87,7 @@ mod armed {
             "stop" => Signal::STOP,
             _ => return None,
         };
-        Some(Armed { step: step.to_owned(), signal, chance: chance.parse().ok()? })
+        let is_known = STEPS.iter().any(|known| name(*known) == step);
+        is_known.then_some(Armed { step: step.to_owned(), signal, chance: chance.parse().ok()? })
     }
 }

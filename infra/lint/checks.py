@@ -215,6 +215,27 @@ def containers():
     yield from equal("the secrets", sorted(secret), ["REDIS_URL", "SMTP_URL"])
 
 
+def capitals():
+    """As `prefix` in src/config/variables.rs."""
+    worker = WORKER["Resources"]["TaskDefinition"]["Properties"]["ContainerDefinitions"][0]
+
+    def made(part, reaction):
+        if isinstance(part, str):
+            return part
+        if isinstance(part, list):
+            return [made(inner, reaction) for inner in part]
+        ((kind, of),) = part.items()
+        if kind == "Ref":
+            return reaction
+        inner = made(of[1], reaction)
+        return inner.split(of[0]) if kind == "Fn::Split" else of[0].join(inner)
+
+    for reaction in ("email", "order-notify", "abcdefghijklmnopqrstuvwxyz-0123456789"):
+        wanted = re.sub(r"\W", "_", reaction).upper() + "_QUEUE_URL"
+        names = [made(e["Name"], reaction) for e in worker["Environment"] if isinstance(e.get("Name"), dict)]
+        yield from equal(f"the variable of {reaction}'s queue", names, [wanted])
+
+
 def service():
     found = WORKER["Resources"]["Service"]["Properties"]
     yield from equal("DesiredCount, which would undo autoscaling at each deployment,", found.get("DesiredCount"), None)
@@ -299,7 +320,7 @@ def ci():
         yield f"the Makefile has no {target}"
 
 
-SUBJECTS = [queues, what_is_kept, subscription, queue_policies, topic_policy, roles, containers, service, alarms, metrics, names_across_stacks, image, ci]
+SUBJECTS = [queues, what_is_kept, subscription, queue_policies, topic_policy, roles, containers, capitals, service, alarms, metrics, names_across_stacks, image, ci]
 
 
 if __name__ == "__main__":

@@ -78,6 +78,7 @@ MUTATIONS = {
     "division_by_no_task": (WORKER, "IF(FILL(running, 0) > 0, FILL(running, 1), 1)", "FILL(running, 0)"),
     "open_to_the_world": (WORKER, "      SecurityGroupEgress:", "      SecurityGroupIngress:\n        - { Description: any, IpProtocol: tcp, FromPort: 22, ToPort: 22, CidrIp: 0.0.0.0/0 }\n      SecurityGroupEgress:"),
     "unknown_variable": (WORKER, "Name: MAIL_FROM", "Name: MAIL_SENDER"),
+    "name_of_other_letters": (WORKER, '!Join ["Q", !Split ["q",', '!Join ["O", !Split ["q",'),
     "any_topic_is_believed": (WORKER, "Name: TOPIC_ARNS #", "Name: USER_EVENTS_TOPICS #"),
     "another_topic_is_believed": (WORKER, """Name: TOPIC_ARNS # another topic's notifications are quarantined
               Value:

@@ -26,12 +26,26 @@ pub struct AwsConfig {
     pub keys: Option<(String, SecretString, Option<SecretString>)>,
 }
 
+const URL: &str = "must be a URL like http://localhost:4566";
 const REGION: &str = "must be a region like eu-west-1";
 /// The keys, in the order in which the SDK is told them.
 const KEYS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 /// What is told; of any other variable of the SDK's, spaces are a mistake.
-const TOLD: [&str; 6] =
-    ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE", "AWS_ENDPOINT_URL", "AWS_PROFILE"];
+const TOLD: [&str; 8] = [
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_MAX_ATTEMPTS",
+    "AWS_RETRY_MODE",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_SQS",
+    "AWS_ENDPOINT_URL_SNS",
+    "AWS_PROFILE",
+];
+/// Of what the SDK does not read as a switch it would only warn.
+const SWITCHES: [&str; 3] =
+    ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"];
+/// With a service's name behind it; those of others than SQS and SNS are where credentials come from.
+const OF_A_SERVICE: &str = "AWS_ENDPOINT_URL_";
 
 /// Reads what the SDK is told.
 pub fn aws(read: &mut Reader<'_>) -> AwsConfig {
@@ -44,10 +58,12 @@ pub fn aws(read: &mut Reader<'_>) -> AwsConfig {
     };
     let max_attempts = read.parsed("AWS_MAX_ATTEMPTS", max_attempts);
     let is_adaptive = read.parsed("AWS_RETRY_MODE", is_adaptive);
-    let endpoint = read.parsed("AWS_ENDPOINT_URL", |text| {
-        let url = url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        if url.is_some() { Ok(text.to_owned()) } else { Err("must be a URL like http://localhost:4566") }
-    });
+    let endpoint = read.parsed("AWS_ENDPOINT_URL", |text| endpoint(text).map(|()| text.to_owned()));
+    for (name, _) in environment.iter().filter(|(name, _)| name.starts_with(OF_A_SERVICE)) {
+        read.parsed(name, self::endpoint);
+    }
+    let [ignores, _, _] = SWITCHES.map(|name| read.parsed(name, switch));
+    let endpoint = endpoint.filter(|_| ignores != Some(true));
     let profile = read.parsed("AWS_PROFILE", |text| Ok(text.to_owned()));
     let spaced = environment.iter().filter(|(name, value)| name.starts_with("AWS_") && is_spaced(value));
     for (name, _) in spaced {
@@ -75,6 +91,19 @@ pub fn aws(read: &mut Reader<'_>) -> AwsConfig {
 pub fn is_region(text: &str) -> bool {
     let sound = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
     (1..=63).contains(&text.len()) && text.bytes().all(sound) && !text.starts_with('-') && !text.ends_with('-')
+}
+
+/// As any endpoint of the environment's or of a profile's. The SDK would warn and go to AWS, or answer no call.
+///
+/// # Errors
+/// The rule that it breaks.
+pub(crate) fn endpoint(text: &str) -> Result<(), &'static str> {
+    let url = url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.map(drop).ok_or(URL)
+}
+
+fn switch(text: &str) -> Result<bool, &'static str> {
+    text.to_ascii_lowercase().parse().map_err(|_| "must be true or false")
 }
 
 /// As `AWS_MAX_ATTEMPTS` and as a profile's `max_attempts`.
@@ -124,14 +153,13 @@ mod tests {
             ("AWS_MAX_ATTEMPTS", "0"),
             ("AWS_RETRY_MODE", "legacy"),
             ("AWS_ENDPOINT_URL", "localhost:4566"),
+            ("AWS_ENDPOINT_URL_SNS", "localhost"),
+            ("AWS_ENDPOINT_URL_STS", "sts"),
+            ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "yes"),
             ("AWS_ROLE_ARN", " arn "),
         ];
         let names: Vec<_> = odd.iter().map(|(name, _)| *name).collect();
-        assert_eq!(
-            read(&odd).1,
-            ["AWS_REGION", "AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE", "AWS_ENDPOINT_URL", "AWS_ROLE_ARN"],
-            "{names:?}"
-        );
+        assert_eq!(read(&odd).1, names);
         for odd in ["abc", "-1", "1.5", "0x3", "4294967296"] {
             assert_eq!(read(&[("AWS_MAX_ATTEMPTS", odd)]).1, ["AWS_MAX_ATTEMPTS"], "{odd}");
         }
@@ -162,6 +190,10 @@ mod tests {
         assert_eq!((config.endpoint.as_deref(), config.profile.as_deref()), (Some("http://h"), Some("p")));
         let (id, secret, token) = config.keys.expect("told");
         assert_eq!((id.as_str(), secret.expose_secret(), token.is_none(), faults.len()), ("i", "s", true, 0));
+        let ignored = [("AWS_ENDPOINT_URL", " http://h"), ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "TRUE")];
+        let (config, faults) = read(&ignored);
+        assert_eq!((config.endpoint, faults.len()), (None, 0));
+        assert_eq!(read(&[("AWS_ENDPOINT_URL_SQS", " http://h "), ("AWS_ENDPOINT_URL_SNS", " ")]).1, [""; 0]);
         assert_eq!(read(&[("AWS_PROFILE", " ")]).0.profile.as_deref(), Some("default"));
         let blank = read(&[("AWS_REGION", " "), ("AWS_DEFAULT_REGION", "eu-west-1 "), ("AWS_MAX_ATTEMPTS", "")]);
         assert_eq!((blank.0.region.as_deref(), blank.0.max_attempts, blank.1.len()), (Some("eu-west-1"), None, 0));

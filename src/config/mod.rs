@@ -21,7 +21,7 @@ use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
 pub use aws::{AwsConfig, aws, is_region};
-pub(crate) use aws::{is_adaptive, max_attempts as aws_attempts};
+pub(crate) use aws::{endpoint as aws_endpoint, is_adaptive, max_attempts as aws_attempts};
 pub use environment::{Environment, is_given, set};
 pub(crate) use observe::pairs;
 pub use observe::{Propagators, Sampler, TelemetryConfig, telemetry};

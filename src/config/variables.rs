@@ -25,7 +25,7 @@ const fn engine(name: &'static str, default: Option<&'static str>, meaning: &'st
     Variable { name, default, meaning, per_reaction: true }
 }
 
-/// Every variable this crate reads. The AWS SDK reads its own (`AWS_REGION`, `AWS_ENDPOINT_URL`, …).
+/// Every variable this crate reads, or has read for it, but for the AWS SDK's credentials.
 pub const VARIABLES: &[Variable] = &[
     shared("USER_EVENTS_TOPIC_ARN", None, "the topic; `publish` needs it"),
     shared("<NAME>_QUEUE_URL", None, "a reaction runs when its queue is set: `EMAIL_QUEUE_URL`, `PROFILE_QUEUE_URL`"),
@@ -128,6 +128,27 @@ pub const VARIABLES: &[Variable] = &[
         "the forms in which a trace travels: `tracecontext` (read and written), `xray` (read), `none`; `baggage` is taken and does nothing",
     ),
     shared("OTEL_SDK_DISABLED", Some("false"), "`true`: nothing is measured, nothing is exported, `/metrics` is empty"),
+    shared(
+        "AWS_REGION",
+        None,
+        "where queues and topic are; unset: `AWS_DEFAULT_REGION`, a profile or the machine says",
+    ),
+    shared("AWS_DEFAULT_REGION", None, "read where `AWS_REGION` is unset"),
+    shared("AWS_PROFILE", None, "which part of the profile files is read"),
+    shared("AWS_CONFIG_FILE", None, "a profile file; unset: `~/.aws/config`"),
+    shared("AWS_SHARED_CREDENTIALS_FILE", None, "the other one; unset: `~/.aws/credentials`"),
+    shared("AWS_ENDPOINT_URL", None, "calls go there instead of to AWS, which start and commands say"),
+    shared("AWS_ENDPOINT_URL_SQS", None, "those to SQS; counts before `AWS_ENDPOINT_URL`"),
+    shared("AWS_ENDPOINT_URL_SNS", None, "those to SNS; likewise"),
+    shared("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", None, "`true`: none of these counts"),
+    shared("AWS_USE_FIPS_ENDPOINT", None, "`true`: calls go to AWS's endpoints by FIPS 140"),
+    shared("AWS_USE_DUALSTACK_ENDPOINT", None, "`true`: to those with IPv6"),
+    shared("AWS_MAX_ATTEMPTS", None, "how often a call is made, from 1 up; unset: a profile's, else 3"),
+    shared("AWS_RETRY_MODE", None, "`standard` or `adaptive`; unset: a profile's, else `standard`"),
+    shared("SSL_CERT_FILE", None, "root certificates to trust, in place of the system's"),
+    shared("SSL_CERT_DIR", None, "folders of them; likewise"),
+    shared("NO_COLOR", None, "set: no colours in help and `doctor`"),
+    shared("TMPDIR", None, "where `render --open` writes its file; unset: `/tmp`"),
 ];
 
 /// Those that are never shown, and that a file may hold instead: `REDIS_URL_FILE`.
@@ -178,7 +199,10 @@ pub fn all(read: &mut Reader<'_>, reactions: &[ReactionNeeds]) {
 }
 
 /// Names in the environment that are almost, and not quite, one of ours: each with the name probably
-/// meant. Two letters off at most: names that merely share a prefix are someone else's.
+/// meant.
+///
+/// Two letters off at most: names that merely share a prefix are someone else's. Of what begins with `AWS_` there is
+/// more than we name.
 pub fn misspelt<'e>(names: impl Iterator<Item = &'e String>, reactions: &[&str]) -> Vec<(&'e str, String)> {
     let mut ours = Vec::new();
     for variable in VARIABLES {
@@ -189,12 +213,15 @@ pub fn misspelt<'e>(names: impl Iterator<Item = &'e String>, reactions: &[&str])
         ours.extend(own.is_none().then(|| variable.name.to_owned()));
     }
     ours.extend(SECRETS.map(|name| format!("{name}_FILE")));
+    // What is short is close to much.
+    ours.retain(|name| name.len() > 6);
     let closest = |name: &str| {
         let near =
             ours.iter().map(|own| (strsim::osa_distance(name, own), own)).min_by_key(|(distance, _)| *distance)?;
         (1..=2).contains(&near.0).then(|| near.1.clone())
     };
-    names.filter(|name| name.len() > 6).filter_map(|name| Some((name.as_str(), closest(name)?))).collect()
+    let is_anybodys = |name: &&String| name.len() > 6 && !name.starts_with("AWS_");
+    names.filter(is_anybodys).filter_map(|name| Some((name.as_str(), closest(name)?))).collect()
 }
 
 #[cfg(test)]
@@ -203,7 +230,16 @@ mod tests {
 
     #[test]
     fn a_slip_of_the_pen_is_recognised_and_a_strangers_name_is_not() {
-        let names = ["WORKER_CONCURENCY", "EMAIL_QUEUE_ULR", "REDIS_PORT", "PATH", "SMTP_URL"].map(str::to_owned);
+        let names = [
+            "WORKER_CONCURENCY",
+            "EMAIL_QUEUE_ULR",
+            "REDIS_PORT",
+            "PATH",
+            "SMTP_URL",
+            "TEMPDIR",
+            "AWS_ENDPOINT_URL_STS",
+        ]
+        .map(str::to_owned);
         let found = misspelt(names.iter(), &["email"]);
         let expected =
             [("WORKER_CONCURENCY", "WORKER_CONCURRENCY".to_owned()), ("EMAIL_QUEUE_ULR", "EMAIL_QUEUE_URL".to_owned())];

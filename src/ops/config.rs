@@ -23,8 +23,6 @@ pub(super) fn config(context: &Context<'_>, json: bool) -> Exit {
     config::all(&mut rest, &reactions);
     let is_new = |setting: &&Setting| reader.seen().iter().all(|seen| seen.name != setting.name);
     settings.extend(rest.seen().iter().filter(is_new).cloned());
-    // The SDK's own are shown where they are set: they decide what is talked to.
-    settings.retain(|setting| setting.value.is_some() || !setting.name.starts_with("AWS_"));
     settings.sort_by(|a, b| a.name.cmp(&b.name));
     let faults = reader.finish(run).err();
     if json {

@@ -81,7 +81,8 @@ impl From<Exit> for ExitCode {
 pub fn runtime() -> io::Result<Runtime> {
     let cores = available_parallelism().map_or(1, NonZeroUsize::get);
     let mut builder = if cores == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
-    builder.enable_all().build()
+    // Told, tokio does not read TOKIO_WORKER_THREADS, which it answers by a panic where that is no number.
+    builder.worker_threads(cores).enable_all().build()
 }
 
 /// What a command is executed in.
@@ -156,6 +157,7 @@ fn deaf() -> Exit {
 fn configured<T>(context: &Context<'_>, read: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Result<T, Exit> {
     let mut reader = Reader::new(context.environment);
     let (filter, format) = logging(&mut reader);
+    failpoints(&mut reader);
     let settings = read(&mut reader);
     warn_of_misspelt(context);
     match reader.finish(settings) {
@@ -174,6 +176,7 @@ fn observed<T>(
 ) -> Result<(T, Arc<Telemetry>), Exit> {
     let mut reader = Reader::new(context.environment);
     let (filter, format) = logging(&mut reader);
+    failpoints(&mut reader);
     let telemetry = settings::telemetry(&mut reader);
     let settings = read(&mut reader);
     warn_of_misspelt(context);
@@ -186,6 +189,15 @@ fn observed<T>(
         }
     }
 }
+
+/// Where tests end or freeze this process: a variable of that build alone.
+#[cfg(feature = "failpoints")]
+fn failpoints(read: &mut Reader<'_>) {
+    read.parsed("FAILPOINTS", crate::failpoint::arm);
+}
+
+#[cfg(not(feature = "failpoints"))]
+fn failpoints(_read: &mut Reader<'_>) {}
 
 fn refuse(faults: &Faults) -> Exit {
     complain(faults);
@@ -202,8 +214,8 @@ fn warn_of_misspelt(context: &Context<'_>) {
 /// AWS for a command that looks; it says where its calls go, if not to AWS.
 async fn aws(told: &AwsConfig) -> Result<SdkConfig, Exit> {
     let config = aws::load(told).await.map_err(|lack| misconfigured(&lack))?;
-    if let Some(endpoint) = config.endpoint_url() {
-        complain(format_args!("not AWS: {}", settings::masked(endpoint)));
+    if let Some(endpoint) = aws::elsewhere(&config) {
+        complain(format_args!("not AWS: {endpoint}"));
     }
     Ok(config)
 }

@@ -25,8 +25,12 @@ const NOBODY: &str = "Example <welcome@example.com>";
 const HAND_OVER: Duration = Duration::from_secs(3);
 
 pub(super) fn render(context: &Context<'_>, what: &Render) -> Exit {
-    let sender = match configured(context, |read| Some(config::sender(read))) {
-        Ok(sender) => sender,
+    let read = |read: &mut config::Reader<'_>| {
+        let folder = read.parsed("TMPDIR", |folder| Ok(folder.to_owned()));
+        Some((config::sender(read), folder.unwrap_or_else(|| "/tmp".to_owned())))
+    };
+    let (sender, folder) = match configured(context, read) {
+        Ok(settings) => settings,
         Err(exit) => return exit,
     };
     let event = match event(what) {
@@ -48,8 +52,7 @@ pub(super) fn render(context: &Context<'_>, what: &Render) -> Exit {
         document(&text);
         return Exit::Clean;
     }
-    let folder = context.environment.get("TMPDIR").map_or("/tmp", String::as_str);
-    let path = Path::new(folder).join(format!("user-events-{}.{suffix}", EventId::fresh()));
+    let path = Path::new(&folder).join(format!("user-events-{}.{suffix}", EventId::fresh()));
     if let Err(error) = write(&path, &text) {
         complain(format_args!("{} cannot be written: {}", path.display(), plain::said(&error)));
         return Exit::Write;

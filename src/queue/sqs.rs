@@ -29,7 +29,8 @@ use super::{
 
 /// Every call but the long poll answers within this, connecting included, or is tried again.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
-/// A long poll is given its wait time and this much more; without a bound it may hang for ever.
+/// A long poll is given its wait time and this much more, with all that the SDK tries within it: a silent try ends it,
+/// for the loop that asks has to turn.
 const POLL_SLACK: Duration = Duration::from_secs(5);
 
 /// The SDK's own pause before it tries a call again. Longer ones are the worker's: it knows what waits.
@@ -81,9 +82,8 @@ impl SqsQueue {
                 .and_then(|v| v.parse().ok())
                 .map(Duration::from_secs),
         };
-        let polling = settings(aws, longest_wait + POLL_SLACK).interceptor(FewHeaders).interceptor(ReadAnswers);
         let arn = attribute(QueueAttributeName::QueueArn).cloned();
-        Ok(Self { polling: Client::from_conf(polling.build()), settling, url, dlq_url, arn, facts })
+        Ok(Self { polling: polling(aws, longest_wait), settling, url, dlq_url, arn, facts })
     }
 
     /// Which queue, by what tells it from all others: its ARN, or its URL where SQS told none.
@@ -211,6 +211,13 @@ pub(super) fn client(aws: &SdkConfig, attempt: Duration) -> Client {
     Client::from_conf(settings(aws, attempt).build())
 }
 
+fn polling(aws: &SdkConfig, longest_wait: Duration) -> Client {
+    let most = longest_wait + POLL_SLACK;
+    let whole = TimeoutConfig::builder().operation_timeout(most).build();
+    let settings = settings(aws, most).timeout_config(whole);
+    Client::from_conf(settings.interceptor(FewHeaders).interceptor(ReadAnswers).build())
+}
+
 fn settings(aws: &SdkConfig, attempt: Duration) -> Builder {
     let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_attempt_timeout(attempt);
     let retries = aws.retry_config().cloned().unwrap_or_else(RetryConfig::standard);
@@ -319,3 +326,7 @@ fn seconds(duration: Duration) -> i32 {
     let whole = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
     i32::try_from(whole.min(super::MAX_VISIBILITY.as_secs())).unwrap_or(0)
 }
+
+#[cfg(test)]
+#[path = "sqs_tests.rs"]
+mod tests;

@@ -4,6 +4,7 @@
                                   JSON object: a stack's `outputs`, its `status` (created, updated or
                                   unchanged) and `resources`, by stack; `environment` and `command` of
                                   each worker's container, resolved, by reaction
+    infra.py names REACTION...    the name that CloudFormation makes of each for the variable of its queue
     infra.py policies REACTION    the policy documents in force: `worker` (all of the task role's) and
                                   `operator`, as lists of statements
 
@@ -26,6 +27,10 @@ import template as templates  # noqa: E402 - it lies beside the templates
 
 REGION, ACCOUNT = os.environ["AWS_REGION"], os.environ["AWS_ACCESS_KEY_ID"]
 WITHIN = 60 * int(os.environ.get("TEST_PATIENCE", "1"))
+
+
+def written(template):
+    return (INFRA / template).read_text()
 
 
 def client(service):
@@ -67,6 +72,8 @@ class Resolver:
                 return self.exports[self(of)]
             if kind == "Fn::If":
                 return self(of[1] if self.holds(self.conditions[of[0]]) else of[2])
+            if kind == "Fn::Split":
+                return self(of[1]).split(of[0])
             if kind == "Fn::Join":
                 return of[0].join(self(of[1]))
         return {name: self(value) for name, value in part.items()}
@@ -89,7 +96,7 @@ class Account:
         try:
             call(
                 StackName=stack,
-                TemplateBody=(INFRA / template).read_text(),
+                TemplateBody=template,
                 Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
                 Capabilities=["CAPABILITY_IAM"],
             )
@@ -132,7 +139,7 @@ class Account:
 
 def deploy(reactions):
     account = Account()
-    stacks = {"user-events-topic": account.deploy("user-events-topic", "topic.yaml", {})}
+    stacks = {"user-events-topic": account.deploy("user-events-topic", written("topic.yaml"), {})}
     redis = account.secret("user-events/redis", os.environ["REDIS_URL"])
     smtp = account.secret("user-events/smtp", os.environ["SMTP_URL"])
     containers = {}
@@ -147,13 +154,27 @@ def deploy(reactions):
         if name == "email":
             parameters |= {"SmtpUrlSecretArn": smtp, "MailFrom": "Welcome <welcome@acme.example>"}
             parameters["ClusterName"] = "user-events"  # the others make their own
-        elif name != "profile":
-            parameters["NameInCapitals"] = name.upper().replace("-", "_")
         stack = f"user-events-{name}"
-        stacks[stack] = account.deploy(stack, "reaction.yaml", {"ReactionName": name})
-        stacks[stack + "-worker"] = account.deploy(stack + "-worker", "worker.yaml", parameters)
+        stacks[stack] = account.deploy(stack, written("reaction.yaml"), {"ReactionName": name})
+        stacks[stack + "-worker"] = account.deploy(stack + "-worker", written("worker.yaml"), parameters)
         containers[name] = account.container(parameters)
     print(json.dumps({"stacks": stacks, "containers": containers}))
+
+
+def names(reactions):
+    worker = templates.load(INFRA / "worker.yaml")
+    container = worker["Resources"]["TaskDefinition"]["Properties"]["ContainerDefinitions"][0]
+    (name,) = [e["Name"] for e in container["Environment"] if isinstance(e.get("Name"), dict)]
+    template = {
+        "Parameters": {"ReactionName": worker["Parameters"]["ReactionName"]},
+        "Resources": {"Nothing": {"Type": "AWS::CloudFormation::WaitConditionHandle"}},
+        "Outputs": {"Name": {"Value": name}},
+    }
+    account, found = Account(), {}
+    for reaction in reactions:
+        made = account.deploy(f"name-{reaction}", json.dumps(template), {"ReactionName": reaction})
+        found[reaction] = made["outputs"]["Name"]
+    print(json.dumps(found))
 
 
 def policies(reaction):
@@ -169,7 +190,7 @@ def policies(reaction):
     print(json.dumps({"worker": worker, "operator": managed["Statement"]}))
 
 
-if sys.argv[1] == "deploy":
-    deploy(sys.argv[2:])
-else:
+if sys.argv[1] == "policies":
     policies(sys.argv[2])
+else:
+    {"deploy": deploy, "names": names}[sys.argv[1]](sys.argv[2:])

@@ -103,8 +103,17 @@ const CASES: &[Case] = &[
             ("AWS_RETRY_MODE", Some("legacy")),
             ("AWS_REGION", Some("EU West")),
             ("AWS_ENDPOINT_URL", Some("localhost")),
+            ("AWS_ENDPOINT_URL_SQS", Some("sqs:4566")),
+            ("AWS_USE_FIPS_ENDPOINT", Some("yes")),
         ],
-        &["AWS_MAX_ATTEMPTS must", "AWS_RETRY_MODE must be standard", "AWS_REGION must", "AWS_ENDPOINT_URL must"],
+        &[
+            "AWS_MAX_ATTEMPTS must",
+            "AWS_RETRY_MODE must be standard",
+            "AWS_REGION must",
+            "AWS_ENDPOINT_URL must",
+            "AWS_ENDPOINT_URL_SQS must be a URL",
+            "AWS_USE_FIPS_ENDPOINT must be true or false",
+        ],
     ),
     (
         &[
@@ -171,6 +180,12 @@ async fn without_a_region_or_with_an_odd_profile_nothing_starts_and_the_text_say
         ("run", "region = EU West", "the AWS profile's `region` mended"),
         ("run", "region = eu-west-1\nmax_attempts = many", "`max_attempts` must be a whole number"),
         ("run", "region = eu-west-1\nretry_mode = legacy", "`retry_mode` must be standard or adaptive"),
+        ("run", "region = eu-west-1\nendpoint_url = h", "`endpoint_url` must be a URL"),
+        (
+            "status",
+            "region = eu-west-1\nservices = s\n[services s]\nsqs =\n  endpoint_url = h",
+            "`endpoint_url` must be",
+        ),
     ];
     for (command, profile, said) in cases {
         std::fs::write(&file, format!("[default]\n{profile}\n")).unwrap();
@@ -314,9 +329,7 @@ async fn each_commands_help_says_what_it_reads_and_names_no_variable_that_is_not
     let known = |word: &str| {
         let bare = word.trim_end_matches("_FILE");
         let placeholder = |name: &str| name.strip_prefix("<NAME>").is_some_and(|suffix| bare.ends_with(suffix));
-        bare.starts_with("AWS_")
-            || bare == "NO_COLOR"
-            || user_events::config::VARIABLES.iter().any(|v| v.name == bare || placeholder(v.name))
+        bare.starts_with("AWS_") || user_events::config::VARIABLES.iter().any(|v| v.name == bare || placeholder(v.name))
     };
     for (command, page) in pages {
         assert!(page.contains("Reads "), "`{command}` does not say what it reads:\n{page}");

@@ -118,11 +118,22 @@ async fn seeded_faults_are_each_found_with_their_remedy() {
         ("REDIS_URL", &redis.url()),
         ("PROFILE_IDEMPOTENCY_LEASE", "30s"),
         ("EMAIL_SHUTDOWN_TIMEOUT", "30s"),
+        ("EMAIL_TOPIC_ARNS", "arn:aws:sns:us-east-1:000000000000:another"),
     ] {
         env.insert(name.to_owned(), value.to_owned());
     }
     let found = expected(&[
-        ("email", &["no_redrive_policy", "policy_closed", "not_subscribed", "shutdown_short", "namespace_shared"]),
+        (
+            "email",
+            &[
+                "no_redrive_policy",
+                "policy_closed",
+                "not_subscribed",
+                "shutdown_short",
+                "namespace_shared",
+                "topic_unread",
+            ],
+        ),
         (
             "profile",
             &[

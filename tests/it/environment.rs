@@ -137,6 +137,52 @@ fn config_lists_every_variable_before_any_is_set() {
 }
 
 #[test]
+fn calls_that_do_not_go_to_aws_are_told_of_whichever_variable_or_profile_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("config");
+    let profile = "[default]\nservices = s\n[services s]\nsqs =\n  endpoint_url = http://127.0.0.1:1\n";
+    std::fs::write(&file, profile).expect("written");
+    let (url, file) = ("http://127.0.0.1:1", file.to_str().expect("text"));
+    let one = "not AWS: SQS: http://127.0.0.1:1, SNS: AWS\n";
+    let cases: [(&[(&str, &str)], &str); 5] = [
+        (&[("AWS_ENDPOINT_URL", url)], "not AWS: http://127.0.0.1:1\n"),
+        (&[("AWS_ENDPOINT_URL_SQS", url)], one),
+        (&[("AWS_ENDPOINT_URL_SQS", " http://127.0.0.1:1 "), ("AWS_ENDPOINT_URL_SNS", " ")], one),
+        (&[("AWS_CONFIG_FILE", file)], one),
+        // The environment counts before a profile, as with the SDK.
+        (&[("AWS_ENDPOINT_URL", url), ("AWS_CONFIG_FILE", file)], "not AWS: http://127.0.0.1:1\n"),
+    ];
+    let ours = Path::new(env!("CARGO_BIN_EXE_user-events"));
+    let always = [
+        ("AWS_REGION", "eu-west-1"),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_MAX_ATTEMPTS", "1"),
+        ("EMAIL_QUEUE_URL", "http://127.0.0.1:1/000000000000/q"),
+    ];
+    for (named, wanted) in cases {
+        let environment: Vec<_> = always.iter().chain(named).map(|(name, value)| pair(name, value)).collect();
+        let told = run(ours, &environment, &["status"]).1;
+        assert!(told.contains(wanted), "{named:?}: {wanted:?} is not in:\n{told}");
+    }
+}
+
+#[test]
+fn an_odd_failpoint_or_temporary_folder_is_a_fault_of_its_variable_and_an_odd_number_of_threads_is_not_read() {
+    let ours = Path::new(env!("CARGO_BIN_EXE_user-events"));
+    let odd = ["begun", "begun=end", "begn=kill", "begun=kill:often", "begun=kill,"];
+    let mut cases: Vec<_> = odd.map(|odd| (pair("FAILPOINTS", odd), "FAILPOINTS must be a list")).into();
+    cases.push((broken("FAILPOINTS", "begun=kill"), "FAILPOINTS is not UTF-8"));
+    cases.push((broken("TMPDIR", "/tmp"), "TMPDIR is not UTF-8"));
+    for (odd, wanted) in cases {
+        let (code, told) = run(ours, &[odd], &["render"]);
+        assert!(code == Some(78) && told.contains(wanted), "{wanted}: {told}");
+    }
+    let odd = [broken("TOKIO_WORKER_THREADS", "x"), pair("FAILPOINTS", "begun=kill,sent=stop:0.5")];
+    assert_eq!(run(ours, &odd, &["render"]).0, Some(0));
+}
+
+#[test]
 fn credentials_in_any_url_are_masked_wherever_it_is_shown() {
     let ours = Path::new(env!("CARGO_BIN_EXE_user-events"));
     let url = |rest: &str| format!("http://me:{SECRET}@127.0.0.1:1{rest}");
@@ -146,6 +192,8 @@ fn credentials_in_any_url_are_masked_wherever_it_is_shown() {
         pair("AWS_SECRET_ACCESS_KEY", "test"),
         pair("AWS_MAX_ATTEMPTS", "1"),
         pair("AWS_ENDPOINT_URL", &url("")),
+        pair("AWS_ENDPOINT_URL_SQS", &url("/sqs")),
+        pair("AWS_ENDPOINT_URL_SNS", &url("/sns")),
         pair("ECS_AGENT_URI", &url("/api/1")),
         pair("EMAIL_QUEUE_URL", &url("/1/q")),
         pair("EMAIL_DLQ_URL", &url("/1/d")),
@@ -155,7 +203,7 @@ fn credentials_in_any_url_are_masked_wherever_it_is_shown() {
         pair("MAIL_FROM", "me@example.com"),
         pair("HTTP_ADDR", "127.0.0.1:0"),
     ];
-    let shown: BTreeMap<&str, usize> = [(&["config"][..], 5), (&["config", "--json"], 5), (&["status"], 1)]
+    let shown: BTreeMap<&str, usize> = [(&["config"][..], 7), (&["config", "--json"], 7), (&["status"], 2)]
         .into_iter()
         .map(|(arguments, times)| {
             (arguments[0], run(ours, &environment, arguments).1.matches("://****@").count() - times)
@@ -168,5 +216,5 @@ fn credentials_in_any_url_are_masked_wherever_it_is_shown() {
     }
     // It waits for its queue, until it is told to stop.
     let told = run(Path::new("/usr/bin/timeout"), &sound, &["5", env!("CARGO_BIN_EXE_user-events"), "run"]).1;
-    assert!(told.contains("not AWS: every call goes to") && told.contains("stopped before it began"), "{told}");
+    assert!(told.contains("not AWS: calls go to") && told.contains("stopped before it began"), "{told}");
 }

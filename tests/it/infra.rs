@@ -54,6 +54,18 @@ async fn receives(world: &World, url: &str) -> u64 {
 }
 
 #[tokio::test]
+async fn the_template_names_a_queues_variable_as_the_worker_reads_it_whatever_the_reaction_is_called() {
+    let world = World::in_an_account_of_its_own().await;
+    let reactions =
+        ["email", "profile", "crm", "order-notify", "the-quick-brown-fox-jumps-over", "a-lazy-dog-0123456789"];
+    let told = interop::run(&world, "infra.py", &[&["names"][..], &reactions].concat()).await;
+    let made: BTreeMap<String, String> = serde_json::from_slice(&told.stdout).unwrap();
+    for name in reactions {
+        assert_eq!(made[name], user_events::config::of_reaction(name, "QUEUE_URL"));
+    }
+}
+
+#[tokio::test]
 async fn the_stacks_make_a_worker_run_and_another_reaction_or_the_same_again_changes_none() {
     let mut world = World::in_an_account_of_its_own().await;
     let smtp = SmtpServer::start().await;
@@ -79,8 +91,8 @@ async fn the_stacks_make_a_worker_run_and_another_reaction_or_the_same_again_cha
     let written = async || (!link.hash(&key).await.unwrap().is_empty()).then_some(());
     eventually("the profile", SOON, written).await;
 
-    // A third reaction by the same files, and the first two again: nothing of theirs is touched.
-    let second = deploy(&world, &["email", "profile", "crm"]).await;
+    // A third reaction and a fourth by the same files, and the first two again: nothing of theirs is touched.
+    let second = deploy(&world, &["email", "profile", "crm", "order-notify"]).await;
     for (name, before) in stacks {
         let now = &second["stacks"][name];
         assert_eq!(now["status"], "unchanged", "{name}");
@@ -91,9 +103,12 @@ async fn the_stacks_make_a_worker_run_and_another_reaction_or_the_same_again_cha
     }
     let made = |stack: &str| &second["stacks"][stack]["status"] == "created";
     assert!(made("user-events-crm") && made("user-events-crm-worker"), "{second}");
-    assert!(second["containers"]["crm"]["environment"]["CRM_QUEUE_URL"].is_string());
+    for (name, variable) in [("crm", "CRM_QUEUE_URL"), ("order-notify", "ORDER_NOTIFY_QUEUE_URL")] {
+        let url = &second["stacks"][format!("user-events-{name}")]["outputs"]["QueueUrl"];
+        assert_eq!(&second["containers"][name]["environment"][variable], url);
+    }
     let subscriptions = world.sns.list_subscriptions_by_topic().topic_arn(&email["USER_EVENTS_TOPIC_ARN"]);
-    assert_eq!(subscriptions.send().await.unwrap().subscriptions().len(), 3);
+    assert_eq!(subscriptions.send().await.unwrap().subscriptions().len(), 4);
 
     // What holds events stays, and is named with the way to be rid of it.
     let told = undo(&world, &["user-events-crm-worker", "user-events-crm"]).await;

@@ -6,7 +6,8 @@ use aws_config::SdkConfig;
 use futures_util::future::join_all;
 
 use super::facts::{Facts, Reaction, Timing, Topic};
-use crate::config::{MailConfig, ReactionConfig, RunConfig, masked};
+use crate::aws;
+use crate::config::{MailConfig, ReactionConfig, RunConfig};
 use crate::event::UserSignedUp;
 use crate::idempotency::neighbours::Neighbours;
 use crate::mail::Composer;
@@ -42,7 +43,7 @@ pub(super) async fn ask(
     let servers = async { tokio::join!(redis(config), neighbours(config), mail, worker) };
     let (topic, reactions, (redis, neighbours, mail, worker)) = tokio::join!(topic, join_all(reactions), servers);
     let region = aws.region().map(|region| region.as_ref().to_owned());
-    let endpoint = aws.endpoint_url().map(masked);
+    let endpoint = aws::elsewhere(aws);
     Facts { region, endpoint, topic, reactions, redis, neighbours, mail, worker }
 }
 
@@ -73,7 +74,7 @@ async fn reaction(
     };
     let is_recorded = listed.is_some_and(|listed| listed.is_recorded);
     let types = listed.map_or(&[][..], |listed| listed.row.types);
-    Reaction { name: config.name, is_recorded, types, queue, dlq, subscription, timing }
+    Reaction { name: config.name, is_recorded, types, queue, dlq, subscription, topics: config.topics.clone(), timing }
 }
 
 async fn redis(config: &RunConfig) -> Result<(Option<RedisFacts>, Option<bool>), RedisError> {

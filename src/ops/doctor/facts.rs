@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::backoff::Backoff;
+use crate::envelope::Topics;
 use crate::mail::smtp::Examination;
 use crate::ops::worker::Told;
 use crate::queue::QueueError;
@@ -51,6 +52,8 @@ pub(super) struct Reaction {
     pub(super) dlq: Option<Result<QueueFacts, QueueError>>,
     /// How the queue is subscribed, if there is a topic to ask.
     pub(super) subscription: Option<Result<Option<Subscription>, SendError>>,
+    /// Whose notifications it reads.
+    pub(super) topics: Topics,
     pub(super) timing: Timing,
 }
 

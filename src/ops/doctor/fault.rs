@@ -98,6 +98,10 @@ faults! {
         "the queue gets no events" => "deploy `infra/reaction.yaml` for `<name>`, or subscribe the queue to the topic";
     SUBSCRIPTION_PENDING = Fail "subscription" "subscription_pending":
         "the queue gets no events" => "delete the subscription and subscribe as the queue's owner: then none is to be confirmed";
+    TOPIC_REFUSED = Fail "topics" "topic_refused":
+        "what the queue gets from this topic is quarantined: `wrong_topic`" => "add `USER_EVENTS_TOPIC_ARN` to `TOPIC_ARNS`, or unset that";
+    TOPIC_UNREAD = Warn "topics" "topic_unread":
+        "should the queue get events from the topic that `publish` uses, they are quarantined: `wrong_topic`" => "add `USER_EVENTS_TOPIC_ARN` to `TOPIC_ARNS`, if it is this reaction's topic";
     RAW_DELIVERY = Warn "raw delivery" "raw_delivery":
         "an event with more than 10 attributes is discarded by SNS; its message id is lost" => "turn `RawMessageDelivery` off: both forms are read";
     FILTER_EXCLUDES = Fail "filter policy" "filter_excludes":

@@ -50,7 +50,7 @@ pub(super) async fn doctor(context: &Context<'_>, as_json: bool) -> Exit {
         let lines: Vec<_> = findings.iter().map(as_value).collect();
         say(json!({ "healthy": !failed, "findings": lines }));
     } else {
-        let colour = std::io::stdout().is_terminal() && !context.environment.contains_key("NO_COLOR");
+        let colour = std::io::stdout().is_terminal() && !config::is_given(context.environment, "NO_COLOR");
         draw(&report(&findings, colour));
     }
     if failed { Exit::Unavailable } else { Exit::Clean }

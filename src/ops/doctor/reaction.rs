@@ -65,6 +65,18 @@ fn queues(findings: &mut Findings, reaction: &Reaction, queue: &QueueFacts, fact
             Some(Err(error)) => findings.bad(SUBSCRIPTION_HIDDEN, error.to_string()),
             None => {}
         }
+        topics(findings, reaction, &topic.arn);
+    }
+}
+
+/// A publisher's topic may be another than the reaction's: it is a fault where the queue is known to hear it.
+fn topics(findings: &mut Findings, reaction: &Reaction, arn: &str) {
+    match &reaction.subscription {
+        _ if reaction.topics.read(arn) => findings.ok("topics", "ours is read"),
+        // A raw body names no topic.
+        Some(Ok(Some(found))) if found.raw => findings.ok("topics", "none is named by what comes raw"),
+        Some(Ok(Some(_))) => findings.bad(TOPIC_REFUSED, "TOPIC_ARNS lacks it"),
+        _ => findings.bad(TOPIC_UNREAD, "TOPIC_ARNS lacks it"),
     }
 }
 

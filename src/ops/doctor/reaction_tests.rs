@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::backoff::Backoff;
+use crate::envelope::Topics;
 use crate::ops::doctor::facts::{Timing, Topic};
 use crate::ops::worker::Told;
 use crate::queue::QueueError;
@@ -45,6 +46,7 @@ fn sound() -> Reaction {
         queue: Ok(queue("email")),
         dlq: Some(Ok(dlq)),
         subscription: Some(Ok(Some(subscription))),
+        topics: Topics::only(vec![TOPIC.to_owned()]),
         timing: Timing {
             visibility: None,
             lease: None,
@@ -71,6 +73,10 @@ fn facts() -> Facts {
 
 fn faults(reaction: &Reaction) -> Vec<&'static str> {
     judge(reaction, &facts()).iter().filter_map(|finding| Some(finding.fault?.code)).collect()
+}
+
+fn another() -> Topics {
+    Topics::only(vec![format!("{TOPIC}2")])
 }
 
 type Change = fn(&mut Reaction);
@@ -102,6 +108,7 @@ fn a_sound_reaction_has_no_fault_and_each_check_is_told() {
         "subscription",
         "filter policy",
         "delivery DLQ",
+        "topics",
         "worker (not asked)",
     ];
     assert_eq!(checks, expected);
@@ -109,7 +116,7 @@ fn a_sound_reaction_has_no_fault_and_each_check_is_told() {
 
 #[test]
 fn each_thing_that_is_wrong_makes_the_one_finding_it_deserves() {
-    let cases: [(&str, Change); 28] = [
+    let cases: [(&str, Change); 29] = [
         ("queue_missing", |r| r.queue = Err(QueueError::Refused("QueueDoesNotExist".to_owned()))),
         ("no_redrive_policy", |r| own(r).redrive = None),
         ("few_receives", |r| own(r).redrive.as_mut().expect("there").max_receive_count = 19),
@@ -140,7 +147,8 @@ fn each_thing_that_is_wrong_makes_the_one_finding_it_deserves() {
         ("not_subscribed", |r| r.subscription = Some(Ok(None))),
         ("subscription_pending", |r| subscribed(r).pending = true),
         ("subscription_hidden", |r| r.subscription = Some(Err(SendError::Refused("AuthorizationError".to_owned())))),
-        ("raw_delivery", |r| subscribed(r).raw = true),
+        ("topic_refused", |r| r.topics = another()),
+        ("raw_delivery", |r| (subscribed(r).raw, r.topics) = (true, another())),
         ("filter_excludes", |r| subscribed(r).filters_body = false),
         ("filter_unclear", |r| subscribed(r).filter = Some(r#"{"plan":["pro"]}"#.to_owned())),
         ("no_delivery_dlq", |r| subscribed(r).has_dlq = false),
@@ -153,6 +161,16 @@ fn each_thing_that_is_wrong_makes_the_one_finding_it_deserves() {
         found.retain(|found| code != "handler_long" || *found != "shutdown_long");
         assert_eq!(found, [code]);
     }
+}
+
+#[test]
+fn a_topic_that_is_not_read_is_a_warning_where_the_queue_may_not_hear_it() {
+    let denied = || SendError::Refused("AuthorizationError".to_owned());
+    for (subscription, beside) in [(Some(Ok(None)), "not_subscribed"), (Some(Err(denied())), "subscription_hidden")] {
+        let reaction = Reaction { topics: another(), subscription, ..sound() };
+        assert_eq!(faults(&reaction), [beside, "topic_unread"]);
+    }
+    assert_eq!(faults(&Reaction { topics: Topics::default(), ..sound() }), [""; 0], "any is read");
 }
 
 #[test]

@@ -123,6 +123,7 @@ pub(super) fn mail(facts: &Facts) -> Vec<Finding> {
 mod tests {
     use super::*;
     use crate::backoff::Backoff;
+    use crate::envelope::Topics;
     use crate::ops::doctor::facts::{Reaction, Timing, Topic};
     use crate::ops::worker::Told;
     use crate::redis_link::{RedisError, RedisFacts};
@@ -147,6 +148,7 @@ mod tests {
         let second = std::time::Duration::from_secs(1);
         let (handler, shutdown, backoff) = (second, second, Backoff::HANDLER);
         let timing = Timing { visibility: None, lease: None, handler, shutdown, max_attempts: None, backoff };
+        let topics = Topics::default();
         Reaction {
             name: "email",
             is_recorded: true,
@@ -154,6 +156,7 @@ mod tests {
             queue: Err(error),
             dlq: None,
             subscription: None,
+            topics,
             timing,
         }
     }

@@ -14,7 +14,7 @@ use crate::world::{EMPTY, World, event, eventually, unique};
 #[tokio::test]
 async fn a_receive_that_never_answers_is_given_up_within_its_wait_and_6_s() {
     let world = World::start().await;
-    // Four in a row use up the SDK's own tries and reach the worker. What one of them had already brought
+    // Each reaches the worker, whatever the SDK would try. What one of them had already brought
     // stays hidden for its 10 s, and then comes again.
     let broken = [(Fault::Silent, 4), (Fault::SilentAfter, 1)].map(|(fault, calls)| {
         let world = &world;
