@@ -1,9 +1,9 @@
-//! CloudEvents 1.0 in structured JSON: what AWS.Messaging for .NET, Dapr and the `cloudevents` SDKs put on the wire.
+//! `CloudEvents` 1.0 in structured JSON: what AWS.Messaging for .NET, Dapr and the `cloudevents` SDKs put on the wire.
 //!
-//! Enters: the fields of an object that bears `specversion`. Leaves: the event: its head from the CloudEvent, its own fields
+//! Enters: the fields of an object that bears `specversion`. Leaves: the event: its head from the envelope's attributes, its own fields
 //! from `data`, which is an object, or a string that holds one (so AWS.Messaging writes it), or `data_base64`. An id is unique for
 //! its source alone, so the event's is the hash of both. `version` may stand there as an extension; where it does not, the
-//! newest known is meant: a CloudEvent tells an incompatible schema by another `type`.
+//! newest known is meant: `CloudEvents` tell an incompatible schema by another `type`.
 
 use super::head::version;
 use super::read::{cut, taken};
@@ -25,7 +25,7 @@ pub(super) fn read<E: Event>(
         return Err(EventError::Foreign { has_type: fields.has("type") });
     };
     let Some(kind) = taken(kind, types) else { return Ok(Opened::Foreign(cut(kind))) };
-    if !fields.text(MARK)?.is_some_and(|version| version == "1.0") {
+    if fields.text(MARK)? != Some("1.0") {
         return Err(EventError::InvalidField(MARK, InvalidValue("must be 1.0")));
     }
     let newest = E::newest(&kind);

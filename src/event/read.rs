@@ -1,4 +1,4 @@
-//! Text → event: in our own form, or as a CloudEvent.
+//! Text → event: in our own form, or as `CloudEvents` has it.
 //!
 //! Enters: the text a publisher wrote, in any version, by us or by anyone's snippet, and what the carrier knows of its
 //! [`Arrival`]. Leaves: a valid event, somebody else's `type`, or an [`EventError`]. The two forms are told apart by
