@@ -13,7 +13,8 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -36,9 +37,7 @@ const TOLD: Duration = Duration::from_secs(60);
 
 /// Serves on `listener` until `stop`.
 pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let most = (open_files() / 4).clamp(2, MOST);
-    let near = (most / 4).clamp(1, NEAR);
-    let (mut near, mut far) = (Row::of(near), Row::of(most - near));
+    let mut rows = Rows::within(open_files());
     let (mut connections, mut told) = (JoinSet::new(), None::<Instant>);
     loop {
         let accepted = tokio::select! {
@@ -48,8 +47,8 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((stream, peer)) => {
-                let row = if is_near(peer.ip(), &stream) { &mut near } else { &mut far };
-                row.seat(connections.spawn(converse(stream, router.clone(), stop.clone())));
+                let is_near = is_near(peer.ip(), stream.local_addr().ok().map(|own| own.ip()));
+                rows.seat(is_near, connections.spawn(converse(stream, router.clone(), stop.clone())));
             }
             Err(error) => {
                 if told.is_none_or(|told| told.elapsed() >= TOLD) {
@@ -63,7 +62,26 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
     while connections.join_next().await.is_some() {}
 }
 
-/// Who is let in, in the order of their coming.
+/// Who is let in: whoever comes from this machine has places that nobody else takes.
+struct Rows {
+    near: Row,
+    far: Row,
+}
+
+impl Rows {
+    /// As many as a process has that may open so many files.
+    fn within(files: usize) -> Self {
+        let most = (files / 4).clamp(2, MOST);
+        let near = (most / 4).clamp(1, NEAR);
+        Self { near: Row::of(near), far: Row::of(most - near) }
+    }
+
+    fn seat(&mut self, is_near: bool, guest: AbortHandle) {
+        if is_near { self.near.seat(guest) } else { self.far.seat(guest) }
+    }
+}
+
+/// Some of them, in the order of their coming.
 struct Row {
     most: usize,
     seated: VecDeque<AbortHandle>,
@@ -86,7 +104,10 @@ impl Row {
     }
 }
 
-async fn converse(stream: TcpStream, router: Router, stop: CancellationToken) {
+async fn converse<S>(stream: S, router: Router, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let mut served = http1::Builder::new();
     served.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(HEAD);
     let served = served.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
@@ -101,10 +122,10 @@ async fn converse(stream: TcpStream, router: Router, stop: CancellationToken) {
     }
 }
 
-/// Does it come from this machine? It may call itself by the address it called.
-fn is_near(peer: IpAddr, stream: &TcpStream) -> bool {
+/// Does it come from this machine? It may call itself by the address it called, which is ours.
+fn is_near(peer: IpAddr, own: Option<IpAddr>) -> bool {
     let peer = peer.to_canonical();
-    peer.is_loopback() || stream.local_addr().is_ok_and(|own| own.ip().to_canonical() == peer)
+    peer.is_loopback() || own.is_some_and(|own| own.to_canonical() == peer)
 }
 
 /// How many files and connections this process may have open; where the system does not tell, enough.
@@ -115,28 +136,5 @@ fn open_files() -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::future::pending;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn in_a_full_row_whoever_has_sat_longest_goes_and_who_has_left_takes_no_place() {
-        let mut row = Row::of(3);
-        let mut guests = JoinSet::new();
-        let seated: Vec<AbortHandle> = (0..3).map(|_| guests.spawn(pending::<()>())).collect();
-        seated.iter().for_each(|guest| row.seat(guest.clone()));
-        seated[1].abort();
-        assert!(guests.join_next().await.is_some_and(|left| left.is_err()));
-        row.seat(guests.spawn(pending()));
-        assert!(!seated[0].is_finished(), "there was a place");
-        row.seat(guests.spawn(pending()));
-        assert!(guests.join_next().await.is_some_and(|left| left.is_err()));
-        assert_eq!((seated[0].is_finished(), seated[2].is_finished(), row.seated.len()), (true, false, 3));
-    }
-
-    #[test]
-    fn the_system_tells_how_many_files_may_be_open() {
-        assert!((1..usize::MAX).contains(&open_files()) || !cfg!(target_os = "linux"));
-    }
-}
+#[path = "port_tests.rs"]
+mod tests;

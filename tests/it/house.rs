@@ -82,7 +82,7 @@ const BUILT_ON: &[(&str, &str)] = &[
 ];
 
 /// Every file under `folder` whose name ends like one of `ends`, by its path in it.
-fn files(folder: &str, ends: &[&str]) -> BTreeMap<String, String> {
+pub fn files(folder: &str, ends: &[&str]) -> BTreeMap<String, String> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
             if entry.is_dir() { walk(&entry, found) } else { found.push(entry) }
@@ -132,7 +132,7 @@ fn is_in(path: &str, room: &str) -> bool {
     path == room || path.strip_prefix(room).is_some_and(|rest| rest.starts_with("::"))
 }
 
-fn assert_none(breaches: &[String]) {
+pub fn assert_none(breaches: &[String]) {
     assert!(breaches.is_empty(), "\n{}", breaches.join("\n"));
 }
 

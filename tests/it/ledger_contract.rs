@@ -13,6 +13,7 @@ use user_events::idempotency::redis::RedisLedger;
 use user_events::idempotency::{Begin, Claim, Fingerprint, Key, Lease, Ledger, Release, Request, Terms};
 use user_events::telemetry::WatchedLedger;
 
+use crate::world::patience::at_this_pace;
 use crate::world::watched::watch;
 use crate::world::{redis, unique};
 
@@ -20,8 +21,9 @@ use crate::world::{redis, unique};
 pub const LONG: Duration = Duration::from_secs(600);
 /// Has run out already: its holder has paused, or was killed.
 pub const OVER: Duration = Duration::ZERO;
-/// For sentences about time itself; a busy machine has to ask within it.
-const SHORT: Duration = Duration::from_secs(2);
+/// For sentences about time itself: this machine has to ask within it.
+#[rustfmt::skip]
+fn short() -> Duration { at_this_pace(Duration::from_secs(2)) }
 
 /// One effect in one ledger.
 pub struct Case<L> {
@@ -111,21 +113,21 @@ async fn the_same_token_asking_again_gets_the_same_lease(case: Case<impl Ledger>
 
 async fn a_held_effect_is_busy_for_as_long_as_it_says(case: Case<impl Ledger>) {
     let asked = Instant::now();
-    let _held = case.acquire("a", SHORT).await;
+    let _held = case.acquire("a", short()).await;
     let Claim::Busy(left) = case.claim("b", LONG).await else { panic!("not busy") };
-    assert!(left <= SHORT && left + asked.elapsed() >= SHORT - Duration::from_millis(2), "{left:?}");
+    assert!(left <= short() && left + asked.elapsed() >= short() - Duration::from_millis(2), "{left:?}");
     sleep(left + Duration::from_millis(1)).await;
     case.acquire("b", LONG).await;
 }
 
 async fn renewing_holds_the_lease_longer(case: Case<impl Ledger>) {
     let lease = case.acquire("a", OVER).await;
-    assert!(case.renew(&lease, SHORT).await);
+    assert!(case.renew(&lease, short()).await);
     let Claim::Busy(left) = case.claim("b", LONG).await else { panic!("not held") };
-    assert!(left <= SHORT, "{left:?}");
+    assert!(left <= short(), "{left:?}");
     assert!(case.renew(&lease, LONG).await);
     let Claim::Busy(left) = case.claim("b", LONG).await else { panic!("not held") };
-    assert!(left > SHORT, "{left:?}");
+    assert!(left > short(), "{left:?}");
 }
 
 async fn crossing_the_fence_holds_the_lease_longer(case: Case<impl Ledger>) {

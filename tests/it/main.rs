@@ -27,6 +27,7 @@ mod environment;
 mod fifo;
 mod health_port;
 mod house;
+mod house_clock;
 mod iam;
 mod infra;
 mod interop;

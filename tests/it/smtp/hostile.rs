@@ -1,9 +1,9 @@
 //! Servers that mean no good, and whoever speaks in their place: nothing they say unasked is believed.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::*;
 use crate::world::patience::patience;
@@ -78,16 +78,15 @@ async fn a_goodbye_in_the_middle_is_a_busy_server_not_a_forger() {
     assert_eq!((outcome, failures[0].as_str()), ("unavailable", "Busy: 421 4.3.2 at MAIL"));
 }
 
-/// Why a server like this is given up, and the longest that another task waited for its turn meanwhile.
-async fn beside_another_task(reaction: Reaction) -> (String, Duration) {
-    let (over, longest) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+/// Why a server like this is given up, and how many turns another task had meanwhile.
+async fn beside_another_task(reaction: Reaction) -> (String, usize) {
+    let turns = Arc::new(AtomicUsize::new(0));
     let ticking = tokio::spawn({
-        let (over, longest) = (Arc::clone(&over), Arc::clone(&longest));
+        let turns = Arc::clone(&turns);
         async move {
-            while !over.load(Ordering::Relaxed) {
-                let since = Instant::now();
+            loop {
                 tokio::time::sleep(Duration::from_millis(5)).await;
-                longest.fetch_max(since.elapsed().as_millis() as usize, Ordering::Relaxed);
+                turns.fetch_add(1, Ordering::Relaxed);
             }
         }
     });
@@ -96,10 +95,10 @@ async fn beside_another_task(reaction: Reaction) -> (String, Duration) {
     let client = Client::new(&url, SECOND * 2);
     // Once, past the bus, which would try again.
     let probed = timeout(patience(SECOND * 3), client.mailer.probe()).await.expect("it is given up");
-    over.store(true, Ordering::Relaxed);
-    ticking.await.unwrap();
+    let turns = turns.load(Ordering::Relaxed);
+    ticking.abort();
     drop(stop);
-    (format!("{probed:?}"), Duration::from_millis(longest.load(Ordering::Relaxed) as u64))
+    (format!("{probed:?}"), turns)
 }
 
 fn flooded_from_its_own_thread(reaction: Reaction) -> (String, std::sync::mpsc::Sender<()>) {
@@ -120,16 +119,18 @@ fn flooded_from_its_own_thread(reaction: Reaction) -> (String, std::sync::mpsc::
 async fn a_reply_without_end_is_given_up_and_starves_nobody() {
     let endless = |bytes: &'static [u8], every| Reaction::Endless { at: Phase::Greeting, bytes, every };
     let chunk: &'static [u8] = Box::leak(b"220-and so on\r\n".repeat(4096).into_boxed_slice());
+    // What comes at full speed is over with its 64 KiB, before anybody could ask for a turn. What lasts until the
+    // deadline leaves turns to others all the while: some four hundred, were there nobody else on this machine.
     let cases = [
-        ("lines at full speed", endless(chunk, Duration::ZERO), "a reply without end"),
-        ("a line without end at full speed", endless(&[b'x'; 65536], Duration::ZERO), "a reply without end"),
-        ("a line now and then", endless(b"220-\r\n", Duration::from_millis(100)), "no reply in time"),
-        ("a letter now and then", endless(b"2", Duration::from_millis(100)), "no reply in time"),
+        ("lines at full speed", endless(chunk, Duration::ZERO), "a reply without end", 0),
+        ("a line without end at full speed", endless(&[b'x'; 65536], Duration::ZERO), "a reply without end", 0),
+        ("a line now and then", endless(b"220-\r\n", Duration::from_millis(100)), "no reply in time", 10),
+        ("a letter now and then", endless(b"2", Duration::from_millis(100)), "no reply in time", 10),
     ];
-    for (name, reaction, why) in cases {
-        let (failure, longest_turn) = beside_another_task(reaction).await;
-        println!("{name}: another task waited for {longest_turn:?} at most");
+    for (name, reaction, why, turns) in cases {
+        let (failure, had) = beside_another_task(reaction).await;
+        println!("{name}: another task had {had} turns");
         assert!(failure.contains("Unavailable") && failure.contains(why), "{name}: {failure}");
-        assert!(longest_turn < patience(SECOND / 2), "{name}: another task waited for {longest_turn:?}");
+        assert!(had >= turns, "{name}: another task had {had} turns");
     }
 }

@@ -1,7 +1,8 @@
-//! How long a test waits, and how fast it asks the product to be, on a machine that may be busy with other work.
+//! How long a test waits on a machine that may be busy with other work.
 //!
 //! Enters: `TEST_SLOWNESS`, which `tests/run` measures, and the machine's load as this test begins. Leaves: one
-//! factor, applied here alone. Promises: a deadline that is met costs nothing, one that is not ends the test.
+//! factor, applied here alone. Promises: a deadline that is met costs nothing, one that is not ends the test. Proves no
+//! speed: what the product promises to be quick at is shown in virtual time, by order or by a count (`house_clock`).
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -18,7 +19,7 @@ fn slowness() -> u32 {
     *SLOWNESS
 }
 
-/// A deadline: of a wait, or of a bound that the product promises.
+/// A deadline of a wait, after which nothing more is expected to happen.
 pub fn patience(within: Duration) -> Duration {
     within * slowness().max(LEAST)
 }
