@@ -200,7 +200,8 @@ def containers():
     yield from equal("the user", worker.get("User"), re.search(r"^USER (\S+)", DOCKERFILE, re.M).group(1))
     entry = re.search(r'^ENTRYPOINT \["([^"]+)"\]$', DOCKERFILE, re.M)
     health = worker.get("HealthCheck", {})
-    yield from equal("the health check", health.get("Command"), ["CMD", entry and entry.group(1), "healthcheck"])
+    yield from equal("the health check", health.get("Command"), ["CMD", {"Ref": "Program"}, "healthcheck"])
+    yield from equal("the program, unless told,", WORKER["Parameters"]["Program"]["Default"], entry and entry.group(1))
     for name, low, high in (("Interval", 5, 300), ("Timeout", 2, 60), ("Retries", 1, 10), ("StartPeriod", 0, 300)):
         if not low <= health.get(name, -1) <= high:
             yield f"HealthCheck.{name} is not between {low} and {high}"
@@ -255,13 +256,14 @@ def service():
 
 
 def alarms():
+    yield from equal("the alarms' program, unless told,", REACTION["Parameters"]["Program"]["Default"], re.search(r'name = "([\w-]+)", version', COMMANDS).group(1))
     commands = set(re.findall(r"^    ([A-Z]\w+)(?: \{|\(|,)", COMMANDS, re.M))
     commands = {re.sub(r"(?<!^)(?=[A-Z])", "-", c).lower() for c in commands}
     for file, stack in ALL.items():
         for name, alarm in of_type(stack, "AWS::CloudWatch::Alarm").items():
             properties = alarm["Properties"]
             text = " ".join(t for t in walk(properties["AlarmDescription"]) if isinstance(t, str))
-            said = re.search(r": (?:user-events (\w+)|aws ecs describe-services)", text)
+            said = re.search(r": (?:\$\{Program\} (\w+)|aws ecs describe-services)", text)
             if not said or (said.group(1) or "run") not in commands:
                 yield f"{file}: {name} names no command to run"
             yield from equal(f"{file}: {name}'s TreatMissingData", properties.get("TreatMissingData"), "notBreaching")

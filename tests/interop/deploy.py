@@ -1,7 +1,8 @@
 """Deploys infra/*.yaml into LocalStack under names of one test's own.
 
-Enters: ID REACTION...; leaves: the stacks, and on standard output one JSON object with each
-stack's outputs ("topic", then one key a reaction). Fails with the events of a stack that failed.
+Enters: ID REACTION...; a REACTION may bring parameters of its template, `crm:Program=crm_notifier`.
+Leaves: the stacks, and on standard output one JSON object with each stack's outputs ("topic", then one
+key a reaction, with the descriptions of its `alarms`). Fails with the events of a stack that failed.
 """
 
 import json
@@ -17,9 +18,8 @@ WITHIN = 60 * int(os.environ.get("TEST_PATIENCE", "1"))
 
 
 def main(test_id, reactions):
-    cloudformation = boto3.client(
-        "cloudformation", endpoint_url=os.environ["AWS_ENDPOINT_URL"], region_name=os.environ["AWS_REGION"]
-    )
+    at = {"endpoint_url": os.environ["AWS_ENDPOINT_URL"], "region_name": os.environ["AWS_REGION"]}
+    cloudformation, cloudwatch = boto3.client("cloudformation", **at), boto3.client("cloudwatch", **at)
 
     def deploy(stack, template, **parameters):
         cloudformation.create_stack(
@@ -40,7 +40,11 @@ def main(test_id, reactions):
     topic = f"user-events-{test_id}-topic"
     outputs = {"topic": deploy(topic, "topic.yaml", TopicName=f"user-events-{test_id}")}
     for reaction in reactions:
-        outputs[reaction] = deploy(f"user-events-{reaction}", "reaction.yaml", ReactionName=reaction, TopicStack=topic)
+        reaction, *own = reaction.split(":")
+        parameters = {"ReactionName": reaction, "TopicStack": topic, **dict(one.split("=") for one in own)}
+        outputs[reaction] = deploy(f"user-events-{reaction}", "reaction.yaml", **parameters)
+        alarms = cloudwatch.describe_alarms(AlarmNamePrefix=f"user-events-{reaction}-")["MetricAlarms"]
+        outputs[reaction]["alarms"] = [alarm["AlarmDescription"] for alarm in alarms]
     print(json.dumps(outputs))
 
 

@@ -2,8 +2,9 @@
 
     infra.py deploy REACTION...   topic.yaml, then reaction.yaml and worker.yaml of each; prints one
                                   JSON object: a stack's `outputs`, its `status` (created, updated or
-                                  unchanged) and `resources`, by stack; `environment` and `command` of
-                                  each worker's container, resolved, by reaction
+                                  unchanged) and `resources`, by stack; `environment`, `command` and
+                                  `health` (check) of each worker's container, resolved, by reaction;
+                                  `crm` is a program of a team's own
     infra.py names REACTION...    the name that CloudFormation makes of each for the variable of its queue
     infra.py policies REACTION    the policy documents in force: `worker` (all of the task role's) and
                                   `operator`, as lists of statements
@@ -134,7 +135,8 @@ class Account:
         for secret in resolve(worker["Secrets"]):
             stored = self.secrets.get_secret_value(SecretId=secret["ValueFrom"])
             environment[secret["Name"]] = stored["SecretString"]
-        return {"environment": environment, "command": resolve(worker["Command"])}
+        health = resolve(worker["HealthCheck"]["Command"])
+        return {"environment": environment, "command": resolve(worker["Command"]), "health": health}
 
 
 def deploy(reactions):
@@ -154,6 +156,8 @@ def deploy(reactions):
         if name == "email":
             parameters |= {"SmtpUrlSecretArn": smtp, "MailFrom": "Welcome <welcome@acme.example>"}
             parameters["ClusterName"] = "user-events"  # the others make their own
+        if name == "crm":
+            parameters["Program"] = "/crm_notifier"
         stack = f"user-events-{name}"
         stacks[stack] = account.deploy(stack, written("reaction.yaml"), {"ReactionName": name})
         stacks[stack + "-worker"] = account.deploy(stack + "-worker", written("worker.yaml"), parameters)

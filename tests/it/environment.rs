@@ -68,7 +68,7 @@ fn a_value_that_is_no_text_is_named_with_all_other_mistakes_and_never_shown() {
     for (arguments, named) in cases {
         assert_told(run(ours, &environment, arguments), named);
     }
-    assert_told(run(&ours.with_file_name(example), &environment, &[]), &["CRM_URL", "CRM_QUEUE_URL"]);
+    assert_told(run(&ours.with_file_name(example), &environment, &["run"]), &["CRM_URL", "CRM_QUEUE_URL"]);
 
     let (code, told) = run(ours, &environment, &["status"]);
     assert_eq!((code, told.matches(" is not UTF-8").count()), (Some(78), 2), "RUST_LOG and the key:\n{told}");

@@ -103,6 +103,10 @@ async fn the_stacks_make_a_worker_run_and_another_reaction_or_the_same_again_cha
     }
     let made = |stack: &str| &second["stacks"][stack]["status"] == "created";
     assert!(made("user-events-crm") && made("user-events-crm-worker"), "{second}");
+    // Each image is asked for its health by the program that it has.
+    for (name, program) in [("email", "/user-events"), ("crm", "/crm_notifier")] {
+        assert_eq!(second["containers"][name]["health"], serde_json::json!(["CMD", program, "healthcheck"]));
+    }
     for (name, variable) in [("crm", "CRM_QUEUE_URL"), ("order-notify", "ORDER_NOTIFY_QUEUE_URL")] {
         let url = &second["stacks"][format!("user-events-{name}")]["outputs"]["QueueUrl"];
         assert_eq!(&second["containers"][name]["environment"][variable], url);

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,12 +10,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use tokio::net::TcpListener;
-use tokio::process::Command;
-use tokio::time::timeout;
 
 use crate::interop;
-use crate::world::patience::patience;
-use crate::world::{EMPTY, World, address, eventually, processes};
+use crate::world::processes::{Worker, example, execute, execute_by};
+use crate::world::{EMPTY, World, address, eventually};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -37,16 +34,35 @@ async fn contact(State(crm): State<Crm>, headers: HeaderMap, body: String) -> St
     StatusCode::CREATED
 }
 
+/// The stacks of the CRM's reaction, whose program is the example.
+struct Deployed {
+    topic: String,
+    queue_url: String,
+    dlq_url: String,
+    /// What each alarm tells whoever it wakes.
+    alarms: Vec<String>,
+}
+
+async fn deploy(world: &World) -> Deployed {
+    let reaction = format!("crm-{}", world.id);
+    let told = interop::run(world, "deploy.py", &[&world.id, &format!("{reaction}:Program=crm_notifier")]).await;
+    let outputs: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    let output = |stack: &str, key: &str| outputs[stack][key].as_str().expect("an output").to_owned();
+    let alarms = outputs[&reaction]["alarms"].as_array().expect("alarms").iter();
+    Deployed {
+        topic: output("topic", "UserEventsTopicArn"),
+        queue_url: output(&reaction, "QueueUrl"),
+        dlq_url: output(&reaction, "DeadLetterQueueUrl"),
+        alarms: alarms.map(|text| text.as_str().expect("a description").to_owned()).collect(),
+    }
+}
+
 #[tokio::test]
 async fn the_crm_hears_of_each_new_user_once_by_a_reaction_of_forty_lines() {
     let source = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/crm_notifier.rs"));
     assert!(source.unwrap().lines().count() <= 40);
     let world = World::start().await;
-    let reaction = format!("crm-{}", world.id);
-    let deployed = interop::run(&world, "deploy.py", &[&world.id, &reaction]).await;
-    let outputs: serde_json::Value = serde_json::from_slice(&deployed.stdout).unwrap();
-    let output = |stack: &str, key: &str| outputs[stack][key].as_str().expect("an output").to_owned();
-    let (topic, queue_url) = (output("topic", "UserEventsTopicArn"), output(&reaction, "QueueUrl"));
+    let Deployed { topic, queue_url, .. } = deploy(&world).await;
     let (crm, listener) = (Crm::default(), TcpListener::bind("127.0.0.1:0").await.unwrap());
     *crm.refuses.lock().unwrap() = 1;
     let url = format!("http://{}/contacts", listener.local_addr().unwrap());
@@ -62,13 +78,13 @@ async fn the_crm_hears_of_each_new_user_once_by_a_reaction_of_forty_lines() {
         ("RETRY_BACKOFF", "1s..1s"),
     ];
     env.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    let mut worker = example("crm_notifier", &env).spawn().expect("the example runs");
+    let worker = Worker::by(&example("crm_notifier"), &env, &std::env::temp_dir(), &["run"]);
 
     env.insert("USER_EVENTS_TOPIC_ARN".to_owned(), topic);
     let users: Vec<String> = (0..10).map(|n| format!("{}-{n}", world.id)).collect();
     for user in users.iter().chain(&users) {
         let arguments = ["publish", "--user-id", user, "--email", &address(user)];
-        assert!(processes::execute(&env, &arguments).await.status.success());
+        assert!(execute(&env, &arguments).await.status.success());
     }
     eventually("the CRM knows all", SOON, async || (crm.told.lock().unwrap().len() >= 10).then_some(())).await;
     let is_empty = async || (world.depth(&queue_url).await == EMPTY).then_some(());
@@ -78,25 +94,36 @@ async fn the_crm_hears_of_each_new_user_once_by_a_reaction_of_forty_lines() {
     assert_eq!(told, users, "each of them once, though published twice and refused once");
     assert!(crm.told.lock().unwrap()[0].1.contains("@example.com"));
 
-    let pid = worker.id().expect("it runs").to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
-    let ended = timeout(patience(SOON), worker.wait()).await.expect("it stops").unwrap();
-    assert_eq!(ended.code(), Some(0));
+    assert_eq!(worker.terminate().await, Some(0));
+}
+
+#[tokio::test]
+async fn each_command_that_an_alarm_of_ones_own_reaction_names_works_by_ones_own_program() {
+    let world = World::start().await;
+    let Deployed { topic, queue_url, dlq_url, alarms } = deploy(&world).await;
+    world.sqs.send_message().queue_url(&dlq_url).message_body("x").send().await.unwrap();
+    let mut env = world.env.clone();
+    let own = [("CRM_QUEUE_URL", queue_url), ("USER_EVENTS_TOPIC_ARN", topic), ("HTTP_ADDR", "127.0.0.1:0".to_owned())];
+    env.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    let mut commands: Vec<_> = alarms.iter().map(|text| text.split_once(": crm_notifier ").expect(text).1).collect();
+    assert_eq!(commands.len(), 4, "{alarms:?}");
+    commands.sort_unstable();
+    commands.dedup();
+    assert_eq!(commands, ["dlq list --by-reason", "doctor", "status"]);
+    for words in commands {
+        let words: Vec<_> = words.split(' ').collect();
+        let ended = execute_by(&example("crm_notifier"), &env, &words).await;
+        let told = [ended.stdout, ended.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+        assert_eq!(ended.status.code(), Some(0), "{words:?}: {told}");
+        assert!(told.contains("crm"), "{words:?}: {told}");
+    }
 }
 
 #[tokio::test]
 async fn a_reaction_from_outside_names_every_mistake_in_its_settings_and_exits_78() {
     let env = BTreeMap::from([("WORKER_CONCURRENCY".to_owned(), "none".to_owned())]);
-    let ended = example("crm_notifier", &env).stderr(Stdio::piped()).output().await.expect("the example runs");
+    let ended = execute_by(&example("crm_notifier"), &env, &["run"]).await;
     let told = String::from_utf8(ended.stderr).unwrap();
     assert_eq!(ended.status.code(), Some(78), "{told}");
     assert!(["CRM_QUEUE_URL", "REDIS_URL"].iter().all(|name| told.contains(name)), "{told}");
-}
-
-fn example(name: &str, env: &BTreeMap<String, String>) -> Command {
-    let binary = Path::new(env!("CARGO_BIN_EXE_user-events")).with_file_name("examples").join(name);
-    assert!(binary.exists(), "no example at its place: build it by `cargo build --examples`");
-    let mut command = Command::new(binary);
-    command.env_clear().envs(env).kill_on_drop(true);
-    command
 }

@@ -1,9 +1,10 @@
-//! Our own binary as a process: a worker that runs, or a command that ends.
+//! Our own binary as a process, or a team's own program: a worker that runs, or a command that ends.
 //!
 //! Promises: the environment is what the test says and nothing else; what still runs is killed when the
 //! test drops it; everything it wrote to standard error can be read, and is searched for what no log may tell.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
@@ -48,8 +49,17 @@ pub fn both(world: &World, smtp: &SmtpServer, email: &TestQueue, profile: &TestQ
     env
 }
 
-fn command(env: &BTreeMap<String, String>, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_user-events"));
+const OURS: &str = env!("CARGO_BIN_EXE_user-events");
+
+/// A team's own program: one of the examples.
+pub fn example(name: &str) -> PathBuf {
+    let program = Path::new(OURS).with_file_name("examples").join(name);
+    assert!(program.exists(), "no example at its place: build it by `cargo build --examples`");
+    program
+}
+
+fn command(program: impl AsRef<Path>, env: &BTreeMap<String, String>, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program.as_ref());
     command.args(arguments).env_clear().envs(env).stdin(Stdio::null()).kill_on_drop(true);
     command
 }
@@ -86,7 +96,12 @@ fn assert_discreet<'l>(lines: impl Iterator<Item = &'l str>, secrets: &[String])
 
 /// Runs a command to its end. Its standard error is a log too.
 pub async fn execute(env: &BTreeMap<String, String>, arguments: &[&str]) -> Output {
-    let run = command(env, arguments).output();
+    execute_by(Path::new(OURS), env, arguments).await
+}
+
+/// The same of another program.
+pub async fn execute_by(program: &Path, env: &BTreeMap<String, String>, arguments: &[&str]) -> Output {
+    let run = command(program, env, arguments).output();
     let ended = timeout(patience(COMMAND), run).await.expect("the command ends");
     let output = ended.expect("the binary runs");
     assert_discreet(String::from_utf8_lossy(&output.stderr).lines(), &secrets(env));
@@ -95,7 +110,7 @@ pub async fn execute(env: &BTreeMap<String, String>, arguments: &[&str]) -> Outp
 
 /// The same, with this text on its standard input.
 pub async fn execute_with_input(env: &BTreeMap<String, String>, arguments: &[&str], input: &str) -> Output {
-    let mut command = command(env, arguments);
+    let mut command = command(OURS, env, arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the binary runs");
     let mut stdin = child.stdin.take().expect("a pipe");
@@ -123,14 +138,21 @@ impl Worker {
     pub fn limited(env: &BTreeMap<String, String>, files: u32) -> Self {
         let mut shell = Command::new("/bin/sh");
         let script = format!("ulimit -n {files}; exec \"$0\" run");
-        shell.args(["-c", &script, env!("CARGO_BIN_EXE_user-events")]);
+        shell.args(["-c", &script, OURS]);
         shell.env_clear().envs(env).stdin(Stdio::null()).kill_on_drop(true);
         Self::spawned(shell, env)
     }
 
     /// Another command that runs until it is told to stop, or for long.
     pub fn of(env: &BTreeMap<String, String>, arguments: &[&str]) -> Self {
-        Self::spawned(command(env, arguments), env)
+        Self::spawned(command(OURS, env, arguments), env)
+    }
+
+    /// Another program that runs until it is told to stop, in a folder that it may write to.
+    pub fn by(program: &Path, env: &BTreeMap<String, String>, folder: &Path, arguments: &[&str]) -> Self {
+        let mut worker = command(program, env, arguments);
+        worker.current_dir(folder);
+        Self::spawned(worker, env)
     }
 
     fn spawned(mut command: Command, env: &BTreeMap<String, String>) -> Self {
