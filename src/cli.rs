@@ -6,16 +6,17 @@
 #![allow(rustdoc::invalid_html_tags, reason = "<NAME> is a placeholder in a help text")]
 
 mod dlq;
+mod named;
 mod publish;
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::PossibleValuesParser;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use dlq::{Dlq, Which};
+pub(crate) use named::{completions, program};
 pub use publish::Publish;
 
 use crate::reactions::Reactions;
@@ -30,13 +31,15 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// Reads this process's arguments. A fault, or a call for help, is printed and answered with the code
+    /// Reads the arguments of this process, whose program is called so. A fault, or a call for help, is printed and answered with the code
     /// to exit with: 2 for a fault, always with the usage; 74 for what could not be written.
     ///
     /// # Errors
     /// The exit code.
-    pub fn from_arguments(reactions: &Reactions) -> Result<Self, u8> {
-        let parsed = command(reactions).try_get_matches().and_then(|matches| Self::from_arg_matches(&matches));
+    pub fn from_arguments(program: &str, reactions: &Reactions) -> Result<Self, u8> {
+        let mut command = named::command(program, reactions);
+        let parsed =
+            command.try_get_matches_from_mut(std::env::args_os()).and_then(|matches| Self::from_arg_matches(&matches));
         parsed.map_err(|error| {
             let written = error.print().and_then(|()| std::io::stdout().flush());
             if let Err(failed) = written.as_ref()
@@ -46,11 +49,10 @@ impl Cli {
                 return 74;
             }
             if error.use_stderr() && !error.to_string().contains("Usage") {
-                let mut command = Self::command();
                 command.build();
                 let named = std::env::args_os().nth(1).unwrap_or_default();
-                let usage = command.find_subcommand_mut(named).map(clap::Command::render_usage);
-                let _ = writeln!(std::io::stderr(), "{}", usage.unwrap_or_else(|| Self::command().render_usage()));
+                let of_it = command.find_subcommand_mut(named).map(clap::Command::render_usage);
+                let _ = writeln!(std::io::stderr(), "{}", of_it.unwrap_or_else(|| command.render_usage()));
             }
             u8::try_from(error.exit_code()).unwrap_or(2)
         })
@@ -255,40 +257,6 @@ pub enum Shell {
     Zsh,
     /// fish.
     Fish,
-}
-
-/// The command line, where these reactions are listed.
-fn command(reactions: &Reactions) -> clap::Command {
-    let all: Vec<_> = reactions.names().collect();
-    let recorded: Vec<_> = reactions.iter().filter(|listed| listed.is_recorded).map(|listed| listed.name).collect();
-    naming(Cli::command(), &[("reactions", &all), ("reaction", &all), ("recorded", &recorded)])
-}
-
-/// Wherever an argument is called so, it is one of these.
-fn naming(command: clap::Command, names: &[(&str, &[&'static str])]) -> clap::Command {
-    let command = command.mut_args(|argument| {
-        let own = names.iter().find(|(called, _)| argument.get_id() == called);
-        match own {
-            Some((_, names)) => argument.value_parser(PossibleValuesParser::new(*names)),
-            None => argument,
-        }
-    });
-    command.mut_subcommands(|below| naming(below, names))
-}
-
-/// The script that completes this command line in a shell.
-#[must_use]
-pub fn completions(shell: Shell, reactions: &Reactions) -> String {
-    let shell = match shell {
-        Shell::Bash => clap_complete::Shell::Bash,
-        Shell::Zsh => clap_complete::Shell::Zsh,
-        Shell::Fish => clap_complete::Shell::Fish,
-    };
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut command(reactions), "user-events", &mut script);
-    // The generator spells a name with a hyphen in two ways in one script, and Bash then completes nothing
-    // behind a command (clap-rs/clap#6421).
-    String::from_utf8_lossy(&script).replace("user__subcmd__events", "user__events")
 }
 
 /// What to show.

@@ -34,7 +34,7 @@ use aws_config::SdkConfig;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::aws;
-use crate::cli::{Cli, Command};
+use crate::cli::{self, Cli, Command};
 use crate::config::{self as settings, AwsConfig, Environment, Faults, Reader, logging, misspelt};
 use crate::reactions::Reactions;
 use crate::shutdown;
@@ -87,6 +87,8 @@ pub fn runtime() -> io::Result<Runtime> {
 
 /// What a command is executed in.
 struct Context<'a> {
+    /// What this program is called.
+    program: &'a str,
     environment: &'a Environment,
     reactions: &'a Reactions,
 }
@@ -98,22 +100,23 @@ pub fn main(reactions: Reactions) -> ExitCode {
         complain(format_args!("two reactions are called `{name}`: each needs a name of its own"));
         return Exit::Bug.into();
     }
-    let cli = match Cli::from_arguments(&reactions) {
+    let program = cli::program();
+    let cli = match Cli::from_arguments(&program, &reactions) {
         Ok(cli) => cli,
         Err(code) => return code.into(),
     };
     match runtime() {
-        Ok(runtime) => runtime.block_on(execute(cli.command, &Environment::of_process(), reactions)).into(),
+        Ok(runtime) => runtime.block_on(execute(cli.command, &program, &Environment::of_process(), reactions)).into(),
         Err(_) => Exit::Bug.into(),
     }
 }
 
 /// Executes one command, and tells of what it could not tell itself.
-async fn execute(command: Command, environment: &Environment, reactions: Reactions) -> Exit {
-    let context = &Context { environment, reactions: &reactions };
+async fn execute(command: Command, program: &str, environment: &Environment, reactions: Reactions) -> Exit {
+    let context = &Context { program, environment, reactions: &reactions };
     let exit = match command {
         // It alone takes the handlers away.
-        Command::Run { reactions: only } => run::run(environment, reactions, &only).await,
+        Command::Run { reactions: only } => run::run(program, environment, reactions, &only).await,
         Command::Publish(what) => publish::publish(context, &what).await,
         Command::Demo { mails, slow } => or_interrupted(demo::demo(context, &mails, slow)).await,
         Command::Doctor { json } => or_interrupted(doctor::doctor(context, json)).await,

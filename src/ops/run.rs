@@ -8,14 +8,14 @@ use crate::redis_link::RedisError;
 use crate::shutdown;
 use crate::worker::Summary;
 
-pub(super) async fn run(environment: &Environment, reactions: Reactions, only: &[String]) -> Exit {
+pub(super) async fn run(program: &str, environment: &Environment, reactions: Reactions, only: &[String]) -> Exit {
     let needs = reactions.needs();
     let read = |read: &mut config::Reader<'_>| {
         // Whatever else begins with a reaction's name is its handler's to read.
         reactions.names().for_each(|name| read.texts(&config::of_reaction(name, "")));
         config::run(read, &needs, only)
     };
-    let (config, telemetry) = match observed(&Context { environment, reactions: &reactions }, read) {
+    let (config, telemetry) = match observed(&Context { program, environment, reactions: &reactions }, read) {
         Ok(started) => started,
         Err(exit) => return exit,
     };

@@ -23,9 +23,9 @@ impl Finding {
         self.fault.map_or(Level::Ok, |fault| fault.level)
     }
 
-    /// What to do, with this reaction's name put in.
-    pub(super) fn remedy(&self) -> Option<String> {
-        let remedy = self.fault?.remedy;
+    /// What to do, with the names of this program and this reaction put in.
+    pub(super) fn remedy(&self, program: &str) -> Option<String> {
+        let remedy = self.fault?.remedy.replace("user-events dlq", &format!("{program} dlq"));
         Some(remedy.replace("<NAME>", &config::prefix(&self.group)).replace("<name>", &self.group).replace('`', ""))
     }
 }

@@ -47,11 +47,11 @@ pub(super) async fn doctor(context: &Context<'_>, as_json: bool) -> Exit {
     let findings = judge(&facts);
     let failed = findings.iter().any(|finding| finding.level() == Level::Fail);
     if as_json {
-        let lines: Vec<_> = findings.iter().map(as_value).collect();
+        let lines: Vec<_> = findings.iter().map(|finding| as_value(finding, context.program)).collect();
         say(json!({ "healthy": !failed, "findings": lines }));
     } else {
         let colour = std::io::stdout().is_terminal() && !config::is_given(context.environment, "NO_COLOR");
-        draw(&report(&findings, colour));
+        draw(&report(&findings, context.program, colour));
     }
     if failed { Exit::Unavailable } else { Exit::Clean }
 }
@@ -68,15 +68,15 @@ fn judge(facts: &Facts) -> Vec<Finding> {
     all
 }
 
-fn as_value(finding: &Finding) -> Value {
+fn as_value(finding: &Finding, program: &str) -> Value {
     json!({
         "group": finding.group, "check": finding.check, "level": finding.level().word(),
-        "fault": finding.fault.map(|fault| fault.code), "seen": finding.seen, "remedy": finding.remedy(),
+        "fault": finding.fault.map(|fault| fault.code), "seen": finding.seen, "remedy": finding.remedy(program),
     })
 }
 
 /// Each group: what is well in one line, then each fault with its remedy.
-fn report(findings: &[Finding], colour: bool) -> String {
+fn report(findings: &[Finding], program: &str, colour: bool) -> String {
     let mut lines = Vec::new();
     for group in findings.chunk_by(|a, b| a.group == b.group) {
         // Where all this was asked is the first thing to check.
@@ -90,7 +90,7 @@ fn report(findings: &[Finding], colour: bool) -> String {
             lines.extend(entry(Level::Ok, &well.join(", "), colour));
         }
         for finding in group {
-            let (Some(fault), Some(remedy)) = (finding.fault, finding.remedy()) else { continue };
+            let (Some(fault), Some(remedy)) = (finding.fault, finding.remedy(program)) else { continue };
             let text = format!("{}: {}; {}", fault.check, plain::line(&finding.seen), fault.means.replace('`', ""));
             lines.extend(entry(fault.level, &text, colour));
             lines.extend(wrap(&format!("→ {remedy}"), INDENT));
@@ -130,17 +130,17 @@ mod tests {
 
     #[test]
     fn a_report_fits_80_columns_and_names_what_is_well_in_one_line() {
-        let report = report(&findings(), false);
+        let report = report(&findings(), "crm", false);
         assert!(report.lines().all(|line| line.chars().count() <= WIDTH), "{report}");
         assert!(report.starts_with("email\n  ok    queue, DLQ\n  fail  queue: xxx"), "{report}");
-        assert!(report.contains("EMAIL_QUEUE_URL") && report.contains("dlq list email"), "{report}");
+        assert!(report.contains("EMAIL_QUEUE_URL") && report.contains("see why: crm dlq list email"), "{report}");
         assert!(report.ends_with("2 ok, 1 warn, 1 fail\n") && !report.contains('\x1b'), "{report}");
         assert!(report.contains(r"about 3\u{1b}[2J"), "{report}");
     }
 
     #[test]
     fn a_terminal_gets_colours_and_every_faults_name_is_its_own() {
-        assert!(report(&findings(), true).contains("  \x1b[31mfail\x1b[0m  queue"));
+        assert!(report(&findings(), "crm", true).contains("  \x1b[31mfail\x1b[0m  queue"));
         let mut codes: Vec<_> = FAULTS.iter().map(|fault| fault.code).collect();
         codes.sort_unstable();
         codes.dedup();

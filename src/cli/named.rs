@@ -1,0 +1,146 @@
+//! The command line with names put in: of the program that runs it, and of the reactions that this program has.
+//!
+//! Enters: how this process was called, and its reactions. Leaves: what the argument parser reads, and what a shell completes.
+
+use std::path::Path;
+
+use clap::CommandFactory;
+use clap::builder::PossibleValuesParser;
+
+use super::{Cli, Shell};
+use crate::plain;
+use crate::reactions::Reactions;
+
+/// What help calls this program where it is written down.
+const OURS: &str = "user-events";
+
+/// What this program is called: a team's own is called otherwise than ours.
+pub(crate) fn program() -> String {
+    let called = std::env::args_os().next().unwrap_or_default();
+    let name = Path::new(&called).file_name().map(|name| plain::line(&name.to_string_lossy()).into_owned());
+    name.unwrap_or_else(|| OURS.to_owned())
+}
+
+/// The command line of this program, where these reactions are listed.
+pub(super) fn command(program: &str, reactions: &Reactions) -> clap::Command {
+    let all: Vec<_> = reactions.names().collect();
+    let recorded: Vec<_> = reactions.iter().filter(|listed| listed.is_recorded).map(|listed| listed.name).collect();
+    let names = [("reactions", &all[..]), ("reaction", &all), ("recorded", &recorded)];
+    naming(Cli::command().bin_name(program), program, &names)
+}
+
+/// Wherever an argument is called so, it is one of these; help names this program.
+fn naming(command: clap::Command, program: &str, names: &[(&str, &[&'static str])]) -> clap::Command {
+    let command = command.mut_args(|argument| {
+        let own = names.iter().find(|(called, _)| argument.get_id() == called);
+        match own {
+            Some((_, names)) => argument.value_parser(PossibleValuesParser::new(*names)),
+            None => argument,
+        }
+    });
+    let told = command.get_after_help().map(|text| text.to_string().replace(OURS, program));
+    let command = match told {
+        Some(told) => command.after_help(told),
+        None => command,
+    };
+    command.mut_subcommands(|below| naming(below, program, names))
+}
+
+/// The script that completes this command line in a shell.
+pub(crate) fn completions(shell: Shell, program: &str, reactions: &Reactions) -> String {
+    let shell = match shell {
+        Shell::Bash => clap_complete::Shell::Bash,
+        Shell::Zsh => clap_complete::Shell::Zsh,
+        Shell::Fish => clap_complete::Shell::Fish,
+    };
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command(program, reactions), program, &mut script);
+    // The generator spells a name with a hyphen in two ways in one script, and Bash then completes nothing
+    // behind a command (clap-rs/clap#6421).
+    let (one, other) = (program.replace('-', "__subcmd__"), program.replace('-', "__"));
+    String::from_utf8_lossy(&script).replace(&one, &other)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+
+    use super::*;
+    use crate::event::{Event, EventError, Fields, Head, UserSignedUp};
+    use crate::handlers::{Handled, Handler, HandlerError};
+    use crate::idempotency::Fence;
+
+    #[derive(Debug)]
+    struct Paid(Head);
+
+    impl Event for Paid {
+        const TYPES: &'static [&'static str] = &["order.paid"];
+
+        fn read(head: Head, _: &Fields<'_>) -> Result<Self, EventError> {
+            Ok(Self(head))
+        }
+
+        fn head(&self) -> &Head {
+            &self.0
+        }
+
+        fn subject(&self) -> &str {
+            self.0.id.as_str()
+        }
+    }
+
+    struct Crm;
+
+    impl Handler for Crm {
+        type Event = UserSignedUp;
+        const NAME: &'static str = "crm";
+
+        async fn handle(&self, _: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
+            Ok(Handled::done(fence.cross().await?))
+        }
+    }
+
+    struct Notify;
+
+    impl Handler for Notify {
+        type Event = Paid;
+        const NAME: &'static str = "order-notify";
+
+        async fn handle(&self, _: &Paid, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
+            Ok(Handled::done(fence.cross().await?))
+        }
+    }
+
+    fn parse(words: &str) -> Result<(), ErrorKind> {
+        let reactions = Reactions::new().with(Crm).with_atomic(Notify);
+        let words = std::iter::once("shop").chain(words.split_whitespace());
+        command("shop", &reactions).try_get_matches_from(words).map(drop).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn a_command_line_takes_the_reactions_of_its_list_and_no_other() {
+        for words in ["run", "run crm order-notify", "dlq list order-notify", "idem get --reaction crm u-1"] {
+            assert_eq!(parse(words), Ok(()), "{words}");
+        }
+        // An atomic effect has no record.
+        for words in ["run email", "dlq list orders", "dlq redrive profile", "idem get --reaction order-notify o-1"] {
+            assert_eq!(parse(words), Err(ErrorKind::InvalidValue), "{words}");
+        }
+    }
+
+    #[test]
+    fn help_usage_and_completions_name_the_program_that_was_called() {
+        let reactions = Reactions::new().with(Crm);
+        let mut line = command("crm-notifier", &reactions);
+        assert!(line.render_usage().to_string().starts_with("Usage: crm-notifier "));
+        line.build();
+        for below in line.get_subcommands_mut() {
+            let help = below.render_long_help().to_string();
+            assert!(!help.contains(OURS) && help.contains("crm-notifier"), "{help}");
+        }
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let script = completions(shell, "crm-notifier", &reactions);
+            assert!(script.contains("crm-notifier") && !script.contains("crm__subcmd__notifier"), "{script}");
+        }
+    }
+}
