@@ -22,7 +22,7 @@
 //!
 //! Stops 4 to 8 are joined by one corridor, `worker/process.rs`, which fits on one screen.
 //!
-//! A reaction of your own needs none of our code changed: a handler and [`ops::react`], see `examples/crm_notifier.rs`. In ECS, [`ecs`]
+//! A reaction of your own needs none of our code changed: a handler and [`ops::main`], see `examples/crm_notifier.rs`. In ECS, [`ecs`]
 //! protects a task at work from scale-in.
 //!
 //! The same handlers run without a broker on the in-process [`bus`], and without an account in

@@ -40,6 +40,8 @@ mod mail_commands;
 mod model;
 mod named;
 mod older_records;
+mod own_events;
+mod own_program;
 mod own_reaction;
 mod poison;
 mod profiles_contract;

@@ -77,6 +77,14 @@ fn the_readmes_reaction_is_the_examples() {
 }
 
 #[test]
+fn the_readmes_event_is_the_examples() {
+    let example = fs::read_to_string(root().join("examples/orders.rs")).unwrap();
+    let readme = readme();
+    let shown = readme.split("```rust\n").nth(2).unwrap().split("```").next().unwrap();
+    assert!(example.contains(shown), "the README shows another event than examples/orders.rs");
+}
+
+#[test]
 fn the_readmes_reasons_for_a_dead_letter_are_those_of_the_code() {
     let row = |(codes, means): &user_events::ops::Reason| {
         let codes: Vec<_> = codes.iter().map(|code| format!("`{code}`")).collect();
