@@ -54,6 +54,7 @@ mod shared_redis;
 mod shutdown;
 mod smtp;
 mod status;
+mod strange_redis;
 mod strangers;
 mod telemetry;
 mod terminal;
