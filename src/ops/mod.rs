@@ -10,6 +10,7 @@ mod dlq;
 mod doctor;
 mod healthcheck;
 mod idem;
+mod panics;
 mod publish;
 mod react;
 mod render;
@@ -89,6 +90,7 @@ pub fn runtime() -> io::Result<Runtime> {
 
 /// Executes one command, and tells of what it could not tell itself.
 pub async fn execute(command: Command, environment: &Environment) -> Exit {
+    panics::keep_to_themselves();
     let exit = match command {
         Command::Run { reactions } => run::run(environment, &reactions).await,
         Command::Publish(what) => publish::publish(environment, &what).await,

@@ -21,6 +21,7 @@ const FOREIGN: &[&str] = &[
     "AWS_REGION",
     "AWS_RETRY_MODE",
     "ON_SUCCESS",
+    "RUST_BACKTRACE",
     "SSL_CERT_FILE",
     "USER_ID",
     "X86_64",

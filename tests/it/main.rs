@@ -40,6 +40,7 @@ mod model;
 mod named;
 mod older_records;
 mod own_reaction;
+mod panics;
 mod poison;
 mod profiles_contract;
 mod publisher;

@@ -159,7 +159,8 @@ async fn a_letter_that_fits_only_without_its_reason_goes_without_it_and_the_log_
     // Too dense to be packed: with its reason it is over the limit in either form.
     let noise: String = std::iter::repeat_with(|| fastrand::char('!'..='~')).take(2_000).collect();
     bench.world.send(&bench.queue, &noise).await;
-    bench.env.insert("HTTP_ADDR".to_owned(), "127.0.0.1:0".to_owned());
+    let own = [("HTTP_ADDR", "127.0.0.1:0"), ("RECEIVE_WAIT", "1s")];
+    bench.env.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
     let worker = Worker::of(&bench.env, &["run", "profile"]);
     let line = worker.says("quarantined without its reason", Duration::from_secs(30)).await;
     assert!(line.contains("over 2048 bytes"), "{line}");
