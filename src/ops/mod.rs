@@ -39,7 +39,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::app::REACTIONS;
 use crate::aws;
-use crate::cli::Command;
+use crate::cli::{Command, Unread};
 use crate::config::{self as settings, AwsConfig, Environment, Faults, ReactionNeeds, Reader, logging, misspelt};
 use crate::shutdown;
 use crate::telemetry::{self, Telemetry};
@@ -88,6 +88,20 @@ pub fn runtime() -> io::Result<Runtime> {
     builder.enable_all().build()
 }
 
+/// Answers words that are no command.
+pub fn answer(words: Unread) -> Exit {
+    told(match words {
+        Unread::Help(written) => {
+            terminal::remember(written);
+            Exit::Clean
+        }
+        Unread::Fault(what) => {
+            complain(what);
+            Exit::Usage
+        }
+    })
+}
+
 /// Executes one command, and tells of what it could not tell itself.
 pub async fn execute(command: Command, environment: &Environment) -> Exit {
     panics::keep_to_themselves();
@@ -106,6 +120,11 @@ pub async fn execute(command: Command, environment: &Environment) -> Exit {
         Command::Completions { shell } => completions::completions(shell),
         Command::Healthcheck => healthcheck::healthcheck(environment).await,
     };
+    told(exit)
+}
+
+/// How it ends once all that could be written is.
+fn told(exit: Exit) -> Exit {
     if exit == Exit::Interrupted {
         complain("interrupted");
     }

@@ -142,6 +142,29 @@ async fn what_servers_say_steers_no_terminal() {
     harmless(&execute(&env, &["publish", "--file", &path]).await);
 }
 
+#[tokio::test]
+async fn words_that_are_no_command_are_repeated_as_text_with_the_usage_and_exit_2() {
+    let odd = "\u{1b}[31mred\u{1b}]0;t\u{7}\u{7f}\u{9b}2J\u{202e}e\u{200b}f\u{2066}g";
+    let value = format!("--rate={odd}");
+    let flag = format!("--{odd}");
+    let slow = format!("--slow=1{odd}");
+    let commands: [&[&str]; 7] = [
+        &[odd],
+        &["run", odd],
+        &["status", &flag],
+        &["publish", &value],
+        &["demo", &slow],
+        &["idem", "get", "--reaction", odd, "u"],
+        &["dlq", odd],
+    ];
+    for arguments in commands {
+        let output = execute(&Env::new(), arguments).await;
+        let text = harmless(&output);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{arguments:?}: {text}");
+        assert!(text.contains(r"\u{1b}") && text.contains("Usage: user-events"), "{arguments:?}: {text}");
+    }
+}
+
 fn run_into(stdout: impl Into<Stdio>, environment: &Env, arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_user-events"));
     let output = command.args(arguments).env_clear().envs(environment).stdout(stdout).output().expect("it runs");
