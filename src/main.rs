@@ -14,7 +14,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = match Cli::from_arguments() {
         Ok(cli) => cli,
-        Err(code) => return code.into(),
+        Err(words) => return ops::answer(words).into(),
     };
     match ops::runtime() {
         Ok(runtime) => runtime.block_on(ops::execute(cli.command, &Environment::of_process())).into(),

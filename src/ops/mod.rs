@@ -10,6 +10,7 @@ mod dlq;
 mod doctor;
 mod healthcheck;
 mod idem;
+mod panics;
 mod publish;
 mod react;
 mod render;
@@ -28,17 +29,18 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread::available_parallelism;
+use std::thread::{self, available_parallelism};
 
 pub use self::dlq::{REASONS, Reason};
 pub use self::doctor::{FAULTS, Fault, Level};
 use self::terminal::{complain, say};
 use aws_config::SdkConfig;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
 
 use crate::app::REACTIONS;
 use crate::aws;
-use crate::cli::Command;
+use crate::cli::{Command, Unread};
 use crate::config::{self as settings, AwsConfig, Environment, Faults, ReactionNeeds, Reader, logging, misspelt};
 use crate::shutdown;
 use crate::telemetry::{self, Telemetry};
@@ -88,23 +90,46 @@ pub fn runtime() -> io::Result<Runtime> {
     builder.worker_threads(cores).enable_all().build()
 }
 
+/// Answers words that are no command.
+pub fn answer(words: Unread) -> Exit {
+    told(match words {
+        Unread::Help(written) => {
+            terminal::remember(written);
+            Exit::Clean
+        }
+        Unread::Fault(what) => {
+            complain(what);
+            Exit::Usage
+        }
+    })
+}
+
 /// Executes one command, and tells of what it could not tell itself.
 pub async fn execute(command: Command, environment: &Environment) -> Exit {
+    panics::keep_to_themselves();
     let exit = match command {
+        // What these hold is given back, finished or counted first: they listen for themselves.
         Command::Run { reactions } => run::run(environment, &reactions).await,
-        Command::Publish(what) => publish::publish(environment, &what).await,
+        Command::Publish(what) => publish::publish(environment, what).await,
+        Command::Dlq { what } => dlq::dlq(environment, &what).await,
+        // These wait for nobody: as long as nobody listens, a signal ends them.
+        Command::Config { json } => config::config(environment, json),
+        Command::Schema { what } => schema::schema(what),
+        Command::Completions { shell } => completions::completions(shell),
+        // These leave nothing behind, wherever they are ended.
         Command::Demo { mails, slow } => or_interrupted(demo::demo(environment, &mails, slow)).await,
         Command::Doctor { json } => or_interrupted(doctor::doctor(environment, json)).await,
         Command::Status { watch, json } => or_interrupted(status::status(environment, watch, json)).await,
-        Command::Dlq { what } => dlq::dlq(environment, &what).await,
-        Command::Config { json } => config::config(environment, json),
         Command::Idem { what } => or_interrupted(idem::idem(environment, &what)).await,
-        Command::Render(what) => render::render(environment, &what),
-        Command::SendTest { stdin, json } => send_test::send_test(environment, stdin, json).await,
-        Command::Schema { what } => schema::schema(what),
-        Command::Completions { shell } => completions::completions(shell),
-        Command::Healthcheck => healthcheck::healthcheck(environment).await,
+        Command::Render(what) => or_interrupted(render::render(environment, &what)).await,
+        Command::SendTest { stdin, json } => or_interrupted(send_test::send_test(environment, stdin, json)).await,
+        Command::Healthcheck => or_interrupted(healthcheck::healthcheck(environment)).await,
     };
+    told(exit)
+}
+
+/// How it ends once all that could be written is.
+fn told(exit: Exit) -> Exit {
     if exit == Exit::Interrupted {
         complain("interrupted");
     }
@@ -117,7 +142,7 @@ pub async fn execute(command: Command, environment: &Environment) -> Exit {
     }
 }
 
-/// For a command that leaves nothing behind, wherever it is ended.
+/// Carries a command out, or ends it where it is.
 async fn or_interrupted(command: impl Future<Output = Exit>) -> Exit {
     let Ok(stop) = shutdown::on_interrupt() else { return deaf() };
     tokio::select! {
@@ -129,6 +154,14 @@ async fn or_interrupted(command: impl Future<Output = Exit>) -> Exit {
 fn deaf() -> Exit {
     complain("this process cannot listen for signals");
     Exit::Bug
+}
+
+/// What keeps its thread, apart from those that hear signals: a person at the keyboard, say. A thread of its own: for one of
+/// theirs the process's end would wait. `None`: there was no thread to be had.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (done, is_done) = oneshot::channel();
+    thread::Builder::new().spawn(move || done.send(work())).ok()?;
+    is_done.await.ok()
 }
 
 /// Reads a command's settings and starts the log; every mistake is printed at once.

@@ -1,7 +1,7 @@
 //! A reaction of your own, run as `user-events run` runs ours: what your `main` calls.
 
 use super::run::ended;
-use super::{Exit, deaf, observed};
+use super::{Exit, deaf, observed, panics};
 use crate::app;
 use crate::config::{self, Environment, ReactionNeeds};
 use crate::handlers::Handler;
@@ -12,7 +12,9 @@ use crate::shutdown;
 /// Its [`Handler::NAME`] names its variables, as [`config::prefix`] says: `crm` reads
 /// `CRM_QUEUE_URL`, and `CRM_WORKER_CONCURRENCY` before `WORKER_CONCURRENCY`. Whatever else begins with `CRM_` is
 /// yours to read, from the same [`Environment`]; if it is no text, nothing starts. Effects are recorded at `REDIS_URL`. Logs, metrics, traces, health endpoint, signals and exit codes are those of `user-events run`.
+/// The process's panic hook is ours from here on: it tells where a panic was, and never its message.
 pub async fn react<H: Handler>(handler: H, environment: &Environment) -> Exit {
+    panics::keep_to_themselves();
     let own = [ReactionNeeds { name: H::NAME, mail: false }];
     let read = |read: &mut config::Reader<'_>| {
         read.texts(&config::of_reaction(H::NAME, ""));

@@ -27,7 +27,7 @@ pub(super) fn ended(ended: Result<Vec<Summary>, RunError>) -> Exit {
             match error {
                 RunError::Misfit(_) | RunError::Aws(_) | RunError::Redis(RedisError::BadUrl) => Exit::Config,
                 RunError::Queue { .. } | RunError::Listen(_) | RunError::Redis(_) => Exit::Unavailable,
-                RunError::Compose(_) | RunError::Ended(_) => Exit::Bug,
+                RunError::Compose(_) | RunError::Ended => Exit::Bug,
             }
         }
     }
