@@ -293,10 +293,19 @@ pub fn completions(shell: Shell, reactions: &Reactions) -> String {
         Shell::Fish => clap_complete::Shell::Fish,
     };
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut command(reactions), "user-events", &mut script);
+    let program = program();
+    clap_complete::generate(shell, &mut command(reactions), &program, &mut script);
     // The generator spells a name with a hyphen in two ways in one script, and Bash then completes nothing
     // behind a command (clap-rs/clap#6421).
-    String::from_utf8_lossy(&script).replace("user__subcmd__events", "user__events")
+    let (odd, even) = (program.replace('-', "__subcmd__"), program.replace('-', "__"));
+    String::from_utf8_lossy(&script).replace(&odd, &even)
+}
+
+/// What this program is called.
+fn program() -> String {
+    let called = std::env::args_os().next().map(PathBuf::from);
+    let name = called.as_ref().and_then(|path| path.file_name()?.to_str());
+    name.unwrap_or("user-events").to_owned()
 }
 
 /// What to show.

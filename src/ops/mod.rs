@@ -98,8 +98,8 @@ struct Context<'a> {
 #[must_use]
 pub fn main(reactions: Reactions) -> ExitCode {
     panics::keep_to_themselves();
-    if let Some(name) = reactions.doubled() {
-        complain(format_args!("two reactions are called `{name}`: each needs a name of its own"));
+    if let Some(fault) = reactions.fault() {
+        complain(fault);
         return Exit::Bug.into();
     }
     let cli = match Cli::from_arguments(&reactions) {
