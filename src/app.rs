@@ -53,9 +53,9 @@ pub enum RunError {
     /// A part refused its settings.
     #[error(transparent)]
     Redis(#[from] RedisError),
-    /// A worker's loop ended without being told to.
-    #[error("a worker ended by itself: {0}")]
-    Ended(tokio::task::JoinError),
+    /// A worker's loop ended without being told to: it panicked, and the log says where.
+    #[error("a worker ended by itself")]
+    Ended,
 }
 
 /// The AWS SDK's settings, for a command that logs; where its calls do not go to AWS, the log says so.
@@ -121,22 +121,23 @@ pub async fn run(
 
     // Nothing was received before this line, and nothing after it can refuse to start.
     let mut workers: JoinSet<Summary> = built.into_iter().collect();
-    let (mut summaries, mut failed) = (Vec::new(), None);
+    let (mut summaries, mut failed) = (Vec::new(), Ok(()));
     while let Some(ended) = workers.join_next().await {
         match ended {
             Ok(summary) => summaries.push(summary),
-            Err(error) => {
+            // What a panic says may hold a value, and a task's end repeats it.
+            Err(_panic) => {
                 // A loop never ends by itself. If one does, a restart is better than half a service.
                 shared.stop.cancel();
-                failed = Some(error);
+                failed = Err(RunError::Ended);
             }
         }
     }
     closed.cancel();
-    if let Err(error) = endpoint.await {
-        warn!(%error, "the health endpoint failed");
+    if endpoint.await.is_err() {
+        warn!("the health endpoint ended by itself");
     }
-    failed.map_or(Ok(summaries), |error| Err(RunError::Ended(error)))
+    failed.map(|()| summaries)
 }
 
 /// What a start says of a Redis that is one of several.

@@ -1,6 +1,7 @@
-//! The command line: words become a command. Usage faults end here, with exit code 2.
+//! The command line: words become a command.
 //!
-//! Enters: argv. Leaves: a [`Command`]. Secrets are never taken from argv: any user can read it.
+//! Enters: argv. Leaves: a [`Command`], or what is wrong with the words; a call for help is answered here. Secrets
+//! are never taken from argv: any user can read it.
 
 #![expect(clippy::doc_markdown, reason = "these comments are the help texts, where backticks would show")]
 #![allow(rustdoc::invalid_html_tags, reason = "<NAME> is a placeholder in a help text")]
@@ -9,7 +10,7 @@ mod dlq;
 mod named;
 mod publish;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,31 +31,37 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// Words that are no command to carry out.
+#[derive(Debug)]
+pub enum Unread {
+    /// A call for help or the version; how printing it ended.
+    Help(io::Result<()>),
+    /// They make no sense; always with the usage. It repeats the words, which may be anybody's.
+    Fault(String),
+}
+
 impl Cli {
-    /// Reads the arguments of this process, whose program is called so. A fault, or a call for help, is printed and answered with the code
-    /// to exit with: 2 for a fault, always with the usage; 74 for what could not be written.
+    /// Reads the arguments of this process, whose program is called so; a call for help is answered.
     ///
     /// # Errors
-    /// The exit code.
-    pub fn from_arguments(program: &str, reactions: &Reactions) -> Result<Self, u8> {
+    /// [`Unread`].
+    pub fn from_arguments(program: &str, reactions: &Reactions) -> Result<Self, Unread> {
         let mut command = named::command(program, reactions);
         let parsed =
             command.try_get_matches_from_mut(std::env::args_os()).and_then(|matches| Self::from_arg_matches(&matches));
         parsed.map_err(|error| {
-            let written = error.print().and_then(|()| std::io::stdout().flush());
-            if let Err(failed) = written.as_ref()
-                && failed.kind() != std::io::ErrorKind::BrokenPipe
-            {
-                let _ = writeln!(std::io::stderr(), "not everything could be written: {}", crate::plain::said(failed));
-                return 74;
+            if !error.use_stderr() {
+                return Unread::Help(error.print().and_then(|()| io::stdout().flush()));
             }
-            if error.use_stderr() && !error.to_string().contains("Usage") {
+            // Without the colours that it has in itself: of the escapes that a word holds nobody could tell them.
+            let mut text = error.render().to_string();
+            if !text.contains("Usage") {
                 command.build();
                 let named = std::env::args_os().nth(1).unwrap_or_default();
                 let of_it = command.find_subcommand_mut(named).map(clap::Command::render_usage);
-                let _ = writeln!(std::io::stderr(), "{}", of_it.unwrap_or_else(|| command.render_usage()));
+                text.push_str(&of_it.unwrap_or_else(|| command.render_usage()).to_string());
             }
-            u8::try_from(error.exit_code()).unwrap_or(2)
+            Unread::Fault(text.trim_end().to_owned())
         })
     }
 }

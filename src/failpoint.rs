@@ -1,8 +1,9 @@
-//! Named steps at which a test may end or freeze this process, as a crash or a pause would.
+//! Named steps at which a test may end or freeze this process, as a crash or a pause would, or have it panic, as a bug would.
 //!
 //! Enters: what the variable `FAILPOINTS` says happens where: `begun=kill`, or `claimed=stop:0.05,sent=kill:0.1`
 //! with chances. Compiled in by the feature `failpoints` alone; without it [`reach`] is nothing, and the variable
-//! is not read. `kill` is SIGKILL to oneself, `stop` SIGSTOP: nothing is flushed, closed or told to anyone.
+//! is not read. `kill` is SIGKILL to oneself, `stop` SIGSTOP: nothing is flushed, closed or told to anyone. `panic` is one
+//! that says what nobody may read.
 
 /// The steps of one delivery, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,8 +50,14 @@ mod armed {
     #[derive(Debug)]
     struct Armed {
         step: String,
-        signal: Signal,
+        deed: Deed,
         chance: f64,
+    }
+
+    #[derive(Debug)]
+    enum Deed {
+        Signal(Signal),
+        Panic,
     }
 
     /// Takes the variable's text, the first time it is read.
@@ -67,8 +74,11 @@ mod armed {
         let name = name(step);
         for armed in ARMED.get().into_iter().flatten().filter(|armed| armed.step == name) {
             if fastrand::f64() < armed.chance {
+                let Deed::Signal(signal) = armed.deed else {
+                    std::panic::panic_any("no mail for anna@example.com \u{1b}[2J".to_owned());
+                };
                 // Says nothing of the delivery: a crash would not either.
-                let _ = kill_process(getpid(), armed.signal);
+                let _ = kill_process(getpid(), signal);
                 // A stop may reach another thread first and this one a moment later. This one must not go on.
                 std::thread::sleep(LANDED);
             }
@@ -82,12 +92,13 @@ mod armed {
     fn parse(part: &str) -> Option<Armed> {
         let (step, action) = part.split_once('=')?;
         let (action, chance) = action.split_once(':').unwrap_or((action, "1"));
-        let signal = match action {
-            "kill" => Signal::KILL,
-            "stop" => Signal::STOP,
+        let deed = match action {
+            "kill" => Deed::Signal(Signal::KILL),
+            "stop" => Deed::Signal(Signal::STOP),
+            "panic" => Deed::Panic,
             _ => return None,
         };
         let is_known = STEPS.iter().any(|known| name(*known) == step);
-        is_known.then_some(Armed { step: step.to_owned(), signal, chance: chance.parse().ok()? })
+        is_known.then_some(Armed { step: step.to_owned(), deed, chance: chance.parse().ok()? })
     }
 }

@@ -30,7 +30,7 @@ pub(crate) use known::Known;
 pub use start::StartError;
 pub(crate) use start::{Place, Running, Shared};
 
-use crate::config::ReactionNeeds;
+use crate::config::{ReactionNeeds, prefix};
 use crate::event::Schema;
 use crate::handlers::profile::ProfileHandler;
 use crate::handlers::welcome_email::WelcomeEmail;
@@ -111,10 +111,22 @@ impl Reactions {
         self
     }
 
-    /// The first two that bear one name, if there are such.
-    pub(crate) fn doubled(&self) -> Option<&'static str> {
-        let names: Vec<_> = self.names().collect();
-        (1..names.len()).find(|n| names[..*n].contains(&names[*n])).map(|n| names[n])
+    /// What is wrong with the list itself, whatever is configured.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+        let names = || self.0.iter().flat_map(|listed| [listed.name, listed.row.name]);
+        if self.0.is_empty() {
+            return Some("no reaction is listed".to_owned());
+        }
+        if let Some(odd) = names().find(|name| name.is_empty() || !name.chars().all(is_plain)) {
+            return Some(format!("a reaction's name is of a-z, 0-9, `-` and `_`, and not {odd:?}"));
+        }
+        // One name for two would be one queue's variable, or one record, for two effects.
+        let shares =
+            |one: &Listed, other: &Listed| prefix(one.name) == prefix(other.name) || one.row.name == other.row.name;
+        let is_double = |n: &usize| self.0[..*n].iter().any(|other| shares(&self.0[*n], other));
+        let double = (1..self.0.len()).find(is_double)?;
+        Some(format!("two reactions are called `{}`: each needs a name of its own", self.0[double].name))
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
@@ -166,5 +178,45 @@ impl Listed {
 impl std::fmt::Debug for Listed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Listed({}: {:?})", self.name, self.row)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::UserSignedUp;
+    use crate::handlers::{Handled, HandlerError};
+    use crate::idempotency::Fence;
+
+    struct Called<const NAME: usize>;
+
+    const NAMES: [&str; 5] = ["order-notify", "order_notify", "welcome_email", "Crm", "crm:eu"];
+
+    impl<const NAME: usize> Handler for Called<NAME> {
+        type Event = UserSignedUp;
+        const NAME: &'static str = NAMES[NAME];
+
+        async fn handle(&self, _event: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
+            Ok(Handled::done(fence.cross().await?))
+        }
+    }
+
+    #[test]
+    fn what_ships_can_be_listed_beside_ones_own() {
+        let list = shipped().with(Called::<0>);
+        assert_eq!((list.fault(), list.names().collect::<Vec<_>>()), (None, vec!["email", "profile", "order-notify"]));
+        assert_eq!(list.events().len(), 1, "they react to one type of event");
+    }
+
+    #[test]
+    fn a_list_with_one_name_for_two_or_with_an_odd_one_is_refused() {
+        let fault = |list: Reactions| list.fault().unwrap_or_default();
+        assert_eq!(fault(Reactions::new()), "no reaction is listed");
+        let both = Reactions::new().with(Called::<0>).with(Called::<1>);
+        assert!(fault(both).starts_with("two reactions are called `order_notify`"), "they read the same variables");
+        let both = shipped().with_atomic(Called::<2>);
+        assert!(fault(both).starts_with("two reactions are called `welcome_email`"), "they have the same records");
+        assert!(fault(Reactions::new().with(Called::<3>)).ends_with("not \"Crm\""));
+        assert!(fault(Reactions::new().with(Called::<4>)).ends_with("not \"crm:eu\""));
     }
 }

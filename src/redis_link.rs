@@ -279,9 +279,15 @@ impl Call<'_> {
 fn kind(error: &redis::RedisError) -> String {
     match error.code() {
         Some("MOVED" | "ASK") => MOVED.to_owned(),
-        Some(code) => code.to_owned(),
+        // Where another kind of server answers, its first word is any.
+        Some(code) if is_code(code) => code.to_owned(),
+        Some(_) => "an error without a code".to_owned(),
         None => error.category().to_owned(),
     }
+}
+
+fn is_code(word: &str) -> bool {
+    word.len() <= 24 && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
 }
 
 impl std::fmt::Debug for RedisLink {

@@ -26,7 +26,7 @@ pub use error::EventError;
 pub use fields::Fields;
 pub use head::{Arrival, Head, Names};
 #[doc(hidden)]
-pub use one_of::joined;
+pub use one_of::{joined, shared};
 pub use read::{Opened, read, to_be_published};
 pub(crate) use scalar::Scalar;
 #[doc(hidden)]

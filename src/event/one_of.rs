@@ -1,7 +1,9 @@
 //! Several types of event on one queue: an enum of them is an event, too.
 //!
-//! Enters: the enum's variants, each around an event. Leaves: the enum, which takes exactly the types of its variants: two that
-//! share a type, or one that takes every type, do not compile.
+//! Enters: the enum's variants, each around an event. Leaves: the enum, which takes exactly the types of its variants. Two that
+//! share a type, one that takes every type, or two that name the fields of their heads in different ways do not compile.
+
+use super::Names;
 
 /// Declares an enum of events, which is an event: matched without a wildcard.
 ///
@@ -48,6 +50,8 @@ macro_rules! one_of {
                 const ALL: [&str; COUNT] = $crate::event::joined(&[$(<$event as $crate::event::Event>::TYPES),+]);
                 &ALL
             };
+
+            const NAMES: $crate::event::Names = $crate::event::shared(&[$(<$event as $crate::event::Event>::NAMES),+]);
 
             fn newest(kind: &str) -> u32 {
                 $(if <$event as $crate::event::Event>::TYPES.contains(&kind) {
@@ -110,6 +114,26 @@ pub const fn joined<const COUNT: usize>(variants: &[&[&'static str]]) -> [&'stat
         variant += 1;
     }
     all
+}
+
+/// What all of an enum's variants call the fields of their heads.
+///
+/// # Panics
+/// While it is compiled: two differ.
+#[doc(hidden)]
+#[must_use]
+pub const fn shared(variants: &[Names]) -> Names {
+    let (names, mut n) = (variants[0], 1);
+    while n < variants.len() {
+        let own = variants[n];
+        let is_shared = is_same(names.kind, own.kind)
+            && is_same(names.version, own.version)
+            && is_same(names.id, own.id)
+            && is_same(names.time, own.time);
+        assert!(is_shared, "two events of one enum name the fields of their heads in different ways");
+        n += 1;
+    }
+    names
 }
 
 const fn is_same(a: &str, b: &str) -> bool {

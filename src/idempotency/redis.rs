@@ -64,18 +64,20 @@ impl Ledger for RedisLedger {
                 key: request.key.clone(),
                 fingerprint: request.fingerprint.clone(),
                 token: token.to_owned(),
-                generation: generation.parse().map_err(|_| strange(&answer))?,
+                generation: generation.parse().map_err(|_| strange("claim", &answer))?,
             })
         };
         match words(&answer)[..] {
             ["ACQUIRED", generation] => lease(generation).map(Claim::Acquired),
             ["AMBIGUOUS", generation] => lease(generation).map(Claim::Ambiguous),
-            ["BUSY", left] => left.parse().map(Duration::from_millis).map(Claim::Busy).map_err(|_| strange(&answer)),
+            ["BUSY", left] => {
+                left.parse().map(Duration::from_millis).map(Claim::Busy).map_err(|_| strange("claim", &answer))
+            }
             ["DONE"] => Ok(Claim::Done),
             ["CONFLICT"] => Ok(Claim::Conflict),
             ["PARKED"] => Ok(Claim::Parked),
             ["KILLS"] => Ok(Claim::Kills),
-            _ => Err(strange(&answer)),
+            _ => Err(strange("claim", &answer)),
         }
     }
 
@@ -86,14 +88,18 @@ impl Ledger for RedisLedger {
             ["GO"] => Ok(Begin::Go),
             ["DONE"] => Ok(Begin::Done),
             ["LOST"] => Ok(Begin::Lost),
-            _ => Err(strange(&answer)),
+            _ => Err(strange("begin", &answer)),
         }
     }
 
     async fn renew(&self, lease: &Lease, terms: &Terms) -> Result<bool, LedgerError> {
         let args = [&lease.token, &lease.generation.to_string(), &millis(terms.lease)];
         let answer = self.run(&self.scripts.renew, lease.key.as_str(), &args.map(String::as_str)).await?;
-        Ok(words(&answer)[..] == ["OK"])
+        match words(&answer)[..] {
+            ["OK"] => Ok(true),
+            ["LOST"] | ["DONE"] => Ok(false),
+            _ => Err(strange("renew", &answer)),
+        }
     }
 
     async fn commit(&self, lease: &Lease, receipt: &str, terms: &Terms) -> Result<(), LedgerError> {
@@ -101,10 +107,14 @@ impl Ledger for RedisLedger {
         let (fp, ff) = (lease.fingerprint.exact(), lease.fingerprint.folded());
         let args = [lease.token.as_str(), &generation, fp, ff, receipt, &retention];
         let answer = self.run(&self.scripts.commit, lease.key.as_str(), &args).await?;
-        if words(&answer)[..] != ["OK"] {
-            tracing::warn!(answer = answer.join(" "), "another delivery held the lease at commit");
+        match words(&answer)[..] {
+            ["OK"] => Ok(()),
+            [answer @ ("STOLEN" | "DUPLICATE")] => {
+                tracing::warn!(answer, "another delivery held the lease at commit");
+                Ok(())
+            }
+            _ => Err(strange("commit", &answer)),
         }
-        Ok(())
     }
 
     async fn release(&self, lease: &Lease, why: Release<'_>) -> Result<Setbacks, LedgerError> {
@@ -115,16 +125,19 @@ impl Ledger for RedisLedger {
         };
         let args = [lease.token.as_str(), &lease.generation.to_string(), why, message_id, outcome];
         let answer = self.run(&self.scripts.release, lease.key.as_str(), &args).await?;
-        let number = |text: &str| text.parse().map_err(|_| strange(&answer));
+        let number = |text: &str| text.parse().map_err(|_| strange("release", &answer));
         match words(&answer)[..] {
             ["OK", failures, history, deferrals, deferred_for] => Ok(Setbacks {
                 failures: number(failures)?,
                 history: history.to_owned(),
                 deferrals: number(deferrals)?,
-                deferred_for: deferred_for.parse().map(Duration::from_millis).map_err(|_| strange(&answer))?,
+                deferred_for: deferred_for
+                    .parse()
+                    .map(Duration::from_millis)
+                    .map_err(|_| strange("release", &answer))?,
             }),
             ["OK"] | ["LOST"] => Ok(Setbacks::default()),
-            _ => Err(strange(&answer)),
+            _ => Err(strange("release", &answer)),
         }
     }
 
@@ -150,6 +163,7 @@ pub(super) fn rule(field: &str) -> &'static str {
         "gen" => "its field gen is no number",
         "att" => "its field att is no number",
         "dl" => "its field dl is no number",
+        "fh" => "its field fh is no history",
         _ => "a count of its is no number",
     }
 }
@@ -158,8 +172,9 @@ fn words(answer: &[String]) -> Vec<&str> {
     answer.iter().map(String::as_str).collect()
 }
 
-fn strange(answer: &[String]) -> LedgerError {
-    LedgerError::Away(format!("a script answered {answer:?}"))
+/// An answer that is none of its script's. Its words are nobody's to read: they may be a key, a value, an address.
+fn strange(script: &str, answer: &[String]) -> LedgerError {
+    LedgerError::Away(format!("its script {script} answered what is no answer of it, {} words", answer.len()))
 }
 
 fn millis(duration: Duration) -> String {

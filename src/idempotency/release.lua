@@ -2,14 +2,19 @@
 -- Known not to have happened by this owner: give the lease back.  ARGV: tok, gen, why, message id, outcome
 -- Never DEL: `gen` must go on growing, or an owner that paused could pass for a later one. A send that
 -- an earlier owner may have made stays on the record: then the state stays S.
+-- BROKEN: a field that we did not write so.
 -- Why says what is counted, as long as it is the same message, because a redriven one starts anew:
 -- 'failed': `fm` which, `fn` how often, `fh` the latest; 'deferred': `dm` which, `dn` how often, `d0` since when.
 local key, tok, gen, why, message, outcome = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local r = redis.call('HMGET', key, 'st', 'tok', 'gen', 'bg', 'att', 'fm', 'fn', 'fh', 'dm', 'dn', 'd0')
 if r[2] ~= tok or r[3] ~= gen or r[1] == 'D' or r[1] == 'X' then return {'LOST'} end
-for name, v in pairs({att = r[5], fn = r[7], dn = r[10], d0 = r[11]}) do
-  if v and not (#v < 15 and string.find(v, '^%d+$')) then return {'BROKEN', name} end
+-- What goes on for this message has to be there; what a former one left has only to be of its form.
+local fails, defers = r[6] == message, r[9] == message
+for _, f in ipairs({{'att', r[5]}, {'fn', r[7], fails}, {'dn', r[10], defers}, {'d0', r[11], defers}}) do
+  local v, is_needed = f[2], f[3]
+  if v and not (#v < 15 and string.find(v, '^%d+$')) or is_needed and not v then return {'BROKEN', f[1]} end
 end
+if fails and not string.find(r[8] or '', '^[%l%d_@ ]+$') then return {'BROKEN', 'fh'} end
 local att = tonumber(r[5] or 0)
 if r[4] == gen then att = att - 1 end
 redis.call('HSET', key, 'st', att > 0 and 'S' or 'P', 'att', att, 'tok', '', 'dl', 0)
@@ -19,9 +24,9 @@ if why == '' then return {'OK'} end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local failures, history = 0, ''
-if r[6] == message then failures, history = tonumber(r[7]), r[8] end
+if fails then failures, history = tonumber(r[7]), r[8] end
 local deferrals, first = 0, now
-if r[9] == message then deferrals, first = tonumber(r[10]), tonumber(r[11]) end
+if defers then deferrals, first = tonumber(r[10]), tonumber(r[11]) end
 if why == 'failed' then
   local failure = outcome .. '@' .. string.format('%d', now)
   failures, history = failures + 1, failures > 0 and history .. ' ' .. failure or failure

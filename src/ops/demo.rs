@@ -39,13 +39,11 @@ pub(super) async fn demo(context: &Context<'_>, mails: &Path, slow: Option<Durat
     say("A publisher, an SNS-like topic, two SQS-like queues with DLQs, two workers: all in this process.");
     let Ok(stage) = Stage::build(mails) else { return Exit::Bug };
     let teller = Teller::new(environment, slow);
-    let played = if slow.is_some() { one_by_one(&stage, &teller).await } else { at_once(&stage).await };
-    if let Err(error) = played {
-        complain(error);
-        return Exit::Bug;
-    }
-    stage.until_idle(|seen, waiting| teller.so_far(seen, waiting)).await;
+    let played = if slow.is_some() { one_by_one(&stage, &teller).await } else { at_once(&stage, &teller).await };
     teller.end();
+    if let Err(exit) = played {
+        return exit;
+    }
     let summary = stage.finish().await;
     let differences = show(&summary);
     say(format_args!(
@@ -61,25 +59,35 @@ pub(super) async fn demo(context: &Context<'_>, mails: &Path, slow: Option<Durat
     Exit::Clean
 }
 
-async fn at_once(stage: &Stage) -> Result<(), PublishError> {
+async fn at_once(stage: &Stage, teller: &Teller) -> Result<(), Exit> {
     for scene in SCENES {
-        stage.publish(&(scene.entries)(scene.prefix)).await?;
+        stage.publish(&(scene.entries)(scene.prefix)).await.map_err(unpublished)?;
     }
-    Ok(())
+    stage.until_idle(|seen, waiting| teller.so_far(seen, waiting)).await.map_err(unkept)
 }
 
 /// For an audience: each scene is announced, played to its end and explained.
-async fn one_by_one(stage: &Stage, teller: &Teller) -> Result<(), PublishError> {
+async fn one_by_one(stage: &Stage, teller: &Teller) -> Result<(), Exit> {
     teller.steps().await;
     for (n, scene) in SCENES.iter().enumerate() {
         let before = stage.so_far();
         teller.line(format_args!("\n{:>2} of {}  {}", n + 1, SCENES.len(), scene.title)).await;
-        stage.publish(&(scene.entries)(scene.prefix)).await?;
-        stage.until_idle(|seen, waiting| teller.so_far(&seen.since(&before), waiting)).await;
+        stage.publish(&(scene.entries)(scene.prefix)).await.map_err(unpublished)?;
+        stage.until_idle(|seen, waiting| teller.so_far(&seen.since(&before), waiting)).await.map_err(unkept)?;
         teller.line(format_args!("          {}", stage.so_far().since(&before))).await;
         teller.line(format_args!("          {}", scene.because)).await;
     }
     Ok(())
+}
+
+fn unpublished(error: PublishError) -> Exit {
+    complain(error);
+    Exit::Bug
+}
+
+fn unkept(why: String) -> Exit {
+    complain(format_args!("the mails cannot be kept: {why}"));
+    Exit::Write
 }
 
 /// The table; answers how many rows are not as they should be.

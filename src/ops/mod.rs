@@ -10,6 +10,7 @@ mod dlq;
 mod doctor;
 mod healthcheck;
 mod idem;
+mod panics;
 mod publish;
 mod render;
 mod run;
@@ -25,16 +26,17 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread::available_parallelism;
+use std::thread::{self, available_parallelism};
 
 pub use self::dlq::{REASONS, Reason};
 pub use self::doctor::{FAULTS, Fault, Level};
 use self::terminal::{complain, say};
 use aws_config::SdkConfig;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
 
 use crate::aws;
-use crate::cli::{self, Cli, Command};
+use crate::cli::{self, Cli, Command, Unread};
 use crate::config::{self as settings, AwsConfig, Environment, Faults, Reader, logging, misspelt};
 use crate::reactions::Reactions;
 use crate::shutdown;
@@ -93,22 +95,38 @@ struct Context<'a> {
     reactions: &'a Reactions,
 }
 
-/// The whole command line on this list of reactions: all that a program's `main` does.
+/// The whole command line on this list of reactions: all that a program's `main` does. The process's panic hook is ours
+/// from here on: it tells where a panic was, and never its message.
 #[must_use]
 pub fn main(reactions: Reactions) -> ExitCode {
-    if let Some(name) = reactions.doubled() {
-        complain(format_args!("two reactions are called `{name}`: each needs a name of its own"));
+    panics::keep_to_themselves();
+    if let Some(fault) = reactions.fault() {
+        complain(fault);
         return Exit::Bug.into();
     }
     let program = cli::program();
     let cli = match Cli::from_arguments(&program, &reactions) {
         Ok(cli) => cli,
-        Err(code) => return code.into(),
+        Err(words) => return answer(words).into(),
     };
     match runtime() {
         Ok(runtime) => runtime.block_on(execute(cli.command, &program, &Environment::of_process(), reactions)).into(),
         Err(_) => Exit::Bug.into(),
     }
+}
+
+/// Answers words that are no command.
+fn answer(words: Unread) -> Exit {
+    told(match words {
+        Unread::Help(written) => {
+            terminal::remember(written);
+            Exit::Clean
+        }
+        Unread::Fault(what) => {
+            complain(what);
+            Exit::Usage
+        }
+    })
 }
 
 /// Executes one command, and tells of what it could not tell itself.
@@ -117,19 +135,27 @@ async fn execute(command: Command, program: &str, environment: &Environment, rea
     let exit = match command {
         // It alone takes the handlers away.
         Command::Run { reactions: only } => run::run(program, environment, reactions, &only).await,
-        Command::Publish(what) => publish::publish(context, &what).await,
+        // What these hold is given back, finished or counted first: they listen for themselves.
+        Command::Publish(what) => publish::publish(context, what).await,
+        Command::Dlq { what } => dlq::dlq(context, &what).await,
+        // These wait for nobody: as long as nobody listens, a signal ends them.
+        Command::Config { json } => config::config(context, json),
+        Command::Schema { what } => schema::schema(context, what),
+        Command::Completions { shell } => completions::completions(context, shell),
+        // These leave nothing behind, wherever they are ended.
         Command::Demo { mails, slow } => or_interrupted(demo::demo(context, &mails, slow)).await,
         Command::Doctor { json } => or_interrupted(doctor::doctor(context, json)).await,
         Command::Status { watch, json } => or_interrupted(status::status(context, watch, json)).await,
-        Command::Dlq { what } => dlq::dlq(context, &what).await,
-        Command::Config { json } => config::config(context, json),
         Command::Idem { what } => or_interrupted(idem::idem(context, &what)).await,
-        Command::Render(what) => render::render(context, &what),
-        Command::SendTest { stdin, json } => send_test::send_test(context, stdin, json).await,
-        Command::Schema { what } => schema::schema(context, what),
-        Command::Completions { shell } => completions::completions(context, shell),
-        Command::Healthcheck => healthcheck::healthcheck(context).await,
+        Command::Render(what) => or_interrupted(render::render(context, &what)).await,
+        Command::SendTest { stdin, json } => or_interrupted(send_test::send_test(context, stdin, json)).await,
+        Command::Healthcheck => or_interrupted(healthcheck::healthcheck(context)).await,
     };
+    told(exit)
+}
+
+/// How it ends once all that could be written is.
+fn told(exit: Exit) -> Exit {
     if exit == Exit::Interrupted {
         complain("interrupted");
     }
@@ -142,7 +168,7 @@ async fn execute(command: Command, program: &str, environment: &Environment, rea
     }
 }
 
-/// For a command that leaves nothing behind, wherever it is ended.
+/// Carries a command out, or ends it where it is.
 async fn or_interrupted(command: impl Future<Output = Exit>) -> Exit {
     let Ok(stop) = shutdown::on_interrupt() else { return deaf() };
     tokio::select! {
@@ -154,6 +180,14 @@ async fn or_interrupted(command: impl Future<Output = Exit>) -> Exit {
 fn deaf() -> Exit {
     complain("this process cannot listen for signals");
     Exit::Bug
+}
+
+/// What keeps its thread, apart from those that hear signals: a person at the keyboard, say. A thread of its own: for one of
+/// theirs the process's end would wait. `None`: there was no thread to be had.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (done, is_done) = oneshot::channel();
+    thread::Builder::new().spawn(move || done.send(work())).ok()?;
+    is_done.await.ok()
 }
 
 /// Reads a command's settings and starts the log; every mistake is printed at once.

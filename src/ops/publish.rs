@@ -4,15 +4,14 @@
 //! was written goes out as it was written. Never silent about one that was not
 //! published: the exit code says so, and `--json` says which.
 
-use std::io::Read;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use super::table::counted;
-use super::{Context, Exit, complain, deaf, misconfigured, observed, say};
+use super::{Context, Exit, apart, complain, deaf, misconfigured, observed, say};
 use crate::app;
 use crate::cli;
 use crate::config;
@@ -30,7 +29,7 @@ const PROGRESS: usize = 1_000;
 /// Why the events asked for cannot be published at all.
 struct Invalid(String);
 
-pub(super) async fn publish(context: &Context<'_>, what: &cli::Publish) -> Exit {
+pub(super) async fn publish(context: &Context<'_>, what: cli::Publish) -> Exit {
     let read = |read: &mut config::Reader<'_>| {
         let aws = config::aws(read);
         Some((config::publish(read)?, aws))
@@ -39,18 +38,19 @@ pub(super) async fn publish(context: &Context<'_>, what: &cli::Publish) -> Exit 
         Ok(started) => started,
         Err(exit) => return exit,
     };
-    let events = match events(what, context.reactions) {
-        Ok(events) => events,
-        Err(Invalid(problem)) => {
-            complain(problem);
-            return Exit::Usage;
-        }
-    };
-    // Standard input has been read: until then Ctrl-C ends the process by itself.
     let Ok(stop) = shutdown::on_interrupt() else { return deaf() };
-    let aws = match app::aws(&aws).await {
-        Ok(aws) => aws,
-        Err(lack) => return misconfigured(lack),
+    // Nothing is sent yet.
+    let begun = stop.run_until_cancelled(async {
+        let events = events(&what, context.reactions).await.map_err(|Invalid(problem)| {
+            complain(problem);
+            Exit::Usage
+        })?;
+        Ok((events, app::aws(&aws).await.map_err(misconfigured)?))
+    });
+    let (events, aws) = match begun.await {
+        Some(Ok(begun)) => begun,
+        Some(Err(exit)) => return exit,
+        None => return Exit::Interrupted,
     };
     let name = arn.rsplit(':').next().unwrap_or(&arn);
     let publisher = Publisher::new(SnsTopic::new(&aws, arn.clone())).observed(telemetry.topic(name));
@@ -82,19 +82,13 @@ pub(super) async fn publish(context: &Context<'_>, what: &cli::Publish) -> Exit 
     Exit::Interrupted
 }
 
-fn events(what: &cli::Publish, reactions: &Reactions) -> Result<Vec<AnyEvent>, Invalid> {
+async fn events(what: &cli::Publish, reactions: &Reactions) -> Result<Vec<AnyEvent>, Invalid> {
     let mut known = reactions.events();
     known.push(Known::of::<UserSignedUp>());
     match (&what.user_id, &what.email, &what.file) {
         (Some(user_id), Some(email), _) => from_arguments(what, user_id, email),
-        (_, _, Some(path)) => from_lines(&read(path)?, &known),
-        _ if what.stdin => {
-            let mut text = String::new();
-            std::io::stdin()
-                .read_to_string(&mut text)
-                .map_err(|e| Invalid(format!("standard input: {}", plain::said(&e))))?;
-            from_lines(&text, &known)
-        }
+        (_, _, Some(path)) => from_lines(&typed(Some(path.clone())).await?, &known),
+        _ if what.stdin => from_lines(&typed(None).await?, &known),
         _ => match (&what.kind, &what.data) {
             (Some(kind), Some(data)) => (1..=what.count).map(|_| from_data(kind, data, &known)).collect(),
             _ => Err(Invalid(
@@ -103,6 +97,17 @@ fn events(what: &cli::Publish, reactions: &Reactions) -> Result<Vec<AnyEvent>, I
             )),
         },
     }
+}
+
+/// The whole of a file, or of standard input, which may be a person.
+async fn typed(file: Option<PathBuf>) -> Result<String, Invalid> {
+    let named = file.as_deref().map_or("standard input".to_owned(), |path| path.display().to_string());
+    let read = apart(move || match file {
+        Some(path) => std::fs::read_to_string(path),
+        None => std::io::read_to_string(std::io::stdin()),
+    });
+    let read = read.await.unwrap_or_else(|| Err(std::io::ErrorKind::Interrupted.into()));
+    read.map_err(|error| Invalid(format!("{named}: {}", plain::said(&error))))
 }
 
 fn from_arguments(what: &cli::Publish, user_id: &str, email: &str) -> Result<Vec<AnyEvent>, Invalid> {
@@ -130,10 +135,6 @@ fn checked(event: AnyEvent, known: &[Known]) -> Result<AnyEvent, EventError> {
         (known.check)(event.text(), &arrival)?;
     }
     Ok(event)
-}
-
-fn read(path: &Path) -> Result<String, Invalid> {
-    std::fs::read_to_string(path).map_err(|error| Invalid(format!("{}: {}", path.display(), plain::said(&error))))
 }
 
 /// Every faulty line is named, and nothing is sent.

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::terminal::document;
-use super::{Context, Exit, complain, configured, say};
+use super::{Context, Exit, apart, complain, configured, say};
 use crate::cli::Render;
 use crate::config;
 use crate::event::{EventId, InvalidValue, UserSignedUp};
@@ -24,7 +24,7 @@ const NOBODY: &str = "Example <welcome@example.com>";
 /// An opener hands over and ends; one that is the viewer itself runs on.
 const HAND_OVER: Duration = Duration::from_secs(3);
 
-pub(super) fn render(context: &Context<'_>, what: &Render) -> Exit {
+pub(super) async fn render(context: &Context<'_>, what: &Render) -> Exit {
     let read = |read: &mut config::Reader<'_>| {
         let folder = read.parsed("TMPDIR", |folder| Ok(folder.to_owned()));
         Some((config::sender(read), folder.unwrap_or_else(|| "/tmp".to_owned())))
@@ -57,7 +57,8 @@ pub(super) fn render(context: &Context<'_>, what: &Render) -> Exit {
         complain(format_args!("{} cannot be written: {}", path.display(), plain::said(&error)));
         return Exit::Write;
     }
-    let opened = open(&path);
+    let shown = path.clone();
+    let opened = apart(move || open(&shown)).await == Some(true);
     let word = if opened { "opened" } else { "nothing here opens it; it is in" };
     say(format_args!("{word} {}", path.display()));
     Exit::Clean

@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use super::{Context, Exit, complain, configured, say};
+use super::{Context, Exit, apart, complain, configured, say};
 use crate::config;
 use crate::event::{EmailAddress, EventId, InvalidValue, UserSignedUp};
 use crate::handlers::Handler;
@@ -19,7 +19,11 @@ pub(super) async fn send_test(context: &Context<'_>, from_stdin: bool, as_json: 
         Ok(settings) => settings,
         Err(exit) => return exit,
     };
-    let to = match to.map_or_else(standard_input, Ok) {
+    let read = match to {
+        Some(to) => Ok(to),
+        None => apart(standard_input).await.unwrap_or(Err(UNREAD)),
+    };
+    let to = match read {
         Ok(to) => to,
         Err(InvalidValue(rule)) => {
             complain(format_args!("standard input {rule}"));
@@ -64,8 +68,10 @@ pub(super) async fn send_test(context: &Context<'_>, from_stdin: bool, as_json: 
     if sent { Exit::Clean } else { Exit::Unavailable }
 }
 
+const UNREAD: InvalidValue = InvalidValue("cannot be read");
+
 fn standard_input() -> Result<EmailAddress, InvalidValue> {
     let mut line = String::new();
-    std::io::stdin().read_line(&mut line).map_err(|_| InvalidValue("cannot be read"))?;
+    std::io::stdin().read_line(&mut line).map_err(|_| UNREAD)?;
     line.trim().parse()
 }

@@ -53,7 +53,10 @@ impl Profiles for RedisProfiles {
             Some("STALE") => Ok(Applied::Stale),
             Some("CONFLICT") => Ok(Applied::Conflict),
             Some("BROKEN") => Err(ProfilesError::Broken("a stamp of its is none")),
-            _ => Err(ProfilesError::Away(format!("the script answered {answer:?}"))),
+            // Its words may be anybody's.
+            _ => {
+                Err(ProfilesError::Away(format!("its script answered what is no answer of it, {} words", answer.len())))
+            }
         }
     }
 

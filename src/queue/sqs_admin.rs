@@ -11,7 +11,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{QueueAttributeName as Name, SendMessageBatchRequestEntry};
 
 use super::sqs::{CALL_TIMEOUT, RedrivePolicy, client, outgoing, sibling};
-use super::sqs_error::{by_code, classify, of_message, text, told};
+use super::sqs_error::{classify, of_message, of_sent, text, told};
 use super::{DeadLetter, MAX_MESSAGE_BYTES, QueueError, rules};
 
 /// One account's queues, for looking and for moving messages.
@@ -159,9 +159,7 @@ impl SqsAdmin {
                 return Ok(());
             }
             let failed = answer.failed().iter().find(|entry| entry.id == id);
-            failed.map_or_else(no_word, |entry| {
-                Err(of_message(by_code(&entry.code, entry.sender_fault), entry.message()))
-            })
+            failed.map_or_else(no_word, |entry| Err(of_sent(entry)))
         };
         places.iter().map(result).collect()
     }

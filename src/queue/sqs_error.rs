@@ -20,6 +20,32 @@ const UNFIT: &[&str] = &[
     "MissingParameter",
 ];
 
+/// Parts of codes that speak of whoever sends, of how often, or of the queue: the next message would be answered the same.
+const OF_ALL: &[&str] = &[
+    "accessdenied",
+    "credential",
+    "deleted",
+    "doesnotexist",
+    "expired",
+    "internal",
+    "invalidaddress",
+    "invalidclienttoken",
+    "invalidsecurity",
+    "kms",
+    "limit",
+    "nonexistent",
+    "notauthorized",
+    "optinrequired",
+    "signature",
+    "throttl",
+    "timeout",
+    "toomany",
+    "unauthorized",
+    "unavailable",
+    "unrecognizedclient",
+    "unsupported",
+];
+
 pub(super) fn classify<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> QueueError {
     match error {
         SdkError::ServiceError(service) => {
@@ -81,6 +107,20 @@ pub(super) fn of_message(error: QueueError, text: Option<&str>) -> QueueError {
     }
 }
 
+/// Of an entry that sends. What SQS calls the sender's fault is this message's, whatever its code, unless it is everybody's.
+pub(super) fn of_sent(entry: &BatchResultErrorEntry) -> QueueError {
+    let error = by_code(&entry.code, entry.sender_fault);
+    match of_message(error, entry.message()) {
+        QueueError::Refused(code) if !is_of_all(&entry.code) => Breach::Said(code).into(),
+        error => error,
+    }
+}
+
+fn is_of_all(code: &str) -> bool {
+    let code = code.to_ascii_lowercase();
+    OF_ALL.iter().any(|part| code.contains(part))
+}
+
 /// What the service said in words.
 pub(super) fn text<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
     let SdkError::ServiceError(service) = error else { return None };
@@ -131,5 +171,51 @@ mod tests {
         assert_eq!(said(code, Some("odd")), Breach::Said(code.to_owned()).into());
         assert_eq!(said("QueueDoesNotExist", None), QueueError::Refused("QueueDoesNotExist".to_owned()));
         assert_eq!(of_message(QueueError::Unavailable("x".to_owned()), None), QueueError::Unavailable("x".to_owned()));
+    }
+
+    #[test]
+    fn a_message_that_is_its_senders_fault_is_refused_alone_unless_the_code_speaks_of_all() {
+        let sent = |code: &str, sender_fault| {
+            let entry = BatchResultErrorEntry::builder().id("1").code(code).sender_fault(sender_fault);
+            of_sent(&entry.build().expect("whole"))
+        };
+        let alone = [
+            "InvalidMessageContents",
+            "InvalidParameterValueException",
+            "AWS.SimpleQueueService.InvalidMessageContents",
+            "InvalidParameterCombination",
+            "MalformedInput",
+            "ContentPolicyViolation",
+            "",
+        ];
+        for code in alone {
+            let name = code.rsplit('.').next().unwrap_or_default();
+            assert_eq!(sent(code, true), Breach::Said(name.to_owned()).into(), "{code}");
+            assert!(matches!(sent(code, false), QueueError::Unavailable(_)), "{code}: not said to be ours");
+        }
+        let of_all = [
+            "AccessDeniedException",
+            "KMS.DisabledException",
+            "KmsThrottled",
+            "OverLimit",
+            "RequestLimitExceeded",
+            "RequestThrottled",
+            "ThrottlingException",
+            "TooManyRequestsException",
+            "QueueDoesNotExist",
+            "AWS.SimpleQueueService.NonExistentQueue",
+            "QueueDeletedRecently",
+            "UnsupportedOperation",
+            "InvalidAddress",
+            "InvalidClientTokenId",
+            "InvalidSecurity",
+            "ExpiredToken",
+            "SignatureDoesNotMatch",
+            "OptInRequired",
+            "ServiceUnavailable",
+        ];
+        for code in of_all {
+            assert!(matches!(sent(code, true), QueueError::Refused(_)), "{code}");
+        }
     }
 }

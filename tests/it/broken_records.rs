@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use user_events::event::EmailAddress;
-use user_events::idempotency::{Fingerprint, Key};
+use user_events::idempotency::redis::RedisLedger;
+use user_events::idempotency::{Claim, Fingerprint, Key, Ledger, LedgerError, Release, Request, Setbacks, Terms};
 use user_events::mail::Composer;
 use user_events::profiles::redis::RedisProfiles;
+use user_events::redis_link::RedisLink;
 
 use crate::world::http::get;
 use crate::world::processes::{Worker, both, execute};
@@ -108,4 +110,40 @@ async fn a_record_that_nobody_can_read_quarantines_its_own_event_and_pauses_noth
     assert_eq!((forget(&["--yes"]).await, forget(&["--force", "--yes"]).await), (Some(69), Some(0)));
     let is_there: bool = redis.command(&["EXISTS", &key("u-type")]).await;
     assert!(!is_there, "deleted because somebody insisted");
+}
+
+#[tokio::test]
+async fn a_count_that_somebody_has_been_at_is_a_broken_record_and_no_outage() {
+    let redis = RedisServer::start(Keep::Nothing).await;
+    let ledger = RedisLedger::new(RedisLink::new(&redis.url().into()).unwrap());
+    let terms = Terms { lease: SOON, retention: SOON, max_sends: 2 };
+    let failed = Release::Failed { message_id: "m", outcome: "transient" };
+    let deferred = Release::Deferred { message_id: "m" };
+    let other = Release::Failed { message_id: "another", outcome: "transient" };
+    let released = async |user: &str, words: &[&str], why: Release<'static>| {
+        let request = Request::new(Key::new("h", user), Fingerprint::of(&[user]));
+        let mut setbacks = Ok(Setbacks::default());
+        for (token, why) in [("first", failed), ("second", deferred), ("third", why)] {
+            let claimed = ledger.claim(&request, token, &terms).await;
+            let Ok(Claim::Acquired(lease)) = claimed else { panic!("{user}: {claimed:?}") };
+            if token == "third" {
+                let (word, rest) = words.split_first().expect("a command");
+                let words = [&[*word, request.key.as_str()], rest].concat();
+                let _: redis::Value = redis.command(&words).await;
+            }
+            setbacks = ledger.release(&lease, why).await;
+        }
+        setbacks
+    };
+    let count = Err(LedgerError::Broken("a count of its is no number"));
+    let history = Err(LedgerError::Broken("its field fh is no history"));
+    assert_eq!(released("fn", &["HDEL", "fn"], failed).await, count);
+    assert_eq!(released("fn-deferred", &["HDEL", "fn"], deferred).await, count);
+    assert_eq!(released("fn-odd", &["HSET", "fn", THEIRS], failed).await, count);
+    assert_eq!(released("fh", &["HDEL", "fh"], failed).await, history);
+    assert_eq!(released("fh-odd", &["HSET", "fh", THEIRS], failed).await, history);
+    assert_eq!(released("dn", &["HDEL", "dn"], deferred).await, count);
+    assert_eq!(released("d0", &["HDEL", "d0"], failed).await, count);
+    assert_eq!(released("former", &["HDEL", "fh", "fn"], other).await.map(|told| told.failures), Ok(1));
+    assert_eq!(released("sound", &["HSET", "mine", THEIRS], failed).await.map(|told| told.failures), Ok(2));
 }

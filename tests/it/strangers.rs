@@ -10,6 +10,7 @@ use user_events::queue::sqs_admin::SqsAdmin;
 use user_events::queue::{Attribute, DeadLetter, Hide, MAX_MESSAGE_BYTES, Queue};
 
 use crate::dlq::{Bench, letter, reasons, visible};
+use crate::world::aws_faults::{Fault, SEND, SqsProxy};
 use crate::world::processes::Worker;
 use crate::world::{Depth, event, eventually};
 
@@ -63,6 +64,28 @@ async fn a_letter_that_its_queue_refuses_for_good_is_sealed_and_the_others_go_ba
     let told: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!((code, &told["moved"], &told["sealed"]), (Some(69), &2.into(), &1.into()), "{stderr}");
     assert_eq!(bench.depths().await, (visible(2), visible(1)));
+}
+
+#[tokio::test]
+async fn a_letter_refused_alone_by_a_code_not_known_is_sealed_and_a_code_about_all_stops_the_redrive() {
+    let mut bench = Bench::set_up().await;
+    let proxy = SqsProxy::start(&bench.world).await;
+    bench.env.insert("AWS_ENDPOINT_URL".to_owned(), proxy.url());
+    bench.bury(&(0..3).map(|n| letter("conflict", event(&format!("u-{n}")), 0)).collect::<Vec<_>>()).await;
+    let redrive = ["dlq", "redrive", "--yes", "--json"];
+    proxy.set(SEND, Fault::RefuseEntries(&[0], "AccessDeniedException"));
+    let (code, _, stderr) = bench.run(&[&redrive[..], &["--limit", "1"]].concat()).await;
+    assert!(code == Some(69) && stderr.contains("stopped early: the queue refused: AccessDenied"), "{stderr}");
+    assert_eq!(bench.depths().await, (visible(0), visible(3)));
+
+    proxy.next(SEND, 1, Fault::RefuseEntries(&[0], "ContentPolicyViolation"));
+    let (code, stdout, stderr) = bench.run(&redrive).await;
+    let told: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((code, &told["moved"], &told["sealed"]), (Some(69), &2.into(), &1.into()), "{stderr}");
+    assert!(stderr.contains("the queue says ContentPolicyViolation") && !stderr.contains("stopped"), "{stderr}");
+    assert_eq!(bench.depths().await, (visible(2), visible(1)));
+    let dropped = bench.json(&["dlq", "drop", "--all", "--yes", "--json"]).await;
+    assert_eq!(dropped["moved"], 1);
 }
 
 #[tokio::test]
@@ -126,4 +149,24 @@ async fn a_letter_that_its_dlq_does_not_take_is_packed_and_else_the_limit_is_nam
     let [(_, attributes)] = &letters[..] else { panic!("{} letters", letters.len()) };
     assert_eq!((&*attributes["failure.reason"], &*attributes["failure.body_encoding"]), ("not_json", "gzip+base64"));
     assert_eq!(worker.terminate().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_letter_that_fits_only_without_its_reason_goes_without_it_and_the_log_says_which_limit_was_met() {
+    let mut bench = Bench::set_up().await;
+    let smaller = bench.world.sqs.set_queue_attributes().queue_url(&bench.queue.dlq_url);
+    smaller.attributes(QueueAttributeName::MaximumMessageSize, "2048").send().await.unwrap();
+    // Too dense to be packed: with its reason it is over the limit in either form.
+    let noise: String = std::iter::repeat_with(|| fastrand::char('!'..='~')).take(2_000).collect();
+    bench.world.send(&bench.queue, &noise).await;
+    let own = [("HTTP_ADDR", "127.0.0.1:0"), ("RECEIVE_WAIT", "1s")];
+    bench.env.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let worker = Worker::of(&bench.env, &["run", "profile"]);
+    let line = worker.says("quarantined without its reason", Duration::from_secs(30)).await;
+    assert!(line.contains("over 2048 bytes"), "{line}");
+    let buried = || async { (bench.depths().await == (visible(0), visible(1))).then_some(()) };
+    eventually("it is in the DLQ", Duration::from_secs(30), buried).await;
+    assert_eq!(worker.terminate().await, Some(0));
+    assert_eq!(bench.by_reason().await, reasons(&[("unknown", 1)]));
+    assert_eq!(bench.world.dead_letters(&bench.queue).await, [(noise, BTreeMap::new())]);
 }

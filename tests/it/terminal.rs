@@ -1,7 +1,8 @@
 //! What commands print: nothing foreign steers the terminal, a write that fails is told, and Ctrl-C has an answer.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -142,6 +143,29 @@ async fn what_servers_say_steers_no_terminal() {
     harmless(&execute(&env, &["publish", "--file", &path]).await);
 }
 
+#[tokio::test]
+async fn words_that_are_no_command_are_repeated_as_text_with_the_usage_and_exit_2() {
+    let odd = "\u{1b}[31mred\u{1b}]0;t\u{7}\u{7f}\u{9b}2J\u{202e}e\u{200b}f\u{2066}g";
+    let value = format!("--rate={odd}");
+    let flag = format!("--{odd}");
+    let slow = format!("--slow=1{odd}");
+    let commands: [&[&str]; 7] = [
+        &[odd],
+        &["run", odd],
+        &["status", &flag],
+        &["publish", &value],
+        &["demo", &slow],
+        &["idem", "get", "--reaction", odd, "u"],
+        &["dlq", odd],
+    ];
+    for arguments in commands {
+        let output = execute(&Env::new(), arguments).await;
+        let text = harmless(&output);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{arguments:?}: {text}");
+        assert!(text.contains(r"\u{1b}") && text.contains("Usage: user-events"), "{arguments:?}: {text}");
+    }
+}
+
 fn run_into(stdout: impl Into<Stdio>, environment: &Env, arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_user-events"));
     let output = command.args(arguments).env_clear().envs(environment).stdout(stdout).output().expect("it runs");
@@ -170,6 +194,45 @@ fn a_full_disk_is_told_and_exits_74() {
 }
 
 #[test]
+fn a_demo_that_cannot_say_or_keep_what_it_makes_exits_74() {
+    let full = OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+    let mails = tempfile::tempdir().unwrap();
+    let (code, told) = run_into(full, &Env::new(), &["demo", "--mails", &mails.path().display().to_string()]);
+    assert_eq!((code, told.as_str()), (Some(74), "not everything could be written: No space left on device\n"));
+    // A folder that is there and keeps no file, as one on a full disk.
+    let (code, told) = run_into(Stdio::null(), &Env::new(), &["demo", "--mails", "/proc/self"]);
+    assert!(code == Some(74) && told.starts_with("the mails cannot be kept: outbox: "), "{code:?} {told}");
+}
+
+#[tokio::test]
+async fn a_look_or_a_rehearsal_that_cannot_be_printed_exits_74() {
+    let world = World::start().await;
+    let queue = world.queue("profile", SOON).await;
+    let letter = DeadLetter { body: "x".to_owned(), ..DeadLetter::default() };
+    assert!(SqsAdmin::new(&world.aws).send(&queue.dlq_url, &[letter]).await.iter().all(Result::is_ok));
+    let mut env = world.env.clone();
+    env.insert("PROFILE_QUEUE_URL".to_owned(), queue.url.clone());
+    let list = execute(&env, &["dlq", "list", "--json"]).await;
+    let list: Value = serde_json::from_slice(&list.stdout).expect("JSON");
+    let id = list["letters"][0]["id"].as_str().expect("an id");
+    let record = ["--reaction", "email", &world.id];
+    let commands: [&[&str]; 5] = [
+        &["dlq", "show", id],
+        &["dlq", "drop", "--all"],
+        &["dlq", "redrive"],
+        &[&["idem", "get"], &record[..]].concat(),
+        &[&["idem", "forget"], &record[..]].concat(),
+    ];
+    for arguments in commands {
+        let full = OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+        let (code, told) = run_into(full, &env, arguments);
+        assert_eq!(code, Some(74), "{arguments:?}: {told}");
+        assert!(told.contains("not everything could be written: No space left on device\n"), "{arguments:?}: {told}");
+    }
+    assert_eq!(world.depth(&queue.dlq_url).await.visible, 1, "the letter is where it was");
+}
+
+#[test]
 fn a_reader_who_has_gone_is_no_fault_and_hears_nothing() {
     for arguments in PRINTING {
         let (reader, writer) = std::io::pipe().expect("a pipe");
@@ -194,14 +257,21 @@ fn a_file_that_cannot_be_made_is_told_of_as_a_shell_does() {
 
 #[tokio::test]
 async fn a_command_that_looks_answers_ctrl_c_in_its_own_words_with_130() {
-    let commands: [&[&str]; 7] = [
+    let effect = ["--reaction", "email", "u"];
+    let commands: [&[&str]; 13] = [
         &["status"],
         &["status", "--watch"],
         &["doctor"],
         &["dlq", "list"],
         &["dlq", "redrive", "--all"],
         &["dlq", "export"],
+        &["dlq", "show", "x"],
+        &["dlq", "drop", "--all", "--yes"],
         &["idem", "stats"],
+        &[&["idem", "get"], &effect[..]].concat(),
+        &[&["idem", "forget", "--yes"], &effect[..]].concat(),
+        &["send-test"],
+        &["healthcheck"],
     ];
     for arguments in commands {
         // Takes every call and answers none.
@@ -211,6 +281,9 @@ async fn a_command_that_looks_answers_ctrl_c_in_its_own_words_with_130() {
         env.insert("AWS_ENDPOINT_URL".to_owned(), format!("http://{address}"));
         env.insert("EMAIL_QUEUE_URL".to_owned(), format!("http://{address}/1/q"));
         env.insert("REDIS_URL".to_owned(), format!("redis://{address}"));
+        env.insert("SMTP_URL".to_owned(), format!("smtp://{address}"));
+        env.insert("SEND_TEST_TO".to_owned(), "anna@example.com".to_owned());
+        env.insert("HTTP_ADDR".to_owned(), address.to_string());
         env.insert("RUST_LOG".to_owned(), "info".to_owned());
         let mut looking = Worker::of(&env, arguments);
         let (_held, _) = tokio::time::timeout(patience(SOON), silent.accept()).await.expect("it asks").unwrap();
@@ -219,6 +292,42 @@ async fn a_command_that_looks_answers_ctrl_c_in_its_own_words_with_130() {
         let told: Vec<String> = looking.log().into_iter().filter(|line| !line.contains("not AWS: ")).collect();
         assert_eq!(told, ["interrupted"], "{arguments:?}");
     }
+}
+
+/// Runs it, has it interrupted once it listens for signals, and answers what it said.
+async fn interrupted(env: &Env, arguments: &[&str]) -> (Option<i32>, Vec<String>) {
+    let mut waiting = Worker::listening(env, arguments);
+    let status = format!("/proc/{}/status", waiting.pid().expect("it runs"));
+    let listens = || async {
+        let status = std::fs::read_to_string(&status).ok()?;
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+        // SIGHUP, the last that it asks for.
+        (u64::from_str_radix(mask.trim(), 16).expect("a mask") & 1 == 1).then_some(())
+    };
+    eventually("it listens", SOON, listens).await;
+    waiting.signal("INT");
+    (waiting.exit(SOON).await, waiting.log())
+}
+
+#[tokio::test]
+async fn a_command_that_waits_for_a_person_or_a_viewer_answers_ctrl_c_as_the_others_do() {
+    let mut env = nowhere();
+    env.insert("USER_EVENTS_TOPIC_ARN".to_owned(), "arn:aws:sns:eu-west-1:1:t".to_owned());
+    let folder = tempfile::tempdir().unwrap();
+    let mails = folder.path().display().to_string();
+    let said = ["interrupted".to_owned()];
+    for arguments in [&["publish", "--stdin"][..], &["send-test", "--stdin"], &["demo", "--slow=1h", "--mails", &mails]]
+    {
+        let (code, told) = interrupted(&env, arguments).await;
+        assert_eq!((code, &told[..]), (Some(130), &said[..]), "{arguments:?}");
+    }
+    // A viewer that is asked to open a mail, and has us interrupted while it is at it.
+    let viewer = folder.path().join("xdg-open");
+    std::fs::write(&viewer, "#!/bin/sh\nkill -INT $PPID\nexec /bin/sleep 2\n").unwrap();
+    std::fs::set_permissions(&viewer, Permissions::from_mode(0o755)).unwrap();
+    env.extend(["PATH", "TMPDIR"].map(|name| (name.to_owned(), mails.clone())));
+    let output = execute(&env, &["render", "--open"]).await;
+    assert_eq!((output.status.code(), &*output.stderr), (Some(130), &b"interrupted\n"[..]));
 }
 
 #[tokio::test]

@@ -105,14 +105,20 @@ impl Stage {
     }
 
     /// Waits until both queues are empty; meanwhile `each` is told of how far it is, and how many wait.
-    pub(super) async fn until_idle(&self, mut each: impl FnMut(&Seen, usize)) {
+    ///
+    /// # Errors
+    /// Why no mail can be kept: what waits would wait in vain.
+    pub(super) async fn until_idle(&self, mut each: impl FnMut(&Seen, usize)) -> Result<(), String> {
         let deadline = Instant::now() + PATIENCE;
         let left = |queue: &MemoryQueue| queue.depth().visible + queue.depth().in_flight;
         loop {
             let waiting = self.queues.iter().map(left).sum();
             each(&self.so_far(), waiting);
+            if let Some(why) = &self.mailer.lock().unkept {
+                return Err(why.clone());
+            }
             if waiting == 0 || Instant::now() >= deadline {
-                return;
+                return Ok(());
             }
             sleep(Duration::from_millis(20)).await;
         }
@@ -186,6 +192,8 @@ struct Mood {
     sent: HashMap<String, usize>,
     deferred: bool,
     down_until: Option<Instant>,
+    /// Why a mail could not be kept, which is no mood.
+    unkept: Option<String>,
 }
 
 struct MoodyReady {
@@ -235,8 +243,12 @@ impl Mailer for MoodyMailer {
 
 impl Ready for MoodyReady {
     async fn send(self, mail: &Mail, crossing: &Crossing) -> Result<(), MailError> {
-        self.ready.send(mail, crossing).await?;
+        let sent = self.ready.send(mail, crossing).await;
         let mut mood = self.mood.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(MailError::Unavailable { why, .. }) = &sent {
+            mood.unkept.get_or_insert(why.clone());
+        }
+        sent?;
         *mood.sent.entry(mail.to.user().to_owned()).or_default() += 1;
         Ok(())
     }

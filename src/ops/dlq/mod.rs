@@ -82,20 +82,19 @@ pub(super) async fn dlq(context: &Context<'_>, what: &Dlq) -> Exit {
         return Exit::Usage;
     }
     let Ok(stop) = shutdown::on_interrupt() else { return deaf() };
-    let aws = match super::aws(&aws).await {
-        Ok(aws) => aws,
-        Err(exit) => return exit,
-    };
-    let opened = tokio::select! {
-        opened = try_join_all(queues.into_iter().map(|queues| Place::open(&aws, queues, context.reactions))) => opened,
-        () = stop.cancelled() => return Exit::Interrupted,
-    };
-    match opened {
-        Ok(places) => work(what, places, &stop).await,
-        Err(problem) => {
+    // Nothing is held yet.
+    let opening = async {
+        let aws = super::aws(&aws).await?;
+        let open = |queues| Place::open(&aws, queues, context.reactions);
+        try_join_all(queues.into_iter().map(open)).await.map_err(|problem| {
             complain(problem);
             Exit::Unavailable
-        }
+        })
+    };
+    match stop.run_until_cancelled(opening).await {
+        Some(Ok(places)) => work(what, places, &stop).await,
+        Some(Err(exit)) => exit,
+        None => Exit::Interrupted,
     }
 }
 

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -25,6 +25,8 @@ pub struct Worker {
     secrets: Vec<String>,
     log: watch::Receiver<Vec<String>>,
     out: Option<ChildStdout>,
+    /// Open for as long as this is held.
+    _keyboard: Option<ChildStdin>,
 }
 
 /// A worker's environment: both reactions on short waits, so that tests stop quickly.
@@ -155,6 +157,13 @@ impl Worker {
         Self::spawned(worker, env)
     }
 
+    /// The same, and nobody types anything on its standard input, nor closes it.
+    pub fn listening(env: &BTreeMap<String, String>, arguments: &[&str]) -> Self {
+        let mut command = command(OURS, env, arguments);
+        command.stdin(Stdio::piped());
+        Self::spawned(command, env)
+    }
+
     fn spawned(mut command: Command, env: &BTreeMap<String, String>) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
@@ -164,7 +173,7 @@ impl Worker {
                 sender.send_modify(|log: &mut Vec<String>| log.push(line));
             }
         });
-        Self { out: child.stdout.take(), child, log, secrets: secrets(env) }
+        Self { out: child.stdout.take(), _keyboard: child.stdin.take(), child, log, secrets: secrets(env) }
     }
 
     /// Waits for a line of the log that holds `text`.
@@ -191,6 +200,13 @@ impl Worker {
         let read = timeout(within, read).await.unwrap_or_default();
         assert_eq!(read.len(), count, "not so many lines within {within:?}");
         read
+    }
+
+    /// All that it has printed on standard output and was not read, once it has ended.
+    pub async fn printed(&mut self) -> String {
+        let mut text = String::new();
+        self.out.as_mut().expect("a pipe").read_to_string(&mut text).await.expect("UTF-8");
+        text
     }
 
     /// Where it listens.

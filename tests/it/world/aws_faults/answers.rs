@@ -111,7 +111,8 @@ impl Shared {
                 let half = Text { said, bytes: Some(body.slice(..body.len() / 2)) };
                 Ok(whole((head, body)).map(|_| half))
             }
-            Some(Fault::FailEntries(places)) => self.fail_entries(&head, &body, places).await,
+            Some(Fault::FailEntries(places)) => self.fail_entries(&head, &body, places, ("InternalError", false)).await,
+            Some(Fault::RefuseEntries(places, code)) => self.fail_entries(&head, &body, places, (code, true)).await,
             Some(Fault::TwiceByOneHandle) => {
                 let (answer, mut received) = self.ask(&head, None, &read(&body)).await?;
                 double(&mut received, |first| first.clone());
@@ -137,6 +138,7 @@ impl Shared {
         head: &http::request::Parts,
         body: &Bytes,
         places: &[usize],
+        (code, sender_fault): (&str, bool),
     ) -> Result<Answer, NoAnswer> {
         let mut call = read(body);
         let entries = call["Entries"].as_array().cloned().unwrap_or_default();
@@ -144,7 +146,7 @@ impl Shared {
         for (place, entry) in entries.into_iter().enumerate() {
             if places.contains(&place) {
                 let id = &entry["Id"];
-                failed.push(json!({ "Id": id, "SenderFault": false, "Code": "InternalError", "Message": "" }));
+                failed.push(json!({ "Id": id, "SenderFault": sender_fault, "Code": code, "Message": "" }));
             } else {
                 passed.push(entry);
             }

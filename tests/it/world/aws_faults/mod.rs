@@ -22,6 +22,7 @@ use super::{World, eventually};
 
 pub const RECEIVE: &str = "ReceiveMessage";
 pub const DELETE: &str = "DeleteMessageBatch";
+pub const SEND: &str = "SendMessageBatch";
 pub const VISIBILITY: &str = "ChangeMessageVisibilityBatch";
 
 /// What becomes of a call.
@@ -43,6 +44,8 @@ pub enum Fault {
     Torn,
     /// Of a batch the entries at these places fail and are not passed on; the others are.
     FailEntries(&'static [usize]),
+    /// The same, and by this code it is the sender's fault.
+    RefuseEntries(&'static [usize], &'static str),
     /// What a receive brings first, it brings twice, by the same receipt handle.
     TwiceByOneHandle,
     /// What a receive brings first, it brings twice, received twice in truth.
