@@ -1,4 +1,4 @@
-//! Carries `user.signed_up` from the service that publishes it to the services that react to it, over
+//! Carries events from the service that publishes them to the services that react to them, over
 //! Amazon SNS and SQS: no event is lost, and no effect happens twice.
 //!
 //! ```text
@@ -14,7 +14,7 @@
 //! | 1 | [`publisher`] | the event is encoded once, its id fixed, and sent to a [`topic`] | (SNS wraps it, fans out) |
 //! | 2 | [`queue::sqs`] | a long poll for as many as there are free slots; AWS's Options end here | [`queue::Delivery`] |
 //! | 3 | [`worker`] (`poll`) | a slot, a task, the message's span | the task owns the delivery |
-//! | 4 | [`envelope`] | body → notification → event; pure | [`event::UserSignedUp`], or a named [`envelope::Refusal`] |
+//! | 4 | [`envelope`] | body → notification → event; pure | an [`event::Event`], or a named [`envelope::Refusal`] |
 //! | 5 | [`idempotency`] | one atomic question: may we? | a lease, or "done", "busy", "conflict", "parked" |
 //! | 6 | [`handlers`] | the work, with the [`idempotency::Fence`] before the point of no return | [`handlers::Handled`] |
 //! | 7 | [`worker`] (`outcome`) | the one table: what happened → what we do | [`queue::Verdict`] |
