@@ -23,7 +23,7 @@ use user_events::redis_link::RedisLink;
 use crate::ledger_contract::LONG;
 use crate::world::redis_server::{Keep, RedisServer};
 
-const TERMS: Terms = Terms { lease: LONG, retention: LONG, max_sends: 2 };
+pub const TERMS: Terms = Terms { lease: LONG, retention: LONG, max_sends: 2 };
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -98,7 +98,7 @@ fn opened(body: &str) -> UserSignedUp {
 }
 
 /// What today's code asks of the ledger.
-fn request(reaction: &str, event: &UserSignedUp) -> Request {
+pub fn request(reaction: &str, event: &UserSignedUp) -> Request {
     let from = "Acme <hello@acme.example>".parse().expect("a mailbox");
     let composer = Composer::new(Sender { from, reply_to: None, redirect_to: None }).expect("templates parse");
     let (name, fingerprint) = match reaction {

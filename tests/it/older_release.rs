@@ -1,16 +1,22 @@
 //! What the release before this one left, met by today's binary: its queue, its records, its dead letters.
 //!
 //! Enters: `fixtures/records`, records and letters as that release left them. Leaves: a worker that takes over and sends no
-//! second mail, and commands that show, open and send back as if today's code had written it all.
+//! second mail, commands that show, open and send back as if today's code had written it all, and records of today's that the
+//! release before can read where it comes back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Deserialize;
+use user_events::idempotency::redis::RedisLedger;
+use user_events::idempotency::{Begin, Claim, Ledger, Release};
+use user_events::profiles::redis::RedisProfiles;
+use user_events::profiles::{Applied, Change, Profiles};
 use user_events::queue::{Attribute, Attributes, DeadLetter};
+use user_events::redis_link::RedisLink;
 
 use crate::dlq::{Bench, reasons, visible};
-use crate::older_records::{Stored, left_by_the_last, put_back};
+use crate::older_records::{Stored, TERMS, left_by_the_last, put_back, request};
 use crate::world::World;
 use crate::world::patience::at_this_pace;
 use crate::world::processes::{Worker, environment, execute};
@@ -90,6 +96,45 @@ async fn a_worker_that_takes_over_from_the_release_before_sends_no_second_mail()
     let letters = world.dead_letters(&email).await;
     let letters: Vec<_> = letters.iter().map(|(_, attributes)| attributes["failure.reason"].as_str()).collect();
     assert_eq!(letters, ["outcome_unknown"; 2], "of what was parked, and nothing is a conflict");
+}
+
+#[tokio::test]
+async fn a_record_of_today_is_to_the_field_what_the_release_before_writes_and_so_can_read() {
+    let redis = RedisServer::start(Keep::Nothing).await;
+    let link = RedisLink::new(&redis.url().into()).expect("a Redis URL");
+    let (ledger, profiles) = (RedisLedger::new(link.clone()), RedisProfiles::new(link.clone()));
+    // Parked or sent again is what was begun or done before.
+    for stored in left_by_the_last().into_iter().filter(|of| !["parked", "repeated"].contains(&of.state.as_str())) {
+        let (event, state) = (stored.event(), stored.state.as_str());
+        if state == "profile" {
+            assert_eq!(profiles.apply(&Change::of(&event)).await, Ok(Applied::Created));
+        } else {
+            let (request, message_id) = (request(&stored.reaction, &event), "m");
+            let claim = ledger.claim(&request, "today", &TERMS).await.expect("an answer");
+            let Claim::Acquired(lease) = claim else { panic!("{}: {claim:?}", stored.key) };
+            if ["begun", "failed", "done"].contains(&state) {
+                assert_eq!(ledger.begin(&lease, &TERMS).await, Ok(Begin::Go));
+            }
+            let setback = match state {
+                "deferred" => Some(Release::Deferred { message_id }),
+                "failed" => Some(Release::Failed { message_id, outcome: "transient" }),
+                _ => None,
+            };
+            if let Some(setback) = setback {
+                ledger.release(&lease, setback).await.expect("an answer");
+            }
+            if state == "done" {
+                ledger.commit(&lease, &stored.fields["mid"], &TERMS).await.expect("an answer");
+            }
+        }
+        let today = link.hash(&stored.key).await.expect("an answer");
+        let names = |fields: &BTreeMap<String, String>| fields.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&today), names(&stored.fields), "{}", stored.key);
+        for field in ["st", "att", "gen", "fp", "ff", "mid", "fn", "dn", "email", "plan", "signed_up_at"] {
+            assert_eq!(today.get(field), stored.fields.get(field), "{}, {field}", stored.key);
+        }
+        let _: i64 = redis.command(&["DEL", &stored.key]).await;
+    }
 }
 
 #[tokio::test]
