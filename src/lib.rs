@@ -1,5 +1,5 @@
-//! Carries events from the service that publishes them to the services that react to them, over
-//! Amazon SNS and SQS: no event is lost, and no effect happens twice.
+//! Carries an event from the service that publishes it to the services that react to it, over
+//! Amazon SNS and SQS: no event is lost, and no effect happens twice. `user.signed_up` and two reactions to it are built in.
 //!
 //! ```text
 //! AuthService ── publish ──► SNS topic ──► SQS email queue   ──► worker `email`   ──► SMTP   (welcome mail, once)
@@ -22,8 +22,9 @@
 //!
 //! Stops 4 to 8 are joined by one corridor, `worker/process.rs`, which fits on one screen.
 //!
-//! A reaction of your own needs none of our code changed: a handler and [`ops::react`], see `examples/crm_notifier.rs`. In ECS, [`ecs`]
-//! protects a task at work from scale-in.
+//! An event and a reaction of your own need none of our code changed: a type that is an [`event::Event`], a
+//! [`handlers::Handler`], and [`ops::main`] with your list of [`reactions`]; see `examples/orders.rs`. In ECS, [`ecs`] protects a
+//! task at work from scale-in.
 //!
 //! The same handlers run without a broker on the in-process [`bus`], and without an account in
 //! `user-events demo`, on [`queue::memory`], [`topic::memory`] and [`idempotency::memory`]. A reaction, tried on the bus:
@@ -39,6 +40,7 @@
 //! struct Greeter;
 //!
 //! impl Handler for Greeter {
+//!     type Event = UserSignedUp;
 //!     const NAME: &'static str = "greeter";
 //!
 //!     async fn handle(&self, event: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
@@ -68,7 +70,7 @@
 //! are decorated from outside.
 //!
 //! # Who imports whom
-//! [`app`] alone knows every adapter. The engine ([`worker`]) knows the ports ([`queue::Queue`],
+//! [`app`] and [`reactions`] alone know every adapter. The engine ([`worker`]) knows the ports ([`queue::Queue`],
 //! [`idempotency::Ledger`], [`handlers::Handler`]) and no adapter; ports know nobody.
 
 pub mod app;
