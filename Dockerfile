@@ -39,7 +39,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 
 FROM ${RUNTIME_IMAGE} AS runtime
 LABEL org.opencontainers.image.title="user-events" \
-      org.opencontainers.image.description="Carries user.signed_up from SNS through SQS to the reactions" \
+      org.opencontainers.image.description="Carries events from SNS through SQS to the reactions" \
       org.opencontainers.image.licenses="MIT"
 COPY --from=builder /build/target/release/user-events /user-events
 ENV LOG_FORMAT=json

@@ -190,7 +190,7 @@ pub enum Command {
 /// What to do with records.
 #[derive(Debug, Subcommand)]
 pub enum Idem {
-    /// How far a reaction has come for a user
+    /// How far a reaction has come with an effect
     #[command(after_help = "Reads REDIS_URL. States: claimed (surely nothing was sent), begun (may have\n\
         been sent), done (sent), parked (may have been sent, and no further try is made).\n\
         --json: {\"record\": null or {state, sends, claimedAt, settledAt, heldForMs,\n\

@@ -1,6 +1,6 @@
 //! No effect twice: the ledger's port, and how far its promise goes.
 //!
-//! For each handler and user the ledger keeps one record of how far an effect has come:
+//! For each handler and subject, or event about it, the ledger keeps one record of how far an effect has come:
 //!
 //! ```text
 //! (none) --claim--> P   leased, surely nothing sent            an expired P may be taken over: a clean retry

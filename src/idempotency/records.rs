@@ -14,7 +14,7 @@ use super::Key;
 use super::redis::{NO_HASH, rule};
 use crate::redis_link::{RedisError, RedisLink};
 
-/// Where every record lies, whatever user and handler.
+/// Where every record lies, whatever subject and handler.
 const ALL: &str = "idem:v1:{*}:*";
 
 /// The records in one Redis.

@@ -1,6 +1,6 @@
 //! `idem`: the records that keep effects single, looked at, taken back, counted.
 //!
-//! Enters: a reaction and a user, or nothing. Leaves: tables, or JSON by `--json`. Promises: forgets
+//! Enters: a reaction and a subject, or nothing. Leaves: tables, or JSON by `--json`. Promises: forgets
 //! nothing without `--yes`, and nothing a delivery is at work on without `--force`.
 
 use std::time::{Duration, Instant};
@@ -88,7 +88,7 @@ fn key(context: &Context<'_>, effect: &Effect) -> Result<Key, Problem> {
 /// What nobody can read is not touched, unless somebody insists.
 fn broken(rule: &str) -> Exit {
     complain(format_args!(
-        "the record is broken: {rule}. Somebody else has written to it: this user's events are\n\
+        "the record is broken: {rule}. Somebody else has written to it: events that ask for it are\n\
          quarantined as record_broken, and whether the effect has happened it does not tell.\n\
          `idem forget --force --yes` deletes it."
     ));
@@ -107,7 +107,7 @@ async fn get(records: &Records, effect: &Effect, key: &Key, as_json: bool) -> Re
     match record {
         _ if as_json => say(json!({ "record": record.map(|record| in_json(&record, now)) })),
         Some(record) => say(in_words(&record, now).trim_fmt()),
-        None => say(format_args!("no record: `{}` has not begun anything for this user", effect.reaction)),
+        None => say(format_args!("no record: `{}` has not begun this effect", effect.reaction)),
     }
     Ok(Exit::Clean)
 }
@@ -170,12 +170,12 @@ async fn forget(records: &Records, key: &Key, force: bool, yes: bool) -> Result<
     match records.forget(key, force).await? {
         Forgotten::Yes(state) => {
             say(format_args!(
-                "forgotten; it was {}. The next event for this user is handled as its first.",
+                "forgotten; it was {}. The next event for this effect is handled as its first.",
                 state.word()
             ));
         }
         Forgotten::Broken => {
-            say("deleted; nobody could read it. The next event for this user is handled as its first.")
+            say("deleted; nobody could read it. The next event for this effect is handled as its first.")
         }
         Forgotten::NoRecord => say("no record: there is nothing to forget"),
         Forgotten::Held(left) => return Ok(held(left)),
@@ -194,11 +194,11 @@ fn rehearse(record: Option<&Record>, force: bool) -> Exit {
     }
     say(in_words(record, Timestamp::now()).trim_fmt());
     say(match record.state {
-        State::Claimed => "\nForgetting it lets the next event for this user start afresh, with any address.",
+        State::Claimed => "\nForgetting it lets the next event for this effect start afresh, with any content.",
         State::Begun | State::Parked => {
-            "\nForgetting it lets the next event for this user cause the effect, which may have\nhappened already: look into the receiver's mailbox or the mail server's log first."
+            "\nForgetting it lets the next event cause the effect, which may have happened already: look\nat its receiver first, a mailbox or the mail server's log."
         }
-        State::Done => "\nForgetting it lets the next event for this user cause the effect AGAIN.",
+        State::Done => "\nForgetting it lets the next event cause the effect AGAIN.",
     });
     say("Nothing was changed. To forget it, say --yes.");
     Exit::Clean

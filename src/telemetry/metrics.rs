@@ -2,7 +2,7 @@
 //!
 //! Enters: nothing. Leaves: each metric's name, kind, unit, buckets and meaning. Promises: names are those of
 //! OpenTelemetry's messaging conventions where there is one, else they begin with `user_events.`; no label
-//! ever holds a user, an event or a message. Knows no value of any of them.
+//! ever holds a subject, an event or a message. Knows no value of any of them.
 
 /// One metric.
 #[derive(Debug, Clone, Copy)]

@@ -16,7 +16,7 @@ impl Outcome {
             Self::Refused(refusal) => refusal.detail(),
             Self::RecordBroken(rule) => (*rule).to_owned(),
             Self::UnknownType(types) => format!("type: must be {}", types.join(" or ")),
-            Self::Conflict => "userId: must come with what it came with first".to_owned(),
+            Self::Conflict => "content: must agree with what came first".to_owned(),
             Self::Parked => "record: no send is left, and what came of the last is unknown".to_owned(),
             Self::KillsItsWorker => "claims: those of this message were not heard of again".to_owned(),
             Self::Panicked => "handler: panicked".to_owned(),

@@ -40,6 +40,7 @@ mod mail_commands;
 mod model;
 mod named;
 mod older_records;
+mod older_release;
 mod own_events;
 mod own_program;
 mod own_reaction;

@@ -2,9 +2,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use serde_json::Value;
 use user_events::config::VARIABLES;
+use user_events::event::log_hash;
 use user_events::worker::Outcome;
+
+use crate::world::processes::{Worker, environment};
+use crate::world::smtp::SmtpServer;
+use crate::world::{World, event};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -66,6 +73,27 @@ fn each_line_of_what_happens_when_names_a_test_that_exists() {
     for name in names {
         assert!(tests.contains(&format!("fn {name}(")), "no test is called {name}");
     }
+}
+
+/// The fields of a log line, and those of its span.
+fn fields(line: &str) -> [Vec<String>; 2] {
+    let line: Value = serde_json::from_str(line).unwrap();
+    [&line, &line["span"]].map(|object| object.as_object().unwrap().keys().cloned().collect())
+}
+
+#[tokio::test]
+async fn the_readmes_log_line_has_the_fields_that_a_worker_writes() {
+    let (world, smtp) = (World::start().await, SmtpServer::start().await);
+    let queue = world.queue("email", Duration::from_secs(30)).await;
+    let mut env = environment(&world, &smtp.url());
+    env.insert("EMAIL_QUEUE_URL".to_owned(), queue.url.clone());
+    let worker = Worker::start(&env);
+    world.send(&queue, &event(&world.id)).await;
+    let written = worker.says("\"verdict\":\"delete\"", Duration::from_secs(30)).await;
+    let readme = readme();
+    let shown = readme.lines().find(|line| line.contains("\"verdict\":\"delete\"")).expect("a log line");
+    assert_eq!(fields(shown), fields(&written));
+    assert!(written.contains(&format!("\"subject\":\"{}\"", log_hash(&world.id))), "{written}");
 }
 
 #[test]

@@ -31,8 +31,8 @@ pub(super) struct Letter {
 /// What a letter's event tells of itself.
 pub(super) struct Contents {
     pub(super) kind: String,
-    /// Hashed, as in the log.
-    pub(super) user: Option<String>,
+    /// Whom or what it is about, hashed as in the log. In JSON it keeps its first name, `user`.
+    pub(super) subject: Option<String>,
     pub(super) email: Option<EmailAddress>,
 }
 
@@ -99,12 +99,12 @@ impl Letter {
         let (body, _) = self.letter.original().ok()?;
         let died_at = Timestamp::from_unix_millis(self.died_at)?;
         let told = (self.known.tells)(&body, died_at)?;
-        let user = told.subject.map(|subject| log_hash(&subject).to_string());
+        let subject = told.subject.map(|subject| log_hash(&subject).to_string());
         let email = match envelope::open::<UserSignedUp>(&body, died_at) {
             Ok(Opened::Ours(event)) => Some(event.email),
             _ => None,
         };
-        Some(Contents { kind: told.kind, user, email })
+        Some(Contents { kind: told.kind, subject, email })
     }
 
     /// One line of `dlq list --json`.
@@ -117,7 +117,7 @@ impl Letter {
             "attempts": self.attempts(), "receives": self.receives, "firstSeen": self.field("failure.first_seen"),
             "diedAt": self.died_at(), "bytes": self.size(), "packed": self.is_packed(),
             "type": contents.as_ref().map(|contents| &contents.kind),
-            "user": contents.as_ref().and_then(|contents| contents.user.as_ref()),
+            "user": contents.as_ref().and_then(|contents| contents.subject.as_ref()),
             "email": email.map(|email| shown(email, show_addresses)),
         })
     }

@@ -131,25 +131,25 @@ fn print_details(groups: &Groups<'_>) {
 
 /// Of a letter's line the last column is cut to what the others leave.
 fn print_letters(rows: Vec<[String; 6]>, addresses: bool) {
-    let header = ["id", "reaction", "reason", "died", "user", if addresses { "email" } else { "detail" }];
+    let header = ["id", "reaction", "reason", "died", "subject", if addresses { "email" } else { "detail" }];
     let (room, mut table) = (room(header, &rows), table(header, &[3]));
-    for [id, reaction, reason, died, user, last] in rows {
+    for [id, reaction, reason, died, subject, last] in rows {
         // An address that was asked for is wanted whole.
         let last = if addresses { last } else { cut(&last, room) };
-        table.add_row([id, reaction, reason, died, user, last]);
+        table.add_row([id, reaction, reason, died, subject, last]);
     }
     say(table.trim_fmt());
 }
 
 fn row(reaction: &str, letter: &Letter, addresses: bool, now: i64) -> [String; 6] {
-    let (user, email) = letter.contents().map_or((None, None), |contents| (contents.user, contents.email));
+    let (subject, email) = letter.contents().map_or((None, None), |contents| (contents.subject, contents.email));
     let email = email.map(|email| shown(&email, addresses)).unwrap_or_default();
     [
         letter.id.chars().take(8).collect(),
         reaction.to_owned(),
         cut(letter.reason(), REASON_WIDTH),
         age(now - letter.died_at),
-        or_dash(&user.unwrap_or_default()),
+        or_dash(&subject.unwrap_or_default()),
         or_dash(if addresses { &email } else { letter.detail() }),
     ]
 }

@@ -82,7 +82,7 @@ fn print(reaction: &str, letter: &Letter, body: bool, addresses: bool) {
     line("bytes", &format!("{}{}", letter.size(), if letter.is_packed() { ", packed" } else { "" }));
     if let Some(contents) = letter.contents() {
         line("type", &contents.kind);
-        line("user", contents.user.as_deref().unwrap_or("-"));
+        line("subject", contents.subject.as_deref().unwrap_or("-"));
         line("email", &contents.email.map_or("-".to_owned(), |email| shown(&email, addresses)));
     }
     let names: Vec<String> = match &whole["attributes"] {

@@ -20,7 +20,7 @@ pub const REASONS: &[Reason] = &[
     (&["unknown_type"], "another event type, and `UNKNOWN_EVENTS=quarantine`"),
     (
         &["conflict"],
-        "the same user came before with another address, not just in another spelling, or the same event (id and time) with other content",
+        "the same subject came before with other content, such as another address, not just in another spelling, or the same event (id and time) did",
     ),
     (
         &["mail_refused", "mail_not_composed"],
@@ -49,7 +49,7 @@ pub const REASONS: &[Reason] = &[
     ),
     (
         &["record_broken"],
-        "somebody else has written to the user's record or profile: another type of key, or a field that nobody can read; `failure.detail` says which. `idem get` shows it, `idem forget --force` deletes it, then redrive",
+        "somebody else has written to the record or profile: another type of key, or a field that nobody can read; `failure.detail` says which. `idem get` shows it, `idem forget --force` deletes it, then redrive",
     ),
     (
         &["kills_its_worker"],

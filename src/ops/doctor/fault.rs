@@ -105,7 +105,7 @@ faults! {
     RAW_DELIVERY = Warn "raw delivery" "raw_delivery":
         "an event with more than 10 attributes is discarded by SNS; its message id is lost" => "turn `RawMessageDelivery` off: both forms are read";
     FILTER_EXCLUDES = Fail "filter policy" "filter_excludes":
-        "`user.signed_up` never reaches the queue" => "filter by `type` with `FilterPolicyScope` `MessageBody`, or by `eventType` with `MessageAttributes`";
+        "no event of this reaction reaches the queue" => "filter by `type` with `FilterPolicyScope` `MessageBody`, or by `eventType` with `MessageAttributes`";
     FILTER_UNCLEAR = Warn "filter policy" "filter_unclear":
         "some events may not reach the queue" => "filter by the event's type alone";
     NO_DELIVERY_DLQ = Warn "delivery DLQ" "no_delivery_dlq":

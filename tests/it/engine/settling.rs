@@ -4,8 +4,7 @@ use std::future::pending;
 use std::panic::panic_any;
 use std::sync::atomic::AtomicBool;
 
-use tokio::sync::mpsc;
-use tokio::time::advance;
+use tokio::{sync::mpsc, time::advance};
 use user_events::idempotency::Crossing;
 use user_events::worker::UnknownEvents;
 
