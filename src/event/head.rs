@@ -22,8 +22,8 @@ pub struct Head {
     pub id: EventId,
     /// When it happened, by the publisher's clock, else by the carrier's.
     pub occurred_at: Timestamp,
-    /// The rule that a time of its own broke, for which the carrier's stands in.
-    pub(super) unusable_time: Option<InvalidValue>,
+    /// The field of its own time, and the rule that this broke: the carrier's stands in.
+    pub(super) unusable_time: Option<(&'static str, InvalidValue)>,
 }
 
 /// What an event calls the fields of its head.
@@ -91,11 +91,16 @@ impl Head {
     }
 
     /// The time that an event says it happened at, else the carrier's.
-    pub(super) fn time(own: Option<&Scalar<'_>>, arrival: &Arrival<'_>) -> (Timestamp, Option<InvalidValue>) {
-        match own.map(|own| moment(own, arrival.last_taken)).transpose() {
+    #[expect(clippy::type_complexity, reason = "the two of a head")]
+    pub(super) fn time(
+        field: &'static str,
+        fields: &Fields<'_>,
+        arrival: &Arrival<'_>,
+    ) -> Result<(Timestamp, Option<(&'static str, InvalidValue)>), EventError> {
+        Ok(match fields.get(field)?.map(|own| moment(own, arrival.last_taken)).transpose() {
             Ok(own) => (own.unwrap_or(arrival.sent_at), None),
-            Err(rule) => (arrival.sent_at, Some(rule)),
-        }
+            Err(rule) => (arrival.sent_at, Some((field, rule))),
+        })
     }
 }
 
