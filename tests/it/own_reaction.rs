@@ -93,7 +93,7 @@ async fn a_reaction_from_outside_names_every_mistake_in_its_settings_and_exits_7
     assert!(["CRM_QUEUE_URL", "REDIS_URL"].iter().all(|name| told.contains(name)), "{told}");
 }
 
-fn example(name: &str, env: &BTreeMap<String, String>) -> Command {
+pub fn example(name: &str, env: &BTreeMap<String, String>) -> Command {
     let binary = Path::new(env!("CARGO_BIN_EXE_user-events")).with_file_name("examples").join(name);
     assert!(binary.exists(), "no example at its place: build it by `cargo build --examples`");
     let mut command = Command::new(binary);
