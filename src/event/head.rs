@@ -91,7 +91,6 @@ impl Head {
     }
 
     /// The time that an event says it happened at, else the carrier's.
-    #[expect(clippy::type_complexity, reason = "the two of a head")]
     pub(super) fn time(
         field: &'static str,
         fields: &Fields<'_>,
