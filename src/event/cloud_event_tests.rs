@@ -142,6 +142,40 @@ fn who_takes_any_event_asks_nothing_of_its_data_and_keeps_every_byte() {
     }
 }
 
+// --- size and depth ------------------------------------------------------------------------------
+
+#[test]
+fn data_in_a_string_may_be_of_any_size_and_depth_and_costs_no_stack() {
+    let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    let with = |field: &str, value: &str| {
+        let email = if field == "email" { "" } else { r#","email":"a@example.com""# };
+        event(json!({ "data": format!(r#"{{"userId":"1"{email},"{field}":{value}}}"#) }))
+    };
+    assert_eq!(opened(&with("other", &deep(100_000))).user_id.as_str(), "1", "what nobody asks for is skipped");
+    assert_eq!(detail(&with("email", &deep(100_000))), "email: must be a string");
+    let escapes = Value::from("\"\\\u{7}ü🦀".repeat(20_000)).to_string();
+    assert_eq!(opened(&with("other", &escapes)).user_id.as_str(), "1");
+    // A field's own type may nest: as deep as the bound on a body, and no deeper.
+    let parsed = |levels: usize| {
+        let text = format!(r#"{{"data":{{"list":{}}}}}"#, deep(levels));
+        let fields = Fields::of(&text).expect("an object");
+        fields.inside(DATA).expect("an object").parsed::<Value>("list").map(drop)
+    };
+    assert_eq!(parsed(125), Ok(()), "127 deep in all");
+    let rule = InvalidValue("must have the form that this event gives it");
+    assert_eq!(parsed(100_000), Err(EventError::InvalidField("list", rule)));
+}
+
+#[test]
+fn many_thousand_fields_are_read_like_few() {
+    let many: String = (0..40_000).map(|n| format!(r#","field{n}":{n}"#)).collect();
+    let text = event(json!({})).replacen(r#","data""#, &format!(r#"{many},"data""#), 1);
+    assert_eq!(opened(&text).user_id.as_str(), "123");
+    let data = format!(r#"{{"userId":"1","email":"a@example.com"{many}}}"#);
+    assert_eq!(opened(&event(json!({ "data": data }))).user_id.as_str(), "1");
+    assert_eq!(detail(&event(json!({ "data": data.replace("\"email\"", "\"mail\"") }))), "email: must be there");
+}
+
 // --- as others' documentation has it ----------------------------------------------------------------
 
 macro_rules! fixture {
