@@ -31,8 +31,8 @@ pub(super) fn read<E: Event>(
         Err(EventError::NotAnObject) => return Err(EventError::NotAnObject),
         _ => return Err(EventError::Foreign { has_type: fields.has(TYPE) }),
     };
-    let Some(kind) = taken(kind, types) else { return Ok(Opened::Foreign(cut(kind))) };
-    if fields.text(MARK)? != Some("1.0") {
+    let Some(kind) = taken(&kind, types) else { return Ok(Opened::Foreign(cut(&kind))) };
+    if fields.text(MARK)?.as_deref() != Some("1.0") {
         return Err(EventError::InvalidField(MARK, InvalidValue("must be 1.0")));
     }
     let newest = E::newest(&kind);
@@ -54,7 +54,7 @@ fn id(fields: &Fields<'_>, arrival: &Arrival<'_>) -> Result<EventId, EventError>
     let Some(id) = fields.text(ID)?.filter(|id| !id.is_empty()) else {
         return arrival.id(ID, fields.whole());
     };
-    EventId::of_both(source, id).map_err(|rule| EventError::InvalidField(ID, rule))
+    EventId::of_both(&source, &id).map_err(|rule| EventError::InvalidField(ID, rule))
 }
 
 /// What does not hold fields is a fault, but for an event that takes every type: it asks for none.
@@ -66,7 +66,8 @@ fn with_data<E: Event, T>(
         move |_| EventError::InvalidField(field, InvalidValue("must be a JSON object, or a string that holds one"))
     };
     let bytes = |text: &str| data_encoding::BASE64.decode(text.as_bytes()).ok();
-    let held = match (fields.get(DATA)?, fields.text(DATA_BASE64)?) {
+    let (data, packed) = (fields.get(DATA)?, fields.text(DATA_BASE64)?);
+    let held = match (&data, &packed) {
         (None, None) => return read(&fields.none()),
         (Some(Scalar::Text(text)), _) => fields.unpacked(text).map_err(fault(DATA)),
         (Some(_), _) => fields.inside(DATA).map_err(fault(DATA)),

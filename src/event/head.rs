@@ -96,7 +96,7 @@ impl Head {
         fields: &Fields<'_>,
         arrival: &Arrival<'_>,
     ) -> Result<(Timestamp, Option<(&'static str, InvalidValue)>), EventError> {
-        Ok(match fields.get(field)?.map(|own| moment(own, arrival.last_taken)).transpose() {
+        Ok(match fields.get(field)?.map(|own| moment(&own, arrival.last_taken)).transpose() {
             Ok(own) => (own.unwrap_or(arrival.sent_at), None),
             Err(rule) => (arrival.sent_at, Some((field, rule))),
         })
@@ -119,7 +119,7 @@ impl EventId {
 /// `"2"`, `2`, `2.0` and `"2.0"` all occur in the wild; a publisher in a typed language writes the number.
 pub(super) fn version(name: &'static str, fields: &Fields<'_>) -> Result<Option<u32>, EventError> {
     let Some(value) = fields.get(name)? else { return Ok(None) };
-    let number = match value {
+    let number = match &value {
         Scalar::Text(text) => Some(text.strip_suffix(".0").unwrap_or(text))
             .filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
             .and_then(|digits| digits.parse().ok()),

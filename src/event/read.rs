@@ -69,7 +69,7 @@ fn read_ours<E: Event>(
         Ok(None) => return Err(EventError::MissingField(names.kind)),
         Err(error) => return Err(error),
     };
-    let Some(kind) = taken(kind, types) else { return Ok(Opened::Foreign(cut(kind))) };
+    let Some(kind) = taken(&kind, types) else { return Ok(Opened::Foreign(cut(&kind))) };
     let newest = E::newest(&kind);
     let version = version(names.version, fields)?.unwrap_or(1);
     let read = || {
