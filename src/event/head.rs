@@ -23,8 +23,11 @@ pub struct Head {
     /// When it happened, by the publisher's clock, else by the carrier's.
     pub occurred_at: Timestamp,
     /// The field of its own time, and the rule that this broke: the carrier's stands in.
-    pub(super) unusable_time: Option<(&'static str, InvalidValue)>,
+    pub(super) unusable_time: Option<Broken>,
 }
+
+/// A field, and the rule that it broke.
+type Broken = (&'static str, InvalidValue);
 
 /// What an event calls the fields of its head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +98,7 @@ impl Head {
         field: &'static str,
         fields: &Fields<'_>,
         arrival: &Arrival<'_>,
-    ) -> Result<(Timestamp, Option<(&'static str, InvalidValue)>), EventError> {
+    ) -> Result<(Timestamp, Option<Broken>), EventError> {
         Ok(match fields.get(field)?.map(|own| moment(&own, arrival.last_taken)).transpose() {
             Ok(own) => (own.unwrap_or(arrival.sent_at), None),
             Err(rule) => (arrival.sent_at, Some((field, rule))),

@@ -20,7 +20,7 @@ use crate::world::{EMPTY, TestQueue, World, address, eventually, redis};
 
 const SOON: Duration = Duration::from_secs(60);
 
-/// Runs tests/interop/cloud_events.mjs; answers its lines.
+/// Runs `tests/interop/cloud_events.mjs`; answers its lines.
 async fn sdk(arguments: &[&str], input: &str) -> Vec<String> {
     let node = std::env::var("TEST_NODE").expect("no Node with `cloudevents`: run the tests by `make test`");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/cloud_events.mjs");
