@@ -102,6 +102,13 @@ struct Marks<'a> {
     timestamp: Option<Scalar<'a>>,
 }
 
+impl Marks<'_> {
+    /// Are the three there that every message of SNS has, all text?
+    fn are_sns(&self) -> bool {
+        [&self.r#type, &self.topic_arn, &self.message_id].iter().all(|mark| matches!(mark, Some(Scalar::Text(_))))
+    }
+}
+
 /// Opens a body: SNS's envelope if it bears SNS's marks (`Type`, `TopicArn` and `MessageId`, all
 /// text), else the event itself (raw message delivery). `sent_at`: when the queue took it.
 ///

@@ -2,11 +2,13 @@
 //!
 //! Enters: a body and the attributes beside it. Leaves: the publisher's `traceparent` and `tracestate`, unread.
 //! Under wrapped delivery they lie inside the envelope, under raw delivery beside it; the envelope wins,
-//! because what lies beside a wrapped body was put there by somebody in between. Pure.
+//! because what lies beside a wrapped body was put there by somebody in between. A `CloudEvent` may have them as its own
+//! attributes, which is how Dapr sends them: they count where neither place has any. Pure.
 
 use serde::Deserialize;
 
-use super::MAX_BODY_BYTES;
+use super::{MAX_BODY_BYTES, Marks};
+use crate::event::Scalar;
 
 /// The name of the W3C header, and of the attribute that carries it.
 pub const TRACEPARENT: &str = "traceparent";
@@ -40,18 +42,38 @@ struct Attribute {
     value: String,
 }
 
+/// A `CloudEvent` by its mark, with its extension for tracing.
+#[derive(Deserialize)]
+struct CloudEvent<'a> {
+    #[serde(borrow)]
+    specversion: Option<Scalar<'a>>,
+    #[serde(borrow)]
+    traceparent: Option<Scalar<'a>>,
+    #[serde(borrow)]
+    tracestate: Option<Scalar<'a>>,
+}
+
 /// Reads what travels with a body; `attribute` finds those beside it by name.
 #[must_use]
 pub fn carried(body: &str, attribute: impl Fn(&str) -> Option<String>) -> Carried {
     // Looked for first, because most bodies need no second reading.
-    let inside = if body.len() <= MAX_BODY_BYTES && body.contains(TRACEPARENT) { inside(body) } else { None };
-    inside.unwrap_or_else(|| Carried { traceparent: attribute(TRACEPARENT), tracestate: attribute(TRACESTATE) })
+    let body = Some(body).filter(|body| body.len() <= MAX_BODY_BYTES && body.contains(TRACEPARENT));
+    let beside = || Some(Carried { traceparent: Some(attribute(TRACEPARENT)?), tracestate: attribute(TRACESTATE) });
+    body.and_then(inside).or_else(beside).or_else(|| body.and_then(of_cloud_event)).unwrap_or_default()
 }
 
 fn inside(body: &str) -> Option<Carried> {
     let Envelope { attributes: Attributes { traceparent, tracestate } } = serde_json::from_str(body).ok()?;
     let traceparent = Some(traceparent?.value);
     Some(Carried { traceparent, tracestate: tracestate.map(|state| state.value) })
+}
+
+fn of_cloud_event(body: &str) -> Option<Carried> {
+    let marks: Marks<'_> = serde_json::from_str(body).ok()?;
+    let text = if marks.are_sns() { marks.message.as_ref()?.text()? } else { body };
+    let CloudEvent { specversion, traceparent, tracestate } = serde_json::from_str(text).ok()?;
+    let own = |value: Option<Scalar<'_>>| value.as_ref().and_then(Scalar::text).map(str::to_owned);
+    specversion.and(own(traceparent)).map(|parent| Carried { traceparent: Some(parent), tracestate: own(tracestate) })
 }
 
 #[cfg(test)]
@@ -75,6 +97,28 @@ mod tests {
         assert_eq!(carried(WRAPPED, beside), pair("00-inside", Some("a=1")));
         assert_eq!(carried("{}", beside), pair("00-beside", None));
         assert_eq!(carried("{}", |_| None), Carried::default());
+    }
+
+    #[test]
+    fn a_cloud_events_own_counts_where_no_attribute_has_any() {
+        let own = r#"{"specversion":"1.0","traceparent":"00-own","tracestate":"b=2"}"#;
+        let wrapped = |attributes: &str| {
+            let message = serde_json::Value::from(own);
+            let marks = r#""Type":"Notification","TopicArn":"t","MessageId":"m""#;
+            format!(r#"{{{marks},"Message":{message},"MessageAttributes":{attributes}}}"#)
+        };
+        for body in [own, &wrapped("{}"), &wrapped("null")] {
+            assert_eq!(carried(body, |_| None), pair("00-own", Some("b=2")), "{body}");
+            assert_eq!(carried(body, beside), pair("00-beside", None), "{body}");
+        }
+        let inside = wrapped(r#"{"traceparent":{"Type":"String","Value":"00-inside"}}"#);
+        assert_eq!(carried(&inside, beside), pair("00-inside", None));
+        for odd in [r#"{"specversion":"1.0","traceparent":7}"#, r#"{"specversion":null,"traceparent":"00-x"}"#] {
+            assert_eq!(carried(odd, |_| None), Carried::default(), "{odd}");
+        }
+        let dapr = include_str!("../../tests/fixtures/cloud_events/dapr.json");
+        let parent = "00-113ad9c4e42b27583ae98ba698d54255-e3743e35ff56f219-01";
+        assert_eq!(carried(dapr, |_| None), pair(parent, Some("")));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::tests::{open, taken, wrapped};
 use super::*;
-use crate::event::UserSignedUp;
+use crate::event::{EventError, Fields, Head, UserSignedUp};
 
 fn detail(body: &str) -> String {
     open(body, taken()).expect_err("no event").detail()
@@ -67,11 +67,95 @@ proptest! {
         let topics = Topics::only(vec!["arn:aws:sns:r:1:t".to_owned()]);
         for body in [text, envelope.to_string()] {
             if let Err(refusal) = open_from::<UserSignedUp>(&body, taken(), &topics, UserSignedUp::TYPES) {
-                let detail = refusal.detail();
-                prop_assert!(!detail.contains(&marker.to_string()), "{detail}");
-                prop_assert!(detail.contains(": ") && detail.len() <= 200, "{detail}");
-                prop_assert!(detail.bytes().all(|b| matches!(b, b' '..=b'~')), "{detail}");
+                assert_discreet(&refusal, marker);
             }
         }
+    }
+    /// The same of a `CloudEvent`, by each of its attributes and by the fields of its data, wherever that lies.
+    #[test]
+    fn no_detail_of_a_cloud_event_holds_what_was_refused(
+        attribute in "specversion|type|id|source|time|version|data|data_base64|other",
+        field in "userId|email|plan|other",
+        form in 0..3_usize,
+        before in any::<String>(),
+        kinds in (0..6_usize, 0..6_usize),
+        marker in 4_000_000_000_u64..9_000_000_000,
+        is_whole in any::<bool>(),
+    ) {
+        let mut data = json!({ "userId": "1", "email": "a@example.com", "plan": "pro" });
+        data[&field] = marked(marker, &before, kinds.0);
+        let mut event = json!({ "specversion": "1.0", "id": "1", "source": "/s", "type": "user.signed_up" });
+        let cut = if is_whole { data.to_string() } else { format!("{data}{marker}") };
+        match form {
+            0 => event["data"] = data,
+            1 => event["data"] = cut.into(),
+            _ => event["data_base64"] = data_encoding::BASE64.encode(cut.as_bytes()).into(),
+        }
+        if kinds.1 < 5 {
+            event[&attribute] = marked(marker, &before, kinds.1);
+        }
+        for body in [event.to_string(), wrapped(&event.to_string())] {
+            if let Err(refusal) = open(&body, taken()) {
+                assert_discreet(&refusal, marker);
+            }
+        }
+    }
+
+    /// And of a value that an event reads by a type of its own: what serde says of it may quote it.
+    #[test]
+    fn no_detail_of_a_parsed_value_holds_what_was_refused(
+        before in any::<String>(), kinds in (0..6_usize, 0..6_usize), marker in 4_000_000_000_u64..9_000_000_000, is_cloud in any::<bool>(),
+        is_nested in any::<bool>(),
+    ) {
+        let total = marked(marker, &before, kinds.0);
+        let total = if is_nested { json!({ "currency": total }) } else { total };
+        let mut fields = json!({ "total": total, "note": marked(marker, &before, kinds.1) });
+        if is_cloud {
+            fields = json!({ "specversion": "1.0", "id": "1", "source": "/s", "data": fields });
+        }
+        fields["type"] = "order.paid".into();
+        for body in [fields.to_string(), wrapped(&fields.to_string())] {
+            if let Err(refusal) = super::open::<Paid>(&body, taken()) {
+                assert_discreet(&refusal, marker);
+            }
+        }
+    }
+}
+
+fn assert_discreet(refusal: &Refusal, marker: u64) {
+    let detail = refusal.detail();
+    for said in [&detail, &refusal.to_string(), &format!("{refusal:?}")] {
+        assert!(!said.contains(&marker.to_string()), "{said}");
+    }
+    assert!(detail.contains(": ") && detail.len() <= 200, "{detail}");
+    assert!(detail.bytes().all(|b| matches!(b, b' '..=b'~')), "{detail}");
+}
+
+/// Its total knows one field: of another, serde says the name.
+#[derive(Debug)]
+struct Paid {
+    head: Head,
+    total: Total,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Total {
+    currency: String,
+}
+
+impl Event for Paid {
+    const TYPES: &'static [&'static str] = &["order.paid"];
+
+    fn read(head: Head, fields: &Fields<'_>) -> Result<Self, EventError> {
+        Ok(Self { head, total: fields.parsed("total")? })
+    }
+
+    fn head(&self) -> &Head {
+        &self.head
+    }
+
+    fn subject(&self) -> &str {
+        &self.total.currency
     }
 }

@@ -170,6 +170,7 @@ fn a_body_that_is_no_object_is_refused() {
 fn a_known_field_that_stands_twice_is_refused() {
     assert_eq!(code(&raw_with(r#","userId":"2""#)), "not_an_event");
     assert_eq!(code(&wrapped(&raw_with(r#","email":"b@example.com""#))), "not_an_event");
+    assert_eq!(code(r#"{"type":"invoice.paid","type":"user.signed_up"}"#), "not_an_event");
     let twice = wrapped(&raw_with("")).replacen('{', r#"{"Message":"{}","#, 1);
     assert_eq!(code(&twice), "not_json");
 }

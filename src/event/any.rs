@@ -106,3 +106,7 @@ impl std::fmt::Debug for AnyEvent {
         write!(f, "AnyEvent({:?}, {} bytes)", self.head, self.text.len())
     }
 }
+
+#[cfg(test)]
+#[path = "any_tests.rs"]
+mod tests;

@@ -13,6 +13,11 @@ use super::{Arrival, Event, EventError, EventId, Fields, Head, InvalidValue, Ope
 /// What no event of our own form has.
 pub(super) const MARK: &str = "specversion";
 
+const TYPE: &str = "type";
+const ID: &str = "id";
+const SOURCE: &str = "source";
+const TIME: &str = "time";
+const VERSION: &str = "version";
 const DATA: &str = "data";
 const DATA_BASE64: &str = "data_base64";
 
@@ -21,17 +26,19 @@ pub(super) fn read<E: Event>(
     arrival: &Arrival<'_>,
     types: &[&'static str],
 ) -> Result<Opened<E>, EventError> {
-    let Ok(Some(kind)) = fields.text("type") else {
-        return Err(EventError::Foreign { has_type: fields.has("type") });
+    let kind = match fields.text(TYPE) {
+        Ok(Some(kind)) => kind,
+        Err(EventError::NotAnObject) => return Err(EventError::NotAnObject),
+        _ => return Err(EventError::Foreign { has_type: fields.has(TYPE) }),
     };
-    let Some(kind) = taken(kind, types) else { return Ok(Opened::Foreign(cut(kind))) };
-    if fields.text(MARK)? != Some("1.0") {
+    let Some(kind) = taken(&kind, types) else { return Ok(Opened::Foreign(cut(&kind))) };
+    if fields.text(MARK)?.as_deref() != Some("1.0") {
         return Err(EventError::InvalidField(MARK, InvalidValue("must be 1.0")));
     }
     let newest = E::newest(&kind);
-    let version = version("version", fields)?.unwrap_or(newest);
+    let version = version(VERSION, fields)?.unwrap_or(newest);
     let id = id(fields, arrival)?;
-    let (occurred_at, unusable_time) = Head::time(fields.get("time")?, arrival);
+    let (occurred_at, unusable_time) = Head::time(TIME, fields, arrival)?;
     let head = Head { kind, version, id, occurred_at, unusable_time };
     with_data::<E, _>(fields, |data| E::read(head, data))
         .map(Opened::Ours)
@@ -39,11 +46,15 @@ pub(super) fn read<E: Event>(
 }
 
 fn id(fields: &Fields<'_>, arrival: &Arrival<'_>) -> Result<EventId, EventError> {
-    let Some(id) = fields.text("id")?.filter(|id| !id.is_empty()) else {
-        return arrival.id("id", fields.whole());
+    let source = fields.text(SOURCE)?.ok_or(EventError::MissingField(SOURCE))?;
+    if source.is_empty() {
+        return Err(EventError::InvalidField(SOURCE, InvalidValue("must not be empty")));
+    }
+    // Empty is none, to the SDKs too.
+    let Some(id) = fields.text(ID)?.filter(|id| !id.is_empty()) else {
+        return arrival.id(ID, fields.whole());
     };
-    let source = fields.text("source")?.ok_or(EventError::MissingField("source"))?;
-    EventId::of_both(source, id).map_err(|rule| EventError::InvalidField("id", rule))
+    EventId::of_both(&source, &id).map_err(|rule| EventError::InvalidField(ID, rule))
 }
 
 /// What does not hold fields is a fault, but for an event that takes every type: it asks for none.
@@ -55,7 +66,8 @@ fn with_data<E: Event, T>(
         move |_| EventError::InvalidField(field, InvalidValue("must be a JSON object, or a string that holds one"))
     };
     let bytes = |text: &str| data_encoding::BASE64.decode(text.as_bytes()).ok();
-    let held = match (fields.get(DATA)?, fields.text(DATA_BASE64)?) {
+    let (data, packed) = (fields.get(DATA)?, fields.text(DATA_BASE64)?);
+    let held = match (&data, &packed) {
         (None, None) => return read(&fields.none()),
         (Some(Scalar::Text(text)), _) => fields.unpacked(text).map_err(fault(DATA)),
         (Some(_), _) => fields.inside(DATA).map_err(fault(DATA)),
@@ -72,3 +84,7 @@ fn with_data<E: Event, T>(
         held => read(&held?),
     }
 }
+
+#[cfg(test)]
+#[path = "cloud_event_tests.rs"]
+mod tests;

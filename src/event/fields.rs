@@ -1,64 +1,55 @@
 //! An event's fields: a JSON object read once, where it lies.
 //!
 //! Enters: text. Leaves: values by name, or an [`EventError`] that names field and rule, never the content: what a JSON
-//! library says of a text may quote it. Fields that nobody asks for may be anything, and stand there twice.
+//! library says of a text may quote it. A value is read when it is asked for: fields that nobody asks for may be anything, and stand
+//! there twice.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use super::scalar::Scalar;
 use super::{EventError, InvalidValue};
 
 /// The fields of one event.
-#[derive(Debug)]
 pub struct Fields<'a> {
     /// All of what was published.
     whole: &'a str,
-    /// The object that the fields are in, or that has them in its field `within`.
-    text: &'a str,
-    within: Option<&'static str>,
-    pairs: Pairs<'a>,
+    pairs: Vec<(Name<'a>, &'a RawValue)>,
 }
 
-type Pairs<'a> = Vec<(Name<'a>, Option<Scalar<'a>>)>;
-
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'a> Fields<'a> {
     /// The fields of this object.
     pub(super) fn of(text: &'a str) -> Result<Self, EventError> {
-        Self::read(text, text, None)
+        Self::read(text, text)
     }
 
     /// The fields of the object in this one's field `within`.
     pub(super) fn inside(&self, within: &'static str) -> Result<Self, EventError> {
-        Self::read(self.whole, self.text, Some(within))
+        Self::read(self.whole, self.raw(within)?.ok_or(EventError::NotAnObject)?)
     }
 
     /// None at all.
     pub(super) fn none(&self) -> Self {
-        Self { whole: self.whole, text: "{}", within: None, pairs: Vec::new() }
+        Self { whole: self.whole, pairs: Vec::new() }
     }
 
     /// The fields of another object, published as a part of this one.
     pub(super) fn unpacked<'b>(&'b self, text: &'b str) -> Result<Fields<'b>, EventError> {
-        Fields::read(self.whole, text, None)
+        Fields::read(self.whole, text)
     }
 
-    fn read(whole: &'a str, text: &'a str, within: Option<&'static str>) -> Result<Self, EventError> {
+    fn read(whole: &'a str, text: &'a str) -> Result<Self, EventError> {
         let mut deserializer = serde_json::Deserializer::from_str(text);
-        let pairs = match within {
-            None => AllPairs.deserialize(&mut deserializer).ok(),
-            Some(name) => Pick { name, seed: AllPairs }.deserialize(&mut deserializer).ok().flatten(),
-        };
-        let is_all = deserializer.end().is_ok();
-        let pairs = pairs.filter(|_| is_all).ok_or(EventError::NotAnObject)?;
-        Ok(Self { whole, text, within, pairs })
+        let pairs = deserializer.deserialize_map(AllPairs).and_then(|pairs| deserializer.end().map(|()| pairs));
+        pairs.map(|pairs| Self { whole, pairs }).map_err(|_| EventError::NotAnObject)
     }
 
     /// A text that must be there and hold its type's rule.
@@ -80,7 +71,7 @@ impl<'a> Fields<'a> {
     where
         T::Err: Into<InvalidValue>,
     {
-        self.text(name)?.map(|text| valid(name, text)).transpose()
+        self.text(name)?.map(|text| valid(name, &text)).transpose()
     }
 
     /// What numbers or names something: a text, or a whole number, which is its digits. A publisher in a typed language
@@ -103,23 +94,15 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// [`EventError`], by the name of the field: the rule is only that it has another form.
     pub fn parsed<T: DeserializeOwned>(&self, name: &'static str) -> Result<T, EventError> {
-        if self.get(name)?.is_none() {
-            return Err(EventError::MissingField(name));
-        }
-        let mut deserializer = serde_json::Deserializer::from_str(self.text);
-        let seed = Pick { name, seed: std::marker::PhantomData::<T> };
-        let value = match self.within {
-            None => seed.deserialize(&mut deserializer),
-            Some(within) => Pick { name: within, seed }.deserialize(&mut deserializer).map(Option::flatten),
-        };
+        let raw = self.raw(name)?.ok_or(EventError::MissingField(name))?;
         let rule = InvalidValue("must have the form that this event gives it");
-        value.ok().flatten().ok_or(EventError::InvalidField(name, rule))
+        serde_json::from_str(raw).map_err(|_| EventError::InvalidField(name, rule))
     }
 
     /// Is it there, and not `null`?
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        self.pairs.iter().any(|(own, value)| own.0 == name && value.is_some())
+        self.pairs.iter().any(|(own, value)| own.0 == name && value.get() != NULL)
     }
 
     /// Does it stand there, if only as `null`?
@@ -134,7 +117,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A text, or none.
-    pub(super) fn text(&self, name: &'static str) -> Result<Option<&str>, EventError> {
+    pub(super) fn text(&self, name: &'static str) -> Result<Option<Cow<'a, str>>, EventError> {
         match self.get(name)? {
             None => Ok(None),
             Some(Scalar::Text(text)) => Ok(Some(text)),
@@ -142,13 +125,34 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn get(&self, name: &str) -> Result<Option<&Scalar<'a>>, EventError> {
+    pub(super) fn get(&self, name: &str) -> Result<Option<Scalar<'a>>, EventError> {
+        let Some(raw) = self.raw(name)? else { return Ok(None) };
+        // Most are texts without an escape: such a one is what stands between its quotes.
+        let plain = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).filter(|text| !text.contains('\\'));
+        let scalar = match plain {
+            Some(text) => Ok(Scalar::Text(Cow::Borrowed(text))),
+            None => serde_json::from_str(raw),
+        };
+        scalar.map(Some).map_err(|_| EventError::NotAnObject)
+    }
+
+    /// The JSON of a value.
+    fn raw(&self, name: &str) -> Result<Option<&'a str>, EventError> {
         let mut found = self.pairs.iter().filter(|(own, _)| own.0 == name);
         let first = found.next();
         if found.next().is_some() {
             return Err(EventError::NotAnObject);
         }
-        Ok(first.and_then(|(_, value)| value.as_ref()))
+        Ok(first.map(|(_, value)| value.get()).filter(|json| *json != NULL))
+    }
+}
+
+const NULL: &str = "null";
+
+/// Their values and names may be anything.
+impl fmt::Debug for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fields({} in {} bytes)", self.pairs.len(), self.whole.len())
     }
 }
 
@@ -162,16 +166,8 @@ where
 /// Reads every field of an object.
 struct AllPairs;
 
-impl<'de> DeserializeSeed<'de> for AllPairs {
-    type Value = Pairs<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
 impl<'de> Visitor<'de> for AllPairs {
-    type Value = Pairs<'de>;
+    type Value = Vec<(Name<'de>, &'de RawValue)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
@@ -184,41 +180,6 @@ impl<'de> Visitor<'de> for AllPairs {
             pairs.push(pair);
         }
         Ok(pairs)
-    }
-}
-
-/// Reads one field of an object, and skips the others.
-struct Pick<S> {
-    name: &'static str,
-    seed: S,
-}
-
-impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Pick<S> {
-    type Value = Option<S::Value>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for Pick<S> {
-    type Value = Option<S::Value>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
-        let (mut seed, mut value) = (Some(self.seed), None);
-        while let Some(Name(name)) = object.next_key()? {
-            if name != self.name {
-                object.next_value::<IgnoredAny>()?;
-                continue;
-            }
-            let seed = seed.take().ok_or_else(|| A::Error::custom("a field stands there twice"))?;
-            value = Some(object.next_value_seed(seed)?);
-        }
-        Ok(value)
     }
 }
 
@@ -244,6 +205,7 @@ mod tests {
         assert_eq!(fields.required::<Plan>("absent"), Err(EventError::MissingField("absent")));
         assert_eq!(fields.optional::<Plan>("nothing"), Ok(None));
         assert_eq!(fields.optional::<Plan>("twice"), Err(EventError::NotAnObject));
+        assert_eq!(format!("{fields:?}"), format!("Fields(7 in {} bytes)", TEXT.len()), "a log tells no value");
     }
 
     #[test]
@@ -264,6 +226,16 @@ mod tests {
             assert_eq!(fields.parsed::<Address>("nothing"), Err(EventError::MissingField("nothing")));
         }
         assert_eq!(outer.inside("absent").map(|_| ()), Err(EventError::NotAnObject));
+    }
+
+    #[test]
+    fn a_field_that_nobody_asks_for_may_hold_what_no_language_can_read() {
+        for odd in [r#""\ud800""#, "1e999", "-1e999", &"9".repeat(400)] {
+            let text = format!(r#"{{"odd":{odd},"plan":"pro"}}"#);
+            let fields = fields(&text);
+            assert_eq!(fields.required::<Plan>("plan").map(|plan| plan.as_str().to_owned()), Ok("pro".to_owned()));
+            assert!(fields.required::<Plan>("odd").is_err(), "{odd}");
+        }
     }
 
     #[test]

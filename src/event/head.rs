@@ -22,9 +22,12 @@ pub struct Head {
     pub id: EventId,
     /// When it happened, by the publisher's clock, else by the carrier's.
     pub occurred_at: Timestamp,
-    /// The rule that a time of its own broke, for which the carrier's stands in.
-    pub(super) unusable_time: Option<InvalidValue>,
+    /// The field of its own time, and the rule that this broke: the carrier's stands in.
+    pub(super) unusable_time: Option<Broken>,
 }
+
+/// A field, and the rule that it broke.
+type Broken = (&'static str, InvalidValue);
 
 /// What an event calls the fields of its head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,11 +94,15 @@ impl Head {
     }
 
     /// The time that an event says it happened at, else the carrier's.
-    pub(super) fn time(own: Option<&Scalar<'_>>, arrival: &Arrival<'_>) -> (Timestamp, Option<InvalidValue>) {
-        match own.map(|own| moment(own, arrival.last_taken)).transpose() {
+    pub(super) fn time(
+        field: &'static str,
+        fields: &Fields<'_>,
+        arrival: &Arrival<'_>,
+    ) -> Result<(Timestamp, Option<Broken>), EventError> {
+        Ok(match fields.get(field)?.map(|own| moment(&own, arrival.last_taken)).transpose() {
             Ok(own) => (own.unwrap_or(arrival.sent_at), None),
-            Err(rule) => (arrival.sent_at, Some(rule)),
-        }
+            Err(rule) => (arrival.sent_at, Some((field, rule))),
+        })
     }
 }
 
@@ -115,7 +122,7 @@ impl EventId {
 /// `"2"`, `2`, `2.0` and `"2.0"` all occur in the wild; a publisher in a typed language writes the number.
 pub(super) fn version(name: &'static str, fields: &Fields<'_>) -> Result<Option<u32>, EventError> {
     let Some(value) = fields.get(name)? else { return Ok(None) };
-    let number = match value {
+    let number = match &value {
         Scalar::Text(text) => Some(text.strip_suffix(".0").unwrap_or(text))
             .filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
             .and_then(|digits| digits.parse().ok()),

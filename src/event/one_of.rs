@@ -37,6 +37,24 @@ use super::Names;
 ///
 /// assert_eq!(Account::TYPES, ["user.signed_up", "account.closed"]);
 /// ```
+///
+/// Two variants that share a type do not compile:
+///
+/// ```compile_fail,E0080
+/// use user_events::event::{Event, UserSignedUp};
+///
+/// user_events::one_of! { enum Twice { One(UserSignedUp), Other(UserSignedUp) } }
+/// assert_eq!(Twice::TYPES.len(), 2);
+/// ```
+///
+/// Nor does one that takes every type:
+///
+/// ```compile_fail,E0080
+/// use user_events::event::{AnyEvent, Event, UserSignedUp};
+///
+/// user_events::one_of! { enum Any { SignedUp(UserSignedUp), Other(AnyEvent) } }
+/// assert_eq!(Any::TYPES.len(), 1);
+/// ```
 #[macro_export]
 macro_rules! one_of {
     ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$of:meta])* $variant:ident($event:ty)),+ $(,)? }) => {

@@ -30,7 +30,7 @@ pub fn read<E: Event>(text: &str, arrival: &Arrival<'_>, types: &[&'static str])
         read_ours::<E>(&fields, arrival, types)?
     };
     if let Opened::Ours(event) = &opened
-        && let Some(InvalidValue(rule)) = event.head().unusable_time
+        && let Some((_, InvalidValue(rule))) = event.head().unusable_time
     {
         tracing::debug!(rule, "the event's time is not taken: the carrier's stands in");
     }
@@ -49,7 +49,7 @@ pub fn to_be_published<E: Event>(
     let opened = read::<E>(text, arrival, types)?;
     match &opened {
         Opened::Ours(event) => match event.head().unusable_time {
-            Some(rule) => Err(EventError::InvalidField(E::NAMES.time, rule)),
+            Some((field, rule)) => Err(EventError::InvalidField(field, rule)),
             None => Ok(opened),
         },
         Opened::Foreign(_) => Ok(opened),
@@ -64,17 +64,18 @@ fn read_ours<E: Event>(
     let names = E::NAMES;
     let kind = match fields.text(names.kind) {
         Ok(Some(kind)) => kind,
+        Err(EventError::NotAnObject) => return Err(EventError::NotAnObject),
         _ if !E::resembles(fields) => return Err(EventError::Foreign { has_type: fields.has(names.kind) }),
         Ok(None) => return Err(EventError::MissingField(names.kind)),
         Err(error) => return Err(error),
     };
-    let Some(kind) = taken(kind, types) else { return Ok(Opened::Foreign(cut(kind))) };
+    let Some(kind) = taken(&kind, types) else { return Ok(Opened::Foreign(cut(&kind))) };
     let newest = E::newest(&kind);
     let version = version(names.version, fields)?.unwrap_or(1);
     let read = || {
         let own_id = fields.optional(names.id)?;
         let id = own_id.map_or_else(|| arrival.id(names.id, fields.whole()), Ok)?;
-        let (occurred_at, unusable_time) = Head::time(fields.get(names.time)?, arrival);
+        let (occurred_at, unusable_time) = Head::time(names.time, fields, arrival)?;
         E::read(Head { kind, version, id, occurred_at, unusable_time }, fields)
     };
     read().map(Opened::Ours).map_err(|error| error.in_version(version, newest))

@@ -12,6 +12,7 @@ mod world;
 mod broken_records;
 mod bus;
 mod chaos;
+mod cloud_events;
 mod configuration;
 mod contracts;
 mod crashes;

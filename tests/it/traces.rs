@@ -189,6 +189,24 @@ async fn what_only_x_ray_knows_of_a_trace_is_taken_from_the_queues_own_header() 
 }
 
 #[tokio::test]
+async fn a_trace_that_is_told_by_the_cloud_event_alone_goes_on_wrapped_and_raw() {
+    let bench = Bench::set_up().await;
+    // As Dapr publishes: its trace is a field of the event, and no attribute.
+    let body = include_str!("../fixtures/cloud_events/dapr.json").replace("\"123\"", &format!("\"{}\"", bench.user()));
+    let topic = &bench.env["USER_EVENTS_TOPIC_ARN"];
+    bench.world.sns.publish().topic_arn(topic).message(&body).send().await.unwrap();
+    bench.world.send(&bench.profile, &body).await;
+
+    let log = bench.work().await;
+    let trace_id = "113ad9c4e42b27583ae98ba698d54255";
+    assert_in_each_line(&log, trace_id);
+    let spans = bench.collector.trace(trace_id);
+    let processed: Vec<_> = spans.iter().filter(|span| span.name.starts_with("process ")).collect();
+    assert_eq!(processed.len(), 3, "two wrapped and one raw");
+    assert!(processed.iter().all(|span| hex(&span.parent_span_id) == "e3743e35ff56f219"));
+}
+
+#[tokio::test]
 async fn several_events_of_one_receive_keep_their_traces_and_the_receive_is_linked_to_each() {
     let bench = Bench::set_up().await;
     let (user, topic) = (bench.user(), bench.env["USER_EVENTS_TOPIC_ARN"].clone());

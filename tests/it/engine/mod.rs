@@ -4,6 +4,7 @@
 //! the queue meanwhile. Leaves: what the queue, its DLQ and the tally show. Hours pass in milliseconds.
 
 mod broken;
+mod copies;
 mod deaths;
 mod fifo;
 mod flow;
