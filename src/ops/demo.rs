@@ -15,7 +15,7 @@ use comfy_table::{LineStyle, Table, TableStyle};
 use self::scenes::{SCENES, Seen};
 use self::stage::{Stage, Summary};
 use self::tell::Teller;
-use super::{Context, Exit, complain, configured, say};
+use super::{Context, Exit, complain, configured, say, unlogged};
 use crate::config::Environment;
 use crate::plain;
 use crate::publisher::PublishError;
@@ -23,9 +23,8 @@ use crate::publisher::PublishError;
 pub(super) async fn demo(context: &Context<'_>, mails: &Path, slow: Option<Duration>) -> Exit {
     // A demo that scrolls its log over its story would tell none; RUST_LOG still brings it up.
     let environment = context.environment;
-    if environment.contains_key("RUST_LOG")
-        && let Err(exit) = configured(context, |_| Some(()))
-    {
+    let is_logged = environment.contains_key("RUST_LOG");
+    if let Err(exit) = if is_logged { configured(context, |_| Some(())) } else { unlogged(context) } {
         return exit;
     }
     if let Err(error) = std::fs::create_dir_all(mails) {

@@ -206,6 +206,13 @@ fn configured<T>(context: &Context<'_>, read: impl FnOnce(&mut Reader<'_>) -> Op
     }
 }
 
+/// The same for a command that has no settings, and starts no log.
+fn unlogged(context: &Context<'_>) -> Result<(), Exit> {
+    let mut reader = Reader::new(context.environment);
+    failpoints(&mut reader);
+    reader.finish(Some(())).map_err(|faults| refuse(&faults))
+}
+
 /// The same for a command that is worth measuring: with metrics, and with traces where a collector is set.
 fn observed<T>(
     context: &Context<'_>,

@@ -40,7 +40,7 @@ async fn no_panic_prints_a_value() {
     let line = worker.says("panicked; what it said is left out", SOON).await;
     let told: Value = serde_json::from_str(&line).expect("a line of the log");
     assert!(told["at"].as_str().is_some_and(|at| at.starts_with("src/failpoint.rs:")), "{line}");
-    assert!(told["thread"].is_string() && told["span"]["user"].is_string(), "it says which message: {line}");
+    assert!(told["thread"].is_string() && told["span"]["subject"].is_string(), "it says which message: {line}");
     assert!(told["backtrace"].as_str().is_some_and(|trace| trace.contains("user_events::")), "{line}");
     ended(worker).await;
 }
