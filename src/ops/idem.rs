@@ -72,16 +72,22 @@ fn absent(error: &RedisError) -> Exit {
 }
 
 fn key(context: &Context<'_>, effect: &Effect) -> Result<Key, Problem> {
-    let Effect { reaction, subject, event } = effect;
+    let Effect { reaction, subject, event, kind } = effect;
     let words = |problem: String| Err(Problem::Words(problem));
     let Some(row) = context.reactions.get(reaction).map(|listed| listed.row) else {
         return words(format!("no reaction is called `{reaction}`"));
     };
-    match (row.once, event) {
-        (Once::Subject, None) => Ok(Key::new(row.name, subject)),
-        (Once::Event, Some(event)) => Ok(Key::of_event(row.name, subject, event)),
-        (Once::Subject, Some(_)) => words(format!("`{reaction}` acts once for each subject: leave --event out")),
-        (Once::Event, None) => words(format!("`{reaction}` acts once for each event: say which, by --event")),
+    match (row.once, row.is_by_type, event, kind) {
+        (Once::Event, _, Some(event), None) => Ok(Key::of_event(row.name, subject, event)),
+        (Once::Event, ..) => words(format!("`{reaction}` acts once for each event: say which, by --event alone")),
+        (Once::Subject, true, None, Some(kind)) => Ok(Key::of_type(row.name, subject, kind)),
+        (Once::Subject, true, ..) => {
+            words(format!("`{reaction}` acts once for each subject and type: say which type, by --type alone"))
+        }
+        (Once::Subject, false, None, None) => Ok(Key::new(row.name, subject)),
+        (Once::Subject, false, ..) => {
+            words(format!("`{reaction}` acts once for each subject: leave --event and --type out"))
+        }
     }
 }
 
