@@ -22,7 +22,7 @@ struct Total {
 impl Event for OrderPaid {
     const TYPES: &'static [&'static str] = &["order.paid"];
     fn read(head: Head, fields: &Fields<'_>) -> Result<Self, EventError> {
-        Ok(Self { head, order_id: fields.parsed("orderId")?, total: fields.parsed("total")? })
+        Ok(Self { head, order_id: fields.id("orderId")?, total: fields.parsed("total")? })
     }
 
     fn head(&self) -> &Head {

@@ -70,7 +70,7 @@ impl Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Consume: every reaction whose queue is configured, or the named ones
-    #[command(after_help = "Reads REDIS_URL, <NAME>_QUEUE_URL and, for email, SMTP_URL and MAIL_FROM.\n\
+    #[command(after_help = "Reads REDIS_URL, <NAME>_QUEUE_URL and, where mail is sent, SMTP_URL and MAIL_FROM.\n\
         `user-events config` lists every variable with its value.\n\
         Answers /livez, /readyz and /metrics on HTTP_ADDR; traces and metrics go to\n\
         OTEL_EXPORTER_OTLP_ENDPOINT, if that is set.\n\
@@ -163,8 +163,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Print a contract: JSON Schema of the event or its envelope, or AsyncAPI
-    #[command(after_help = "event: what publishers write (JSON Schema 2020-12, versions 1 and 2).\n\
+    /// Print a contract: JSON Schema of the events or their envelope, or AsyncAPI
+    #[command(after_help = "event: what publishers write (JSON Schema 2020-12), for each type that is taken here.\n\
         envelope: what lies in an SQS body. asyncapi: topic, queues and messages\n\
         (AsyncAPI 3.0). Reads no variable.")]
     Schema {
@@ -236,18 +236,21 @@ pub struct Effect {
     /// Whose record
     #[arg(id = "recorded", long = "reaction", value_name = "NAME")]
     pub reaction: String,
-    /// The user's id, as in the event; or whatever else the reaction's events are about
-    #[arg(value_name = "USER_ID")]
+    /// Whom or what the reaction's events are about: of user.signed_up the user's id
+    #[arg(value_name = "SUBJECT")]
     pub subject: String,
-    /// Which event, for a reaction that acts once for each
+    /// Which event, for a reaction that acts once for each: event_id in the log
     #[arg(long, value_name = "ID")]
     pub event: Option<String>,
+    /// Which type of event, for a reaction that takes several and acts once for each subject
+    #[arg(long = "type", value_name = "TYPE")]
+    pub kind: Option<String>,
 }
 
 /// Which contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Contract {
-    /// The event, versions 1 and 2.
+    /// The events.
     Event,
     /// SNS's JSON around it.
     Envelope,

@@ -170,6 +170,11 @@ pub fn open_from<E: Event>(
     Ok(read(message, &arrival, types)?)
 }
 
+/// Would this event be refused for its depth by whoever opens its message?
+pub(crate) fn is_too_deep(event: &str) -> bool {
+    depth(event) > MAX_DEPTH
+}
+
 /// The text, if it starts like an object and is not nested too deep.
 fn shallow_object(text: &str) -> Result<&str, Refusal> {
     if !text.trim_start().starts_with('{') {

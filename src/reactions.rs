@@ -184,7 +184,7 @@ impl std::fmt::Debug for Listed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::UserSignedUp;
+    use crate::event::{Event, EventError, Fields, Head, UserSignedUp};
     use crate::handlers::{Handled, HandlerError};
     use crate::idempotency::Fence;
 
@@ -201,11 +201,53 @@ mod tests {
         }
     }
 
+    #[derive(Debug)]
+    struct Paid(Head);
+
+    impl Event for Paid {
+        const TYPES: &'static [&'static str] = &["order.paid"];
+
+        fn read(head: Head, _: &Fields<'_>) -> Result<Self, EventError> {
+            Ok(Self(head))
+        }
+
+        fn head(&self) -> &Head {
+            &self.0
+        }
+
+        fn subject(&self) -> &str {
+            self.0.id.as_str()
+        }
+    }
+
+    crate::one_of! { enum Sale { SignedUp(UserSignedUp), Paid(Paid) } }
+
+    struct Follows;
+
+    impl Handler for Follows {
+        type Event = Sale;
+        const NAME: &'static str = "follows";
+
+        async fn handle(&self, _event: &Sale, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
+            Ok(Handled::done(fence.cross().await?))
+        }
+    }
+
     #[test]
     fn what_ships_can_be_listed_beside_ones_own() {
         let list = shipped().with(Called::<0>);
         assert_eq!((list.fault(), list.names().collect::<Vec<_>>()), (None, vec!["email", "profile", "order-notify"]));
         assert_eq!(list.events().len(), 1, "they react to one type of event");
+    }
+
+    #[test]
+    fn an_event_that_two_reactions_take_in_different_company_is_valid_once_and_for_all() {
+        let list = shipped().with(Follows);
+        assert_eq!(list.events().len(), 2);
+        let validator = jsonschema::validator_for(&list.schema()).expect("a schema");
+        let signed_up = serde_json::json!({ "type": "user.signed_up", "userId": "1", "email": "a@example.com" });
+        assert!(validator.is_valid(&signed_up) && validator.is_valid(&serde_json::json!({ "type": "order.paid" })));
+        assert!(!validator.is_valid(&serde_json::json!({ "type": "user.signed_up", "userId": "1" })));
     }
 
     #[test]

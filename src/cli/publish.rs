@@ -6,7 +6,8 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Reads USER_EVENTS_TOPIC_ARN, and AWS_REGION, AWS_ENDPOINT_URL and credentials as\n\
     every AWS tool does. Events are validated before the first is sent. An event\n\
-    keeps its id over every try, so publishing again what failed repeats no effect.")]
+    keeps its id over every try. One without an id is given one, another in each run:\n\
+    what is to be published again needs an eventId, or the one that --json printed.")]
 pub struct Publish {
     /// Who signed up
     #[arg(long, value_name = "ID", requires = "email", conflicts_with_all = ["file", "stdin"])]

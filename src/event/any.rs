@@ -2,7 +2,7 @@
 //!
 //! Enters: any fields. Leaves: the same text, to the byte. For whoever passes events on.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::head::Names;
 use super::{
@@ -26,7 +26,10 @@ impl AnyEvent {
     pub fn to_be_published(text: &str) -> Result<Self, EventError> {
         let text = with_id(text.trim())?;
         // It has an id: none stands in.
-        match to_be_published(&text, &Arrival::raw(Timestamp::now()), Self::TYPES)? {
+        match to_be_published::<Self>(&text, &Arrival::raw(Timestamp::now()), Self::TYPES)? {
+            Opened::Ours(event) if event.head.kind.is_empty() => {
+                Err(EventError::InvalidField(Names::OURS.kind, InvalidValue("must not be empty")))
+            }
             Opened::Ours(event) => Ok(event),
             Opened::Foreign(_) => Err(EventError::Foreign { has_type: true }),
         }
@@ -38,9 +41,9 @@ impl AnyEvent {
     /// [`EventError`]: no object, or one that has a `type`.
     pub fn with_fields(kind: &str, object: &str) -> Result<Self, EventError> {
         let fields = Fields::of(object)?;
-        if fields.has(Names::OURS.kind) || fields.has(cloud_event::MARK) {
-            let rule = InvalidValue("must not be among the fields: it is named beside them");
-            return Err(EventError::InvalidField(Names::OURS.kind, rule));
+        let rule = InvalidValue("must not be among the fields: the type is named beside them");
+        if let Some(name) = [Names::OURS.kind, cloud_event::MARK].into_iter().find(|name| fields.names(name)) {
+            return Err(EventError::InvalidField(name, rule));
         }
         Self::to_be_published(&with_first(object.trim(), Names::OURS.kind, kind))
     }
@@ -80,17 +83,15 @@ impl Published for AnyEvent {
 /// The same text, with an id.
 fn with_id(text: &str) -> Result<String, EventError> {
     let fields = Fields::of(text)?;
-    let name = if fields.has(cloud_event::MARK) { "id" } else { Names::OURS.id };
-    if fields.has(name) {
+    let is_cloud_event = fields.has(cloud_event::MARK);
+    let name = if is_cloud_event { cloud_event::ID } else { Names::OURS.id };
+    let is_empty = is_cloud_event && fields.text(name)?.is_some_and(|id| id.is_empty());
+    if fields.has(name) && !is_empty {
         return Ok(text.to_owned());
     }
-    if !fields.names(name) {
-        return Ok(with_first(text, name, EventId::fresh().as_str()));
-    }
-    // It is there as `null`, which serialisers write where they have nothing to write: a second one would be one too many.
-    let mut object: Map<String, Value> = serde_json::from_str(text).map_err(|_| EventError::NotAnObject)?;
-    object.insert(name.to_owned(), EventId::fresh().as_str().into());
-    Ok(Value::from(object).to_string())
+    let id = EventId::fresh();
+    // It may be there as `null`, which serialisers write where they have nothing to write: a second one would be one too many.
+    Ok(if fields.names(name) { fields.written_with(name, id.as_str()) } else { with_first(text, name, id.as_str()) })
 }
 
 /// An object's text with one more field, before the others.

@@ -185,3 +185,30 @@ fn an_own_events_fields_are_named_in_both_forms_as_the_shipped_ones_are() {
     assert_eq!(detail(r#"{"type":"order.paid","version":5}"#), "subject: must be as version 4 has it");
     assert_eq!(Three::newest("user.signed_up"), 2);
 }
+
+#[test]
+fn a_list_of_types_is_never_wider_than_the_event() {
+    let text =
+        |kind: &str| json!({ "type": kind, "subject": "s", "userId": "1", "email": "a@example.com" }).to_string();
+    let of = |kind: &str, types: &[&'static str]| {
+        let opened = read::<UserSignedUp>(&text(kind), &Arrival::raw(taken()), types);
+        matches!(opened, Ok(Opened::Ours(_)))
+    };
+    assert!(of("user.signed_up", &[]) && of("user.signed_up", &["user.signed_up", "order.paid"]));
+    assert!(!of("order.paid", &["order.paid"]) && !of("order.paid", &[]) && !of("user.signed_up", &["order.paid"]));
+    let three = |kind: &str, types: &[&'static str]| read::<Three>(&text(kind), &Arrival::raw(taken()), types);
+    assert!(
+        matches!(three("order.refunded", &["order.refunded"]), Ok(Opened::Foreign(kind)) if kind == "order.refunded")
+    );
+    assert!(matches!(three("order.paid", &[]), Ok(Opened::Ours(Three::Paid(_)))));
+}
+
+#[test]
+fn a_time_that_nothing_can_read_costs_no_event_and_neither_does_an_odd_text_elsewhere() {
+    for odd in ["1e999", r#""\ud800""#, r#"[1e999]"#] {
+        let text =
+            format!(r#"{{"type":"user.signed_up","userId":"1","email":"a@example.com","timestamp":{odd},"x":{odd}}}"#);
+        let opened = read::<UserSignedUp>(&text, &Arrival::raw(taken()), UserSignedUp::TYPES);
+        assert!(matches!(opened, Ok(Opened::Ours(event)) if event.head.occurred_at == taken()), "{odd}");
+    }
+}

@@ -6,7 +6,7 @@
 //! newest known is meant: `CloudEvents` tell an incompatible schema by another `type`.
 
 use super::head::version;
-use super::read::{cut, taken};
+use super::read::{about_something, cut, taken};
 use super::scalar::Scalar;
 use super::{Arrival, Event, EventError, EventId, Fields, Head, InvalidValue, Opened};
 
@@ -14,7 +14,7 @@ use super::{Arrival, Event, EventError, EventId, Fields, Head, InvalidValue, Ope
 pub(super) const MARK: &str = "specversion";
 
 const TYPE: &str = "type";
-const ID: &str = "id";
+pub(super) const ID: &str = "id";
 const SOURCE: &str = "source";
 const TIME: &str = "time";
 const VERSION: &str = "version";
@@ -29,18 +29,26 @@ pub(super) fn read<E: Event>(
     let kind = match fields.text(TYPE) {
         Ok(Some(kind)) => kind,
         Err(EventError::NotAnObject) => return Err(EventError::NotAnObject),
-        _ => return Err(EventError::Foreign { has_type: fields.has(TYPE) }),
+        untyped => {
+            let is_ours = with_data::<E, _>(fields, |data| Ok(E::resembles(data))).unwrap_or_default();
+            return Err(match untyped {
+                Err(error) if is_ours => error,
+                _ if is_ours => EventError::MissingField(TYPE),
+                _ => EventError::Foreign { has_type: fields.has(TYPE) },
+            });
+        }
     };
-    let Some(kind) = taken(&kind, types) else { return Ok(Opened::Foreign(cut(&kind))) };
+    let Some(kind) = taken::<E>(&kind, types) else { return Ok(Opened::Foreign(cut(&kind))) };
     if fields.text(MARK)?.as_deref() != Some("1.0") {
         return Err(EventError::InvalidField(MARK, InvalidValue("must be 1.0")));
     }
     let newest = E::newest(&kind);
-    let version = version(VERSION, fields)?.unwrap_or(newest);
+    // Of an event that takes every type none is known.
+    let version = version(VERSION, fields)?.unwrap_or(if E::TYPES.is_empty() { 1 } else { newest });
     let id = id(fields, arrival)?;
     let (occurred_at, unusable_time) = Head::time(TIME, fields, arrival)?;
     let head = Head { kind, version, id, occurred_at, unusable_time };
-    with_data::<E, _>(fields, |data| E::read(head, data))
+    with_data::<E, _>(fields, |data| about_something(E::read(head, data)?))
         .map(Opened::Ours)
         .map_err(|error| error.in_version(version, newest))
 }
@@ -65,19 +73,14 @@ fn with_data<E: Event, T>(
     let fault = |field| {
         move |_| EventError::InvalidField(field, InvalidValue("must be a JSON object, or a string that holds one"))
     };
-    let bytes = |text: &str| data_encoding::BASE64.decode(text.as_bytes()).ok();
     let (data, packed) = (fields.get(DATA)?, fields.text(DATA_BASE64)?);
+    let decode = |text: &str| String::from_utf8(data_encoding::BASE64.decode(text.as_bytes()).ok()?).ok();
+    let unpacked = packed.as_deref().map(|text| decode(text).unwrap_or_default()).unwrap_or_default();
     let held = match (&data, &packed) {
-        (None, None) => return read(&fields.none()),
+        (None, None) => Ok(fields.none()),
         (Some(Scalar::Text(text)), _) => fields.unpacked(text).map_err(fault(DATA)),
         (Some(_), _) => fields.inside(DATA).map_err(fault(DATA)),
-        (None, Some(text)) => {
-            let decoded = bytes(text).and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
-            return match fields.unpacked(&decoded).map_err(fault(DATA_BASE64)) {
-                Err(_) if E::TYPES.is_empty() => read(&fields.none()),
-                held => read(&held?),
-            };
-        }
+        (None, Some(_)) => fields.unpacked(&unpacked).map_err(fault(DATA_BASE64)),
     };
     match held {
         Err(_) if E::TYPES.is_empty() => read(&fields.none()),

@@ -202,3 +202,12 @@ fn what_dapr_wraps_is_read_if_its_publisher_names_the_type() {
     let foreign = read::<UserSignedUp>(&unnamed, &Arrival::raw(taken()), UserSignedUp::TYPES);
     assert_eq!(foreign, Ok(Opened::Foreign("com.dapr.event.sent".to_owned())));
 }
+
+#[test]
+fn one_without_a_type_that_is_ours_by_its_data_is_never_ignored() {
+    let refused = |more| read::<UserSignedUp>(&event(more), &Arrival::raw(taken()), UserSignedUp::TYPES);
+    assert_eq!(refused(json!({ "type": null })), Err(EventError::MissingField("type")));
+    assert!(matches!(refused(json!({ "type": 7 })), Err(EventError::InvalidField("type", _))));
+    let others = json!({ "type": null, "data": { "orderId": 1 } });
+    assert_eq!(refused(others), Err(EventError::Foreign { has_type: false }));
+}

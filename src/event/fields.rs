@@ -110,6 +110,16 @@ impl<'a> Fields<'a> {
         self.pairs.iter().any(|(own, _)| own.0 == name)
     }
 
+    /// The same object with this text in this field, and every other value to the byte.
+    pub(super) fn written_with(&self, name: &str, text: &str) -> String {
+        let own = serde_json::Value::from(text).to_string();
+        let field = |(Name(of), value): &(Name<'_>, &RawValue)| {
+            let value = if of == name { &own } else { value.get() };
+            format!("{}:{value}", serde_json::Value::from(&**of))
+        };
+        format!("{{{}}}", self.pairs.iter().map(field).collect::<Vec<_>>().join(","))
+    }
+
     /// What was published, to the byte: what we do not know included.
     #[must_use]
     pub fn whole(&self) -> &'a str {
@@ -133,7 +143,8 @@ impl<'a> Fields<'a> {
             Some(text) => Ok(Scalar::Text(Cow::Borrowed(text))),
             None => serde_json::from_str(raw),
         };
-        scalar.map(Some).map_err(|_| EventError::NotAnObject)
+        // Half a surrogate, or a number beyond any: it is there, and is nothing that a field may be.
+        Ok(Some(scalar.unwrap_or(Scalar::Other)))
     }
 
     /// The JSON of a value.

@@ -26,7 +26,7 @@ pub use error::EventError;
 pub use fields::Fields;
 pub use head::{Arrival, Head, Names};
 #[doc(hidden)]
-pub use one_of::{joined, shared};
+pub use one_of::{joined, shared_names};
 pub use read::{Opened, read, to_be_published};
 pub(crate) use scalar::Scalar;
 #[doc(hidden)]
@@ -46,7 +46,11 @@ pub trait Event: fmt::Debug + Send + Sync + Sized + 'static {
     /// The newest version whose fields are known. A newer one that still has them is read as this one.
     const NEWEST: u32 = 1;
 
-    /// What the fields of its head are called.
+    /// Is it several events in one ([`one_of!`](crate::one_of))? Then a subject's effect is one for each type.
+    #[doc(hidden)]
+    const IS_ONE_OF: bool = false;
+
+    /// What the fields of its head are called. `publish` on the command line knows [`Names::OURS`] alone.
     const NAMES: Names = Names::OURS;
 
     /// Reads its own fields; its head is read already.
@@ -58,7 +62,7 @@ pub trait Event: fmt::Debug + Send + Sync + Sized + 'static {
     /// What every event has.
     fn head(&self) -> &Head;
 
-    /// Whom or what it is about: effects are made single by it ([`Once`]).
+    /// Whom or what it is about: effects are made single by it ([`Once`]). Never empty: such an event is refused.
     fn subject(&self) -> &str;
 
     /// What its effect is made from. A second event for the same effect whose content does not agree is a conflict, and
@@ -74,7 +78,8 @@ pub trait Event: fmt::Debug + Send + Sync + Sized + 'static {
         Self::NEWEST
     }
 
-    /// Is it ours by its fields, where its `type` is lacking or is no text? Then it is quarantined, not ignored.
+    /// Is it ours by its fields, where its `type` is lacking or is no text? Then it is quarantined, not ignored. Of
+    /// `CloudEvents` it is asked with the fields of `data`.
     #[must_use]
     fn resembles(fields: &Fields<'_>) -> bool {
         let _ = fields;
@@ -97,7 +102,8 @@ pub trait Published: Event {
 /// How often an effect happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Once {
-    /// Once for each subject, however many events there are about it: a welcome mail.
+    /// Once for each subject, however many events there are about it: a welcome mail. Where a reaction takes several types by
+    /// [`one_of!`](crate::one_of), once for each subject and type: an order is no user, though both be called 7.
     Subject,
     /// Once for each event: a receipt.
     Event,

@@ -69,7 +69,9 @@ macro_rules! one_of {
                 &ALL
             };
 
-            const NAMES: $crate::event::Names = $crate::event::shared(&[$(<$event as $crate::event::Event>::NAMES),+]);
+            const IS_ONE_OF: bool = true;
+
+            const NAMES: $crate::event::Names = $crate::event::shared_names(&[$(<$event as $crate::event::Event>::NAMES),+]);
 
             fn newest(kind: &str) -> u32 {
                 $(if <$event as $crate::event::Event>::TYPES.contains(&kind) {
@@ -78,11 +80,11 @@ macro_rules! one_of {
                 1
             }
 
-            fn read(head: $crate::event::Head, fields: &$crate::event::Fields<'_>) -> Result<Self, $crate::event::EventError> {
+            fn read(head: $crate::event::Head, fields: &$crate::event::Fields<'_>) -> ::core::result::Result<Self, $crate::event::EventError> {
                 $(if <$event as $crate::event::Event>::TYPES.contains(&&*head.kind) {
                     return <$event as $crate::event::Event>::read(head, fields).map(Self::$variant);
                 })+
-                Err($crate::event::EventError::Foreign { has_type: true })
+                ::core::result::Result::Err($crate::event::EventError::Foreign { has_type: true })
             }
 
             fn resembles(fields: &$crate::event::Fields<'_>) -> bool {
@@ -102,7 +104,7 @@ macro_rules! one_of {
             }
 
             fn schema() -> $crate::event::Schema {
-                $crate::event::one_schema_of(vec![$(<$event as $crate::event::Event>::schema()),+])
+                $crate::event::one_schema_of(::std::vec![$(<$event as $crate::event::Event>::schema()),+])
             }
         }
     };
@@ -140,7 +142,7 @@ pub const fn joined<const COUNT: usize>(variants: &[&[&'static str]]) -> [&'stat
 /// While it is compiled: two differ.
 #[doc(hidden)]
 #[must_use]
-pub const fn shared(variants: &[Names]) -> Names {
+pub const fn shared_names(variants: &[Names]) -> Names {
     let (names, mut n) = (variants[0], 1);
     while n < variants.len() {
         let own = variants[n];

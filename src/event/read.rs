@@ -18,7 +18,7 @@ pub enum Opened<E> {
     Foreign(String),
 }
 
-/// Reads an event's text; of these types alone, or of any where none is named.
+/// Reads an event's text; of its types only these, or all of its own where none is named.
 ///
 /// # Errors
 /// [`EventError`] with the first rule that is broken.
@@ -69,24 +69,37 @@ fn read_ours<E: Event>(
         Ok(None) => return Err(EventError::MissingField(names.kind)),
         Err(error) => return Err(error),
     };
-    let Some(kind) = taken(&kind, types) else { return Ok(Opened::Foreign(cut(&kind))) };
+    let Some(kind) = taken::<E>(&kind, types) else { return Ok(Opened::Foreign(cut(&kind))) };
     let newest = E::newest(&kind);
     let version = version(names.version, fields)?.unwrap_or(1);
     let read = || {
         let own_id = fields.optional(names.id)?;
         let id = own_id.map_or_else(|| arrival.id(names.id, fields.whole()), Ok)?;
         let (occurred_at, unusable_time) = Head::time(names.time, fields, arrival)?;
-        E::read(Head { kind, version, id, occurred_at, unusable_time }, fields)
+        about_something(E::read(Head { kind, version, id, occurred_at, unusable_time }, fields)?)
     };
     read().map(Opened::Ours).map_err(|error| error.in_version(version, newest))
 }
 
-/// The type as it is kept, if it is one of these.
-pub(super) fn taken(kind: &str, types: &[&'static str]) -> Option<Cow<'static, str>> {
-    if types.is_empty() {
-        return Some(Cow::Owned(cut(kind)));
+/// Events about nothing would all be about the same.
+pub(super) fn about_something<E: Event>(event: E) -> Result<E, EventError> {
+    if event.subject().is_empty() {
+        return Err(EventError::InvalidField(
+            "subject",
+            InvalidValue("must not be empty: effects are made single by it"),
+        ));
     }
-    types.iter().find(|own| **own == kind).map(|own| Cow::Borrowed(*own))
+    Ok(event)
+}
+
+/// The type as it is kept, if it is one of these and of the event's own; a list that names none leaves it to the other.
+pub(super) fn taken<E: Event>(kind: &str, types: &[&'static str]) -> Option<Cow<'static, str>> {
+    let own = E::TYPES.iter().find(|own| **own == kind);
+    let asked = types.iter().find(|asked| **asked == kind);
+    if (own.is_none() && !E::TYPES.is_empty()) || (asked.is_none() && !types.is_empty()) {
+        return None;
+    }
+    Some(own.or(asked).map_or_else(|| Cow::Owned(kind.to_owned()), |known| Cow::Borrowed(*known)))
 }
 
 /// Short enough for a log line, and with nothing in it that steers a terminal.

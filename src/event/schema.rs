@@ -87,7 +87,7 @@ pub fn of_head(types: &[&str], names: &Names) -> Value {
 #[doc(hidden)]
 #[must_use]
 pub fn one_schema_of(schemas: Vec<Value>) -> Value {
-    json!({ "$schema": "https://json-schema.org/draft/2020-12/schema", "oneOf": schemas })
+    json!({ "$schema": "https://json-schema.org/draft/2020-12/schema", "anyOf": schemas })
 }
 
 fn event_id() -> Value {

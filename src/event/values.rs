@@ -3,6 +3,7 @@
 //! Enters: text from outside. Leaves: a value with a rule, or [`InvalidValue`] naming the rule that
 //! was broken (never the text itself: it may be personal data). Knows no JSON and no transport.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
@@ -12,6 +13,13 @@ use sha2::{Digest, Sha256};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidValue(pub &'static str);
+
+/// A text of any form keeps every rule there is.
+impl From<Infallible> for InvalidValue {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
 
 /// Identifies an event over all its copies: 1 to 128 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -39,7 +39,7 @@ pub trait Handler: Send + Sync + 'static {
     type Event: Event;
 
     /// Names this handler in logs, dead letters and idempotency keys. Never change it for a running
-    /// queue: under a new name every effect counts as not yet done.
+    /// queue: under a new name every effect counts as not yet done. Of `a-z`, `0-9`, `-` and `_`.
     const NAME: &'static str;
 
     /// How often its effect happens. Never change it for a running queue either.
@@ -95,15 +95,26 @@ pub struct Row {
     pub receiver: &'static str,
     /// [`Handler::ONCE`].
     pub once: Once,
-    /// The types of event that it takes; none named: any.
+    /// Is an effect that is once for each subject one for each of its types, too? See [`Once::Subject`].
+    pub is_by_type: bool,
+    /// The types of event that it takes, of those that its handler's event has; none named: all of them.
     pub types: &'static [&'static str],
+    /// The field of an event that names its type.
+    pub type_field: &'static str,
 }
 
 impl Row {
     /// What the handler says of itself.
     #[must_use]
     pub fn of<H: Handler>() -> Self {
-        Self { name: H::NAME, receiver: H::RECEIVER, once: H::ONCE, types: H::Event::TYPES }
+        Self {
+            name: H::NAME,
+            receiver: H::RECEIVER,
+            once: H::ONCE,
+            is_by_type: H::Event::IS_ONE_OF,
+            types: H::Event::TYPES,
+            type_field: H::Event::NAMES.kind,
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 ///
 /// assert_eq!(Key::new("welcome_email", "123").as_str(), "idem:v1:{123}:welcome_email");
 /// assert_eq!(Key::of_event("receipt", "123", "e-1").as_str(), "idem:v1:{123}:receipt:e-1");
+/// assert_eq!(Key::of_type("account", "123", "account.closed").as_str(), "idem:v1:{123}:account:account.closed");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key(String);
@@ -43,6 +44,14 @@ impl Key {
     #[must_use]
     pub fn of_event(handler: &str, subject: &str, event_id: &str) -> Self {
         Self(["idem:v1:{", &key_part(subject), "}:", handler, ":", &key_part(event_id)].concat())
+    }
+
+    /// The key of `handler`'s one effect of events of this type about `subject`.
+    #[must_use]
+    pub fn of_type(handler: &str, subject: &str, kind: &str) -> Self {
+        // A type is written with dots, which break nothing.
+        let parts: Vec<_> = kind.split('.').map(key_part).collect();
+        Self(["idem:v1:{", &key_part(subject), "}:", handler, ":", &parts.join(".")].concat())
     }
 
     /// The key as stored.

@@ -17,6 +17,7 @@ use crate::event::{Once, Timestamp};
 use crate::idempotency::Key;
 use crate::idempotency::records::{Counts, Forgotten, Record, RecordError, Records, State};
 use crate::plain;
+use crate::reactions::Reactions;
 use crate::redis_link::{RedisError, RedisLink};
 
 /// How long counting may be silent.
@@ -60,8 +61,8 @@ impl From<RecordError> for Problem {
 
 async fn act(records: &Records, context: &Context<'_>, what: &Idem) -> Result<Exit, Problem> {
     Ok(match what {
-        Idem::Get { effect, json } => get(records, effect, &key(context, effect)?, *json).await?,
-        Idem::Forget { effect, force, yes } => forget(records, &key(context, effect)?, *force, *yes).await?,
+        Idem::Get { effect, json } => get(records, effect, &key(context.reactions, effect)?, *json).await?,
+        Idem::Forget { effect, force, yes } => forget(records, &key(context.reactions, effect)?, *force, *yes).await?,
         Idem::Stats { json } => stats(records, *json).await?,
     })
 }
@@ -71,17 +72,23 @@ fn absent(error: &RedisError) -> Exit {
     Exit::Unavailable
 }
 
-fn key(context: &Context<'_>, effect: &Effect) -> Result<Key, Problem> {
-    let Effect { reaction, subject, event } = effect;
+fn key(reactions: &Reactions, effect: &Effect) -> Result<Key, Problem> {
+    let Effect { reaction, subject, event, kind } = effect;
     let words = |problem: String| Err(Problem::Words(problem));
-    let Some(row) = context.reactions.get(reaction).map(|listed| listed.row) else {
+    let Some(row) = reactions.get(reaction).map(|listed| listed.row) else {
         return words(format!("no reaction is called `{reaction}`"));
     };
-    match (row.once, event) {
-        (Once::Subject, None) => Ok(Key::new(row.name, subject)),
-        (Once::Event, Some(event)) => Ok(Key::of_event(row.name, subject, event)),
-        (Once::Subject, Some(_)) => words(format!("`{reaction}` acts once for each subject: leave --event out")),
-        (Once::Event, None) => words(format!("`{reaction}` acts once for each event: say which, by --event")),
+    match (row.once, row.is_by_type, event, kind) {
+        (Once::Event, _, Some(event), None) => Ok(Key::of_event(row.name, subject, event)),
+        (Once::Event, ..) => words(format!("`{reaction}` acts once for each event: say which, by --event alone")),
+        (Once::Subject, true, None, Some(kind)) => Ok(Key::of_type(row.name, subject, kind)),
+        (Once::Subject, true, ..) => {
+            words(format!("`{reaction}` acts once for each subject and type: say which type, by --type alone"))
+        }
+        (Once::Subject, false, None, None) => Ok(Key::new(row.name, subject)),
+        (Once::Subject, false, ..) => {
+            words(format!("`{reaction}` acts once for each subject: leave --event and --type out"))
+        }
     }
 }
 
@@ -245,4 +252,69 @@ fn by_handler(counts: &Counts) -> Table {
         rows.add_row([vec![plain::line(handler).into_owned()], State::ALL.iter().map(count).collect()].concat());
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Event, EventError, Fields, Head, UserSignedUp};
+    use crate::handlers::{Handled, Handler, HandlerError};
+    use crate::idempotency::Fence;
+
+    #[derive(Debug)]
+    struct Paid(Head);
+
+    impl Event for Paid {
+        const TYPES: &'static [&'static str] = &["order.paid"];
+
+        fn read(head: Head, _: &Fields<'_>) -> Result<Self, EventError> {
+            Ok(Self(head))
+        }
+
+        fn head(&self) -> &Head {
+            &self.0
+        }
+
+        fn subject(&self) -> &str {
+            self.0.id.as_str()
+        }
+    }
+
+    crate::one_of! { enum Sale { SignedUp(UserSignedUp), Paid(Paid) } }
+
+    /// Once for each subject, or for each event.
+    struct Follows<const EACH: bool>;
+
+    impl<const EACH: bool> Handler for Follows<EACH> {
+        type Event = Sale;
+        const NAME: &'static str = if EACH { "each" } else { "follows" };
+        const ONCE: Once = if EACH { Once::Event } else { Once::Subject };
+
+        async fn handle(&self, _event: &Sale, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
+            Ok(Handled::done(fence.cross().await?))
+        }
+    }
+
+    #[test]
+    fn a_record_is_named_by_what_makes_its_effect_single_and_by_nothing_else() {
+        let list = crate::reactions::shipped().with(Follows::<true>).with(Follows::<false>);
+        let of = |reaction: &str, event: Option<&str>, kind: Option<&str>| {
+            let (event, kind) = (event.map(str::to_owned), kind.map(str::to_owned));
+            let effect = Effect { reaction: reaction.to_owned(), subject: "7".to_owned(), event, kind };
+            key(&list, &effect).ok().map(|key| key.as_str().to_owned())
+        };
+        assert_eq!(of("email", None, None).as_deref(), Some("idem:v1:{7}:welcome_email"));
+        assert_eq!(of("each", Some("e-1"), None).as_deref(), Some("idem:v1:{7}:each:e-1"));
+        assert_eq!(of("follows", None, Some("order.paid")).as_deref(), Some("idem:v1:{7}:follows:order.paid"));
+        for (reaction, event, kind) in [
+            ("email", Some("e-1"), None),
+            ("email", None, Some("user.signed_up")),
+            ("each", None, None),
+            ("each", Some("e-1"), Some("order.paid")),
+            ("follows", None, None),
+            ("follows", Some("e-1"), None),
+        ] {
+            assert_eq!(of(reaction, event, kind), None, "{reaction} {event:?} {kind:?}");
+        }
+    }
 }

@@ -15,6 +15,7 @@ use super::{Context, Exit, apart, complain, deaf, misconfigured, observed, say};
 use crate::app;
 use crate::cli;
 use crate::config;
+use crate::envelope;
 use crate::event::{AnyEvent, Arrival, Event, EventError, InvalidValue, Published, Timestamp, UserSignedUp};
 use crate::plain;
 use crate::publisher::{PublishError, Publisher};
@@ -90,7 +91,7 @@ async fn events(what: &cli::Publish, reactions: &Reactions) -> Result<Vec<AnyEve
         (_, _, Some(path)) => from_lines(&typed(Some(path.clone())).await?, &known),
         _ if what.stdin => from_lines(&typed(None).await?, &known),
         _ => match (&what.kind, &what.data) {
-            (Some(kind), Some(data)) => (1..=what.count).map(|_| from_data(kind, data, &known)).collect(),
+            (Some(kind), Some(data)) => several(what.count, || from_data(kind, data, &known)),
             _ => Err(Invalid(
                 "say what to publish: --user-id and --email, --type and --data, --file, or --stdin (see --help)"
                     .to_owned(),
@@ -123,6 +124,17 @@ fn from_arguments(what: &cli::Publish, user_id: &str, email: &str) -> Result<Vec
     (1..=what.count).map(event).collect()
 }
 
+/// Events with the same fields, each of its own id.
+fn several(count: u32, event: impl Fn() -> Result<AnyEvent, Invalid>) -> Result<Vec<AnyEvent>, Invalid> {
+    let events: Vec<_> = (0..count).map(|_| event()).collect::<Result<_, _>>()?;
+    match events.as_slice() {
+        [first, second, ..] if first.head().id == second.head().id => {
+            Err(Invalid("--data: has an eventId, and --count would make so many copies of one event".to_owned()))
+        }
+        _ => Ok(events),
+    }
+}
+
 fn from_data(kind: &str, data: &str, known: &[Known]) -> Result<AnyEvent, Invalid> {
     let event = AnyEvent::with_fields(kind, data).and_then(|event| checked(event, known));
     event.map_err(|error| Invalid(format!("--data: {}", plain::line(&error.to_string()))))
@@ -130,6 +142,9 @@ fn from_data(kind: &str, data: &str, known: &[Known]) -> Result<AnyEvent, Invali
 
 /// An event whose type is known here keeps that type's rules.
 fn checked(event: AnyEvent, known: &[Known]) -> Result<AnyEvent, EventError> {
+    if envelope::is_too_deep(event.text()) {
+        return Err(EventError::NotAnObject);
+    }
     let arrival = Arrival::wrapped(event.head().id.as_str(), Timestamp::now());
     if let Some(known) = known.iter().find(|known| known.types.contains(&&*event.head().kind)) {
         (known.check)(event.text(), &arrival)?;
@@ -206,11 +221,19 @@ mod tests {
         assert_eq!(texts, [LINE, odd.trim(), cloud]);
         let kinds: Vec<_> = events.iter().map(|event| event.head().kind.to_string()).collect();
         assert_eq!(kinds, ["user.signed_up", "order.paid", "a.b"]);
-        for no_id in [r#"{"type":"order.paid","n":1.50}"#, r#"{"eventId":null,"type":"order.paid","n":1.50}"#] {
+        let cloud = |id: &str| format!(r#"{{{id}"specversion":"1.0","type":"a.b","source":"/s","z":1.50,"a":1e999}}"#);
+        for no_id in [
+            r#"{"type":"order.paid","n":1.50,"a":18446744073709551616}"#,
+            r#"{"eventId":null,"type":"order.paid","n":1.50,"a":18446744073709551616}"#,
+            &cloud(""),
+            &cloud(r#""id":"","#),
+            &cloud(r#""id":null,"#),
+        ] {
             let event = lines(no_id).expect("an event").remove(0);
             let again = AnyEvent::to_be_published(event.text()).expect("an event");
-            assert_eq!(again.head().id, event.head().id, "{}", event.text());
-            assert!(event.text().contains(r#""n":1.5"#), "{}", event.text());
+            assert_eq!((again.text(), &again.head().id), (event.text(), &event.head().id), "it has an id now");
+            let rest = no_id.split_once(r#""type""#).expect("a type").1;
+            assert!(event.text().ends_with(rest), "{}", event.text());
         }
     }
 
@@ -234,8 +257,13 @@ mod tests {
             "{event}"
         );
         assert!(text("a\"b", "{}").is_ok_and(|text| text.ends_with(r#""type":"a\"b"}"#)));
-        for (kind, data) in [("user.signed_up", "{}"), ("x", "[]"), ("x", r#"{"type":"y"}"#), ("x", "{")] {
+        let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(200), "]".repeat(200));
+        let odd =
+            [("user.signed_up", "{}"), ("x", "[]"), ("x", r#"{"type":"y"}"#), ("x", "{"), ("", "{}"), ("x", &deep)];
+        for (kind, data) in odd {
             assert!(text(kind, data).is_err(), "{kind} {data}");
         }
+        let copies = several(2, || from_data("x", r#"{"eventId":"e-1"}"#, &known));
+        assert!(copies.is_err() && several(2, || from_data("x", "{}", &known)).is_ok_and(|events| events.len() == 2));
     }
 }

@@ -69,7 +69,7 @@ fn asyncapi(reactions: &Reactions) -> Value {
     on_the_topic.insert("notification".to_owned(), notification);
     let any: Vec<_> = messages.iter().map(|m| refer(&format!("schemas/{}", m.key))).collect();
     let mut schemas: Map<_, _> = messages.into_iter().map(|m| (m.key, m.schema)).collect();
-    schemas.insert("notification".to_owned(), envelope::schema(&json!({ "oneOf": any })));
+    schemas.insert("notification".to_owned(), envelope::schema(&json!({ "anyOf": any })));
     json!({
         "asyncapi": "3.0.0",
         "info": {
@@ -130,7 +130,7 @@ fn publish(reactions: &Reactions) -> Value {
             "redrivePolicy": { "deadLetterQueue": { "name": dead_letters(listed.name) } },
         });
         if !listed.row.types.is_empty() {
-            consumer["filterPolicy"] = json!({ "type": listed.row.types });
+            consumer["filterPolicy"] = json!({ listed.row.type_field: listed.row.types });
             consumer["filterPolicyScope"] = "MessageBody".into();
         }
         consumer

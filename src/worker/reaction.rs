@@ -100,6 +100,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
 
     fn key(&self, event: &H::Event) -> Key {
         match self.row.once {
+            Once::Subject if self.row.is_by_type => Key::of_type(self.row.name, event.subject(), &event.head().kind),
             Once::Subject => Key::new(self.row.name, event.subject()),
             Once::Event => Key::of_event(self.row.name, event.subject(), event.head().id.as_str()),
         }

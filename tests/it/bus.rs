@@ -7,10 +7,11 @@ use std::time::Duration;
 use tokio::sync::Barrier;
 use tokio::time::{Instant, timeout};
 use user_events::bus::{Bus, Reacted};
-use user_events::event::UserSignedUp;
+use user_events::event::{AnyEvent, Event, EventError, Fields, Head, Published, UserSignedUp};
 use user_events::handlers::{Handled, Handler, HandlerError};
 use user_events::idempotency::memory::MemoryLedger;
 use user_events::idempotency::{Fence, Terms};
+use user_events::one_of;
 use user_events::worker::{Outcome, Reaction};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -170,4 +171,62 @@ async fn copies_published_at_once_have_one_effect() {
     let event = event("1");
     tokio::join!(bus.publish(&event), bus.publish(&event), bus.publish(&event));
     assert_eq!(greeted.load(Ordering::SeqCst), 1);
+}
+
+#[derive(Debug)]
+struct Closed {
+    head: Head,
+    user: String,
+}
+
+impl Event for Closed {
+    const TYPES: &'static [&'static str] = &["account.closed"];
+
+    fn read(head: Head, fields: &Fields<'_>) -> Result<Self, EventError> {
+        Ok(Self { head, user: fields.required("user")? })
+    }
+
+    fn head(&self) -> &Head {
+        &self.head
+    }
+
+    fn subject(&self) -> &str {
+        &self.user
+    }
+}
+
+impl Published for Closed {
+    fn to_json(&self) -> String {
+        serde_json::json!({ "type": "account.closed", "eventId": self.head.id.as_str(), "user": self.user }).to_string()
+    }
+}
+
+one_of! { enum Account { SignedUp(UserSignedUp), Closed(Closed) } }
+
+/// Takes both, once for each user.
+struct Follows;
+
+impl Handler for Follows {
+    type Event = Account;
+    const NAME: &'static str = "follows";
+
+    async fn handle(&self, _event: &Account, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
+        Ok(Handled::done(fence.cross().await?))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_reaction_hears_of_its_own_types_and_a_user_who_comes_and_goes_makes_two_effects() {
+    let bus = Bus::new().react(reaction(Greets(Arc::default()))).react(reaction(Follows));
+    let both = |outcome: Outcome| vec![reacted("greets", outcome.clone()), reacted("follows", outcome)];
+    assert_eq!(bus.publish(&event("7")).await, both(Outcome::Done));
+    assert_eq!(bus.publish(&event("7")).await, both(Outcome::Duplicate));
+    let closed = || Closed { head: Head::new("account.closed", 1), user: "7".to_owned() };
+    assert_eq!(bus.publish(&closed()).await, [reacted("follows", Outcome::Done)], "another type about the same user");
+    assert_eq!(bus.publish(&closed()).await, [reacted("follows", Outcome::Duplicate)]);
+    let other = AnyEvent::with_fields("order.paid", "{}").expect("an event");
+    assert_eq!(bus.publish(&other).await, []);
+    let nobody = Closed { user: String::new(), ..closed() };
+    let [refused] = &bus.publish(&nobody).await[..] else { panic!("one reaction takes it") };
+    assert!(matches!(refused.outcome, Outcome::Refused(_)), "about nobody it would be about all: {refused:?}");
 }

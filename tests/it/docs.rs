@@ -14,7 +14,7 @@ use user_events::config::VARIABLES;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Variables that are named and not read by the crate, and words that look like one.
-const FOREIGN: &[&str] = &["ON_SUCCESS", "RUST_BACKTRACE", "USER_ID", "X86_64"];
+const FOREIGN: &[&str] = &["ON_SUCCESS", "RUST_BACKTRACE", "X86_64"];
 /// Reactions that the documents speak of, in capitals.
 const REACTIONS: &[&str] = &["NAME", "EMAIL", "PROFILE", "CRM", "ORDER_NOTIFY"];
 /// A path in backticks begins with one of these.

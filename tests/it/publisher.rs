@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use tokio::time::{Duration, Instant};
-use user_events::event::{Arrival, Event, Opened, Published, Timestamp, UserSignedUp};
+use user_events::event::{AnyEvent, Arrival, Event, Opened, Published, Timestamp, UserSignedUp};
 use user_events::publisher::{PublishError, Publisher};
 use user_events::topic::{Entry, MAX_BYTES, MAX_ENTRIES, MessageId, SendError, Topic};
 
@@ -57,6 +57,17 @@ impl Topic for Scripted {
     }
 }
 
+/// Takes whatever comes.
+#[derive(Clone, Default)]
+struct Keeps(Arc<Mutex<Vec<Entry>>>);
+
+impl Topic for Keeps {
+    async fn send(&self, batch: &[&Entry]) -> Vec<Result<MessageId, SendError>> {
+        self.0.lock().unwrap().extend(batch.iter().map(|entry| (*entry).clone()));
+        batch.iter().map(|_| Ok(MessageId("m".to_owned()))).collect()
+    }
+}
+
 fn throttled() -> SendError {
     SendError::Unavailable("Throttled".to_owned())
 }
@@ -92,6 +103,24 @@ async fn an_event_goes_out_with_the_attributes_that_subscriptions_filter_by() {
     let attributes =
         [("eventType", "user.signed_up"), ("eventVersion", "2")].map(|(k, v)| (k.to_owned(), v.to_owned()));
     assert_eq!(entry.attributes, BTreeMap::from(attributes));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_of_any_type_goes_out_as_it_was_written_with_its_own_type_and_version_as_attributes() {
+    let long = "x".repeat(100);
+    for (text, kind, version) in [
+        (r#"{"type":"order.paid","version":3,"eventId":"e-1","total":1.50}"#.to_owned(), "order.paid", "3"),
+        (r#"{"specversion":"1.0","type":"a.b","source":"/s","id":"1"}"#.to_owned(), "a.b", "1"),
+        (format!(r#"{{"type":"{long}","eventId":"e-1"}}"#), &long, "1"),
+    ] {
+        let topic = Keeps::default();
+        let event = AnyEvent::to_be_published(&text).expect("an event");
+        assert!(Publisher::new(topic.clone()).publish(&event).await.is_ok());
+        let entry = topic.0.lock().unwrap().remove(0);
+        assert_eq!(entry.message, text);
+        let attributes = [("eventType", kind), ("eventVersion", version)].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        assert_eq!(entry.attributes, BTreeMap::from(attributes));
+    }
 }
 
 #[tokio::test(start_paused = true)]

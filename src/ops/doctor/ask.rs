@@ -73,8 +73,18 @@ async fn reaction(
         backoff: config.settings.backoff,
     };
     let is_recorded = listed.is_some_and(|listed| listed.is_recorded);
-    let types = listed.map_or(&[][..], |listed| listed.row.types);
-    Reaction { name: config.name, is_recorded, types, queue, dlq, subscription, topics: config.topics.clone(), timing }
+    let (types, type_field) = listed.map_or((&[][..], "type"), |listed| (listed.row.types, listed.row.type_field));
+    Reaction {
+        name: config.name,
+        is_recorded,
+        types,
+        type_field,
+        queue,
+        dlq,
+        subscription,
+        topics: config.topics.clone(),
+        timing,
+    }
 }
 
 async fn redis(config: &RunConfig) -> Result<(Option<RedisFacts>, Option<bool>), RedisError> {

@@ -47,6 +47,8 @@ pub(super) struct Reaction {
     pub(super) is_recorded: bool,
     /// The types of event that it takes; none named: any.
     pub(super) types: &'static [&'static str],
+    /// The field of its events that names their type.
+    pub(super) type_field: &'static str,
     pub(super) queue: Result<QueueFacts, QueueError>,
     /// The DLQ, if one is named.
     pub(super) dlq: Option<Result<QueueFacts, QueueError>>,

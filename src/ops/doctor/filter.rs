@@ -1,6 +1,6 @@
 //! Does a subscription's filter policy let a reaction's events through?
 //!
-//! Enters: the policy as JSON, whether it looks at the event itself or at SNS's attributes, and the types of event. Leaves:
+//! Enters: the policy as JSON, whether it looks at the event itself or at SNS's attributes, the types of event, and the field that names them. Leaves:
 //! yes, no, or "it depends", with the field that says so. Pure. Knows only what is the same in every
 //! event of a type: its name, and of ours which other fields there may be.
 
@@ -30,11 +30,11 @@ enum Field<'a> {
     Absent,
 }
 
-pub(super) fn passage(policy: &str, filters_body: bool, types: &[&str]) -> Passage {
+pub(super) fn passage(policy: &str, filters_body: bool, type_field: &str, types: &[&str]) -> Passage {
     if types.is_empty() {
-        return of_type(policy, filters_body, None);
+        return of_type(policy, filters_body, type_field, None);
     }
-    let mut each = types.iter().map(|kind| of_type(policy, filters_body, Some(kind)));
+    let mut each = types.iter().map(|kind| of_type(policy, filters_body, type_field, Some(kind)));
     let first = each.next().unwrap_or(Passage::Open);
     each.fold(first, |so_far, next| match (so_far, next) {
         (so_far, next) if so_far == next => so_far,
@@ -46,11 +46,11 @@ pub(super) fn passage(policy: &str, filters_body: bool, types: &[&str]) -> Passa
 }
 
 /// `None`: of a type that is not known beforehand.
-fn of_type(policy: &str, filters_body: bool, known: Option<&str>) -> Passage {
+fn of_type(policy: &str, filters_body: bool, type_field: &str, known: Option<&str>) -> Passage {
     let Ok(Value::Object(policy)) = serde_json::from_str(policy) else {
         return Passage::Unclear("the policy itself".to_owned());
     };
-    let (kind, varying) = if filters_body { ("type", IN_BODY) } else { ("eventType", IN_ATTRIBUTES) };
+    let (kind, varying) = if filters_body { (type_field, IN_BODY) } else { ("eventType", IN_ATTRIBUTES) };
     let mut passage = Passage::Open;
     for (name, conditions) in &policy {
         let field = match name.as_str() {
@@ -136,7 +136,7 @@ mod tests {
             (r#"{"email":[{"suffix":"@x"}],"type":["no"]}"#, true, shut("type")),
         ];
         for (policy, filters_body, expected) in cases {
-            assert_eq!(passage(policy, filters_body, &[USER_SIGNED_UP]), expected, "{policy}");
+            assert_eq!(passage(policy, filters_body, "type", &[USER_SIGNED_UP]), expected, "{policy}");
         }
     }
 
@@ -153,7 +153,10 @@ mod tests {
             (r#"{"type":["user.signed_up"]}"#, &[], unclear("type")),
             (r#"{}"#, &[], Passage::Open),
         ] {
-            assert_eq!(passage(policy, true, types), expected, "{policy} {types:?}");
+            assert_eq!(passage(policy, true, "type", types), expected, "{policy} {types:?}");
         }
+        let own = r#"{"eventType":["Bounce"]}"#;
+        assert_eq!(passage(own, true, "eventType", &["Bounce"]), Passage::Open, "an event may name its type elsewhere");
+        assert_eq!(passage(own, true, "type", &["Bounce"]), unclear("eventType"));
     }
 }

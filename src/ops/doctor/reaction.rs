@@ -60,7 +60,7 @@ fn queues(findings: &mut Findings, reaction: &Reaction, queue: &QueueFacts, fact
             Access::Closed => findings.bad(POLICY_CLOSED, "no statement fits"),
         }
         match &reaction.subscription {
-            Some(Ok(Some(found))) => subscription(findings, found, reaction.types),
+            Some(Ok(Some(found))) => subscription(findings, found, reaction),
             Some(Ok(None)) => findings.bad(NOT_SUBSCRIBED, "none"),
             Some(Err(error)) => findings.bad(SUBSCRIPTION_HIDDEN, error.to_string()),
             None => {}
@@ -180,7 +180,7 @@ fn timing(findings: &mut Findings, reaction: &Reaction, queue: &QueueFacts) {
     }
 }
 
-fn subscription(findings: &mut Findings, found: &Subscription, types: &[&str]) {
+fn subscription(findings: &mut Findings, found: &Subscription, reaction: &Reaction) {
     if found.pending {
         return findings.bad(SUBSCRIPTION_PENDING, "not confirmed");
     }
@@ -189,8 +189,8 @@ fn subscription(findings: &mut Findings, found: &Subscription, types: &[&str]) {
         findings.bad(RAW_DELIVERY, "on");
     }
     let scope = if found.filters_body { "MessageBody" } else { "MessageAttributes" };
-    match found.filter.as_ref().map(|policy| passage(policy, found.filters_body, types)) {
-        None | Some(Passage::Open) => findings.ok("filter policy", passes(types)),
+    match found.filter.as_ref().map(|policy| passage(policy, found.filters_body, reaction.type_field, reaction.types)) {
+        None | Some(Passage::Open) => findings.ok("filter policy", passes(reaction.types)),
         Some(Passage::Shut(field)) => findings.bad(FILTER_EXCLUDES, format!("by `{field}`, scope {scope}")),
         Some(Passage::Unclear(field)) => findings.bad(FILTER_UNCLEAR, format!("it depends on `{field}`")),
     }

@@ -43,6 +43,7 @@ fn sound() -> Reaction {
         name: "email",
         is_recorded: true,
         types: &["user.signed_up"],
+        type_field: "type",
         queue: Ok(queue("email")),
         dlq: Some(Ok(dlq)),
         subscription: Some(Ok(Some(subscription))),

@@ -153,6 +153,7 @@ mod tests {
             name: "email",
             is_recorded: true,
             types: &[],
+            type_field: "type",
             queue: Err(error),
             dlq: None,
             subscription: None,
