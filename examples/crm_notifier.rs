@@ -19,13 +19,14 @@ impl Handler for CrmNotifier {
     async fn handle(&self, event: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
         let contact = serde_json::json!({ "id": event.user_id.as_str(), "email": event.email.as_str() });
         let request = Request::post(&self.1).header("idempotency-key", event.user_id.as_str());
-        let request = request.body(Full::from(contact.to_string()));
+        let request = request.header("content-type", "application/json").body(Full::from(contact.to_string()));
         let request = request.map_err(|error| HandlerError::Transient(error.to_string()))?;
         // Whatever cannot be taken back comes after this line.
         let crossing = fence.cross().await?;
-        match self.0.request(request).await {
-            Ok(answer) if answer.status().is_success() => Ok(Handled::done(crossing)),
-            Ok(answer) => Err(HandlerError::Transient(format!("the CRM answered {}", answer.status()))),
+        match self.0.request(request).await.map(|answer| answer.status()) {
+            Ok(status) if status.is_success() => Ok(Handled::done(crossing)),
+            Ok(status) if [400, 410, 422].contains(&status.as_u16()) => Err(HandlerError::permanent("refused", status)),
+            Ok(status) => Err(HandlerError::Transient(format!("the CRM answered {status}"))),
             Err(error) if error.is_connect() => Err(HandlerError::unavailable("crm", "no connection")),
             Err(error) => Err(HandlerError::OutcomeUnknown(error.to_string())),
         }

@@ -212,3 +212,11 @@ fn a_time_that_nothing_can_read_costs_no_event_and_neither_does_an_odd_text_else
         assert!(matches!(opened, Ok(Opened::Ours(event)) if event.head.occurred_at == taken()), "{odd}");
     }
 }
+
+#[test]
+fn an_enum_knows_its_own_by_their_fields_where_their_type_is_lacking() {
+    let refused = |text: &str| read::<Three>(text, &Arrival::raw(taken()), Three::TYPES).err();
+    let ours = r#"{"userId":"1","email":"a@example.com"}"#;
+    assert_eq!(refused(ours), Some(EventError::MissingField("type")));
+    assert_eq!(refused(r#"{"userId":"1"}"#), Some(EventError::Foreign { has_type: false }));
+}

@@ -91,7 +91,7 @@ pub fn one_schema_of(schemas: Vec<Value>) -> Value {
 }
 
 fn event_id() -> Value {
-    let description = "Which event: the same on every copy and retry. Without it the SNS MessageId stands in.";
+    let description = "Which event: the same on every copy and retry. Without it the SNS MessageId stands in, and of a raw body its SHA-256.";
     optional(text(description, EventId::LONGEST, "^[!-~]+$"))
 }
 

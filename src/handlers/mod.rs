@@ -180,6 +180,12 @@ pub enum HandlerError {
 }
 
 impl HandlerError {
+    /// This event will never succeed; `reason` is stable, lower case, one word.
+    #[must_use]
+    pub fn permanent(reason: &'static str, detail: impl std::fmt::Display) -> Self {
+        Self::Permanent { reason, detail: detail.to_string() }
+    }
+
     /// `dependency`, which every event needs, is down.
     #[must_use]
     pub fn unavailable(dependency: &'static str, detail: impl Into<String>) -> Self {

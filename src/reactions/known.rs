@@ -5,7 +5,7 @@
 use crate::envelope;
 use crate::event::{Arrival, Event, EventError, Opened, Schema, Timestamp, to_be_published};
 
-/// A type of event, as functions.
+/// A type of event, as functions. Of two that have the same names the first in a list counts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Known {
     /// [`Event::TYPES`].
