@@ -190,6 +190,18 @@ impl World {
     }
 
     pub async fn depth(&self, url: &str) -> Depth {
+        // LocalStack counts the one and then the other: a message on its way between them is in neither. So an empty queue is
+        // one that looks so three times in a row.
+        for _ in 0..2 {
+            let seen = self.counted(url).await;
+            if seen != EMPTY {
+                return seen;
+            }
+        }
+        self.counted(url).await
+    }
+
+    async fn counted(&self, url: &str) -> Depth {
         let visible = QueueAttributeName::ApproximateNumberOfMessages;
         let hidden = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
         let call = self.sqs.get_queue_attributes().queue_url(url);
