@@ -24,6 +24,8 @@
 //! ```
 
 mod known;
+#[cfg(test)]
+pub(crate) mod samples;
 mod start;
 
 pub(crate) use known::Known;
@@ -183,59 +185,12 @@ impl std::fmt::Debug for Listed {
 
 #[cfg(test)]
 mod tests {
+    use super::samples::{Capital, Colon, Follows, Hyphen, SameRecords, SameVariables};
     use super::*;
-    use crate::event::{Event, EventError, Fields, Head, UserSignedUp};
-    use crate::handlers::{Handled, HandlerError};
-    use crate::idempotency::Fence;
-
-    struct Called<const NAME: usize>;
-
-    const NAMES: [&str; 5] = ["order-notify", "order_notify", "welcome_email", "Crm", "crm:eu"];
-
-    impl<const NAME: usize> Handler for Called<NAME> {
-        type Event = UserSignedUp;
-        const NAME: &'static str = NAMES[NAME];
-
-        async fn handle(&self, _event: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
-            Ok(Handled::done(fence.cross().await?))
-        }
-    }
-
-    #[derive(Debug)]
-    struct Paid(Head);
-
-    impl Event for Paid {
-        const TYPES: &'static [&'static str] = &["order.paid"];
-
-        fn read(head: Head, _: &Fields<'_>) -> Result<Self, EventError> {
-            Ok(Self(head))
-        }
-
-        fn head(&self) -> &Head {
-            &self.0
-        }
-
-        fn subject(&self) -> &str {
-            self.0.id.as_str()
-        }
-    }
-
-    crate::one_of! { enum Sale { SignedUp(UserSignedUp), Paid(Paid) } }
-
-    struct Follows;
-
-    impl Handler for Follows {
-        type Event = Sale;
-        const NAME: &'static str = "follows";
-
-        async fn handle(&self, _event: &Sale, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
-            Ok(Handled::done(fence.cross().await?))
-        }
-    }
 
     #[test]
     fn what_ships_can_be_listed_beside_ones_own() {
-        let list = shipped().with(Called::<0>);
+        let list = shipped().with(Hyphen);
         assert_eq!((list.fault(), list.names().collect::<Vec<_>>()), (None, vec!["email", "profile", "order-notify"]));
         assert_eq!(list.events().len(), 1, "they react to one type of event");
     }
@@ -254,11 +209,11 @@ mod tests {
     fn a_list_with_one_name_for_two_or_with_an_odd_one_is_refused() {
         let fault = |list: Reactions| list.fault().unwrap_or_default();
         assert_eq!(fault(Reactions::new()), "no reaction is listed");
-        let both = Reactions::new().with(Called::<0>).with(Called::<1>);
+        let both = Reactions::new().with(Hyphen).with(SameVariables);
         assert!(fault(both).starts_with("two reactions are called `order_notify`"), "they read the same variables");
-        let both = shipped().with_atomic(Called::<2>);
+        let both = shipped().with_atomic(SameRecords);
         assert!(fault(both).starts_with("two reactions are called `welcome_email`"), "they have the same records");
-        assert!(fault(Reactions::new().with(Called::<3>)).ends_with("not \"Crm\""));
-        assert!(fault(Reactions::new().with(Called::<4>)).ends_with("not \"crm:eu\""));
+        assert!(fault(Reactions::new().with(Capital)).ends_with("not \"Crm\""));
+        assert!(fault(Reactions::new().with(Colon)).ends_with("not \"crm:eu\""));
     }
 }

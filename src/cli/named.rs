@@ -66,53 +66,10 @@ mod tests {
     use clap::error::ErrorKind;
 
     use super::*;
-    use crate::event::{Event, EventError, Fields, Head, UserSignedUp};
-    use crate::handlers::{Handled, Handler, HandlerError};
-    use crate::idempotency::Fence;
-
-    #[derive(Debug)]
-    struct Paid(Head);
-
-    impl Event for Paid {
-        const TYPES: &'static [&'static str] = &["order.paid"];
-
-        fn read(head: Head, _: &Fields<'_>) -> Result<Self, EventError> {
-            Ok(Self(head))
-        }
-
-        fn head(&self) -> &Head {
-            &self.0
-        }
-
-        fn subject(&self) -> &str {
-            self.0.id.as_str()
-        }
-    }
-
-    struct Crm;
-
-    impl Handler for Crm {
-        type Event = UserSignedUp;
-        const NAME: &'static str = "crm";
-
-        async fn handle(&self, _: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
-            Ok(Handled::done(fence.cross().await?))
-        }
-    }
-
-    struct Notify;
-
-    impl Handler for Notify {
-        type Event = Paid;
-        const NAME: &'static str = "order-notify";
-
-        async fn handle(&self, _: &Paid, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
-            Ok(Handled::done(fence.cross().await?))
-        }
-    }
+    use crate::reactions::samples::{Crm, two};
 
     fn parse(words: &str) -> Result<(), ErrorKind> {
-        let reactions = Reactions::new().with(Crm).with_atomic(Notify);
+        let reactions = two();
         let words = std::iter::once("shop").chain(words.split_whitespace());
         command("shop", &reactions).try_get_matches_from(words).map(drop).map_err(|error| error.kind())
     }

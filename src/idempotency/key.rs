@@ -43,7 +43,7 @@ impl Key {
     /// The key of `handler`'s effect of one event about `subject`; both go in as [`Key::new`] has it.
     #[must_use]
     pub fn of_event(handler: &str, subject: &str, event_id: &str) -> Self {
-        Self(["idem:v1:{", &key_part(subject), "}:", handler, ":", &key_part(event_id)].concat())
+        Self([Self::new(handler, subject).as_str(), ":", &key_part(event_id)].concat())
     }
 
     /// The key of `handler`'s one effect of events of this type about `subject`.
@@ -51,7 +51,7 @@ impl Key {
     pub fn of_type(handler: &str, subject: &str, kind: &str) -> Self {
         // A type is written with dots, which break nothing.
         let parts: Vec<_> = kind.split('.').map(key_part).collect();
-        Self(["idem:v1:{", &key_part(subject), "}:", handler, ":", &parts.join(".")].concat())
+        Self([Self::new(handler, subject).as_str(), ":", &parts.join(".")].concat())
     }
 
     /// The key as stored.

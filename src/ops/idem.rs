@@ -257,47 +257,11 @@ fn by_handler(counts: &Counts) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Event, EventError, Fields, Head, UserSignedUp};
-    use crate::handlers::{Handled, Handler, HandlerError};
-    use crate::idempotency::Fence;
-
-    #[derive(Debug)]
-    struct Paid(Head);
-
-    impl Event for Paid {
-        const TYPES: &'static [&'static str] = &["order.paid"];
-
-        fn read(head: Head, _: &Fields<'_>) -> Result<Self, EventError> {
-            Ok(Self(head))
-        }
-
-        fn head(&self) -> &Head {
-            &self.0
-        }
-
-        fn subject(&self) -> &str {
-            self.0.id.as_str()
-        }
-    }
-
-    crate::one_of! { enum Sale { SignedUp(UserSignedUp), Paid(Paid) } }
-
-    /// Once for each subject, or for each event.
-    struct Follows<const EACH: bool>;
-
-    impl<const EACH: bool> Handler for Follows<EACH> {
-        type Event = Sale;
-        const NAME: &'static str = if EACH { "each" } else { "follows" };
-        const ONCE: Once = if EACH { Once::Event } else { Once::Subject };
-
-        async fn handle(&self, _event: &Sale, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
-            Ok(Handled::done(fence.cross().await?))
-        }
-    }
+    use crate::reactions::samples::{Each, Follows};
 
     #[test]
     fn a_record_is_named_by_what_makes_its_effect_single_and_by_nothing_else() {
-        let list = crate::reactions::shipped().with(Follows::<true>).with(Follows::<false>);
+        let list = crate::reactions::shipped().with(Each).with(Follows);
         let of = |reaction: &str, event: Option<&str>, kind: Option<&str>| {
             let (event, kind) = (event.map(str::to_owned), kind.map(str::to_owned));
             let effect = Effect { reaction: reaction.to_owned(), subject: "7".to_owned(), event, kind };

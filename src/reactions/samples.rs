@@ -1,0 +1,62 @@
+//! Reactions of a team's own, for the unit tests of whatever is made from a list of them.
+
+use super::Reactions;
+use crate::event::{Event, EventError, Fields, Head, Once, UserSignedUp};
+use crate::handlers::{Handled, Handler, HandlerError};
+use crate::idempotency::Fence;
+use crate::one_of;
+
+/// An event of one's own.
+#[derive(Debug)]
+pub(crate) struct Paid(Head);
+
+impl Event for Paid {
+    const TYPES: &'static [&'static str] = &["order.paid"];
+
+    fn read(head: Head, _: &Fields<'_>) -> Result<Self, EventError> {
+        Ok(Self(head))
+    }
+
+    fn head(&self) -> &Head {
+        &self.0
+    }
+
+    fn subject(&self) -> &str {
+        self.0.id.as_str()
+    }
+}
+
+one_of! { pub(crate) enum Sale { SignedUp(UserSignedUp), Paid(Paid) } }
+
+/// A reaction that does nothing, by its name, its events, and how often.
+macro_rules! reaction {
+    ($name:ident, $called:literal, $event:ty, $once:expr) => {
+        pub(crate) struct $name;
+
+        impl Handler for $name {
+            type Event = $event;
+            const NAME: &'static str = $called;
+            const ONCE: Once = $once;
+
+            async fn handle(&self, _event: &$event, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
+                Ok(Handled::done(fence.cross().await?))
+            }
+        }
+    };
+}
+
+reaction!(Crm, "crm", UserSignedUp, Once::Subject);
+reaction!(Notify, "order-notify", Paid, Once::Subject);
+reaction!(Each, "each", Sale, Once::Event);
+reaction!(Follows, "follows", Sale, Once::Subject);
+// Names that are odd, or not to stand beside another.
+reaction!(Hyphen, "order-notify", UserSignedUp, Once::Subject);
+reaction!(SameVariables, "order_notify", UserSignedUp, Once::Subject);
+reaction!(SameRecords, "welcome_email", UserSignedUp, Once::Subject);
+reaction!(Capital, "Crm", UserSignedUp, Once::Subject);
+reaction!(Colon, "crm:eu", UserSignedUp, Once::Subject);
+
+/// Two of them, one of which keeps no record.
+pub(crate) fn two() -> Reactions {
+    Reactions::new().with(Crm).with_atomic(Notify)
+}
