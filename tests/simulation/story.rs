@@ -297,11 +297,11 @@ impl Told {
         }
     }
 
-    /// It was given up because it could not be worked on: then it was held for as long as it may be.
+    /// It was given up because it could not be worked on: then it was held for as long as it may be, or taken back.
     pub fn gave_up_waiting(&mut self, message_id: &str, reason: &str) {
         // The queue may have made copies of it: one of them is given up.
         let own = |entry: &&Receipt| entry.message_id == message_id && !entry.is_settled;
-        let was_held = |entry: &Receipt| entry.received.elapsed() >= HELD || self.is_closing(entry.life);
+        let was_held = |one: &Receipt| one.received.elapsed() >= HELD || one.is_lost || self.is_closing(one.life);
         if !self.receipts.values().filter(own).any(was_held) {
             self.broke("a last receive is held", &format!("{message_id}: {reason}"));
         }
