@@ -61,9 +61,9 @@ fuzz: ## throw bytes at the parser of a mail server's replies, a minute (FUZZ_SE
 
 lint: ## formatting, clippy, rustdoc: every warning is an error
 	cargo fmt --check
-	cargo clippy --all-targets --locked --features failpoints -- -D warnings
-	cargo check --workspace --locked
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+	cargo clippy --workspace --all-targets --locked --features failpoints -- -D warnings
+	cargo clippy -p user-events-engine --no-default-features --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc -p user-events -p user-events-engine --no-deps --locked
 
 lint-infra: ## infra/*.yaml and the Dockerfile: cfn-lint, hadolint, checkov, and checks of our own
 	infra/lint/run
@@ -82,8 +82,8 @@ image-buildah: ## the same without Docker, by buildah and runc, and prove more o
 fmt: ## format the code
 	cargo fmt
 
-docs: ## build the crate's documentation and open it
-	cargo doc --no-deps --locked --open
+docs: ## build the documentation of both crates and open it
+	cargo doc -p user-events -p user-events-engine --no-deps --locked --open
 
 clean-servers: ## stop the servers and remove what they and their installation left
 	localstack/down

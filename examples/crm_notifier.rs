@@ -6,8 +6,8 @@ use http_body_util::Full;
 use hyper::{Request, body::Bytes};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
-use user_events::event::UserSignedUp;
-use user_events::handlers::{Handled, Handler, HandlerError};
+use user_events::events::UserSignedUp;
+use user_events::handler::{Handled, Handler, HandlerError};
 use user_events::{config::Environment, idempotency::Fence, ops, reactions::Reactions};
 
 struct CrmNotifier(Client<HttpConnector, Full<Bytes>>, String);

@@ -8,9 +8,9 @@ use std::error::Error;
 use std::time::Duration;
 
 use user_events::bus::Bus;
-use user_events::event::UserSignedUp;
+use user_events::events::UserSignedUp;
+use user_events::handler::{Handled, Handler, HandlerError};
 use user_events::handlers::profile::ProfileHandler;
-use user_events::handlers::{Handled, Handler, HandlerError};
 use user_events::idempotency::atomic::AtomicEffect;
 use user_events::idempotency::memory::MemoryLedger;
 use user_events::idempotency::{Fence, Terms};

@@ -15,20 +15,20 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::aws::{self, AwsError};
-use crate::backoff::Backoff;
 use crate::config::{AwsConfig, ReactionConfig, RunConfig, masked};
 use crate::ecs;
-use crate::event::Timestamp;
-use crate::idempotency::neighbours::{self, Neighbours};
 use crate::plain;
-use crate::queue::sqs::SqsQueue;
-use crate::queue::{Queue, QueueError};
 use crate::reactions::{Place, Reactions, Shared, StartError};
-use crate::redis_link::{RedisError, RedisLink};
 use crate::telemetry::health;
 use crate::telemetry::roster::Roster;
 use crate::telemetry::{Named, Telemetry};
-use crate::worker::{Duty, Summary};
+use engine::backoff::Backoff;
+use engine::event::Timestamp;
+use engine::idempotency::neighbours::{self, Neighbours};
+use engine::queue::sqs::SqsQueue;
+use engine::queue::{Queue, QueueError};
+use engine::redis_link::{RedisError, RedisLink};
+use engine::worker::{Duty, Summary};
 
 /// Why nothing was started, or why it ended by itself.
 #[derive(Debug, thiserror::Error)]

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
-use crate::worker::Duty;
+use engine::worker::Duty;
 
 /// One protection lasts so long, should this process hang: as long as a handler may run before its fence.
 const EXPIRES: Duration = Duration::from_secs(600);

@@ -7,23 +7,12 @@
 //!                                   └────► … the next reaction, without a change to the publisher
 //! ```
 //!
-//! # The way of one message: eight stops
-//!
-//! | # | room | what happens | what goes on |
-//! |---|------|--------------|--------------|
-//! | 1 | [`publisher`] | the event is encoded once, its id fixed, and sent to a [`topic`] | (SNS wraps it, fans out) |
-//! | 2 | [`queue::sqs`] | a long poll for as many as there are free slots; AWS's Options end here | [`queue::Delivery`] |
-//! | 3 | [`worker`] (`poll`) | a slot, a task, the message's span | the task owns the delivery |
-//! | 4 | [`envelope`] | body → notification → event; pure | an [`event::Event`], or a named [`envelope::Refusal`] |
-//! | 5 | [`idempotency`] | one atomic question: may we? | a lease, or "done", "busy", "conflict", "parked" |
-//! | 6 | [`handlers`] | the work, with the [`idempotency::Fence`] before the point of no return | [`handlers::Handled`] |
-//! | 7 | [`worker`] (`outcome`) | the one table: what happened → what we do | [`queue::Verdict`] |
-//! | 8 | [`worker`] (`settle`) | batched delete, retry, or the DLQ with the reason | the delivery is spent |
-//!
-//! Stops 4 to 8 are joined by one corridor, `worker/process.rs`, which fits on one screen.
+//! This crate is the service: the reactions that ship, mail, configuration, the command line, what is seen and told. The engine is a
+//! crate of its own, [`engine`], and is shown here under its own names ([`worker`], [`queue`], [`event`] …). Its front page tells
+//! the way of one message in eight stops; the handlers of stop 6 are in [`handlers`].
 //!
 //! An event and a reaction of your own need none of our code changed: a type that is an [`event::Event`], a
-//! [`handlers::Handler`], and [`ops::main`] with your list of [`reactions`]; see `examples/orders.rs`. In ECS, [`ecs`] protects a
+//! [`handler::Handler`], and [`ops::main`] with your list of [`reactions`]; see `examples/orders.rs`. In ECS, [`ecs`] protects a
 //! task at work from scale-in.
 //!
 //! The same handlers run without a broker on the in-process [`bus`], and without an account in
@@ -32,8 +21,8 @@
 //! ```
 //! use std::time::Duration;
 //! use user_events::bus::Bus;
-//! use user_events::event::UserSignedUp;
-//! use user_events::handlers::{Handled, Handler, HandlerError};
+//! use user_events::events::UserSignedUp;
+//! use user_events::handler::{Handled, Handler, HandlerError};
 //! use user_events::idempotency::{Fence, Terms, memory::MemoryLedger};
 //! use user_events::worker::{Outcome, Reaction};
 //!
@@ -65,35 +54,27 @@
 //!
 //! # Who watches
 //! What the process does is told by [`telemetry`]: one line a delivery, `/metrics`, and where a collector is
-//! configured one trace from publish to effect. The engine knows nothing of it: a worker has
-//! [`worker::Vitals`] that anybody may read and a [`worker::Observer`] that it tells, and queue and ledger
+//! configured one trace from publish to effect. It reads [`worker::Vitals`] and is a [`worker::Observer`]; queue and ledger
 //! are decorated from outside.
 //!
 //! # Who imports whom
-//! [`app`] and [`reactions`] alone know every adapter. The engine ([`worker`]) knows the ports ([`queue::Queue`],
-//! [`idempotency::Ledger`], [`handlers::Handler`]) and no adapter; ports know nobody.
+//! [`app`] and [`reactions`] alone know every adapter. The engine cannot know this crate.
 
 pub mod app;
 pub mod aws;
-pub mod backoff;
-pub mod bus;
 pub mod cli;
 pub mod config;
 pub mod ecs;
-pub mod envelope;
-pub mod event;
-mod failpoint;
+pub mod events;
 pub mod handlers;
-pub mod idempotency;
 pub mod mail;
 pub mod ops;
 mod plain;
 pub mod profiles;
-pub mod publisher;
-pub mod queue;
 pub mod reactions;
-pub mod redis_link;
 pub mod shutdown;
 pub mod telemetry;
-pub mod topic;
-pub mod worker;
+
+pub use engine::{
+    backoff, bus, envelope, event, handler, idempotency, one_of, publisher, queue, redis_link, topic, worker,
+};

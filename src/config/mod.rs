@@ -31,14 +31,15 @@ pub use places::{masked, redis_prefix};
 pub use reader::{Fault, Faults, Reader, Setting};
 pub use variables::{VARIABLES, Variable, all, misspelt, of_reaction, prefix};
 
-use crate::backoff::Backoff;
 use crate::ecs::Agent;
-use crate::envelope::Topics;
-use crate::event::{EmailAddress, InvalidValue, a_labels};
+use crate::events::{EmailAddress, a_labels};
 use crate::mail::Sender;
 use crate::mail::smtp::{SmtpSettings, helo_name};
-use crate::queue::MAX_VISIBILITY;
-use crate::worker::{Settings, UnknownEvents};
+use engine::backoff::Backoff;
+use engine::envelope::Topics;
+use engine::event::InvalidValue;
+use engine::queue::MAX_VISIBILITY;
+use engine::worker::{Settings, UnknownEvents};
 
 /// Longer than any copy of an event can still arrive: SNS tries SQS for up to 23 days, a DLQ keeps 14.
 const RETENTION: Duration = Duration::from_secs(45 * 24 * 3600);

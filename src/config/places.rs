@@ -10,8 +10,8 @@ use super::ReactionNeeds;
 use super::environment::set;
 use super::reader::Reader;
 use super::variables::of_reaction;
-use crate::envelope::{Topics, is_topic_arn};
-use crate::redis_link::RedisLink;
+use engine::envelope::{Topics, is_topic_arn};
+use engine::redis_link::RedisLink;
 
 pub(super) fn queue_url(text: &str) -> Result<String, &'static str> {
     const RULE: &str = "must be a queue URL like https://sqs.REGION.amazonaws.com/ACCOUNT/NAME";

@@ -3,10 +3,10 @@
 //! Enters: an event, and a store whose step is effect and mark in one. Leaves: what became of it. Needs
 //! no fence and no ledger of its own: repeating it changes nothing.
 
-use super::{Handled, Handler, HandlerError, traced};
-use crate::event::UserSignedUp;
-use crate::idempotency::Fence;
+use crate::events::UserSignedUp;
 use crate::profiles::{Applied, Change, Profiles, ProfilesError};
+use engine::handler::{Handled, Handler, HandlerError, traced};
+use engine::idempotency::Fence;
 
 /// Keeps one profile a user.
 #[derive(Debug, Clone)]

@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
-use super::{Handled, Handler, HandlerError, traced};
-use crate::event::UserSignedUp;
-use crate::idempotency::{Fence, Fingerprint};
+use crate::events::UserSignedUp;
 use crate::mail::{Composer, MailError, Mailer, Ready};
+use engine::handler::{Handled, Handler, HandlerError, traced};
+use engine::idempotency::{Fence, Fingerprint};
 
 /// Sends each user one welcome mail.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use minijinja::{Environment, UndefinedBehavior, context};
 use sha2::{Digest, Sha256};
 
 use super::Mail;
-use crate::event::{UserSignedUp, a_labels};
+use crate::events::{UserSignedUp, a_labels};
 
 /// Turns events into mails.
 #[derive(Debug)]
@@ -163,7 +163,7 @@ impl From<minijinja::Error> for ComposeError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{EmailAddress, Plan, UserId};
+    use crate::events::{EmailAddress, Plan, UserId};
 
     fn composer(redirect_to: Option<Address>) -> Composer {
         from("Acme <hello@acme.example>", redirect_to)

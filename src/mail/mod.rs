@@ -13,8 +13,8 @@ use std::time::Duration;
 
 pub use compose::{Bodies, ComposeError, Composer, Sender};
 
-use crate::backoff::Outage;
-use crate::idempotency::{Crossing, Fence};
+use engine::backoff::Outage;
+use engine::idempotency::{Crossing, Fence};
 
 /// A composed mail. `Debug` tells its id only.
 #[derive(Clone)]

@@ -6,9 +6,9 @@
 use std::path::PathBuf;
 
 use super::{Mail, MailError, Mailer, Phase, Ready};
-use crate::backoff::Outage;
-use crate::idempotency::{Crossing, Fence};
 use crate::plain;
+use engine::backoff::Outage;
+use engine::idempotency::{Crossing, Fence};
 
 /// Writes mails into a directory.
 #[derive(Debug, Clone)]

@@ -13,12 +13,12 @@ use super::table::{self, table};
 use super::{Context, Exit, complain, configured, say};
 use crate::cli::{Effect, Idem};
 use crate::config;
-use crate::event::{Once, Timestamp};
-use crate::idempotency::Key;
-use crate::idempotency::records::{Counts, Forgotten, Record, RecordError, Records, State};
 use crate::plain;
 use crate::reactions::Reactions;
-use crate::redis_link::{RedisError, RedisLink};
+use engine::event::{Once, Timestamp};
+use engine::idempotency::Key;
+use engine::idempotency::records::{Counts, Forgotten, Record, RecordError, Records, State};
+use engine::redis_link::{RedisError, RedisLink};
 
 /// How long counting may be silent.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -237,7 +237,7 @@ fn observed<T>(
 /// Where tests end or freeze this process: a variable of that build alone.
 #[cfg(feature = "failpoints")]
 fn failpoints(read: &mut Reader<'_>) {
-    read.parsed("FAILPOINTS", crate::failpoint::arm);
+    read.parsed("FAILPOINTS", engine::failpoint::arm);
 }
 
 #[cfg(not(feature = "failpoints"))]

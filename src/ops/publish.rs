@@ -15,14 +15,15 @@ use super::{Context, Exit, apart, complain, deaf, misconfigured, observed, say};
 use crate::app;
 use crate::cli;
 use crate::config;
-use crate::envelope;
-use crate::event::{AnyEvent, Arrival, Event, EventError, InvalidValue, Published, Timestamp, UserSignedUp};
+use crate::events::UserSignedUp;
 use crate::plain;
-use crate::publisher::{PublishError, Publisher};
 use crate::reactions::{Known, Reactions};
 use crate::shutdown;
-use crate::topic::sns::SnsTopic;
-use crate::topic::{MAX_ENTRIES, MessageId};
+use engine::envelope;
+use engine::event::{AnyEvent, Arrival, Event, EventError, InvalidValue, Published, Timestamp};
+use engine::publisher::{PublishError, Publisher};
+use engine::topic::sns::SnsTopic;
+use engine::topic::{MAX_ENTRIES, MessageId};
 
 /// On a long run, a line on standard error so often.
 const PROGRESS: usize = 1_000;
@@ -117,7 +118,7 @@ fn from_arguments(what: &cli::Publish, user_id: &str, email: &str) -> Result<Vec
     let plan = what.plan.as_deref().map(str::parse).transpose().map_err(named("--plan"))?;
     let event = |n: u32| {
         let id = if what.count == 1 { user_id.to_owned() } else { format!("{user_id}-{n}") };
-        let email: &crate::event::EmailAddress = &email;
+        let email: &crate::events::EmailAddress = &email;
         let event = UserSignedUp::new(id.parse().map_err(named("--user-id"))?, email.clone(), plan.clone());
         AnyEvent::to_be_published(&event.to_json()).map_err(|error| Invalid(error.to_string()))
     };

@@ -12,12 +12,13 @@ use super::terminal::document;
 use super::{Context, Exit, apart, complain, configured, say};
 use crate::cli::Render;
 use crate::config;
-use crate::event::{EventId, InvalidValue, UserSignedUp};
-use crate::handlers::Handler;
+use crate::events::UserSignedUp;
 use crate::handlers::welcome_email::WelcomeEmail;
 use crate::mail::smtp::SmtpMailer;
 use crate::mail::{ComposeError, Composer, Sender};
 use crate::plain;
+use engine::event::{EventId, InvalidValue};
+use engine::handler::Handler;
 
 /// In force while `MAIL_FROM` is unset.
 const NOBODY: &str = "Example <welcome@example.com>";

@@ -4,9 +4,9 @@ use super::{Context, Exit, complain, deaf, observed};
 use crate::app::{self, RunError};
 use crate::config::{self, Environment};
 use crate::reactions::{Reactions, StartError};
-use crate::redis_link::RedisError;
 use crate::shutdown;
-use crate::worker::Summary;
+use engine::redis_link::RedisError;
+use engine::worker::Summary;
 
 pub(super) async fn run(program: &str, environment: &Environment, reactions: Reactions, only: &[String]) -> Exit {
     let needs = reactions.needs();

@@ -7,9 +7,10 @@ use serde_json::{Map, Value, json};
 
 use super::{Context, Exit, say};
 use crate::cli::Contract;
-use crate::envelope;
-use crate::event::{USER_SIGNED_UP, schema as event};
+use crate::events::USER_SIGNED_UP;
+use crate::events::schema as signed_up;
 use crate::reactions::{Known, Listed, Reactions};
+use engine::envelope;
 
 /// The topic's name in `infra/topic.yaml`, and how its queues' names begin in `infra/reaction.yaml`.
 const TOPIC: &str = "user-events";
@@ -49,7 +50,10 @@ fn messages(known: &Known) -> Vec<Message> {
     };
     match known.types {
         [USER_SIGNED_UP] => {
-            vec![of("version1", "Version 1", event::version_1()), of("version2", "Version 2", event::version_2())]
+            vec![
+                of("version1", "Version 1", signed_up::version_1()),
+                of("version2", "Version 2", signed_up::version_2()),
+            ]
         }
         [] => vec![of("any", "Any event", (known.schema)())],
         types => vec![of(&types.join("_or_"), &types.join(" or "), (known.schema)())],

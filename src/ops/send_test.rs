@@ -7,12 +7,13 @@ use serde_json::json;
 
 use super::{Context, Exit, apart, complain, configured, say};
 use crate::config;
-use crate::event::{EmailAddress, EventId, InvalidValue, UserSignedUp};
-use crate::handlers::Handler;
+use crate::events::{EmailAddress, UserSignedUp};
 use crate::handlers::welcome_email::WelcomeEmail;
 use crate::mail::Composer;
 use crate::mail::smtp::{SmtpMailer, Step, Told};
 use crate::plain;
+use engine::event::{EventId, InvalidValue};
+use engine::handler::Handler;
 
 pub(super) async fn send_test(context: &Context<'_>, from_stdin: bool, as_json: bool) -> Exit {
     let (mail, to) = match configured(context, |read| config::send_test(read, from_stdin)) {

@@ -18,8 +18,8 @@ use super::worker::{self, Told};
 use super::{Context, Exit, complain, configured, say};
 use crate::config::{self, Queues};
 use crate::plain;
-use crate::queue::QueueError;
-use crate::queue::sqs_admin::{QueueFacts, SqsAdmin};
+use engine::queue::QueueError;
+use engine::queue::sqs::admin::{QueueFacts, SqsAdmin};
 
 /// Between two looks of `--watch`.
 const LOOK: Duration = Duration::from_secs(2);

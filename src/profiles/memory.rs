@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Applied, Change, Profiles, ProfilesError, Stamp};
-use crate::event::{EmailAddress, Plan, Timestamp, UserId};
-use crate::idempotency::Fingerprint;
+use crate::events::{EmailAddress, Plan, UserId};
+use engine::event::Timestamp;
+use engine::idempotency::Fingerprint;
 
 /// Profiles in memory. Clones share them.
 #[derive(Debug, Clone, Default)]

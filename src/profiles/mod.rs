@@ -14,8 +14,8 @@ use std::future::Future;
 
 use sha2::{Digest, Sha256};
 
-use crate::event::UserSignedUp;
-use crate::idempotency::Fingerprint;
+use crate::events::UserSignedUp;
+use engine::idempotency::Fingerprint;
 
 /// When an event happened, with its id to break ties: fixed width and hexadecimal, so that every
 /// locale sorts it alike (Redis compares strings by its server's).

@@ -7,9 +7,9 @@ use ::redis::Script;
 use std::sync::Arc;
 
 use super::{Applied, Change, Profiles, ProfilesError};
-use crate::event::UserId;
-use crate::idempotency::key_part;
-use crate::redis_link::{RedisError, RedisLink};
+use crate::events::UserId;
+use engine::idempotency::key_part;
+use engine::redis_link::{RedisError, RedisLink};
 
 /// Profiles in Redis. Clones share the connection.
 #[derive(Debug, Clone)]

@@ -2,8 +2,8 @@
 //!
 //! Enters: a type, once, when the list is made. Leaves: its names, its schema, what its rules say of a text.
 
-use crate::envelope;
-use crate::event::{Arrival, Event, EventError, Opened, Schema, Timestamp, to_be_published};
+use engine::envelope;
+use engine::event::{Arrival, Event, EventError, Opened, Schema, Timestamp, to_be_published};
 
 /// A type of event, as functions. Of two that have the same names the first in a list counts.
 #[derive(Debug, Clone, Copy)]

@@ -1,10 +1,11 @@
 //! Reactions of a team's own, for the unit tests of whatever is made from a list of them.
 
 use super::Reactions;
-use crate::event::{Event, EventError, Fields, Head, Once, UserSignedUp};
-use crate::handlers::{Handled, Handler, HandlerError};
-use crate::idempotency::Fence;
+use crate::events::UserSignedUp;
 use crate::one_of;
+use engine::event::{Event, EventError, Fields, Head, Once};
+use engine::handler::{Handled, Handler, HandlerError};
+use engine::idempotency::Fence;
 
 /// An event of one's own.
 #[derive(Debug)]

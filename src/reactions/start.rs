@@ -9,15 +9,15 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{MailConfig, ReactionConfig};
-use crate::handlers::Handler;
-use crate::idempotency::redis::RedisLedger;
-use crate::idempotency::{Ledger, Terms};
 use crate::mail::ComposeError;
-use crate::queue::sqs::SqsQueue;
-use crate::queue::{Facts, Queue};
-use crate::redis_link::RedisLink;
 use crate::telemetry::Watch;
-use crate::worker::{Duty, Reaction, Summary, Vitals, Worker};
+use engine::handler::Handler;
+use engine::idempotency::redis::RedisLedger;
+use engine::idempotency::{Ledger, Terms};
+use engine::queue::sqs::SqsQueue;
+use engine::queue::{Facts, Queue};
+use engine::redis_link::RedisLink;
+use engine::worker::{Duty, Reaction, Summary, Vitals, Worker};
 
 /// Why a reaction cannot start.
 #[derive(Debug, thiserror::Error)]

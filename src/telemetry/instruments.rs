@@ -10,7 +10,7 @@ use opentelemetry::metrics::{AsyncInstrument, Counter, Histogram, Meter};
 
 use super::metrics::{self, Metric};
 use super::watch::REACTION;
-use crate::worker::Vitals;
+use engine::worker::Vitals;
 
 /// What is recorded as it happens. Clones are the same.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::BoundHistogram;
 
 use super::watch::{ERROR, Watch};
-use crate::idempotency::{Begin, Claim, Lease, Ledger, LedgerError, Release, Request, Setbacks, Terms};
+use engine::idempotency::{Begin, Claim, Lease, Ledger, LedgerError, Release, Request, Setbacks, Terms};
 
 /// A ledger with its watch.
 #[derive(Debug)]

@@ -15,8 +15,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use crate::config::LogFormat;
-use crate::handlers::TRACE;
 use crate::plain;
+use engine::handler::TRACE;
 
 /// They log requests with bodies, AUTH lines or keys below warn, or their own comings and goings; so do those whose
 /// names begin so, `hyper_util` with `hyper`.

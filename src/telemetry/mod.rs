@@ -39,7 +39,7 @@ pub use watch::Watch;
 use self::instruments::Instruments;
 use self::publishing::TopicWatch;
 use crate::config::{LogFormat, Propagators, TelemetryConfig};
-use crate::publisher;
+use engine::publisher;
 
 /// How long the end waits for the collector. With the longest drain and its last call to the queue it stays
 /// below the 120 s of ECS.

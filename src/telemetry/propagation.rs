@@ -13,8 +13,8 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 
 use super::w3c;
 use crate::config::Propagators;
-use crate::envelope::{Carried, TRACEPARENT, TRACESTATE, carried};
-use crate::queue::Delivery;
+use engine::envelope::{Carried, TRACEPARENT, TRACESTATE, carried};
+use engine::queue::Delivery;
 
 /// The context that a delivery was published in.
 pub(super) fn extract(propagators: Propagators, delivery: &Delivery) -> Option<SpanContext> {
@@ -62,7 +62,7 @@ mod tests {
     use opentelemetry::trace::TraceContextExt;
 
     use super::*;
-    use crate::queue::{Attempt, Attribute, Attributes, Body, ReceiptHandle};
+    use engine::queue::{Attempt, Attribute, Attributes, Body, ReceiptHandle};
 
     const W3C: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     const XRAY: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=a:0";

@@ -14,9 +14,9 @@ use super::instruments::Instruments;
 use super::propagation::inject;
 use super::watch::{DESTINATION, ERROR, OPERATION, SYSTEM};
 use crate::config::Propagators;
-use crate::event::Head;
-use crate::publisher::{Observer, PublishError, Sending};
-use crate::topic::{MessageId, SendError};
+use engine::event::Head;
+use engine::publisher::{Observer, PublishError, Sending};
+use engine::topic::{MessageId, SendError};
 
 /// Watches one topic.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use opentelemetry::trace::{Link, Span, SpanContext, SpanKind, TraceContextExt, T
 use opentelemetry::{Context, KeyValue};
 
 use super::watch::{Inside, OPERATION, Watch};
-use crate::queue::{DeadLetter, Delivery, Facts, Hide, Hold, Queue, QueueError, ReceiptHandle, Unsettled};
+use engine::queue::{DeadLetter, Delivery, Facts, Hide, Hold, Queue, QueueError, ReceiptHandle, Unsettled};
 
 /// A queue with its watch.
 #[derive(Debug)]

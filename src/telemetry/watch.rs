@@ -18,10 +18,10 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use super::instruments::Instruments;
 use super::propagation::extract;
 use crate::config::Propagators;
-use crate::event::Timestamp;
-use crate::handlers::TRACE;
-use crate::queue::Delivery;
-use crate::worker::{Ended, Observer, Outcome};
+use engine::event::Timestamp;
+use engine::handler::TRACE;
+use engine::queue::Delivery;
+use engine::worker::{Ended, Observer, Outcome};
 
 /// The label that names the reaction.
 pub(super) const REACTION: &str = "reaction";

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use user_events::event::EmailAddress;
+use user_events::events::EmailAddress;
 use user_events::idempotency::redis::RedisLedger;
 use user_events::idempotency::{Claim, Fingerprint, Key, Ledger, LedgerError, Release, Request, Setbacks, Terms};
 use user_events::mail::Composer;

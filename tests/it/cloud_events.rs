@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::timeout;
-use user_events::event::{Arrival, Event, Opened, Timestamp, UserSignedUp, read};
+use user_events::event::{Arrival, Event, Opened, Timestamp, read};
+use user_events::events::UserSignedUp;
 use user_events::profiles::redis::RedisProfiles;
 
 use crate::world::patience::patience;

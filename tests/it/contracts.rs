@@ -8,9 +8,8 @@ use jsonschema::Validator;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use user_events::envelope::{self, open};
-use user_events::event::{
-    Arrival, EmailAddress, Event, Opened, Published, Timestamp, UserSignedUp, read, schema, to_be_published,
-};
+use user_events::event::{Arrival, Event, Opened, Published, Timestamp, read, to_be_published};
+use user_events::events::{EmailAddress, UserSignedUp, schema};
 
 use crate::world::processes::execute;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use user_events::queue::sqs::SqsQueue;
-use user_events::queue::sqs_admin::SqsAdmin;
+use user_events::queue::sqs::admin::SqsAdmin;
 use user_events::queue::{
     Attempt, Attribute, Attributes, Body, DeadLetter, Delivery, Failure, MAX_MESSAGE_BYTES, Queue, ReceiptHandle,
 };

@@ -18,7 +18,8 @@ const FOREIGN: &[&str] = &["ON_SUCCESS", "RUST_BACKTRACE", "X86_64"];
 /// Reactions that the documents speak of, in capitals.
 const REACTIONS: &[&str] = &["NAME", "EMAIL", "PROFILE", "CRM", "ORDER_NOTIFY"];
 /// A path in backticks begins with one of these.
-const FOLDERS: &[&str] = &["src/", "tests/", "infra/", "localstack/", "docs/", "examples/", "benches/", ".ci/"];
+const FOLDERS: &[&str] =
+    &["engine/", "src/", "tests/", "infra/", "localstack/", "docs/", "examples/", "benches/", ".ci/"];
 
 /// A document in two parts: the code it shows, block by block and span by span, and the rest.
 struct Document {

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use user_events::event::UserSignedUp;
-use user_events::handlers::{Handled, Handler, HandlerError};
+use user_events::events::UserSignedUp;
+use user_events::handler::{Handled, Handler, HandlerError};
 use user_events::idempotency::memory::MemoryLedger;
 use user_events::idempotency::{Fence, Terms};
 use user_events::queue::sqs::SqsQueue;

@@ -28,7 +28,6 @@ mod environment;
 mod fifo;
 mod health_port;
 mod house;
-mod house_clock;
 mod iam;
 mod infra;
 mod interop;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use user_events::config::{self, Environment, LogFormat, ReactionNeeds, Reader};
 use user_events::event::{Event, EventError, Fields, Head, Once};
-use user_events::handlers::{Handled, Handler, HandlerError};
+use user_events::handler::{Handled, Handler, HandlerError};
 use user_events::idempotency::Fence;
 use user_events::reactions::Reactions;
 use user_events::telemetry::Telemetry;

@@ -33,13 +33,13 @@ async fn ended(mut worker: Worker) -> String {
 async fn no_panic_prints_a_value() {
     let (_folder, worker) = panicking(&[]);
     let line = worker.says("panicked; what it said is left out", SOON).await;
-    assert!(line.contains("src/failpoint.rs:") && line.starts_with("thread `"), "{line}");
+    assert!(line.contains("engine/src/failpoint.rs:") && line.starts_with("thread `"), "{line}");
     assert!(!ended(worker).await.contains("backtrace"));
 
     let (_folder, worker) = panicking(&[("RUST_LOG", "info"), ("LOG_FORMAT", "json"), ("RUST_BACKTRACE", "1")]);
     let line = worker.says("panicked; what it said is left out", SOON).await;
     let told: Value = serde_json::from_str(&line).expect("a line of the log");
-    assert!(told["at"].as_str().is_some_and(|at| at.starts_with("src/failpoint.rs:")), "{line}");
+    assert!(told["at"].as_str().is_some_and(|at| at.starts_with("engine/src/failpoint.rs:")), "{line}");
     assert!(told["thread"].is_string() && told["span"]["subject"].is_string(), "it says which message: {line}");
     assert!(told["backtrace"].as_str().is_some_and(|trace| trace.contains("user_events::")), "{line}");
     ended(worker).await;

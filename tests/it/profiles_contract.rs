@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use tokio::runtime::Builder;
-use user_events::event::{Plan, Timestamp, UserId, UserSignedUp};
+use user_events::event::Timestamp;
+use user_events::events::{Plan, UserId, UserSignedUp};
 use user_events::profiles::memory::MemoryProfiles;
 use user_events::profiles::redis::RedisProfiles;
 use user_events::profiles::{Applied, Change, Profiles};

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use tokio::time::{Duration, Instant};
-use user_events::event::{AnyEvent, Arrival, Event, Opened, Published, Timestamp, UserSignedUp};
+use user_events::event::{AnyEvent, Arrival, Event, Opened, Published, Timestamp};
+use user_events::events::UserSignedUp;
 use user_events::publisher::{PublishError, Publisher};
 use user_events::topic::{Entry, MAX_BYTES, MAX_ENTRIES, MessageId, SendError, Topic};
 

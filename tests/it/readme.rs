@@ -69,7 +69,7 @@ fn each_line_of_what_happens_when_names_a_test_that_exists() {
         .map(|line| line.rsplit('`').nth(1).unwrap())
         .collect();
     assert!(names.len() >= 10, "the table was not found");
-    let tests = code(&["tests", "src"]);
+    let tests = code(&["engine/src", "src", "tests"]);
     for name in names {
         assert!(tests.contains(&format!("fn {name}(")), "no test is called {name}");
     }
@@ -124,7 +124,7 @@ fn the_readmes_reasons_for_a_dead_letter_are_those_of_the_code() {
 
 #[test]
 fn each_reason_that_the_code_writes_is_one_that_dlq_knows() {
-    let code = code(&["src"]);
+    let code = code(&["engine/src", "src"]);
     let (refusals, rest) = (code.split("fn code(&self)").nth(1).unwrap(), code.split("reason: \"").skip(1));
     let refusals = refusals.split("\n    }").next().unwrap().split('"').skip(1).step_by(2);
     let never = code.split("Next::Never(\"").skip(1);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
-use user_events::event::UserSignedUp;
+use user_events::events::UserSignedUp;
 use user_events::idempotency::neighbours::Neighbours;
 use user_events::idempotency::records::{Forgotten, Records, State};
 use user_events::idempotency::redis::RedisLedger;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::Value;
 use user_events::queue::sqs::SqsQueue;
-use user_events::queue::sqs_admin::SqsAdmin;
+use user_events::queue::sqs::admin::SqsAdmin;
 use user_events::queue::{Attribute, DeadLetter, Hide, MAX_MESSAGE_BYTES, Queue};
 
 use crate::dlq::{Bench, letter, reasons, visible};

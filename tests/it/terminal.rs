@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use serde_json::Value;
 use tokio::net::TcpListener;
-use user_events::queue::sqs_admin::SqsAdmin;
+use user_events::queue::sqs::admin::SqsAdmin;
 use user_events::queue::{Attribute, DeadLetter};
 
 use crate::world::patience::patience;

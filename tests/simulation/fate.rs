@@ -3,7 +3,7 @@
 use std::panic::panic_any;
 
 use fastrand::Rng;
-use user_events::handlers::{Handled, HandlerError};
+use user_events::handler::{Handled, HandlerError};
 
 use crate::doubles::Part;
 use crate::plan::Plan;

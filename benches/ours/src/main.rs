@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use user_events::config::{self, Environment, LogFormat, Reader};
-use user_events::event::UserSignedUp;
-use user_events::handlers::{Handled, Handler, HandlerError};
+use user_events::events::UserSignedUp;
+use user_events::handler::{Handled, Handler, HandlerError};
 use user_events::idempotency::atomic::AtomicEffect;
 use user_events::idempotency::redis::RedisLedger;
 use user_events::idempotency::{Fence, Ledger, Terms};

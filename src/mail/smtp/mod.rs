@@ -36,7 +36,7 @@ use self::login::Logins;
 use self::pool::{Pool, Rate};
 use self::stop::Stop;
 use super::{Mail, MailError, Mailer, Ready};
-use crate::idempotency::{Crossing, Fence};
+use engine::idempotency::{Crossing, Fence};
 
 /// For writing the body, and for the way there and back.
 const BESIDE_THE_REPLY: Duration = Duration::from_secs(30);

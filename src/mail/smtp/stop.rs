@@ -7,8 +7,8 @@ use std::io;
 
 use super::reply::Reply;
 use super::verdict::{Heard, judge};
-use crate::backoff::Outage;
 use crate::mail::{MailError, Phase};
+use engine::backoff::Outage;
 
 /// The end of a conversation that did not reach its own.
 #[derive(Debug, Clone)]

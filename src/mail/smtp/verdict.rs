@@ -4,8 +4,8 @@
 //! never passed on: it quotes addresses.
 
 use super::reply::{Enhanced, Reply};
-use crate::backoff::Outage;
 use crate::mail::{MailError, Phase};
+use engine::backoff::Outage;
 
 /// What was heard in place of the reply that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use super::stage::Summary;
-use crate::topic::Entry;
+use engine::topic::Entry;
 
 /// One row of the demo. Its users are `prefix`, or `prefix-0` and so on.
 pub(super) struct Scene {

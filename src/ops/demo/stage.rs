@@ -10,22 +10,22 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::scenes::Seen;
-use crate::backoff::{Backoff, Outage};
-use crate::event::UserId;
+use crate::events::UserId;
 use crate::handlers::profile::ProfileHandler;
 use crate::handlers::welcome_email::WelcomeEmail;
-use crate::idempotency::atomic::AtomicEffect;
-use crate::idempotency::memory::MemoryLedger;
-use crate::idempotency::{Crossing, Fence, Terms};
 use crate::mail::outbox::Outbox;
 use crate::mail::{ComposeError, Composer, Mail, MailError, Mailer, Phase, Ready, Sender};
 use crate::profiles::memory::MemoryProfiles;
-use crate::publisher::{PublishError, Publisher};
-use crate::queue::Queue;
-use crate::queue::memory::MemoryQueue;
-use crate::topic::Entry;
-use crate::topic::memory::MemoryTopic;
-use crate::worker::{self, Reaction, Settings, Tally, Worker};
+use engine::backoff::{Backoff, Outage};
+use engine::idempotency::atomic::AtomicEffect;
+use engine::idempotency::memory::MemoryLedger;
+use engine::idempotency::{Crossing, Fence, Terms};
+use engine::publisher::{PublishError, Publisher};
+use engine::queue::Queue;
+use engine::queue::memory::MemoryQueue;
+use engine::topic::Entry;
+use engine::topic::memory::MemoryTopic;
+use engine::worker::{self, Reaction, Settings, Tally, Worker};
 
 const VISIBILITY: Duration = Duration::from_secs(5);
 /// A demo that takes longer than this shows something broken.

@@ -13,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::browse::Browser;
 use super::letter::{Letter, Selection};
-use crate::event::AnyEvent;
-use crate::failpoint::{self, Step};
-use crate::queue::sqs_admin::SqsAdmin;
-use crate::queue::{DeadLetter, MAX_BATCH, MAX_MESSAGE_BYTES, Queue, QueueError, ReceiptHandle};
 use crate::reactions::Known;
+use engine::event::AnyEvent;
+use engine::failpoint::{self, Step};
+use engine::queue::sqs::admin::SqsAdmin;
+use engine::queue::{DeadLetter, MAX_BATCH, MAX_MESSAGE_BYTES, Queue, QueueError, ReceiptHandle};
 
 /// What to do with a letter.
 pub(super) enum Deed<'a> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 use tokio::time::Instant;
 
-use crate::queue::{Delivery, Hide, Hold, MAX_BATCH, Queue, QueueError, ReceiptHandle, Unsettled};
+use engine::queue::{Delivery, Hide, Hold, MAX_BATCH, Queue, QueueError, ReceiptHandle, Unsettled};
 
 /// How long a message is hidden at a time: short, for a look may be killed.
 pub(super) const HIDDEN: Duration = Duration::from_secs(120);
@@ -94,8 +94,8 @@ impl<Q: Queue> Browser<Q> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::Attributes;
-    use crate::queue::memory::MemoryQueue;
+    use engine::queue::Attributes;
+    use engine::queue::memory::MemoryQueue;
 
     #[tokio::test(start_paused = true)]
     async fn a_long_look_sees_each_message_once_and_leaves_all_of_them() {

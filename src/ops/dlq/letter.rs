@@ -8,11 +8,12 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::reasons::UNKNOWN;
-use crate::envelope;
-use crate::event::{EmailAddress, Opened, Timestamp, UserSignedUp, log_hash};
-use crate::queue::dead_letter::{BODY_ENCODING, DETAIL, OURS, REASON, UnpackError, is_ours};
-use crate::queue::{DeadLetter, Delivery, ReceiptHandle};
+use crate::events::{EmailAddress, UserSignedUp};
 use crate::reactions::Known;
+use engine::envelope;
+use engine::event::{Opened, Timestamp, log_hash};
+use engine::queue::dead_letter::{BODY_ENCODING, DETAIL, OURS, REASON, UnpackError, is_ours};
+use engine::queue::{DeadLetter, Delivery, ReceiptHandle};
 
 /// One letter in a DLQ.
 pub(super) struct Letter {
@@ -181,7 +182,7 @@ impl Selection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::{Attempt, Attribute, Attributes, Body, Failure};
+    use engine::queue::{Attempt, Attribute, Attributes, Body, Failure};
 
     fn delivery(body: &str) -> Delivery {
         Delivery {

@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 use super::Place;
 use super::letter::{Letter, Selection, shown};
 use super::look::{each, failed};
-use crate::event::Timestamp;
 use crate::ops::table::{WIDTH, age, table, wrap_to};
 use crate::ops::{Exit, complain, say};
 use crate::plain;
+use engine::event::Timestamp;
 
 /// A table holds so much of a reason: ours are shorter, another tool's may not be.
 const REASON_WIDTH: usize = 22;

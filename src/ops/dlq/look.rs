@@ -16,11 +16,11 @@ use super::browse::Browser;
 use super::letter::{Letter, Selection, shown};
 use super::{Place, progress};
 use crate::cli::Which;
-use crate::event::Timestamp;
 use crate::ops::table::counted;
 use crate::ops::{Exit, complain, say, terminal};
 use crate::plain;
-use crate::queue::QueueError;
+use engine::event::Timestamp;
+use engine::queue::QueueError;
 
 pub(super) async fn show(
     places: &[Place],

@@ -25,11 +25,11 @@ use super::table::wrap;
 use super::{Context, Exit, complain, configured, deaf};
 use crate::cli::{Dlq, Which};
 use crate::config::{self, Queues};
-use crate::event::AnyEvent;
-use crate::queue::sqs::SqsQueue;
-use crate::queue::sqs_admin::{QueueFacts, SqsAdmin};
 use crate::reactions::{Known, Reactions};
 use crate::shutdown;
+use engine::event::AnyEvent;
+use engine::queue::sqs::SqsQueue;
+use engine::queue::sqs::admin::{QueueFacts, SqsAdmin};
 
 pub use reasons::{REASONS, Reason};
 

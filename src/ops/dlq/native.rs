@@ -15,8 +15,8 @@ use super::{Place, progress};
 use crate::cli::Which;
 use crate::ops::table::counted;
 use crate::ops::{Exit, complain, say};
-use crate::queue::QueueError;
-use crate::queue::sqs_admin::MoveTask;
+use engine::queue::QueueError;
+use engine::queue::sqs::admin::MoveTask;
 
 /// Between two looks at a task.
 const LOOK: Duration = Duration::from_millis(500);

@@ -8,15 +8,15 @@ use futures_util::future::join_all;
 use super::facts::{Facts, Reaction, Timing, Topic};
 use crate::aws;
 use crate::config::{MailConfig, ReactionConfig, RunConfig};
-use crate::event::UserSignedUp;
-use crate::idempotency::neighbours::Neighbours;
+use crate::events::UserSignedUp;
 use crate::mail::Composer;
 use crate::mail::smtp::{Examination, SmtpMailer};
 use crate::ops::worker;
-use crate::queue::sqs_admin::SqsAdmin;
 use crate::reactions::{Listed, Reactions};
-use crate::redis_link::{RedisError, RedisFacts, RedisLink};
-use crate::topic::sns_admin::SnsAdmin;
+use engine::idempotency::neighbours::Neighbours;
+use engine::queue::sqs::admin::SqsAdmin;
+use engine::redis_link::{RedisError, RedisFacts, RedisLink};
+use engine::topic::sns::admin::SnsAdmin;
 
 pub(super) async fn ask(
     config: &RunConfig,

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::backoff::Backoff;
-use crate::envelope::Topics;
 use crate::mail::smtp::Examination;
 use crate::ops::worker::Told;
-use crate::queue::QueueError;
-use crate::queue::sqs_admin::QueueFacts;
-use crate::redis_link::{RedisError, RedisFacts};
-use crate::topic::SendError;
-use crate::topic::sns_admin::Subscription;
+use engine::backoff::Backoff;
+use engine::envelope::Topics;
+use engine::queue::QueueError;
+use engine::queue::sqs::admin::QueueFacts;
+use engine::redis_link::{RedisError, RedisFacts};
+use engine::topic::SendError;
+use engine::topic::sns::admin::Subscription;
 
 /// All of it.
 #[derive(Debug)]

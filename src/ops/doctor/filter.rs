@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use crate::event::USER_SIGNED_UP;
+use crate::events::USER_SIGNED_UP;
 
 /// What the filter does to events.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,10 +11,10 @@ use super::fault::*;
 use super::filter::{Passage, passage};
 use super::finding::{Finding, Findings};
 use super::policy::{Access, access};
-use crate::idempotency::neighbours::in_words;
 use crate::ops::worker::READY;
-use crate::queue::sqs_admin::QueueFacts;
-use crate::topic::sns_admin::Subscription;
+use engine::idempotency::neighbours::in_words;
+use engine::queue::sqs::admin::QueueFacts;
+use engine::topic::sns::admin::Subscription;
 
 /// What SQS keeps at the most, and what a DLQ should keep.
 const FORTNIGHT: Duration = Duration::from_secs(14 * 24 * 3600);

@@ -1,14 +1,14 @@
 //! The table: one thing wrong with a reaction that is otherwise sound, and the one finding it makes.
 
 use super::*;
-use crate::backoff::Backoff;
-use crate::envelope::Topics;
 use crate::ops::doctor::facts::{Timing, Topic};
 use crate::ops::worker::Told;
-use crate::queue::QueueError;
-use crate::queue::sqs_admin::Redrive;
-use crate::redis_link::RedisError;
-use crate::topic::SendError;
+use engine::backoff::Backoff;
+use engine::envelope::Topics;
+use engine::queue::QueueError;
+use engine::queue::sqs::admin::Redrive;
+use engine::redis_link::RedisError;
+use engine::topic::SendError;
 
 const TOPIC: &str = "arn:aws:sns:eu-west-1:1:user-events";
 

@@ -6,8 +6,8 @@ use super::facts::Facts;
 use super::fault::*;
 use super::finding::{Finding, Findings};
 use crate::mail::smtp::Examination;
-use crate::queue::QueueError;
-use crate::topic::SendError;
+use engine::queue::QueueError;
+use engine::topic::SendError;
 
 /// What AWS answers to those it does not know; anything else is said by someone who knows us.
 const STRANGER: &[&str] = &[
@@ -122,11 +122,11 @@ pub(super) fn mail(facts: &Facts) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backoff::Backoff;
-    use crate::envelope::Topics;
     use crate::ops::doctor::facts::{Reaction, Timing, Topic};
     use crate::ops::worker::Told;
-    use crate::redis_link::{RedisError, RedisFacts};
+    use engine::backoff::Backoff;
+    use engine::envelope::Topics;
+    use engine::redis_link::{RedisError, RedisFacts};
 
     fn facts() -> Facts {
         let server = RedisFacts { major_version: 8, eviction_policy: "noeviction".to_owned(), is_cluster: false };

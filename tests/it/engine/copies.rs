@@ -1,7 +1,7 @@
 //! Copies of an event whose effect happens once for each event: told by what the event says, never by the queue's ids.
 
 use user_events::event::Once;
-use user_events::handlers::Row;
+use user_events::handler::Row;
 
 use super::*;
 

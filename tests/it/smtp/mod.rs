@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use user_events::bus::Bus;
-use user_events::event::UserSignedUp;
+use user_events::events::UserSignedUp;
+use user_events::handler::{Handled, Handler, HandlerError};
 use user_events::handlers::welcome_email::WelcomeEmail;
-use user_events::handlers::{Handled, Handler, HandlerError};
 use user_events::idempotency::memory::MemoryLedger;
 use user_events::idempotency::{Fence, Fingerprint, Terms};
 use user_events::mail::smtp::{SmtpMailer, SmtpSettings};

@@ -1,0 +1,221 @@
+//! What SQS's refusals and silences mean.
+//!
+//! Enters: an error of the SDK's, or of one entry of a batch. Leaves: a [`QueueError`] that says what to do: may the same call
+//! succeed in a moment, is this one message at fault, or must an operator look? Pure. A text of SQS's is read for one thing
+//! only: how large a message may be.
+
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::types::BatchResultErrorEntry;
+
+use crate::queue::{Breach, QueueError};
+
+/// What SQS says of a message that breaks a rule.
+const UNFIT: &[&str] = &[
+    "BatchRequestTooLong",
+    "EmptyValue",
+    "InvalidAttributeName",
+    "InvalidAttributeValue",
+    "InvalidMessageContents",
+    "InvalidParameterValue",
+    "MissingParameter",
+];
+
+/// Parts of codes that speak of whoever sends, of how often, or of the queue: the next message would be answered the same.
+const OF_ALL: &[&str] = &[
+    "accessdenied",
+    "credential",
+    "deleted",
+    "doesnotexist",
+    "expired",
+    "internal",
+    "invalidaddress",
+    "invalidclienttoken",
+    "invalidsecurity",
+    "kms",
+    "limit",
+    "nonexistent",
+    "notauthorized",
+    "optinrequired",
+    "signature",
+    "throttl",
+    "timeout",
+    "toomany",
+    "unauthorized",
+    "unavailable",
+    "unrecognizedclient",
+    "unsupported",
+];
+
+pub(super) fn classify<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> QueueError {
+    match error {
+        SdkError::ServiceError(service) => {
+            let code = service.err().code().unwrap_or("unknown");
+            let passing = code.contains("Throttl")
+                || code.contains("LimitExceeded")
+                || code.contains("Internal")
+                || code.contains("Unavailable");
+            by_code(code, !passing && code != "unknown")
+        }
+        SdkError::TimeoutError(_) => QueueError::Unavailable("timeout".to_owned()),
+        SdkError::DispatchFailure(failure) if failure.is_user() => QueueError::Refused("no credentials".to_owned()),
+        SdkError::DispatchFailure(_) => QueueError::Unavailable("no connection".to_owned()),
+        SdkError::ConstructionFailure(_) => QueueError::Refused("the request cannot be built".to_owned()),
+        _ => QueueError::Unavailable("an answer that is none".to_owned()),
+    }
+}
+
+/// The same of a call that needs this right.
+pub(super) fn classify_call<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>, right: &'static str) -> QueueError {
+    match error {
+        SdkError::ServiceError(service) if service.err().code().is_some_and(is_denial) => QueueError::Denied { right },
+        other => classify(other),
+    }
+}
+
+/// The key that encrypts the queue has rights of its own.
+fn is_denial(code: &str) -> bool {
+    let code = code.to_ascii_lowercase();
+    code.contains("accessdenied") && !code.contains("kms")
+}
+
+pub(super) fn by_code(code: &str, sender_fault: bool) -> QueueError {
+    let name = code.rsplit(['.', '#']).next().unwrap_or(code);
+    match name {
+        "ReceiptHandleIsInvalid" | "MessageNotInflight" => QueueError::NotInFlight,
+        _ if sender_fault => QueueError::Refused(name.to_owned()),
+        _ => QueueError::Unavailable(name.to_owned()),
+    }
+}
+
+/// Of an entry that settles or hides.
+pub(super) fn entry_error(entry: &BatchResultErrorEntry) -> QueueError {
+    match entry.code.rsplit('.').next() {
+        // An entry has two parameters. The visibility is ours, and valid: so it is the receipt that is not.
+        Some("InvalidParameterValue" | "InvalidParameterValueException") => QueueError::NotInFlight,
+        _ => by_code(&entry.code, entry.sender_fault),
+    }
+}
+
+/// The answer to a message that was sent, and its text: is it this one alone that is refused? Then others may be taken.
+pub(super) fn of_message(error: QueueError, text: Option<&str>) -> QueueError {
+    match (text.and_then(limit), error) {
+        (Some(most), _) => Breach::TooLarge { most }.into(),
+        (None, QueueError::Refused(code)) if UNFIT.contains(&code.trim_end_matches("Exception")) => {
+            Breach::Said(code).into()
+        }
+        (None, other) => other,
+    }
+}
+
+/// Of an entry that sends. What SQS calls the sender's fault is this message's, whatever its code, unless it is everybody's.
+pub(super) fn of_sent(entry: &BatchResultErrorEntry) -> QueueError {
+    let error = by_code(&entry.code, entry.sender_fault);
+    match of_message(error, entry.message()) {
+        QueueError::Refused(code) if !is_of_all(&entry.code) => Breach::Said(code).into(),
+        error => error,
+    }
+}
+
+fn is_of_all(code: &str) -> bool {
+    let code = code.to_ascii_lowercase();
+    OF_ALL.iter().any(|part| code.contains(part))
+}
+
+/// What the service said in words.
+pub(super) fn text<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
+    let SdkError::ServiceError(service) = error else { return None };
+    service.err().message()
+}
+
+/// How many bytes the queue takes. SQS has no code for it: it stands in the text.
+fn limit(text: &str) -> Option<usize> {
+    let (_, limit) = text.split_once("Message must be shorter than ")?;
+    limit.split(' ').next()?.parse().ok()
+}
+
+/// As [`classify`], but an operator, or a worker that starts, is told that there are no credentials; to one at work that is
+/// a fault that may pass, for a moment without an answer looks the same.
+pub(super) fn told<E: ProvideErrorMetadata + std::error::Error + 'static, R: std::fmt::Debug + 'static>(
+    error: &SdkError<E, R>,
+) -> QueueError {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.to_string().contains("credential provider was not enabled") {
+            return QueueError::Refused("no credentials".to_owned());
+        }
+        cause = error.source();
+    }
+    classify(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_right_at_the_queue_is_told_from_one_at_its_key_and_from_anything_else() {
+        for code in ["AccessDenied", "AccessDeniedException", "com.amazonaws.sqs#AccessDeniedException"] {
+            assert!(is_denial(code), "{code}");
+        }
+        for code in ["KMS.AccessDeniedException", "KmsAccessDenied", "ExpiredToken", "QueueDoesNotExist", "unknown"] {
+            assert!(!is_denial(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_not_taken_is_told_from_a_queue_that_takes_none() {
+        let said = |code: &str, text| of_message(QueueError::Refused(code.to_owned()), text);
+        let own = "One or more parameters are invalid. Reason: Message must be shorter than 2048 bytes.";
+        assert_eq!(said("InvalidParameterValue", Some(own)), Breach::TooLarge { most: 2_048 }.into());
+        let code = "InvalidMessageContentsException";
+        assert_eq!(said(code, Some("odd")), Breach::Said(code.to_owned()).into());
+        assert_eq!(said("QueueDoesNotExist", None), QueueError::Refused("QueueDoesNotExist".to_owned()));
+        assert_eq!(of_message(QueueError::Unavailable("x".to_owned()), None), QueueError::Unavailable("x".to_owned()));
+    }
+
+    #[test]
+    fn a_message_that_is_its_senders_fault_is_refused_alone_unless_the_code_speaks_of_all() {
+        let sent = |code: &str, sender_fault| {
+            let entry = BatchResultErrorEntry::builder().id("1").code(code).sender_fault(sender_fault);
+            of_sent(&entry.build().expect("whole"))
+        };
+        let alone = [
+            "InvalidMessageContents",
+            "InvalidParameterValueException",
+            "AWS.SimpleQueueService.InvalidMessageContents",
+            "InvalidParameterCombination",
+            "MalformedInput",
+            "ContentPolicyViolation",
+            "",
+        ];
+        for code in alone {
+            let name = code.rsplit('.').next().unwrap_or_default();
+            assert_eq!(sent(code, true), Breach::Said(name.to_owned()).into(), "{code}");
+            assert!(matches!(sent(code, false), QueueError::Unavailable(_)), "{code}: not said to be ours");
+        }
+        let of_all = [
+            "AccessDeniedException",
+            "KMS.DisabledException",
+            "KmsThrottled",
+            "OverLimit",
+            "RequestLimitExceeded",
+            "RequestThrottled",
+            "ThrottlingException",
+            "TooManyRequestsException",
+            "QueueDoesNotExist",
+            "AWS.SimpleQueueService.NonExistentQueue",
+            "QueueDeletedRecently",
+            "UnsupportedOperation",
+            "InvalidAddress",
+            "InvalidClientTokenId",
+            "InvalidSecurity",
+            "ExpiredToken",
+            "SignatureDoesNotMatch",
+            "OptInRequired",
+            "ServiceUnavailable",
+        ];
+        for code in of_all {
+            assert!(matches!(sent(code, true), QueueError::Refused(_)), "{code}");
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! The SQS adapter: AWS's Options and error shapes end here.
+//!
+//! Enters: the port's calls. Leaves: deliveries with every field there, and [`QueueError`]s that say
+//! what to do. Promises: one bad message never fails its batch, and a long poll never starves a delete
+//! (each has its own client). A dead letter that SQS itself moved back is opened here, so that the worker
+//! meets the original. No file outside this folder imports `aws_sdk_sqs`; knows no event.
+
+pub mod admin;
+mod answer;
+mod error;
+mod request;
+mod surrogates;
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::retry::RetryConfig;
+use aws_sdk_sqs::config::timeout::TimeoutConfig;
+use aws_sdk_sqs::config::{Builder, StalledStreamProtectionConfig};
+use aws_sdk_sqs::types::{
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
+    MessageAttributeValue, MessageSystemAttributeName as System, QueueAttributeName,
+};
+use aws_types::SdkConfig;
+use data_encoding::BASE64;
+
+use self::answer::ReadAnswers;
+use self::error::{classify_call, entry_error, of_message, text, told};
+use self::request::FewHeaders;
+use super::{
+    Attempt, Attribute, Attributes, Body, DeadLetter, Delivery, Facts, Hide, Hold, MAX_BATCH, Queue, QueueError,
+    ReceiptHandle, Unsettled, dead_letter, is_fifo, rules,
+};
+
+/// Every call but the long poll answers within this, connecting included, or is tried again.
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// A long poll is given its wait time and this much more, with all that the SDK tries within it: a silent try ends it,
+/// for the loop that asks has to turn.
+const POLL_SLACK: Duration = Duration::from_secs(5);
+
+/// The SDK's own pause before it tries a call again. Longer ones are the worker's: it knows what waits.
+const SDK_PAUSE: Duration = Duration::from_secs(1);
+
+/// One queue on SQS.
+#[derive(Debug, Clone)]
+pub struct SqsQueue {
+    polling: Client,
+    settling: Client,
+    url: String,
+    dlq_url: Option<String>,
+    arn: Option<String>,
+    facts: Facts,
+}
+
+impl SqsQueue {
+    /// Opens the queue: reads its settings, and finds its DLQ by the redrive policy unless `dlq_url`
+    /// names one. `longest_wait` bounds the `wait` of later receives.
+    ///
+    /// # Errors
+    /// [`QueueError::Refused`] if the queue is missing or may not be read, else `Unavailable`.
+    pub async fn open(
+        aws: &SdkConfig,
+        url: String,
+        dlq_url: Option<String>,
+        longest_wait: Duration,
+    ) -> Result<Self, QueueError> {
+        let settling = Client::from_conf(settings(aws, CALL_TIMEOUT).interceptor(FewHeaders).build());
+        let answer = settling
+            .get_queue_attributes()
+            .queue_url(&url)
+            .attribute_names(QueueAttributeName::VisibilityTimeout)
+            .attribute_names(QueueAttributeName::RedrivePolicy)
+            .attribute_names(QueueAttributeName::MessageRetentionPeriod)
+            .attribute_names(QueueAttributeName::QueueArn)
+            .send()
+            .await
+            .map_err(|error| told(&error))?;
+        let attribute = |name| answer.attributes().and_then(|all| all.get(&name));
+        let visibility = attribute(QueueAttributeName::VisibilityTimeout).and_then(|v| v.parse().ok());
+        let policy = attribute(QueueAttributeName::RedrivePolicy).and_then(|p| RedrivePolicy::parse(p));
+        let dlq_url = dlq_url.or_else(|| policy.as_ref().and_then(|p| sibling(&url, &p.dlq_name)));
+        let facts = Facts {
+            visibility: Duration::from_secs(visibility.unwrap_or(30)),
+            max_receive_count: policy.map(|p| p.max_receive_count),
+            has_dlq: dlq_url.is_some(),
+            retention: attribute(QueueAttributeName::MessageRetentionPeriod)
+                .and_then(|v| v.parse().ok())
+                .map(Duration::from_secs),
+        };
+        let arn = attribute(QueueAttributeName::QueueArn).cloned();
+        Ok(Self { polling: polling(aws, longest_wait), settling, url, dlq_url, arn, facts })
+    }
+
+    /// Which queue, by what tells it from all others: its ARN, or its URL where SQS told none.
+    #[must_use]
+    pub fn identity(&self) -> &str {
+        self.arn.as_ref().unwrap_or(&self.url)
+    }
+
+    /// Would its dead letters come back to it?
+    #[must_use]
+    pub fn is_its_own_dlq(&self) -> bool {
+        self.dlq_url.as_ref() == Some(&self.url)
+    }
+
+    /// Hides received messages for this long instead of the queue's own setting.
+    #[must_use]
+    pub fn with_visibility(mut self, visibility: Duration) -> Self {
+        self.facts.visibility = visibility;
+        self
+    }
+}
+
+impl Queue for SqsQueue {
+    const SERVER: &'static str = "sqs";
+
+    fn name(&self) -> &str {
+        self.url.rsplit('/').next().unwrap_or(&self.url)
+    }
+
+    fn facts(&self) -> Facts {
+        self.facts.clone()
+    }
+
+    async fn receive(&self, at_most: usize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
+        let call = self
+            .polling
+            .receive_message()
+            .queue_url(&self.url)
+            .max_number_of_messages(i32::try_from(at_most.clamp(1, MAX_BATCH)).unwrap_or(1))
+            .wait_time_seconds(seconds(wait))
+            .visibility_timeout(seconds(self.facts.visibility))
+            .message_system_attribute_names(System::ApproximateReceiveCount)
+            .message_system_attribute_names(System::SentTimestamp)
+            .message_system_attribute_names(System::MessageGroupId)
+            .message_system_attribute_names(System::AwsTraceHeader)
+            .message_system_attribute_names(System::DeadLetterQueueSourceArn)
+            .message_attribute_names("All");
+        let answer = boxed(call.send()).await.map_err(|error| classify_call(&error, "sqs:ReceiveMessage"))?;
+        let is_fifo = is_fifo(&self.url);
+        let messages = answer.messages.unwrap_or_default().into_iter();
+        let deliveries = messages.filter_map(|message| delivery(message, is_fifo));
+        // SQS's own redrive moves a letter as it is. A DLQ's letters are read as they are, a source's opened.
+        Ok(if self.facts.has_dlq { deliveries.map(opened).collect() } else { deliveries.collect() })
+    }
+
+    async fn delete(&self, spent: Vec<ReceiptHandle>) -> Vec<Unsettled> {
+        let entry = |(n, receipt): (usize, &ReceiptHandle)| {
+            DeleteMessageBatchRequestEntry::builder().id(n.to_string()).receipt_handle(receipt.as_str()).build().ok()
+        };
+        let entries = spent.iter().enumerate().filter_map(entry).collect();
+        let call = self.settling.delete_message_batch().queue_url(&self.url).set_entries(Some(entries));
+        match boxed(call.send()).await {
+            Ok(answer) => unsettled(spent, &answer.failed),
+            Err(error) => all_unsettled(spent, &classify_call(&error, "sqs:DeleteMessage")),
+        }
+    }
+
+    async fn hide(&self, entries: Vec<Hide>) -> Vec<Unsettled> {
+        let failed = self.set_visibility(entries.iter().map(|hide| (hide.receipt.as_str(), hide.delay))).await;
+        let receipts = entries.into_iter().map(|hide| hide.receipt).collect();
+        match failed {
+            Ok(failed) => unsettled(receipts, &failed),
+            Err(error) => all_unsettled(receipts, &error),
+        }
+    }
+
+    async fn extend(&self, holds: &[Hold], visibility: Duration) -> Vec<(usize, QueueError)> {
+        match self.set_visibility(holds.iter().map(|hold| (hold.as_str(), visibility))).await {
+            Ok(failed) => {
+                failed.iter().filter_map(|entry| Some((entry.id.parse().ok()?, entry_error(entry)))).collect()
+            }
+            Err(error) => (0..holds.len()).map(|n| (n, error.clone())).collect(),
+        }
+    }
+
+    async fn send_to_dlq(&self, letter: &DeadLetter) -> Result<(), QueueError> {
+        let url = self.dlq_url.as_ref().ok_or(QueueError::NoDeadLetterQueue)?;
+        rules::check(&letter.body, &letter.attributes)?;
+        let attributes = letter.attributes.iter().filter_map(|(name, a)| Some((name.clone(), outgoing(a)?))).collect();
+        let call = self.settling.send_message().queue_url(url).message_body(&letter.body);
+        let call = match (&letter.group, &letter.fairness) {
+            (Some(group), _) => call.message_group_id(group).message_deduplication_id(&letter.message_id),
+            (None, fairness) => call.set_message_group_id(fairness.clone()),
+        };
+        let sent = boxed(call.set_message_attributes(Some(attributes)).send()).await;
+        sent.map_err(|error| of_message(classify_call(&error, "sqs:SendMessage"), text(&error)))?;
+        Ok(())
+    }
+}
+
+impl SqsQueue {
+    /// One batch; answers the entries that failed.
+    async fn set_visibility<'h>(
+        &self,
+        entries: impl Iterator<Item = (&'h str, Duration)>,
+    ) -> Result<Vec<BatchResultErrorEntry>, QueueError> {
+        let entry = |(n, (handle, visibility)): (usize, (&str, Duration))| {
+            let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(n.to_string()).receipt_handle(handle);
+            entry.visibility_timeout(seconds(visibility)).build().ok()
+        };
+        let entries = entries.enumerate().filter_map(entry).collect();
+        let call = self.settling.change_message_visibility_batch().queue_url(&self.url).set_entries(Some(entries));
+        let answer = boxed(call.send()).await;
+        Ok(answer.map_err(|error| classify_call(&error, "sqs:ChangeMessageVisibility"))?.failed)
+    }
+}
+
+/// The SDK's calls are futures of many kilobytes, which every future around them would carry and copy along: one that
+/// waits for a dead letter now and then made each message's task 100 KB.
+fn boxed<F: Future>(call: F) -> Pin<Box<F>> {
+    Box::pin(call)
+}
+
+pub(super) fn client(aws: &SdkConfig, attempt: Duration) -> Client {
+    Client::from_conf(settings(aws, attempt).build())
+}
+
+fn polling(aws: &SdkConfig, longest_wait: Duration) -> Client {
+    let most = longest_wait + POLL_SLACK;
+    let whole = TimeoutConfig::builder().operation_timeout(most).build();
+    let settings = settings(aws, most).timeout_config(whole);
+    Client::from_conf(settings.interceptor(FewHeaders).interceptor(ReadAnswers).build())
+}
+
+fn settings(aws: &SdkConfig, attempt: Duration) -> Builder {
+    let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_attempt_timeout(attempt);
+    let retries = aws.retry_config().cloned().unwrap_or_else(RetryConfig::standard);
+    Builder::from(aws)
+        .timeout_config(timeouts.build())
+        .retry_config(retries.with_max_backoff(SDK_PAUSE))
+        // Its grace is as long as the longest long poll, which by nature sends nothing meanwhile.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+}
+
+pub(super) struct RedrivePolicy {
+    pub(super) dlq_name: String,
+    pub(super) max_receive_count: u32,
+}
+
+impl RedrivePolicy {
+    /// AWS writes the count as a number, some tools as a string.
+    pub(super) fn parse(json: &str) -> Option<Self> {
+        let policy: serde_json::Value = serde_json::from_str(json).ok()?;
+        let count = &policy["maxReceiveCount"];
+        let count = count.as_u64().or_else(|| count.as_str()?.parse().ok())?;
+        Some(Self {
+            dlq_name: policy["deadLetterTargetArn"].as_str()?.rsplit(':').next()?.to_owned(),
+            max_receive_count: u32::try_from(count).ok()?,
+        })
+    }
+}
+
+/// A DLQ lives in its source's account and region, so its URL differs in the name only.
+pub(super) fn sibling(url: &str, name: &str) -> Option<String> {
+    url.rsplit_once('/').map(|(base, _)| format!("{base}/{name}"))
+}
+
+/// `None`: without a receipt nothing can be done to a message but let it come again, and without a body nothing
+/// is known of it.
+fn delivery(mut message: Message, is_fifo: bool) -> Option<Delivery> {
+    let message_id = message.message_id.take().unwrap_or_default();
+    let (Some(receipt), Some(body)) = (message.receipt_handle.take(), message.body.take()) else {
+        tracing::warn!(message_id, "a message came without a receipt handle or a body; it will come again");
+        return None;
+    };
+    let system = |name| message.attributes.as_ref()?.get(&name)?.parse::<i64>().ok();
+    let attempt = system(System::ApproximateReceiveCount).and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
+    let text = |name| message.attributes.as_ref()?.get(&name).cloned();
+    let (group, fairness) = match text(System::MessageGroupId) {
+        group if is_fifo => (group, None),
+        fairness => (None, fairness),
+    };
+    Some(Delivery {
+        group,
+        fairness,
+        moved_by_queue: text(System::DeadLetterQueueSourceArn).is_some(),
+        trace_header: text(System::AwsTraceHeader),
+        sent_at_millis: system(System::SentTimestamp).unwrap_or(0),
+        message_id,
+        body: Body::new(body),
+        attributes: incoming(message.message_attributes.unwrap_or_default()),
+        attempt: Attempt::new(attempt),
+        receipt: ReceiptHandle::new(receipt),
+    })
+}
+
+/// A letter of ours that came back is the original again; what cannot be opened is left for the worker to judge.
+fn opened(delivery: Delivery) -> Delivery {
+    if !dead_letter::is_ours(&delivery.attributes) {
+        return delivery;
+    }
+    let (body, attributes) = (delivery.body.as_str().to_owned(), delivery.attributes.clone());
+    match (DeadLetter { body, attributes, ..DeadLetter::default() }).original() {
+        Ok((body, attributes)) => Delivery { body: Body::new(body), attributes, ..delivery },
+        Err(_) => delivery,
+    }
+}
+
+fn incoming(all: impl IntoIterator<Item = (String, MessageAttributeValue)>) -> Attributes {
+    let attribute = |value: MessageAttributeValue| {
+        let text = value.string_value.or_else(|| Some(BASE64.encode(value.binary_value?.as_ref())))?;
+        Some(Attribute { data_type: value.data_type, value: text })
+    };
+    all.into_iter().filter_map(|(name, value)| Some((name, attribute(value)?))).collect()
+}
+
+pub(super) fn outgoing(attribute: &Attribute) -> Option<MessageAttributeValue> {
+    let value = MessageAttributeValue::builder().data_type(&attribute.data_type);
+    let value = if attribute.is_binary() {
+        value.binary_value(aws_sdk_sqs::primitives::Blob::new(BASE64.decode(attribute.value.as_bytes()).ok()?))
+    } else {
+        value.string_value(&attribute.value)
+    };
+    value.build().ok()
+}
+
+/// Entry ids are positions: message ids would clash when one batch holds two copies of a message.
+fn unsettled(receipts: Vec<ReceiptHandle>, failed: &[BatchResultErrorEntry]) -> Vec<Unsettled> {
+    let error = |n: usize| failed.iter().find(|entry| entry.id == n.to_string());
+    let pairs = receipts.into_iter().enumerate().filter_map(|(n, receipt)| Some((receipt, error(n)?)));
+    pairs.map(|(receipt, entry)| Unsettled { receipt, error: entry_error(entry) }).collect()
+}
+
+fn all_unsettled(receipts: Vec<ReceiptHandle>, error: &QueueError) -> Vec<Unsettled> {
+    receipts.into_iter().map(|receipt| Unsettled { receipt, error: error.clone() }).collect()
+}
+
+fn seconds(duration: Duration) -> i32 {
+    // Rounded up: a message shown a moment late is late, shown early it is worked on twice.
+    let whole = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    i32::try_from(whole.min(super::MAX_VISIBILITY.as_secs())).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;

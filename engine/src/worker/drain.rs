@@ -1,0 +1,78 @@
+//! The way out: give back, finish, and name what is left behind.
+//!
+//! Enters: what runs and what was not begun. Leaves: a [`Summary`]. Promises: it ends at the deadline; what
+//! still runs then comes again soon, and is named.
+
+use std::fmt;
+use std::time::Duration;
+
+use futures_util::stream::{Stream, StreamExt};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::error;
+
+use super::lane::{Taken, give_back};
+use super::lease::Leases;
+use super::process::Corridor;
+use crate::handler::Handler;
+use crate::idempotency::Ledger;
+use crate::queue::Queue;
+
+/// What is left running when the time to stop is up comes again after this: its handler is cut by then.
+const ABANDONED: Duration = Duration::from_secs(5);
+/// Before the deadline, whatever waits for the ledger or for another delivery is told to settle what it knows. A quarter of the
+/// time to stop, where that is shorter.
+const CLOSING: Duration = Duration::from_secs(3);
+
+/// How a worker ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// Deliveries that ran when stop came, and were finished.
+    pub drained: usize,
+    /// Deliveries that were not begun when stop came, and were given back.
+    pub returned: usize,
+    /// Deliveries that still ran when the time was up; they will come again.
+    pub abandoned: usize,
+}
+
+/// Ends a worker. `unworked`: what was never begun, with what the last receives bring. A lane that is told to stop finishes the
+/// one delivery it is at.
+pub(super) async fn drain<Q: Queue, L: Ledger, H: Handler>(
+    mut running: JoinSet<Vec<Taken>>,
+    unworked: impl Stream<Item = Vec<Taken>>,
+    corridor: &Corridor<Q, L, H>,
+    leases: &Leases,
+    queue: &Q,
+    deadline: Instant,
+) -> Summary {
+    let at_stop = running.len();
+    let closing = corridor.closing.clone();
+    let last_words = deadline - CLOSING.min(corridor.settings.shutdown / 4);
+    let _closing = AbortOnDropHandle::new(tokio::spawn(async move {
+        sleep_until(last_words).await;
+        closing.cancel();
+    }));
+    let mut returned = 0;
+    let all_done = async {
+        let unworked = unworked.concat().await;
+        returned += unworked.len();
+        give_back(unworked.into_iter(), corridor).await;
+        while let Some(lane) = running.join_next().await {
+            let rest = lane.unwrap_or_default();
+            returned += rest.len();
+            give_back(rest.into_iter(), corridor).await;
+        }
+    };
+    if timeout_at(deadline, all_done).await.is_err() {
+        let left = leases.abandon(queue, ABANDONED).await;
+        error!(messages = ?left, "the time to stop is up: these were left running and will come again");
+    }
+    Summary { drained: at_stop - running.len(), returned, abandoned: running.len() }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "drained {}, returned {}, abandoned {}", self.drained, self.returned, self.abandoned)
+    }
+}

@@ -1,0 +1,106 @@
+//! The gate before each receive: may we, when, and with which slots?
+//!
+//! Enters: the breaker's state, the pace, the duty, the rights. Leaves: slots to receive for, or "stop". Promises:
+//! nothing is received before the pace allows it or without a slot, nor, while what every message needs is down, but one
+//! message at a time in its turn; stop is heard at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep_until, timeout};
+
+use super::breaker::{Breaker, Who};
+use super::lane::Road;
+use super::pace::Pace;
+use super::rights::Rights;
+use crate::handler::Handler;
+use crate::idempotency::Ledger;
+use crate::queue::{MAX_BATCH, Queue};
+
+/// One worker's gate.
+pub(super) struct Gate<'a, Q, L, H> {
+    pub(super) road: &'a Road<Q, L, H>,
+    pub(super) rights: &'a Rights,
+    pub(super) queue: &'a Q,
+}
+
+/// A turn that was come by, and not taken yet: dropped, it is somebody else's.
+struct Turn<'a>(&'a Breaker);
+
+impl Turn<'_> {
+    /// From now on the message that is received for it owes the word.
+    fn goes_to_a_message(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.untried();
+    }
+}
+
+/// The right to receive.
+pub(super) struct Pass {
+    pub(super) slots: OwnedSemaphorePermit,
+    /// While the reaction is paused: what the message comes to decides.
+    pub(super) is_trial: bool,
+}
+
+impl<Q: Queue, L: Ledger, H: Handler> Gate<'_, Q, L, H> {
+    /// Waits until the loop may receive; `None`: stop.
+    pub(super) async fn opens(&self, pace: &Pace) -> Option<Pass> {
+        let Road { duty, corridor, .. } = self.road;
+        let (stop, breaker) = (&corridor.stop, &corridor.breaker);
+        loop {
+            if stop.is_cancelled() {
+                return None;
+            }
+            stop.run_until_cancelled(duty.allowed()).await?;
+            stop.run_until_cancelled(self.rights.granted(self.queue)).await?;
+            stop.run_until_cancelled(sleep_until(pace.not_before())).await?;
+            let mut turn = None;
+            let slots = if breaker.is_closed() {
+                stop.run_until_cancelled(self.slots_for_a_batch(pace.patience())).await??
+            } else {
+                stop.run_until_cancelled(breaker.turn(Who::Fresh, &*corridor.reaction)).await?;
+                turn = Some(Turn(breaker));
+                stop.run_until_cancelled(self.take(1)).await??
+            };
+            // All may have changed while slots or a turn were waited for.
+            match (breaker.is_closed(), turn) {
+                _ if !(duty.takes() && self.rights.are_whole()) => {}
+                (true, None) => return Some(Pass { slots, is_trial: false }),
+                (false, Some(turn)) => {
+                    turn.goes_to_a_message();
+                    return Some(Pass { slots, is_trial: true });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// At least one slot; after `patience` as many as there are then, up to what one receive may bring.
+    async fn slots_for_a_batch(&self, patience: Duration) -> Option<OwnedSemaphorePermit> {
+        let mut slots = self.take(1).await?;
+        let more = MAX_BATCH.min(self.road.corridor.settings.concurrency) - 1;
+        if let Ok(rest) = timeout(patience, self.take(more)).await {
+            slots.merge(rest?);
+            return Some(slots);
+        }
+        let free = self.slots().available_permits().min(more);
+        if let Ok(rest) = self.slots().clone().try_acquire_many_owned(u32::try_from(free).ok()?) {
+            slots.merge(rest);
+        }
+        Some(slots)
+    }
+
+    fn slots(&self) -> &Arc<Semaphore> {
+        &self.road.corridor.slots
+    }
+
+    async fn take(&self, slots: usize) -> Option<OwnedSemaphorePermit> {
+        self.slots().clone().acquire_many_owned(u32::try_from(slots).ok()?).await.ok()
+    }
+}

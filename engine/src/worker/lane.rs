@@ -1,0 +1,121 @@
+//! Lanes: which deliveries of a receive run side by side, and which one after the other.
+//!
+//! Enters: what one receive has brought. Leaves: one task a lane. Promises: without groups each delivery
+//! has a lane of its own; a group's deliveries share one, in order, and what cannot be settled stops it:
+//! the rest is given back unworked. A slot is given back however its delivery ends.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use tokio::sync::OwnedSemaphorePermit;
+use tracing::{Instrument, Span, field, info_span};
+
+use super::duty::Duty;
+use super::lease::Held;
+use super::observer::Observer;
+use super::outcome::{Outcome, Reacted};
+use super::process::{Corridor, Slot};
+use super::settle::Settled;
+use crate::failpoint::{self, Step};
+use crate::handler::Handler;
+use crate::idempotency::Ledger;
+use crate::queue::{Delivery, Queue};
+
+/// What every lane of a worker shares.
+pub(super) struct Road<Q, L, H> {
+    pub(super) corridor: Corridor<Q, L, H>,
+    pub(super) duty: Duty,
+    pub(super) observer: Arc<dyn Observer>,
+}
+
+/// A delivery with its lease, its slot, and the span that every line about it stands in.
+pub(super) struct Taken {
+    delivery: Delivery,
+    held: Held,
+    slot: Slot,
+    span: Span,
+}
+
+/// Deliveries that run one after the other.
+pub(super) struct Lane(Vec<Taken>);
+
+impl Taken {
+    /// A slot for each delivery; the slots left over are free again.
+    pub(super) fn each(
+        deliveries: impl Iterator<Item = (Held, Delivery)>,
+        mut slots: OwnedSemaphorePermit,
+        queue: &str,
+        handler: &'static str,
+    ) -> Vec<Self> {
+        let taken = |(held, delivery): (Held, Delivery)| {
+            let (attempt, message_id) = (delivery.attempt.get(), &delivery.message_id);
+            let (event_id, subject, trace_id) = (field::Empty, field::Empty, field::Empty);
+            let span = info_span!("message", queue, handler, message_id, attempt, event_id, subject, trace_id);
+            Self { delivery, held, slot: slots.split(1), span }
+        };
+        deliveries.map(taken).collect()
+    }
+}
+
+/// One lane for each group, in the order received; one for each delivery without a group.
+pub(super) fn lanes(taken: Vec<Taken>) -> Vec<Lane> {
+    let mut lanes: Vec<Lane> = Vec::with_capacity(taken.len());
+    for one in taken {
+        let group = one.delivery.group.clone();
+        let same = |lane: &&mut Lane| group.is_some() && lane.0[0].delivery.group == group;
+        match lanes.iter_mut().find(same) {
+            Some(lane) => lane.0.push(one),
+            None => lanes.push(Lane(vec![one])),
+        }
+    }
+    lanes
+}
+
+impl Lane {
+    /// Works through the lane. Answers what was not begun because it was told to stop: given back while a
+    /// receive is under way, it would come straight back.
+    pub(super) async fn walk<Q: Queue, L: Ledger, H: Handler>(self, road: Arc<Road<Q, L, H>>) -> Vec<Taken> {
+        let mut rest = self.0.into_iter();
+        while let Some(next) = rest.next() {
+            let settled = next.work(&road).await;
+            if road.corridor.stop.is_cancelled() {
+                return rest.collect();
+            }
+            if settled == Settled::Remains {
+                break;
+            }
+        }
+        give_back(rest, &road.corridor).await;
+        Vec::new()
+    }
+}
+
+/// Gives back what was not begun, side by side so that it shares calls.
+pub(super) async fn give_back<Q: Queue, L: Ledger, H: Handler>(
+    unworked: impl Iterator<Item = Taken>,
+    corridor: &Corridor<Q, L, H>,
+) {
+    let each = |Taken { delivery, held, slot, span }| async move {
+        // If it was to try what is missing, another may.
+        corridor.breaker.untried();
+        let not_begun = Reacted::from(Outcome::NotBegun);
+        let verdict =
+            not_begun.verdict(&delivery, corridor.limits, &corridor.settings.backoff, corridor.reaction.row().name);
+        corridor.settler.settle(delivery, verdict, held).instrument(span).await;
+        drop(slot);
+    };
+    join_all(unworked.map(each)).await;
+}
+
+impl Taken {
+    async fn work<Q: Queue, L: Ledger, H: Handler>(self, road: &Road<Q, L, H>) -> Settled {
+        let Self { delivery, held, mut slot, span } = self;
+        let _at_work = road.duty.at_work();
+        failpoint::reach(Step::Received);
+        let followed = road.observer.begins(&delivery, &span);
+        let process = road.corridor.process(delivery, held, &mut slot).instrument(span);
+        let (ended, settled) = process.instrument(followed.clone()).await;
+        road.observer.ends(&followed, &ended, settled == Settled::Gone);
+        settled
+    }
+}

@@ -1,0 +1,93 @@
+//! One event, until something is known of it: claim it, handle it, record it; and again, in its turn, while what every event
+//! needs is down, and while another delivery is at it and the queue would show this one no more.
+//!
+//! Enters: an event that was opened, and its slot. Leaves: what came of it. Promises: a pause costs a delivery that is held no
+//! receive and no attempt; who waits for a turn gives its slot back, so that a message that has not tried yet can, too; a
+//! message on its last receive is held for as long as it may be.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::breaker::Who;
+use super::lease::{Held, LONGEST};
+use super::outcome::{Outcome, Reacted};
+use super::process::{Corridor, Slot};
+use super::reaction::{Beats, Reaction};
+use super::record::Insists;
+use super::word::Word;
+use crate::handler::Handler;
+use crate::idempotency::{INSISTS, Ledger};
+use crate::queue::{Delivery, Queue};
+
+/// How soon a busy effect is looked at again, where the message cannot be given back. Its holder may be done long before its
+/// claim ends.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
+    pub(super) async fn persist(&self, event: &H::Event, delivery: &Delivery, held: &Held, slot: &mut Slot) -> Reacted {
+        let until = Instant::now() + LONGEST;
+        let is_last = self.limits.are_used_up(delivery.attempt);
+        loop {
+            let insists = Insists::lasting(INSISTS).or_until(&self.closing, &self.breaker);
+            let reacted = react(&self.reaction, event, &delivery.message_id, held.beats(), &insists).await;
+            self.breaker.heard(Word::of(&reacted.outcome, &reacted.said, self.reaction.row().receiver));
+            let tries_again = match &reacted.outcome {
+                outcome if outcome.may_pass() => self.turn_comes(until, is_last, slot).await,
+                Outcome::Busy(left) if is_last && held.is_ours() => self.waits((*left).min(LOOK_AGAIN), until).await,
+                // Whoever has the claim now, the record tells what came of it; or nobody has, and it is free.
+                Outcome::LeaseLost if held.is_ours() => Instant::now() < until,
+                _ => false,
+            };
+            match reacted.outcome {
+                _ if tries_again => {}
+                // The queue will move it, and say nothing. We can say what the record tells.
+                Outcome::LeaseLost if is_last => {
+                    return self.reaction.look_up(event, &delivery.message_id).await.into();
+                }
+                _ => return reacted,
+            }
+            held.begins_anew();
+        }
+    }
+
+    /// Waits for its turn to try; `false`: it does not come.
+    async fn turn_comes(&self, until: Instant, is_last: bool, slot: &mut Slot) -> bool {
+        let place = self.breaker.place(self.settings.concurrency);
+        if place.is_none() && !is_last {
+            return false;
+        }
+        *slot = None;
+        let end = if is_last { &self.closing } else { &self.stop };
+        let turn = end.run_until_cancelled(self.breaker.turn(Who::Held, &*self.reaction));
+        if !matches!(timeout_at(until, turn).await, Ok(Some(()))) {
+            return false;
+        }
+        // Not within that time: whoever has the turn owes a word. Slots fall free by themselves.
+        *slot = self.slots.clone().acquire_owned().await.ok();
+        drop(place);
+        true
+    }
+
+    /// Waits with its slot, as long as there is time; `false`: there is none.
+    async fn waits(&self, delay: Duration, until: Instant) -> bool {
+        let delay = delay + Duration::from_millis(fastrand::u64(100..1000));
+        matches!(timeout_at(until, self.closing.run_until_cancelled(sleep(delay))).await, Ok(Some(())))
+    }
+}
+
+/// One event, without a message around it: claim it, handle it, record it.
+pub(crate) async fn react<L: Ledger, H: Handler>(
+    reaction: &Reaction<L, H>,
+    event: &H::Event,
+    message_id: &str,
+    beats: impl Beats,
+    insists: &Insists<'_>,
+) -> Reacted {
+    let lease = match reaction.claim(event, message_id).await {
+        Ok(lease) => lease,
+        Err(outcome) => return outcome.into(),
+    };
+    let ran = reaction.handle(event, &lease, beats).await;
+    reaction.record(lease, ran, message_id, insists).await
+}

@@ -1,0 +1,136 @@
+//! Stop 3: the loop. Slots first, then messages, then tasks.
+//!
+//! Enters: a token that says stop. Leaves: a [`Summary`]. Promises: never more messages than slots; a
+//! receive that was sent is awaited, because dropping it strands what the queue had already handed over;
+//! stop is heard while waiting, never while working. When to ask is `gate`'s and `pace`'s, the way out `drain`'s.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{self, FuturesUnordered, StreamExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{info, warn};
+
+use super::Worker;
+use super::drain::{Summary, drain};
+use super::gate::{Gate, Pass};
+use super::lane::{Road, Taken, lanes};
+use super::outcome::Limits;
+use super::pace::{Asked, Pace};
+use super::process::Corridor;
+use super::settle::Settler;
+use super::vitals::Vitals;
+use crate::handler::Handler;
+use crate::idempotency::Ledger;
+use crate::queue::{Delivery, Queue, QueueError};
+
+/// How long a handler may take to close what it keeps open, when the time to stop is up.
+const CLOSING: Duration = Duration::from_secs(1);
+/// How long a receive may wait for a message to try with, while others that are held wait to try too.
+const HURRY: Duration = Duration::from_secs(1);
+
+/// One receive that is over: what it asked, for which slots, and what it brought.
+struct Received {
+    asked: Asked,
+    slots: OwnedSemaphorePermit,
+    is_trial: bool,
+    result: Result<Vec<Delivery>, QueueError>,
+}
+
+impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
+    /// Works until `stop`, then drains. Neither a failing queue nor a panicking handler ends it.
+    pub async fn run(self, stop: CancellationToken) -> Summary {
+        let Self { queue, reaction, settings, topics, vitals, duty, observer } = self;
+        let Vitals { pulse, tally, breaker, leases, rights, .. } = vitals;
+        let (facts, handler) = (queue.facts(), reaction.row().name);
+        info!(queue = queue.name(), handler, settings.concurrency, visibility = ?facts.visibility, "started");
+        if !facts.has_dlq {
+            warn!(queue = queue.name(), "no DLQ: what will never succeed is left to the queue and logged each time");
+        }
+        let limits = Limits::new(settings.max_attempts, settings.retry_for(queue.name()), &facts);
+        let settler = Settler::start(queue.clone(), &rights);
+        let slots = Arc::new(Semaphore::new(settings.concurrency));
+        let road = Arc::new(Road {
+            corridor: Corridor {
+                reaction,
+                settler,
+                settings,
+                topics,
+                limits,
+                tally,
+                breaker,
+                slots,
+                stop,
+                closing: CancellationToken::new(),
+            },
+            duty,
+            observer,
+        });
+        let _beating = AbortOnDropHandle::new(tokio::spawn({
+            let (leases, queue, rights) = (leases.clone(), queue.clone(), rights.clone());
+            async move { leases.keep(&*queue, facts.visibility, &rights).await }
+        }));
+        let gate = Gate { road: &road, rights: &rights, queue: &*queue };
+        let take = |Received { asked, slots, is_trial, result }: Received, pace: &mut Pace| {
+            pulse.received(result.as_ref().err());
+            let deliveries = pace.heard(&asked, result);
+            if is_trial && deliveries.is_empty() {
+                road.corridor.breaker.untried();
+            }
+            let hold = |delivery| (leases.hold(&delivery, asked.at, facts.visibility), delivery);
+            Taken::each(deliveries.into_iter().map(hold), slots, queue.name(), handler)
+        };
+        let (mut pace, mut polls) = (Pace::new(settings.concurrency, Q::SERVER), FuturesUnordered::new());
+        let (mut running, mut unworked) = (JoinSet::new(), Vec::new());
+
+        loop {
+            while let Some(lane) = running.try_join_next() {
+                unworked.extend(lane.unwrap_or_default());
+            }
+            let is_idle = polls.is_empty();
+            let pass = tokio::select! {
+                biased;
+                () = road.corridor.stop.cancelled() => break,
+                Some(received) = polls.next() => {
+                    for lane in lanes(take(received, &mut pace)) {
+                        // Boxed: a task is moved several times before it runs, and this one is large.
+                        running.spawn(Box::pin(lane.walk(road.clone())));
+                    }
+                    continue;
+                }
+                pass = async {
+                    // A receive under way must end by itself, or the loop does not turn.
+                    if is_idle { pulse.beating(gate.opens(&pace)).await } else { gate.opens(&pace).await }
+                }, if polls.len() < pace.pollers() => pass,
+            };
+            match pass {
+                Some(pass) => {
+                    // What is in hand wants to try too, or wants its slot back after a pause.
+                    let hurries = road.corridor.breaker.is_waited_for();
+                    polls.push(receive(&*queue, pass, if hurries { settings.wait.min(HURRY) } else { settings.wait }));
+                }
+                None => break,
+            }
+        }
+        // From the signal on, not from the end of the long poll that is waited for.
+        let deadline = Instant::now() + settings.shutdown;
+        let unworked = stream::iter([unworked]).chain(polls.map(|received| take(received, &mut pace)));
+        // A drain that takes its time is alive.
+        let drained = drain(running, unworked, &road.corridor, &leases, &*queue, deadline);
+        let summary = pulse.beating(drained).await;
+        // It bounds itself; the margin is for one that does not.
+        let _ = timeout_at(deadline + CLOSING, road.corridor.reaction.close()).await;
+        info!(queue = queue.name(), handler, outcomes = ?road.corridor.tally.read().outcomes, "stopped: {summary}");
+        summary
+    }
+}
+
+async fn receive<Q: Queue>(queue: &Q, Pass { slots, is_trial }: Pass, wait: Duration) -> Received {
+    let asked = Asked { at: Instant::now(), at_most: slots.num_permits() };
+    let result = queue.receive(asked.at_most, wait).await;
+    Received { asked, slots, is_trial, result }
+}

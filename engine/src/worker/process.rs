@@ -1,0 +1,77 @@
+//! Stops 4 to 8: one delivery, from open to settle, on one screen.
+//!
+//! Enters: a delivery. Leaves: what came of it; its verdict is carried out. Promises: one closing line in
+//! the log for each delivery, and no word of an address or a body in it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tracing::{Span, field, info};
+
+use super::breaker::Breaker;
+use super::foreign;
+use super::lease::Held;
+use super::observer::Ended;
+use super::outcome::{Limits, Outcome};
+use super::reaction::Reaction;
+use super::settle::{Settled, Settler};
+use super::word::Word;
+use super::{Settings, Tally};
+use crate::envelope::{self, Topics};
+use crate::event::{Event, Timestamp, log_hash};
+use crate::handler::Handler;
+use crate::idempotency::Ledger;
+use crate::queue::{Delivery, Queue};
+
+/// What the stops need beside the delivery: the same for all of a worker's.
+pub(super) struct Corridor<Q, L, H> {
+    pub(super) reaction: Arc<Reaction<L, H>>,
+    pub(super) settler: Settler<Q>,
+    pub(super) settings: Settings,
+    pub(super) topics: Topics,
+    pub(super) limits: Limits,
+    pub(super) tally: Tally,
+    pub(super) breaker: Arc<Breaker>,
+    pub(super) slots: Arc<Semaphore>,
+    pub(super) stop: CancellationToken,
+    /// The time to stop is nearly up: what can still be settled is settled now.
+    pub(super) closing: CancellationToken,
+}
+
+/// A delivery's slot; none while it waits.
+pub(super) type Slot = Option<OwnedSemaphorePermit>;
+
+impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
+    /// One delivery: open it, claim it, handle it, record it, settle it.
+    pub(super) async fn process(&self, delivery: Delivery, held: Held, slot: &mut Slot) -> (Ended, Settled) {
+        let started = Instant::now();
+        let reacted = match self.open(&delivery) {
+            Ok(event) => self.persist(&event, &delivery, &held, slot).await,
+            Err(outcome) => outcome.into(),
+        };
+        let detail = reacted.detail();
+        let verdict = reacted.verdict(&delivery, self.limits, &self.settings.backoff, self.reaction.row().name);
+        let outcome = reacted.outcome;
+        let Delivery { attempt, sent_at_millis, .. } = delivery;
+        let ended = Ended { outcome, verdict: verdict.name(), attempt, sent_at_millis, handling: started.elapsed() };
+        let detail = (!detail.is_empty()).then_some(detail);
+        info!(outcome = ended.outcome.name(), %verdict, detail, seconds = ended.handling.as_secs_f64(), "delivery");
+        self.tally.count(&ended);
+        (ended, self.settler.settle(delivery, verdict, held).await)
+    }
+
+    fn open(&self, delivery: &Delivery) -> Result<H::Event, Outcome> {
+        let sent_at = delivery.sent_at().and_then(Timestamp::from_unix_millis).unwrap_or_else(Timestamp::now);
+        let types = self.reaction.row().types;
+        let opened = envelope::open_from(delivery.body.as_str(), sent_at, &self.topics, types);
+        let event: H::Event = foreign::judge(opened, types, self.settings.unknown_events).inspect_err(|_| {
+            self.breaker.heard(Word::Nothing);
+        })?;
+        Span::current().record("event_id", field::display(&event.head().id));
+        Span::current().record("subject", field::display(log_hash(event.subject())));
+        self.tally.oddities(&event);
+        Ok(event)
+    }
+}

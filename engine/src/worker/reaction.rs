@@ -1,0 +1,229 @@
+//! Stops 5 and 6: may we, and do it. What comes of it is put on record in `record`.
+//!
+//! Enters: an event. Leaves: an [`Outcome`]. Promises: the handler runs only with a claim; its panic or
+//! its overrun is an outcome like any other; whatever is not known stays on record as unknown. Knows no
+//! queue and no message, so the in-process bus uses it as it is.
+
+use std::future::pending;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::time::{Instant, timeout};
+
+use super::breaker::Needs;
+use super::listening::Listening;
+use super::outcome::{Missing, Outcome};
+use super::witness::Witness;
+use crate::backoff::Outage;
+use crate::event::{Event, Once};
+use crate::failpoint::{self, Step};
+use crate::handler::{Handled, Handler, HandlerError, Row};
+use crate::idempotency::{Claim, Course, Fence, Key, Lease, Ledger, LedgerError, Release, Request, Terms};
+
+/// A handler with the ledger that keeps its effects single.
+#[derive(Debug)]
+pub struct Reaction<L, H> {
+    pub(super) ledger: Listening<L>,
+    pub(super) handler: H,
+    row: Row,
+    pub(super) terms: Terms,
+    timeout: Duration,
+    claimants: Claimants,
+    pub(super) witness: Witness,
+}
+
+/// Names for claims: this reaction's own, then counted. A random one for each would ask the kernel each time.
+#[derive(Debug)]
+struct Claimants {
+    reaction: String,
+    so_far: AtomicU64,
+}
+
+/// What a handler's run showed.
+pub(crate) struct Ran {
+    pub(super) result: Result<Handled, Cut>,
+    /// Was the point of no return passed?
+    pub(super) crossed: bool,
+}
+
+/// Why a run brought nothing.
+pub(super) enum Cut {
+    Said(HandlerError),
+    Panicked,
+    TimedOut,
+    LeaseLost,
+}
+
+/// What tells a running handler's claim to renew itself.
+pub(crate) trait Beats: Send {
+    /// Waits for the next beat; `false`: the lease is lost.
+    fn next(&mut self) -> impl Future<Output = bool> + Send;
+}
+
+impl Beats for tokio::time::Interval {
+    async fn next(&mut self) -> bool {
+        self.tick().await;
+        true
+    }
+}
+
+impl Claimants {
+    fn next(&self) -> String {
+        format!("{}{}", self.reaction, self.so_far.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl<L: Ledger, H: Handler> Reaction<L, H> {
+    /// `handler`, kept single by `ledger` on these `terms`. A run longer than `timeout` is cut.
+    #[must_use]
+    pub fn new(handler: H, ledger: L, terms: Terms, timeout: Duration) -> Self {
+        let claimants =
+            Claimants { reaction: format!("{}.", uuid::Uuid::new_v4().simple()), so_far: AtomicU64::new(0) };
+        let row = Row::of::<H>();
+        Self { ledger: Listening::to(ledger), handler, row, terms, timeout, claimants, witness: Witness::default() }
+    }
+
+    /// Under another name, for other types of event, or as often as told.
+    #[must_use]
+    pub fn with_row(mut self, row: Row) -> Self {
+        self.row = row;
+        self
+    }
+
+    /// What it is called, and what it takes.
+    #[must_use]
+    pub fn row(&self) -> Row {
+        self.row
+    }
+
+    fn key(&self, event: &H::Event) -> Key {
+        match self.row.once {
+            Once::Subject if self.row.is_by_type => Key::of_type(self.row.name, event.subject(), &event.head().kind),
+            Once::Subject => Key::new(self.row.name, event.subject()),
+            Once::Event => Key::of_event(self.row.name, event.subject(), event.head().id.as_str()),
+        }
+    }
+
+    /// Claims the effect for this delivery alone; `message_id` is empty where no message stands behind the event.
+    pub(crate) async fn claim(&self, event: &H::Event, message_id: &str) -> Result<Lease, Outcome> {
+        let request = Request {
+            key: self.key(event),
+            fingerprint: self.handler.fingerprint(event),
+            message_id: message_id.to_owned(),
+            ledger_quiet_for: self.ledger.quiet_for(),
+        };
+        let token = self.claimants.next();
+        match self.ledger.claim(&request, &token, &self.terms).await {
+            Ok(Claim::Acquired(lease)) => Ok(lease),
+            Ok(Claim::Ambiguous(lease)) => {
+                tracing::warn!("an earlier delivery ended between fence and record: doing it again may be a duplicate");
+                Ok(lease)
+            }
+            Ok(Claim::Done) => Err(Outcome::Duplicate),
+            Ok(Claim::Busy(left)) => Err(Outcome::Busy(left)),
+            Ok(Claim::Conflict) => Err(Outcome::Conflict),
+            Ok(Claim::Parked) => Err(Outcome::Parked),
+            Ok(Claim::Kills) => Err(Outcome::KillsItsWorker),
+            Err(error) => Err(without_record::<L>(&error)),
+        }
+    }
+
+    /// What the record tells of an event whose message was lost to us, so that nothing can be waited for.
+    pub(crate) async fn look_up(&self, event: &H::Event, message_id: &str) -> Outcome {
+        match self.claim(event, message_id).await {
+            Ok(lease) => {
+                self.release(&lease, Release::Uncounted).await;
+                Outcome::LeaseLost
+            }
+            Err(Outcome::Busy(_) | Outcome::Unavailable(_)) => Outcome::LeaseLost,
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// Runs the handler, within its time, apart from its panics, and only while the lease is held.
+    pub(crate) async fn handle(&self, event: &H::Event, lease: &Lease, beats: impl Beats) -> Ran {
+        failpoint::reach(Step::Claimed);
+        let behind = self.handler.limit_behind_the_fence().unwrap_or(self.timeout);
+        let course = Course::new(self.timeout, behind);
+        let fence = Fence::new(&self.ledger, lease, &self.terms, &course);
+        let run = AssertUnwindSafe(self.handler.handle(event, &fence)).catch_unwind();
+        let result = tokio::select! {
+            biased;
+            ended = run => match ended {
+                Ok(answer) => answer.map_err(Cut::Said),
+                Err(_panic) => Err(Cut::Panicked),
+            },
+            () = course.ends() => Err(Cut::TimedOut),
+            () = self.lost_before_the_fence(lease, beats, &course) => Err(Cut::LeaseLost),
+        };
+        Ran { result, crossed: course.is_behind() }
+    }
+
+    /// Renews the claim beside the run. Returns only if the run must be cut: its claim or its message was lost, and the fence
+    /// is not crossed. Behind the fence a run is never cut for that: its effect may have happened, and only the run
+    /// can still tell. There the claim is renewed without the queue's beats too: another worker may be shown the
+    /// message, and must not act on it.
+    async fn lost_before_the_fence(&self, lease: &Lease, mut beats: impl Beats, course: &Course) {
+        let mut is_hidden = true;
+        loop {
+            let beat = async { if is_hidden { beats.next().await } else { pending().await } };
+            // Longer than from beat to beat, and short enough for the claim to be there still.
+            let beat = timeout(self.terms.lease * 2 / 3, beat).await;
+            is_hidden &= beat != Ok(false);
+            let is_behind = course.is_behind();
+            if !is_hidden && !is_behind {
+                return;
+            }
+            // Each beat: the message first, then the claim, so that before the fence a claim never outlives
+            // its message.
+            if (beat == Ok(true) || is_behind) && !self.renewed(lease).await {
+                break;
+            }
+        }
+        if course.is_behind() {
+            pending::<()>().await;
+        }
+    }
+
+    /// Is the claim still ours, as far as the ledger tells?
+    async fn renewed(&self, lease: &Lease) -> bool {
+        self.ledger.renew(lease, &self.terms).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the claim was not renewed; tried again at the next beat");
+            true
+        })
+    }
+
+    /// Every third of a lease, where there is no message whose beats to follow.
+    pub(crate) fn own_beats(&self) -> impl Beats + use<L, H> {
+        tokio::time::interval_at(Instant::now() + self.terms.lease / 3, self.terms.lease / 3)
+    }
+
+    /// No event will follow.
+    pub(super) async fn close(&self) {
+        self.handler.close().await;
+    }
+}
+
+impl<L: Ledger, H: Handler> Needs for Reaction<L, H> {
+    async fn look(&self) -> Result<(), Missing> {
+        self.ledger.ping().await.map_err(|error| no_ledger::<L>(&error))?;
+        self.handler.probe().await.map_err(|error| match error {
+            HandlerError::Unavailable { dependency, detail, outage } => Missing { dependency, detail, outage },
+            other => Missing { dependency: self.row.name, detail: other.to_string(), outage: Outage::Down },
+        })
+    }
+}
+
+pub(super) fn no_ledger<L: Ledger>(error: &LedgerError) -> Missing {
+    Missing { dependency: L::SERVER, detail: error.detail().to_owned(), outage: Outage::Down }
+}
+
+/// What an event comes to whose record was not to be had.
+pub(super) fn without_record<L: Ledger>(error: &LedgerError) -> Outcome {
+    match error {
+        LedgerError::Away(_) => Outcome::Unavailable(no_ledger::<L>(error)),
+        LedgerError::Broken(rule) => Outcome::RecordBroken(rule),
+    }
+}

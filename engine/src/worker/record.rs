@@ -1,0 +1,165 @@
+//! What is known after a run, put on record: the effect happened, or surely not, or nobody knows.
+//!
+//! Enters: what a handler's run showed, and its lease. Leaves: an [`Outcome`]. Promises: what happened is asked to be recorded
+//! until it is, or until the process must let go of the message, unless nobody can read its record; only then it is `DoneUnrecorded`. What surely did not happen
+//! is given back. What nobody knows stays on record as it is.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::breaker::Breaker;
+use super::outcome::{Missing, Outcome, Reacted};
+use super::reaction::{Cut, Ran, Reaction, no_ledger, without_record};
+use super::witness::Belief;
+use crate::backoff::{Backoff, Outage};
+use crate::failpoint::{self, Step};
+use crate::handler::{Handled, Handler, HandlerError};
+use crate::idempotency::{Fenced, Key, Lease, Ledger, LedgerError, Release, Setbacks};
+
+/// For how long a record is asked for that the ledger does not take, and who hears of that.
+pub(crate) struct Insists<'a> {
+    lasts: Duration,
+    worker: Option<(&'a CancellationToken, &'a Breaker)>,
+}
+
+impl<'a> Insists<'a> {
+    /// So long after the first try in vain.
+    pub(crate) fn lasting(lasts: Duration) -> Self {
+        Self { lasts, worker: None }
+    }
+
+    /// Until a stop's last moments, too; and `breaker` hears that the ledger is away.
+    pub(super) fn or_until(self, closing: &'a CancellationToken, breaker: &'a Breaker) -> Self {
+        Self { worker: Some((closing, breaker)), ..self }
+    }
+
+    fn heard(&self, missing: Missing) {
+        if let Some((_, breaker)) = self.worker {
+            breaker.noticed(missing);
+        }
+    }
+
+    /// Waits before the next try; `false`: there is no time for one.
+    async fn waits(&self, delay: Duration, until: Instant) -> bool {
+        let wait = timeout_at(until, sleep(delay));
+        match self.worker {
+            Some((closing, _)) => matches!(closing.run_until_cancelled(wait).await, Some(Ok(()))),
+            None => wait.await.is_ok(),
+        }
+    }
+}
+
+impl<L: Ledger, H: Handler> Reaction<L, H> {
+    /// Puts on record what is known, and says what that comes to.
+    pub(crate) async fn record(&self, lease: Lease, ran: Ran, message_id: &str, insists: &Insists<'_>) -> Reacted {
+        let handled = match ran.result {
+            Ok(handled) => handled,
+            Err(cut) => return self.give_up(&lease, cut, ran.crossed, message_id).await,
+        };
+        self.witness.accepted();
+        let (receipt, outcome) = match handled {
+            Handled::Done { receipt, .. } => (receipt, Outcome::Done),
+            Handled::Applied => (String::new(), Outcome::Done),
+            Handled::AlreadyApplied => (String::new(), Outcome::Duplicate),
+            Handled::Superseded => (String::new(), Outcome::Stale),
+        };
+        failpoint::reach(Step::Sent);
+        let is_on_record = self.commit(&lease, &receipt, insists).await;
+        if !is_on_record {
+            tracing::error!("the effect happened and is not on record");
+            return Outcome::DoneUnrecorded.into();
+        }
+        failpoint::reach(Step::Recorded);
+        outcome.into()
+    }
+
+    /// What a run that did not succeed comes to. The lease goes back, unless the effect may have happened. A lost one too: it
+    /// may be the message alone that was lost, and a claim left to run out is held against it.
+    async fn give_up(&self, lease: &Lease, cut: Cut, crossed: bool, message_id: &str) -> Reacted {
+        let said = cut.said();
+        let outcome = self.outcome_of(cut, crossed, &lease.key);
+        let why = match &outcome {
+            Outcome::OutcomeUnknown | Outcome::Duplicate => return Reacted { said, ..outcome.into() },
+            Outcome::Deferred { .. } | Outcome::Doubted { .. } => Release::Deferred { message_id },
+            own if own.is_own_failure() => Release::Failed { message_id, outcome: own.name() },
+            _ => Release::Uncounted,
+        };
+        let setbacks = self.release(lease, why).await;
+        Reacted { outcome, setbacks, said }
+    }
+
+    fn outcome_of(&self, cut: Cut, crossed: bool, who: &Key) -> Outcome {
+        match cut {
+            Cut::Said(error) => self.outcome_of_error(error, who),
+            Cut::Panicked | Cut::TimedOut if crossed => Outcome::OutcomeUnknown,
+            Cut::LeaseLost => Outcome::LeaseLost,
+            Cut::Panicked => Outcome::Panicked,
+            Cut::TimedOut => Outcome::TimedOut,
+        }
+    }
+
+    fn outcome_of_error(&self, error: HandlerError, who: &Key) -> Outcome {
+        match error {
+            HandlerError::Transient(_) => Outcome::Transient,
+            HandlerError::Deferred(_) => Outcome::Deferred { in_a_row: self.witness.deferred(who) },
+            HandlerError::Permanent { reason, .. } => Outcome::Permanent(reason),
+            HandlerError::Suspect { reason, .. } => match self.witness.refused(who) {
+                Belief::Believed => Outcome::Permanent(reason),
+                Belief::Doubted(in_a_row) => Outcome::Doubted { reason, in_a_row },
+            },
+            HandlerError::Unavailable { outage, .. } if outage != Outage::Down && self.witness.stopped(who) => {
+                Outcome::Deferred { in_a_row: self.witness.deferred(who) }
+            }
+            HandlerError::Unavailable { dependency, detail, outage } => {
+                Outcome::Unavailable(Missing { dependency, detail, outage })
+            }
+            HandlerError::OutcomeUnknown(_) => Outcome::OutcomeUnknown,
+            HandlerError::Fenced(Fenced::Done) => Outcome::Duplicate,
+            HandlerError::Fenced(Fenced::Lost) => Outcome::LeaseLost,
+            HandlerError::Fenced(Fenced::Unavailable(error)) => without_record::<L>(&error),
+        }
+    }
+
+    /// Asks until the ledger has it; `false`: it does not in time, or never will, because nobody can read the record. The record
+    /// is allowed to anybody, so a lost lease ends nothing here. A try is never cut: one that nobody waits for may not be made.
+    async fn commit(&self, lease: &Lease, receipt: &str, insists: &Insists<'_>) -> bool {
+        let (mut tries, mut until) = (1, None);
+        while let Err(error) = self.ledger.commit(lease, receipt, &self.terms).await {
+            if let LedgerError::Broken(rule) = error {
+                tracing::warn!(rule, "the effect happened, and its record is broken");
+                return false;
+            }
+            if tries == 1 {
+                tracing::warn!(%error, "the effect happened, and its record waits for the ledger");
+            }
+            insists.heard(no_ledger::<L>(&error));
+            let until = *until.get_or_insert_with(|| Instant::now() + insists.lasts);
+            if !insists.waits(Backoff::RECORD.delay(tries), until).await {
+                return false;
+            }
+            tries += 1;
+        }
+        if tries > 1 {
+            tracing::info!(tries, "on record");
+        }
+        true
+    }
+
+    /// Failing to release costs the next delivery the rest of the lease, and a failure its count, no more.
+    pub(super) async fn release(&self, lease: &Lease, why: Release<'_>) -> Setbacks {
+        self.ledger.release(lease, why).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the lease was not released; it will run out");
+            Setbacks::default()
+        })
+    }
+}
+
+impl Cut {
+    /// What the handler said, for the log and the letter.
+    fn said(&self) -> String {
+        let Self::Said(error) = self else { return String::new() };
+        error.to_string()
+    }
+}

@@ -1,0 +1,16 @@
+//! The event that ships: `user.signed_up`, parsed once and never raw again.
+//!
+//! Enters: an event's fields, or values that already hold their rules. Leaves: a [`UserSignedUp`] in which every field is valid, and
+//! its contract as a [`schema`]. Pure: knows no envelope, no queue, no handler.
+
+mod address;
+pub mod schema;
+mod signed_up;
+mod values;
+
+pub use address::{EmailAddress, a_labels};
+pub use signed_up::{USER_SIGNED_UP, UserSignedUp};
+pub use values::{Plan, UserId};
+
+#[cfg(test)]
+mod tests;

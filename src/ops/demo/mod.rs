@@ -1,0 +1,127 @@
+//! `demo`: the whole story on the embedded default. No AWS, no Redis, no mail server, no account.
+//!
+//! A publisher, a topic, two queues with their DLQs and two real workers in this process; mails become
+//! files. It ends with a table of what should have happened beside what did, and fails on a difference.
+
+mod scenes;
+mod stage;
+mod tell;
+
+use std::path::Path;
+use std::time::Duration;
+
+use comfy_table::{LineStyle, Table, TableStyle};
+
+use self::scenes::{SCENES, Seen};
+use self::stage::{Stage, Summary};
+use self::tell::Teller;
+use super::{Context, Exit, complain, configured, say, unlogged};
+use crate::config::Environment;
+use crate::plain;
+use engine::publisher::PublishError;
+
+pub(super) async fn demo(context: &Context<'_>, mails: &Path, slow: Option<Duration>) -> Exit {
+    // A demo that scrolls its log over its story would tell none; RUST_LOG still brings it up.
+    let environment = context.environment;
+    let is_logged = environment.contains_key("RUST_LOG");
+    if let Err(exit) = if is_logged { configured(context, |_| Some(())) } else { unlogged(context) } {
+        return exit;
+    }
+    if let Err(error) = std::fs::create_dir_all(mails) {
+        complain(format_args!(
+            "{} cannot be written to: {}",
+            plain::line(&mails.display().to_string()),
+            plain::said(&error)
+        ));
+        return Exit::Usage;
+    }
+    say("A publisher, an SNS-like topic, two SQS-like queues with DLQs, two workers: all in this process.");
+    let Ok(stage) = Stage::build(mails) else { return Exit::Bug };
+    let teller = Teller::new(environment, slow);
+    let played = if slow.is_some() { one_by_one(&stage, &teller).await } else { at_once(&stage, &teller).await };
+    teller.end();
+    if let Err(exit) = played {
+        return exit;
+    }
+    let summary = stage.finish().await;
+    let differences = show(&summary);
+    say(format_args!(
+        "{} deliveries were received, {} of them again after a failure.",
+        summary.deliveries, summary.retried
+    ));
+    say(format_args!("The mails lie in {}/ as .eml files: open one with any mail client.", mails.display()));
+    say_what_next(environment);
+    if differences > 0 {
+        complain(format_args!("{differences} row(s) differ"));
+        return Exit::Bug;
+    }
+    Exit::Clean
+}
+
+async fn at_once(stage: &Stage, teller: &Teller) -> Result<(), Exit> {
+    for scene in SCENES {
+        stage.publish(&(scene.entries)(scene.prefix)).await.map_err(unpublished)?;
+    }
+    stage.until_idle(|seen, waiting| teller.so_far(seen, waiting)).await.map_err(unkept)
+}
+
+/// For an audience: each scene is announced, played to its end and explained.
+async fn one_by_one(stage: &Stage, teller: &Teller) -> Result<(), Exit> {
+    teller.steps().await;
+    for (n, scene) in SCENES.iter().enumerate() {
+        let before = stage.so_far();
+        teller.line(format_args!("\n{:>2} of {}  {}", n + 1, SCENES.len(), scene.title)).await;
+        stage.publish(&(scene.entries)(scene.prefix)).await.map_err(unpublished)?;
+        stage.until_idle(|seen, waiting| teller.so_far(&seen.since(&before), waiting)).await.map_err(unkept)?;
+        teller.line(format_args!("          {}", stage.so_far().since(&before))).await;
+        teller.line(format_args!("          {}", scene.because)).await;
+    }
+    Ok(())
+}
+
+fn unpublished(error: PublishError) -> Exit {
+    complain(error);
+    Exit::Bug
+}
+
+fn unkept(why: String) -> Exit {
+    complain(format_args!("the mails cannot be kept: {why}"));
+    Exit::Write
+}
+
+/// The table; answers how many rows are not as they should be.
+fn show(summary: &Summary) -> usize {
+    let mut table = Table::new();
+    table.load_style(TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─')));
+    table.set_header(["what was published", "what should happen", "what happened", ""]);
+    let mut differences = 0;
+    for scene in SCENES {
+        let seen = Seen::of(scene, summary);
+        let agrees = seen == scene.expected;
+        differences += usize::from(!agrees);
+        table.add_row([
+            scene.title,
+            &scene.expected.to_string(),
+            &seen.to_string(),
+            if agrees { "ok" } else { "DIFFERS" },
+        ]);
+    }
+    say(format_args!("\n{}\n", table.trim_fmt()));
+    differences
+}
+
+/// Commands that work where this one did.
+fn say_what_next(environment: &Environment) {
+    // Set by `cargo run`: then no `user-events` needs to be on the PATH, and the checkout is at hand.
+    let by_cargo = environment.contains_key("CARGO_MANIFEST_DIR");
+    let (us, third) = if by_cargo {
+        ("cargo run --", ("make up".to_owned(), "the same services to deploy to: LocalStack, Redis, a mail server"))
+    } else {
+        ("user-events", ("user-events schema asyncapi".to_owned(), "topic, queues and messages as a contract"))
+    };
+    say("\nNext:");
+    let ours = [("demo --slow", "the same, a step at a time"), ("render --open", "the welcome mail in a browser")];
+    for (command, what) in ours.map(|(command, what)| (format!("{us} {command}"), what)).into_iter().chain([third]) {
+        say(format_args!("  {command:<29}{what}"));
+    }
+}

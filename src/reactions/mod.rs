@@ -1,0 +1,219 @@
+//! The list of reactions, a row each: what ships with this service, or a team's own.
+//!
+//! Enters: handlers. Leaves: for each reaction its name, its types of event, whether its effects are recorded, and how its
+//! worker is made. `user-events` is the command line on [`shipped`]; a program of one's own is the same on its own list:
+//!
+//! ```no_run
+//! # use user_events::events::UserSignedUp;
+//! # use user_events::handler::{Handled, Handler, HandlerError};
+//! # use user_events::idempotency::Fence;
+//! use std::process::ExitCode;
+//! use user_events::{ops, reactions::Reactions};
+//! # struct Crm;
+//! # impl Handler for Crm {
+//! #     type Event = UserSignedUp;
+//! #     const NAME: &'static str = "crm";
+//! #     async fn handle(&self, _: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
+//! #         Ok(Handled::done(fence.cross().await?))
+//! #     }
+//! # }
+//!
+//! fn main() -> ExitCode {
+//!     ops::main(Reactions::new().with(Crm))
+//! }
+//! ```
+
+mod known;
+#[cfg(test)]
+pub(crate) mod samples;
+mod start;
+
+pub(crate) use known::Known;
+pub use start::StartError;
+pub(crate) use start::{Place, Running, Shared};
+
+use crate::config::{ReactionNeeds, prefix};
+use crate::handlers::profile::ProfileHandler;
+use crate::handlers::welcome_email::WelcomeEmail;
+use crate::mail::Composer;
+use crate::mail::smtp::SmtpMailer;
+use crate::profiles::redis::RedisProfiles;
+use engine::event::Schema;
+use engine::handler::{Handler, Row};
+use engine::idempotency::atomic::AtomicEffect;
+use engine::worker::Vitals;
+
+/// A list of reactions. Each has a name of its own, which names its variables, too: `crm` reads `CRM_QUEUE_URL`.
+#[derive(Debug, Default)]
+pub struct Reactions(Vec<Listed>);
+
+/// One reaction.
+pub(crate) struct Listed {
+    /// Names its queue, its variables, its place in every table.
+    pub(crate) name: &'static str,
+    /// What the engine asks; its name is the one that records and letters bear.
+    pub(crate) row: Row,
+    /// Are its effects recorded, for `idem` to see? Else its effect is its own record.
+    pub(crate) is_recorded: bool,
+    /// What can be asked of its events without having one.
+    pub(crate) known: Known,
+    sends_mail: bool,
+    build: Build,
+}
+
+type Built = Result<(Vitals, Running), StartError>;
+type Build = Box<dyn FnOnce(Place<'_>) -> Built + Send>;
+
+/// What `user-events` runs.
+#[must_use]
+pub fn shipped() -> Reactions {
+    type Email = WelcomeEmail<SmtpMailer>;
+    type Profile = ProfileHandler<RedisProfiles>;
+    Reactions::new()
+        .listed::<Email>("email", true, true, |place| {
+            let mail = place.mail()?;
+            let mailer = SmtpMailer::new(mail.server.clone(), mail.rate);
+            let handler = WelcomeEmail::new(Composer::new(mail.sender.clone())?, mailer);
+            place.recorded(handler)
+        })
+        .listed::<Profile>("profile", false, false, |place| {
+            let handler = ProfileHandler::new(RedisProfiles::new(place.redis()));
+            place.starts(handler, AtomicEffect)
+        })
+}
+
+impl Reactions {
+    /// None yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// And this one, by its [`Handler::NAME`]; its effects are recorded at `REDIS_URL`.
+    #[must_use]
+    pub fn with<H: Handler>(self, handler: H) -> Self {
+        self.listed::<H>(H::NAME, true, false, move |place| place.recorded(handler))
+    }
+
+    /// And this one, whose effect and mark are one atomic step, so that repeating it changes nothing: none is recorded.
+    #[must_use]
+    pub fn with_atomic<H: Handler>(self, handler: H) -> Self {
+        self.listed::<H>(H::NAME, false, false, move |place| place.starts(handler, AtomicEffect))
+    }
+
+    fn listed<H: Handler>(
+        mut self,
+        name: &'static str,
+        is_recorded: bool,
+        sends_mail: bool,
+        build: impl FnOnce(Place<'_>) -> Built + Send + 'static,
+    ) -> Self {
+        let (row, known, build) = (Row::of::<H>(), Known::of::<H::Event>(), Box::new(build));
+        self.0.push(Listed { name, row, is_recorded, known, sends_mail, build });
+        self
+    }
+
+    /// What is wrong with the list itself, whatever is configured.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+        let names = || self.0.iter().flat_map(|listed| [listed.name, listed.row.name]);
+        if self.0.is_empty() {
+            return Some("no reaction is listed".to_owned());
+        }
+        if let Some(odd) = names().find(|name| name.is_empty() || !name.chars().all(is_plain)) {
+            return Some(format!("a reaction's name is of a-z, 0-9, `-` and `_`, and not {odd:?}"));
+        }
+        // One name for two would be one queue's variable, or one record, for two effects.
+        let shares =
+            |one: &Listed, other: &Listed| prefix(one.name) == prefix(other.name) || one.row.name == other.row.name;
+        let is_double = |n: &usize| self.0[..*n].iter().any(|other| shares(&self.0[*n], other));
+        let double = (1..self.0.len()).find(is_double)?;
+        Some(format!("two reactions are called `{}`: each needs a name of its own", self.0[double].name))
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().map(|listed| listed.name)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Listed> {
+        self.0.iter()
+    }
+
+    pub(crate) fn into_rows(self) -> impl Iterator<Item = Listed> {
+        self.0.into_iter()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Listed> {
+        self.0.iter().find(|listed| listed.name == name)
+    }
+
+    /// What the configuration asks of each.
+    pub(crate) fn needs(&self) -> Vec<ReactionNeeds> {
+        self.0.iter().map(|listed| ReactionNeeds { name: listed.name, mail: listed.sends_mail }).collect()
+    }
+
+    /// Each type of event that some reaction takes, once, with its schema.
+    pub(crate) fn events(&self) -> Vec<Known> {
+        let mut events: Vec<Known> = Vec::new();
+        for listed in &self.0 {
+            if events.iter().all(|known| known.types != listed.known.types) {
+                events.push(listed.known);
+            }
+        }
+        events
+    }
+
+    /// The schema of the events that some reaction takes.
+    pub(crate) fn schema(&self) -> Schema {
+        let mut schemas: Vec<_> = self.events().iter().map(|known| (known.schema)()).collect();
+        if schemas.len() == 1 { schemas.remove(0) } else { engine::event::one_schema_of(schemas) }
+    }
+}
+
+impl Listed {
+    /// Its worker, which runs nothing yet.
+    pub(crate) fn build(self, place: Place<'_>) -> Built {
+        (self.build)(place)
+    }
+}
+
+impl std::fmt::Debug for Listed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Listed({}: {:?})", self.name, self.row)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::samples::{Capital, Colon, Follows, Hyphen, SameRecords, SameVariables};
+    use super::*;
+
+    #[test]
+    fn what_ships_can_be_listed_beside_ones_own() {
+        let list = shipped().with(Hyphen);
+        assert_eq!((list.fault(), list.names().collect::<Vec<_>>()), (None, vec!["email", "profile", "order-notify"]));
+        assert_eq!(list.events().len(), 1, "they react to one type of event");
+    }
+
+    #[test]
+    fn an_event_that_two_reactions_take_in_different_company_is_valid_once_and_for_all() {
+        let list = shipped().with(Follows);
+        assert_eq!(list.events().len(), 2);
+        let validator = jsonschema::validator_for(&list.schema()).expect("a schema");
+        let signed_up = serde_json::json!({ "type": "user.signed_up", "userId": "1", "email": "a@example.com" });
+        assert!(validator.is_valid(&signed_up) && validator.is_valid(&serde_json::json!({ "type": "order.paid" })));
+        assert!(!validator.is_valid(&serde_json::json!({ "type": "user.signed_up", "userId": "1" })));
+    }
+
+    #[test]
+    fn a_list_with_one_name_for_two_or_with_an_odd_one_is_refused() {
+        let fault = |list: Reactions| list.fault().unwrap_or_default();
+        assert_eq!(fault(Reactions::new()), "no reaction is listed");
+        let both = Reactions::new().with(Hyphen).with(SameVariables);
+        assert!(fault(both).starts_with("two reactions are called `order_notify`"), "they read the same variables");
+        let both = shipped().with_atomic(SameRecords);
+        assert!(fault(both).starts_with("two reactions are called `welcome_email`"), "they have the same records");
+        assert!(fault(Reactions::new().with(Capital)).ends_with("not \"Crm\""));
+        assert!(fault(Reactions::new().with(Colon)).ends_with("not \"crm:eu\""));
+    }
+}

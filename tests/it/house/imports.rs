@@ -1,0 +1,194 @@
+//! Who may import whom, and who knows which foreign client.
+
+use std::path::Path;
+
+use super::{ROOT, assert_none, code};
+
+/// Which rooms a file may name; the longest matching beginning counts. A file not listed may name all of the service's and of the
+/// engine's. No file of the engine can name the service: the engine is a crate that does not know it.
+const IMPORTS: &[(&str, &[&str])] = &[
+    ("engine/src/backoff.rs", &[]),
+    ("engine/src/bus.rs", &["backoff", "envelope", "event", "handler", "idempotency", "queue", "worker"]),
+    ("engine/src/envelope/", &["event"]),
+    ("engine/src/event/", &["event"]),
+    ("engine/src/failpoint.rs", &[]),
+    ("engine/src/handler.rs", &["backoff", "event", "idempotency"]),
+    ("engine/src/idempotency/", &[]),
+    ("engine/src/idempotency/fence.rs", &["failpoint"]),
+    ("engine/src/idempotency/neighbours.rs", &["redis_link"]),
+    ("engine/src/idempotency/records.rs", &["redis_link"]),
+    ("engine/src/idempotency/redis.rs", &["redis_link"]),
+    ("engine/src/publisher.rs", &["backoff", "event", "topic"]),
+    ("engine/src/queue/", &["event"]),
+    ("engine/src/queue/memory/", &["event", "queue"]),
+    ("engine/src/queue/mod.rs", &[]),
+    ("engine/src/queue/sqs/", &["queue"]),
+    ("engine/src/redis_link.rs", &[]),
+    ("engine/src/topic/", &[]),
+    ("engine/src/topic/memory.rs", &["event", "queue"]),
+    ("engine/src/topic/sns/", &["topic"]),
+    ("engine/src/worker/", &["backoff", "envelope", "event", "failpoint", "handler", "idempotency", "queue"]),
+    ("src/cli/", &["plain", "reactions"]),
+    ("src/ecs.rs", &["worker"]),
+    ("src/events/", &["event"]),
+    ("src/handlers/profile.rs", &["event", "events", "handler", "idempotency", "profiles"]),
+    ("src/handlers/welcome_email.rs", &["event", "events", "handler", "idempotency", "mail"]),
+    ("src/mail/", &["backoff", "event", "events", "handler", "idempotency", "mail"]),
+    ("src/mail/outbox.rs", &["backoff", "idempotency", "plain"]),
+    ("src/plain.rs", &[]),
+    ("src/profiles/", &["event", "events", "idempotency"]),
+    ("src/profiles/redis.rs", &["event", "events", "idempotency", "redis_link"]),
+    ("src/reactions/known.rs", &["envelope", "event"]),
+    ("src/shutdown.rs", &[]),
+    ("src/telemetry/", &["config", "event", "handler", "idempotency", "plain", "queue", "worker"]),
+    ("src/telemetry/metrics.rs", &[]),
+    ("src/telemetry/mod.rs", &["config", "publisher"]),
+    ("src/telemetry/propagation.rs", &["config", "envelope", "queue"]),
+    ("src/telemetry/publishing.rs", &["config", "event", "publisher", "topic"]),
+];
+
+/// Modules that know one particular server, or stand in for it.
+const ADAPTERS: &[&str] = &[
+    "idempotency::atomic",
+    "idempotency::memory",
+    "idempotency::neighbours",
+    "idempotency::records",
+    "idempotency::redis",
+    "mail::outbox",
+    "mail::smtp",
+    "profiles::memory",
+    "profiles::redis",
+    "queue::memory",
+    "queue::sqs",
+    "redis_link",
+    "topic::memory",
+    "topic::sns",
+];
+
+/// Who may name adapters; and an adapter may name the one it is built on.
+const NAMES_ADAPTERS: &[&str] = &["src/app.rs", "src/config/", "src/lib.rs", "src/ops/", "src/reactions/"];
+const BUILT_ON: &[(&str, &str)] = &[
+    ("engine/src/idempotency/neighbours.rs", "redis_link"),
+    ("engine/src/idempotency/records.rs", "redis_link"),
+    ("engine/src/idempotency/redis.rs", "redis_link"),
+    ("engine/src/topic/memory.rs", "queue::memory"),
+    ("src/profiles/redis.rs", "redis_link"),
+];
+
+/// The paths that a file names after `crate::` or `engine::`, with the braces of a `use` multiplied out.
+fn imports(code: &str) -> Vec<String> {
+    let starts = ["crate::", "engine::"].into_iter().flat_map(|word| code.match_indices(word));
+    let starts = starts.filter(|(at, _)| !code[..*at].ends_with(['$', '_']));
+    starts.flat_map(|(at, word)| expand(&code[at + word.len()..]).0).collect()
+}
+
+/// Reads one path or one brace of paths; answers them and what follows.
+fn expand(text: &str) -> (Vec<String>, &str) {
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').unwrap_or(text.len());
+    let (head, mut rest) = (&text[..end], &text[end..]);
+    if !rest.starts_with('{') || !(head.is_empty() || head.ends_with("::")) {
+        return (vec![head.trim_end_matches(':').to_owned()], rest);
+    }
+    let mut paths = Vec::new();
+    while let Some(inner) = rest.strip_prefix(['{', ',']) {
+        let (tails, after) = expand(inner.trim_start());
+        paths.extend(tails.iter().map(|tail| format!("{head}{tail}")));
+        rest = after.trim_start();
+    }
+    (paths, rest.strip_prefix('}').unwrap_or(rest))
+}
+
+fn is_in(path: &str, room: &str) -> bool {
+    path == room || path.strip_prefix(room).is_some_and(|rest| rest.starts_with("::"))
+}
+
+#[test]
+fn braces_of_a_use_are_multiplied_out() {
+    let code = "use crate::a::{b, c::{D, e::F}, self};\nuse crate::g::H as I;\nlet x: &crate::j::K = engine::l();";
+    assert_eq!(imports(code), ["a::b", "a::c::D", "a::c::e::F", "a::self", "g::H", "j::K", "l"]);
+}
+
+#[test]
+fn imports_run_one_way() {
+    let mut breaches = Vec::new();
+    for (name, code) in code() {
+        let rule = IMPORTS.iter().filter(|(start, _)| name.starts_with(start)).max_by_key(|(start, _)| start.len());
+        let Some((_, allowed)) = rule else { continue };
+        let forbidden = |path: &String| !allowed.iter().any(|room| is_in(path, room));
+        breaches.extend(imports(&code).into_iter().filter(forbidden).map(|path| format!("{name} names {path}")));
+        if code.contains("super::super") {
+            breaches.push(format!("{name} climbs by super::super"));
+        }
+    }
+    assert_none(&breaches);
+    let unknown = |(start, _): &&(&str, &[&str])| !Path::new(ROOT).join(start).exists();
+    assert_eq!(IMPORTS.iter().find(unknown), None, "the table names what is not there");
+}
+
+#[test]
+fn adapters_are_named_by_the_composition_root_and_by_what_configures_or_shows_it() {
+    let mut breaches = Vec::new();
+    for (name, code) in code() {
+        if NAMES_ADAPTERS.iter().any(|start| name.starts_with(start)) {
+            continue;
+        }
+        for path in imports(&code) {
+            let is_adapter = ADAPTERS.iter().any(|adapter| is_in(&path, adapter));
+            let is_built_on = BUILT_ON.iter().any(|(who, adapter)| *who == name && is_in(&path, adapter));
+            if is_adapter && !is_built_on {
+                breaches.push(format!("{name} names {path}"));
+            }
+        }
+    }
+    assert_none(&breaches);
+}
+
+#[test]
+fn each_foreign_client_is_imported_by_its_adapters_alone() {
+    let doors = [
+        ("aws_sdk_sqs", &["engine/src/queue/sqs/"][..]),
+        ("aws_smithy_runtime_api", &["engine/src/queue/sqs/"]),
+        ("aws_sdk_sns", &["engine/src/topic/sns/"]),
+        ("axum", &["src/telemetry/health.rs", "src/telemetry/port.rs"]),
+        ("opentelemetry_otlp", &["src/telemetry/export.rs"]),
+        ("opentelemetry_prometheus", &["src/telemetry/export.rs"]),
+        ("prometheus", &["src/telemetry/export.rs", "src/telemetry/mod.rs"]),
+        ("tracing_opentelemetry", &["src/telemetry/log.rs", "src/telemetry/watch.rs"]),
+        ("tracing_subscriber", &["src/config/mod.rs", "src/telemetry/log.rs"]),
+        ("hyper", &["src/ecs.rs", "src/telemetry/port.rs"]),
+        ("hyper_util", &["src/ecs.rs", "src/telemetry/port.rs"]),
+        ("minijinja", &["src/mail/compose.rs"]),
+        // Addresses and messages alone.
+        (
+            "lettre",
+            &[
+                "src/config/mod.rs",
+                "src/events/address.rs",
+                "src/mail/compose.rs",
+                "src/mail/mod.rs",
+                "src/ops/demo/stage.rs",
+            ],
+        ),
+        ("idna", &["src/events/address.rs"]),
+        ("tokio_rustls", &["src/mail/smtp/tls.rs", "src/mail/smtp/wire.rs"]),
+        ("rustls_native_certs", &["src/mail/smtp/tls.rs"]),
+        ("hostname", &["src/mail/smtp/conversation.rs"]),
+        ("clap", &["src/cli/dlq.rs", "src/cli/mod.rs", "src/cli/named.rs", "src/cli/publish.rs", "src/main.rs"]),
+    ];
+    for (client, doors) in doors {
+        // As a path: names in texts, such as a log filter's, import nothing.
+        let imports = |code: &String| [" ", "(", "&", "<"].iter().any(|c| code.contains(&format!("{c}{client}::")));
+        let found: Vec<_> = code().into_iter().filter(|(_, code)| imports(code)).map(|(name, _)| name).collect();
+        let is_led_through = |name: &&String| doors.iter().any(|door| name.starts_with(door));
+        assert_eq!(found.iter().find(|name| !is_led_through(name)), None, "{client}");
+        let is_closed = |door: &&&str| !found.iter().any(|name| name.starts_with(**door));
+        assert_eq!(doors.iter().find(is_closed), None, "{client}: nobody comes through this door");
+    }
+}
+
+#[test]
+fn only_the_room_of_telemetry_knows_opentelemetry() {
+    let imports = |code: &String| code.contains("opentelemetry::") || code.contains("opentelemetry_sdk::");
+    let found = code().into_iter().filter(|(name, code)| imports(code) && !name.starts_with("src/telemetry/"));
+    assert_none(&found.map(|(name, _)| name).collect::<Vec<_>>());
+}
