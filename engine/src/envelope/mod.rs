@@ -115,13 +115,13 @@ impl Marks<'_> {
 ///
 /// ```
 /// use user_events_engine::envelope::open;
-/// use user_events_engine::event::{Arrival, Opened, Timestamp, UserSignedUp};
+/// use user_events_engine::event::{AnyEvent, Event, Opened, Timestamp};
 ///
 /// let body = r#"{"Type":"Notification","TopicArn":"arn:aws:sns:us-east-1:000000000000:user-events","MessageId":"m-1",
 ///     "Message":"{\"type\":\"user.signed_up\",\"userId\":\"123\",\"email\":\"user@example.com\"}"}"#;
-/// let Ok(Opened::Ours(event)) = open::<UserSignedUp>(body, Timestamp::now()) else { panic!("an event") };
-/// assert_eq!((event.user_id.as_str(), event.head.id.as_str()), ("123", "m-1"));
-/// assert_eq!(open::<UserSignedUp>("[]", Timestamp::now()).map_err(|refusal| refusal.code()), Err("not_json"));
+/// let Ok(Opened::Ours(event)) = open::<AnyEvent>(body, Timestamp::now()) else { panic!("an event") };
+/// assert_eq!((event.head().kind.as_ref(), event.head().id.as_str()), ("user.signed_up", "m-1"));
+/// assert_eq!(open::<AnyEvent>("[]", Timestamp::now()).map_err(|refusal| refusal.code()), Err("not_json"));
 /// ```
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use super::Names;
 /// Declares an enum of events, which is an event: matched without a wildcard.
 ///
 /// ```
-/// use user_events_engine::event::{Event, EventError, Fields, Head, UserSignedUp};
+/// use user_events_engine::event::{Event, EventError, Fields, Head};
 /// use user_events_engine::one_of;
 ///
 /// #[derive(Debug)]
@@ -30,29 +30,81 @@ use super::Names;
 ///     }
 /// }
 ///
+/// # #[derive(Debug)]
+/// # struct Opened { head: Head, account: String }
+/// #
+/// # impl Event for Opened {
+/// #     const TYPES: &'static [&'static str] = &["account.opened"];
+/// #
+/// #     fn read(head: Head, fields: &Fields<'_>) -> Result<Self, EventError> {
+/// #         Ok(Self { head, account: fields.parsed("account")? })
+/// #     }
+/// #
+/// #     fn head(&self) -> &Head {
+/// #         &self.head
+/// #     }
+/// #
+/// #     fn subject(&self) -> &str {
+/// #         &self.account
+/// #     }
+/// # }
 /// one_of! {
 ///     /// What becomes of an account.
-///     pub enum Account { SignedUp(UserSignedUp), Closed(Closed) }
+///     pub enum Account { Opened(Opened), Closed(Closed) }
 /// }
 ///
-/// assert_eq!(Account::TYPES, ["user.signed_up", "account.closed"]);
+/// assert_eq!(Account::TYPES, ["account.opened", "account.closed"]);
 /// ```
 ///
 /// Two variants that share a type do not compile:
 ///
 /// ```compile_fail,E0080
-/// use user_events_engine::event::{Event, UserSignedUp};
-///
-/// user_events_engine::one_of! { enum Twice { One(UserSignedUp), Other(UserSignedUp) } }
+/// # use user_events_engine::event::{Event, EventError, Fields, Head};
+/// # #[derive(Debug)]
+/// # struct Closed { head: Head, account: String }
+/// #
+/// # impl Event for Closed {
+/// #     const TYPES: &'static [&'static str] = &["account.closed"];
+/// #
+/// #     fn read(head: Head, fields: &Fields<'_>) -> Result<Self, EventError> {
+/// #         Ok(Self { head, account: fields.parsed("account")? })
+/// #     }
+/// #
+/// #     fn head(&self) -> &Head {
+/// #         &self.head
+/// #     }
+/// #
+/// #     fn subject(&self) -> &str {
+/// #         &self.account
+/// #     }
+/// # }
+/// user_events_engine::one_of! { enum Twice { One(Closed), Other(Closed) } }
 /// assert_eq!(Twice::TYPES.len(), 2);
 /// ```
 ///
 /// Nor does one that takes every type:
 ///
 /// ```compile_fail,E0080
-/// use user_events_engine::event::{AnyEvent, Event, UserSignedUp};
-///
-/// user_events_engine::one_of! { enum Any { SignedUp(UserSignedUp), Other(AnyEvent) } }
+/// # use user_events_engine::event::{AnyEvent, Event, EventError, Fields, Head};
+/// # #[derive(Debug)]
+/// # struct Closed { head: Head, account: String }
+/// #
+/// # impl Event for Closed {
+/// #     const TYPES: &'static [&'static str] = &["account.closed"];
+/// #
+/// #     fn read(head: Head, fields: &Fields<'_>) -> Result<Self, EventError> {
+/// #         Ok(Self { head, account: fields.parsed("account")? })
+/// #     }
+/// #
+/// #     fn head(&self) -> &Head {
+/// #         &self.head
+/// #     }
+/// #
+/// #     fn subject(&self) -> &str {
+/// #         &self.account
+/// #     }
+/// # }
+/// user_events_engine::one_of! { enum Any { Closed(Closed), Other(AnyEvent) } }
 /// assert_eq!(Any::TYPES.len(), 1);
 /// ```
 #[macro_export]

@@ -23,24 +23,35 @@
 //! ```
 //! use std::time::Duration;
 //! use tokio_util::sync::CancellationToken;
-//! use user_events_engine::event::UserSignedUp;
-//! use user_events_engine::handlers::profile::ProfileHandler;
-//! use user_events_engine::idempotency::{Terms, atomic::AtomicEffect};
-//! use user_events_engine::profiles::memory::MemoryProfiles;
+//! use user_events_engine::event::{AnyEvent, Once};
+//! use user_events_engine::handler::{Handled, Handler, HandlerError};
+//! use user_events_engine::idempotency::{Fence, Terms, memory::MemoryLedger};
 //! use user_events_engine::publisher::Publisher;
 //! use user_events_engine::queue::memory::MemoryQueue;
 //! use user_events_engine::topic::memory::MemoryTopic;
 //! use user_events_engine::worker::{Reaction, Settings, Worker};
 //!
+//! struct Receipt;
+//!
+//! impl Handler for Receipt {
+//!     type Event = AnyEvent;
+//!     const NAME: &'static str = "receipt";
+//!     const ONCE: Once = Once::Event;
+//!
+//!     async fn handle(&self, _event: &AnyEvent, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
+//!         Ok(Handled::done(fence.cross().await?))
+//!     }
+//! }
+//!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let second = Duration::from_secs(1);
-//! let queue = MemoryQueue::new("user-events-profile", 30 * second);
+//! let queue = MemoryQueue::new("receipts", 30 * second);
 //! let publisher = Publisher::new(MemoryTopic::default().subscribe(&queue));
-//! publisher.publish(&UserSignedUp::new("123".parse()?, "user@example.com".parse()?, None)).await?;
+//! publisher.publish(&AnyEvent::with_fields("order.paid", r#"{"orderId":"7"}"#)?).await?;
 //!
 //! let terms = Terms { lease: 20 * second, retention: 3600 * second, max_sends: 2 };
-//! let reaction = Reaction::new(ProfileHandler::new(MemoryProfiles::default()), AtomicEffect, terms, 10 * second);
+//! let reaction = Reaction::new(Receipt, MemoryLedger::default(), terms, 10 * second);
 //! let worker = Worker::new(queue.clone(), reaction, Settings::default());
 //! let (tally, stop) = (worker.tally(), CancellationToken::new());
 //! let running = tokio::spawn(worker.run(stop.clone()));
