@@ -1,8 +1,8 @@
 //! The detail of a dead letter, beside its reason: a field and its rule, or what the handler said. No value, no
 //! address.
 //!
-//! Enters: an [`Outcome`], and what its handler said. Leaves: one short line, never empty where the outcome can end in the
-//! DLQ. Pure.
+//! Enters: an [`Outcome`], and what its handler said. Leaves: one short line, never empty if the outcome can end in
+//! the DLQ. Pure.
 
 use super::outcome::{Missing, Outcome};
 
