@@ -1,4 +1,4 @@
-//! What a `CloudEvent` becomes: as the SDKs, AWS.Messaging and Dapr write it, and as nobody should.
+//! What a `CloudEvent` becomes: as the SDKs, AWS.Messaging and Dapr write it, and as nobody should write it.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ fn taken() -> Timestamp {
     "2026-01-03T00:00:00Z".parse().expect("a moment")
 }
 
-/// With these fields beside its own; `null` takes one away.
+/// A `CloudEvent` with these fields added or replaced; `null` removes one.
 fn event(more: Value) -> String {
     let mut event = json!({
         "specversion": "1.0", "id": "1", "source": "/auth", "type": "user.signed_up",
@@ -155,7 +155,7 @@ fn data_in_a_string_may_be_of_any_size_and_depth_and_costs_no_stack() {
     assert_eq!(detail(&with("email", &deep(100_000))), "email: must be a string");
     let escapes = Value::from("\"\\\u{7}ü🦀".repeat(20_000)).to_string();
     assert_eq!(opened(&with("other", &escapes)).user_id.as_str(), "1");
-    // A field's own type may nest: as deep as the bound on a body, and no deeper.
+    // A field's own type may nest as deep as the bound on a body, and no deeper.
     let parsed = |levels: usize| {
         let text = format!(r#"{{"data":{{"list":{}}}}}"#, deep(levels));
         let fields = Fields::of(&text).expect("an object");

@@ -1,26 +1,27 @@
 //! The event as a JSON Schema (2020-12): what a publisher in any language may rely on.
 //!
-//! Enters: nothing. Leaves: of `user.signed_up` one schema a version, and the two together; of another team's event the schema of its
-//! head. Promises: whatever [`super::UserSignedUp`] encodes is valid; what it refuses for an absent field or a wrong type is
-//! not, nor a `timestamp` that the carrier's would stand in for. Lengths are `values`'s own. Where the parser is more
-//! lenient (times without a zone, epochs as text, versions with leading zeros) the schema keeps to what should be
-//! written; and it counts characters where the parser counts bytes.
+//! Enters: nothing. Leaves: for `user.signed_up` one schema per version, and one of both; for another team's event the
+//! schema of its head. Promises: every text that [`super::UserSignedUp`] encodes is valid. Not valid are texts that it
+//! refuses for an absent field or a wrong type, and a `timestamp` that the carrier's would replace. Lengths are those
+//! in `values`. Where the parser is more lenient (times without a zone, epochs as text, versions with leading zeros)
+//! the schema has only the form that should be written; and it counts characters where the parser counts bytes.
 
 use serde_json::{Value, json};
 
 use super::{EmailAddress, EventId, Names, Plan, USER_SIGNED_UP, UserId};
 
-/// Not blank, and no control character. Spelt out: what `\s` means differs between languages.
+/// Not blank, and no control character. The characters are listed, because the meaning of `\s` differs between
+/// languages.
 const TEXT: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^\u0000-\u001f\u007f-\u009f]*$";
-/// One `@`, no blank, a host whose last label is no number. No grammar of mail addresses: the parser has that.
+/// One `@`, no blank, a host whose last label is no number. The full grammar of mail addresses is the parser's.
 const ADDRESS: &str = r#"^[^@"(),:;<>\[\\\]\u0000-\u0020\u007f-\u00a0]{1,64}@([^@.\[\]\u0000-\u0020\u007f-\u00a0]+\.)*[^@.\[\]\u0000-\u0020\u007f-\u00a0]*[^@.\[\]0-9\u0000-\u0020\u007f-\u00a0][^@.\[\]\u0000-\u0020\u007f-\u00a0]*$"#;
-/// Beyond it, languages whose only number is a float lose digits.
+/// 2^53 − 1. Above it, languages whose only number is a float lose digits.
 const LARGEST_NUMBER: u64 = 9_007_199_254_740_991;
 /// The last millisecond of the year 9999.
 const LAST_MOMENT: u64 = 253_402_300_799_999;
 const TIME: &str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$";
 
-/// The schema's name; `$ref`s inside it stay inside, wherever it is embedded.
+/// The schema's name. `$ref`s in it point into it, wherever it is embedded.
 pub const ID: &str = "urn:user-events:user.signed_up";
 
 /// Both versions.
@@ -64,7 +65,7 @@ pub fn version_2() -> Value {
     schema
 }
 
-/// Of an event of these types, what its head says of it; of none named, of any type.
+/// The schema of the head of an event of these types; if empty, of any type.
 #[must_use]
 pub fn of_head(types: &[&str], names: &Names) -> Value {
     let kind = if types.is_empty() { json!({ "type": "string" }) } else { json!({ "enum": types }) };
@@ -128,7 +129,7 @@ fn text(description: &str, longest: usize, pattern: &str) -> Value {
     json!({ "description": description, "type": "string", "minLength": 1, "maxLength": longest, "pattern": pattern })
 }
 
-/// `pattern` and its like hold for strings alone, `minimum` and its like for numbers.
+/// Also allows a number. `pattern` and the like apply to strings only, `minimum` and the like to numbers.
 fn or_number(mut schema: Value, kind: &str, largest: u64) -> Value {
     schema["type"] = json!(["string", kind]);
     schema["minimum"] = 0.into();
@@ -136,7 +137,7 @@ fn or_number(mut schema: Value, kind: &str, largest: u64) -> Value {
     schema
 }
 
-/// Serialisers write `null` where they have nothing to write.
+/// Also allows `null`: serialisers write it for a field without a value.
 fn optional(mut schema: Value) -> Value {
     let mut types: Vec<Value> = match schema["type"].take() {
         Value::Array(types) => types,

@@ -1,7 +1,7 @@
-//! The values an event is made of: each is checked where it is made, so nobody checks again.
+//! The values of an event: each is checked when it is made, so nobody checks it again.
 //!
-//! Enters: text from outside. Leaves: a value with a rule, or [`InvalidValue`] naming the rule that
-//! was broken (never the text itself: it may be personal data). Knows no JSON and no transport.
+//! Enters: text from outside. Leaves: a value that keeps its rule, or [`InvalidValue`], which names the broken rule and
+//! never repeats the text: it may be personal data. Knows no JSON and no transport.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -14,14 +14,14 @@ use sha2::{Digest, Sha256};
 #[error("{0}")]
 pub struct InvalidValue(pub &'static str);
 
-/// A text of any form keeps every rule there is.
+/// A type that takes every text breaks no rule.
 impl From<Infallible> for InvalidValue {
     fn from(never: Infallible) -> Self {
         match never {}
     }
 }
 
-/// Identifies an event over all its copies: 1 to 128 visible ASCII characters.
+/// Identifies an event: the same in all its copies. 1 to 128 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId(String);
 
@@ -109,7 +109,7 @@ impl fmt::Display for EventId {
     }
 }
 
-/// A user id is personal data in many houses: logs get [`UserId::log_hash`].
+/// A user id is personal data in many companies: logs show [`UserId::log_hash`].
 impl fmt::Debug for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "UserId({})", self.log_hash())
@@ -127,7 +127,7 @@ impl UserId {
 /// Eight hex digits that find all lines of one subject without telling who or what it is.
 #[must_use]
 pub fn log_hash(subject: &str) -> impl fmt::Display + '_ {
-    // Reckoned when it is written: most logs leave it out.
+    // Computed only when it is printed: most logs leave it out.
     fmt::from_fn(|f| f.write_str(&data_encoding::HEXLOWER.encode(&Sha256::digest(subject.as_bytes())[..4])))
 }
 
