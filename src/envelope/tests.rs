@@ -1,4 +1,4 @@
-//! What every body becomes: the captured ones, the hostile ones, and any at all.
+//! What every body becomes: captured ones, hostile ones, and any at all.
 //!
 //! `tests/fixtures` holds bodies as SQS delivered them; its README says how they came to be.
 
@@ -15,12 +15,12 @@ macro_rules! fixture {
     };
 }
 
-/// What SQS would say of a message it took at 2026-01-03T00:00:00Z.
+/// The arrival of a message that SQS took at 2026-01-03T00:00:00Z.
 pub(super) fn taken() -> Timestamp {
     Timestamp::from_unix_millis(1_767_398_400_000).expect("valid")
 }
 
-/// As `read` has it.
+/// Opens a body as `user.signed_up`.
 pub(super) fn open(body: &str, taken: Timestamp) -> Result<Opened<UserSignedUp>, Refusal> {
     super::open(body, taken)
 }
@@ -39,7 +39,7 @@ pub(super) fn code(body: &str) -> &'static str {
     }
 }
 
-/// As SNS wraps it: escaped inside, surrounded by marks.
+/// The event as SNS wraps it: escaped, and with SNS's marks around it.
 pub(super) fn wrapped(message: &str) -> String {
     let mut envelope = json!({ "Type": "Notification", "MessageId": "sns-id", "TopicArn": "arn:aws:sns:r:1:t" });
     envelope["Message"] = message.into();
@@ -225,7 +225,7 @@ fn version_2_without_a_plan_is_taken_as_version_1_is_and_a_newer_one_is_refused_
 
 // --- size and depth ------------------------------------------------------------------------------
 
-/// A field's value that makes the event around it so many levels deep.
+/// A field's value that nests the event around it this many levels deep.
 fn nested(levels: usize) -> String {
     "[".repeat(levels - 1) + &"]".repeat(levels - 1)
 }
@@ -277,7 +277,7 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Any event that its own constructor rules allow, of every version.
+/// Any valid event, of every version.
 fn event() -> impl Strategy<Value = UserSignedUp> {
     let values = (
         "[!-~]{1,128}",
@@ -327,7 +327,7 @@ proptest! {
         }
     }
 
-    /// A marker in every place of a body: what is said of the body never holds it.
+    /// A marker in every place of a body: no refusal's text may hold it.
     #[test]
     fn a_refusal_never_repeats_content(
         field in "type|version|eventId|userId|email|plan|timestamp|other",

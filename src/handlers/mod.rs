@@ -1,7 +1,7 @@
-//! Stop 6: what a reaction is to the engine, and the two that ship with it.
+//! Stop 6: what a reaction is for the engine, and the two that are included.
 //!
-//! A handler is a name and one function; what it needs are its fields. It says what happened and never
-//! settles: what that means for the message is decided in [`crate::worker`].
+//! A handler is a name and one function; its fields are what it needs. It reports what happened and settles nothing:
+//! [`crate::worker`] decides what that means for the message.
 
 pub mod profile;
 pub mod welcome_email;
@@ -15,11 +15,11 @@ use crate::backoff::Outage;
 use crate::event::{Event, Once};
 use crate::idempotency::{Crossing, Fence, Fenced, Fingerprint};
 
-/// The target of spans that go to the trace and never to the log, whose lines stand in their message's span.
+/// The target of spans that go to the trace only. In the log, lines stand in their message's span.
 pub const TRACE: &str = "user_events::trace";
 
-/// Does `effect`, and shows it in the event's trace under this name: a client's span, failed if it failed.
-/// For whatever a handler asks of a server.
+/// Does `effect`, and shows it in the event's trace as a client span with this name, failed if `effect` failed. Use it
+/// for every call of a handler to a server.
 ///
 /// # Errors
 /// The effect's own.
@@ -38,18 +38,18 @@ pub trait Handler: Send + Sync + 'static {
     /// What it reacts to: one type of event, or several ([`one_of!`](crate::one_of)).
     type Event: Event;
 
-    /// Names this handler in logs, dead letters and idempotency keys. Never change it for a running
-    /// queue: under a new name every effect counts as not yet done. Of `a-z`, `0-9`, `-` and `_`.
+    /// Names this handler in logs, dead letters and idempotency keys. Never change it for a running queue: under a new
+    /// name every effect counts as not yet done. Only `a-z`, `0-9`, `-` and `_`.
     const NAME: &'static str;
 
-    /// How often its effect happens. Never change it for a running queue either.
+    /// How often its effect happens. Never change it for a running queue.
     const ONCE: Once = Once::Subject;
 
-    /// Who takes the effects, as an operator would call it: named where every event is refused or put off.
+    /// The receiver of the effects, as operators call it. Named in the log if it refuses or defers every event.
     const RECEIVER: &'static str = Self::NAME;
 
-    /// Reacts to one event. May be called again for the same event, on another machine too; whatever
-    /// cannot be taken back comes after `fence.cross().await?`.
+    /// Reacts to one event. May be called again for the same event, on another machine too. Do what cannot be taken
+    /// back only after `fence.cross().await?`.
     ///
     /// # Errors
     /// [`HandlerError`] says what failed and whether trying again can help.
@@ -59,25 +59,25 @@ pub trait Handler: Send + Sync + 'static {
         fence: &Fence<'_>,
     ) -> impl Future<Output = Result<Handled, HandlerError>> + Send;
 
-    /// What the effect is made from. A second event for the same effect whose fingerprint does not agree is a
-    /// conflict, and quarantined; the same address in another spelling agrees.
+    /// A hash of what the effect is made from. A second event for the same effect with another fingerprint is a
+    /// conflict, and is quarantined; another spelling of the same address is no conflict.
     fn fingerprint(&self, event: &Self::Event) -> Fingerprint {
         let content = event.content();
         Fingerprint::spelled(&[&content.exact], &[&content.folded])
     }
 
-    /// Behind the fence: how long the rest of a run may take, counted anew. `None`: as long as the whole run.
+    /// How long a run may take behind the fence, counted from it. `None`: as long as up to the fence.
     fn limit_behind_the_fence(&self) -> Option<Duration> {
         None
     }
 
-    /// No event will follow: what is kept open is closed.
+    /// No event will follow: closes what the handler keeps open.
     fn close(&self) -> impl Future<Output = ()> + Send {
         async {}
     }
 
-    /// Is what this handler depends on there again? Asked while the reaction pauses because of
-    /// [`HandlerError::Unavailable`], as often as its [`Outage`] says; costs no message an attempt.
+    /// Is the handler's dependency there again? Asked during a pause because of [`HandlerError::Unavailable`], as often
+    /// as its [`Outage`] says; costs no message an attempt.
     ///
     /// # Errors
     /// Any error keeps the pause.
@@ -86,25 +86,25 @@ pub trait Handler: Send + Sync + 'static {
     }
 }
 
-/// What the engine asks of a reaction beside its handler's functions.
+/// What the engine knows of a reaction beside its handler's functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
-    /// [`Handler::NAME`], or what it is called here.
+    /// [`Handler::NAME`], or another name that it got.
     pub name: &'static str,
     /// [`Handler::RECEIVER`].
     pub receiver: &'static str,
     /// [`Handler::ONCE`].
     pub once: Once,
-    /// Is an effect that is once for each subject one for each of its types, too? See [`Once::Subject`].
+    /// Does once for each subject mean once for each subject and type? See [`Once::Subject`].
     pub is_by_type: bool,
-    /// The types of event that it takes, of those that its handler's event has; none named: all of them.
+    /// The types that it takes, of its event's types; if empty, all of them.
     pub types: &'static [&'static str],
     /// The field of an event that names its type.
     pub type_field: &'static str,
 }
 
 impl Row {
-    /// What the handler says of itself.
+    /// The row that the handler's constants give.
     #[must_use]
     pub fn of<H: Handler>() -> Self {
         Self {
@@ -128,11 +128,11 @@ pub enum Handled {
         /// What can prove the effect later, such as a Message-ID; kept with the record.
         receipt: String,
     },
-    /// Effect and mark were one atomic step, so no fence was needed: it happened now.
+    /// Effect and mark were one atomic step, so no fence was needed: the effect happened now.
     Applied,
-    /// The same, and it had happened before.
+    /// The same, but the effect had happened before.
     AlreadyApplied,
-    /// The same, and newer events had overtaken it.
+    /// The same, but a newer event was applied before.
     Superseded,
 }
 
@@ -150,10 +150,11 @@ pub enum HandlerError {
         /// For the log.
         detail: String,
     },
-    /// The receiver says "not now" of this event, surely without effect. Counts no failure; tried again for hours.
+    /// The receiver says "not now" to this event, surely without effect. Counts as no failure; tried again for hours.
     #[error("{0}")]
     Deferred(String),
-    /// The receiver says "never", and it is not known whether of this event or of all: what the next ones meet decides.
+    /// The receiver says "never", and it is not known whether to this event or to all: the next events' outcomes
+    /// decide.
     #[error("{detail}")]
     Suspect {
         /// The code that dead letters are grouped by, if it is this event's fault.
@@ -161,14 +162,14 @@ pub enum HandlerError {
         /// For the log and the letter.
         detail: String,
     },
-    /// Something every event needs is down: the reaction pauses until [`Handler::probe`] succeeds and an event does.
+    /// A dependency of all events is down: the reaction pauses until [`Handler::probe`] succeeds and an event does.
     #[error("{dependency}: {detail}")]
     Unavailable {
         /// What is down.
         dependency: &'static str,
         /// For the log.
         detail: String,
-        /// How soon it is asked again.
+        /// Decides how soon it is asked again.
         outage: Outage,
     },
     /// The point of no return was passed and no answer came: the effect may have happened.
@@ -186,7 +187,7 @@ impl HandlerError {
         Self::Permanent { reason, detail: detail.to_string() }
     }
 
-    /// `dependency`, which every event needs, is down.
+    /// `dependency`, which all events need, is down.
     #[must_use]
     pub fn unavailable(dependency: &'static str, detail: impl Into<String>) -> Self {
         Self::Unavailable { dependency, detail: detail.into(), outage: Outage::Down }
@@ -194,7 +195,7 @@ impl HandlerError {
 }
 
 impl Handled {
-    /// The effect happened; nothing to prove it by.
+    /// The effect happened; there is no receipt to prove it.
     #[must_use]
     pub fn done(crossing: Crossing) -> Self {
         Self::Done { crossing, receipt: String::new() }

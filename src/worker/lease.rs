@@ -35,8 +35,7 @@ pub(super) struct Leases {
     held: Mutex<BTreeMap<u64, Entry>>,
     last_id: AtomicU64,
     lost: AtomicU64,
-    /// The sender of extensions has this lock during its calls: whoever gets the lock knows that no call is under
-    /// way.
+    /// The sender of extensions has this lock during its calls: whoever gets the lock knows that no call is under way.
     beating: tokio::sync::Mutex<()>,
     /// Notifies that some hold has changed. All holders share it: most deliveries end before its first notification.
     news: watch::Sender<()>,

@@ -64,8 +64,7 @@ pub enum Outcome {
     OutcomeUnknown,
     /// The claim or the hold was lost: another delivery may have taken over.
     LeaseLost,
-    /// It was received and not begun: its worker was told to stop, or an earlier one of its group stayed on the
-    /// queue.
+    /// It was received and not begun: its worker was told to stop, or an earlier one of its group stayed on the queue.
     NotBegun,
 }
 
@@ -142,8 +141,7 @@ pub struct Tries {
 pub struct Limits {
     /// After this many failures of its own.
     pub attempts: u32,
-    /// After this many receives the queue itself moves the message to the DLQ, without a reason. `None`: it never
-    /// does.
+    /// After this many receives the queue itself moves the message to the DLQ, without a reason. `None`: it never does.
     pub receives: Option<u32>,
     /// How long deferrals may go on.
     pub patience: Patience,
@@ -251,8 +249,7 @@ impl Outcome {
     }
 
     /// The verdict on this outcome. Only a message with nothing left to do is deleted. Any other comes again, or goes
-    /// to the DLQ with its reason: on its last receive, always. `detail`: what the dead letter says beside its
-    /// reason.
+    /// to the DLQ with its reason: on its last receive, always. `detail`: what the dead letter says beside its reason.
     #[must_use]
     pub fn verdict(&self, tries: &Tries, backoff: &Backoff, handler: &'static str, detail: &str) -> Verdict {
         let is_last = tries.limits.are_used_up(tries.receives);

@@ -78,8 +78,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
     }
 
     /// The outcome of a run that did not succeed. The lease is released, unless the effect may have happened. A lost
-    /// one too: perhaps only the hold was lost, and a claim that runs out without a release counts against its
-    /// message.
+    /// one too: perhaps only the hold was lost, and a claim that runs out without a release counts against its message.
     async fn give_up(&self, lease: &Lease, cut: Cut, crossed: bool, message_id: &str) -> Reacted {
         let said = cut.said();
         let outcome = self.outcome_of(cut, crossed, &lease.key);
@@ -126,8 +125,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
     }
 
     /// Tries until the ledger has it; `false`: it does not in time, or nobody can read the record. Anybody may record
-    /// what happened, so a lost lease does not end this. A try is never cut: a call that nobody awaits may not be
-    /// sent.
+    /// what happened, so a lost lease does not end this. A try is never cut: a call that nobody awaits may not be sent.
     async fn commit(&self, lease: &Lease, receipt: &str, insists: &Insists<'_>) -> bool {
         let (mut tries, mut until) = (1, None);
         while let Err(error) = self.ledger.commit(lease, receipt, &self.terms).await {
