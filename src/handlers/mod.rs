@@ -159,7 +159,7 @@ pub enum HandlerError {
     Suspect {
         /// The code that dead letters are grouped by, if it is this event's fault.
         reason: &'static str,
-        /// For the log and the letter.
+        /// For the log and the dead letter.
         detail: String,
     },
     /// A dependency of all events is down: the reaction pauses until [`Handler::probe`] succeeds and an event does.

@@ -122,7 +122,7 @@ impl Breaker {
 
     /// What the reaction waits for, why and since when; `None`: nothing. Also `None` once a dependency that was down
     /// answers again: only a message can prove that it works, and an empty queue may bring none for days. A
-    /// dependency that is busy or refuses is told of all the time: it answers anyway, so an answer proves nothing.
+    /// dependency that is busy or refuses is always reported: it answers anyway, so an answer proves nothing.
     pub(super) fn missing(&self) -> Option<String> {
         let inside = self.lock();
         match (&inside.pause, inside.has_looked) {

@@ -18,7 +18,9 @@
 //! `listening` remembers when its ledger last failed), `record` (writes the outcome to the ledger), `witness` (does a
 //! refusal concern one event or all), `word` (what an outcome says about the dependency), `outcome` and `patience`
 //! (from outcome to verdict), `settle`; and `drain`, the shutdown. To watch a worker, read `vitals` or implement an
-//! `observer`. From publish to effect, with every server in memory:
+//! `observer`.
+//!
+//! From publish to effect, with every server in memory:
 //!
 //! ```
 //! use std::time::Duration;
