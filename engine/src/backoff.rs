@@ -1,7 +1,7 @@
-//! How long to wait before trying again: attempt → delay. Capped, with full jitter. Pure.
+//! How long to wait before the next try, by the number of failures. Capped, with full jitter. Pure.
 //!
-//! Full jitter (anything between the floor and the exponential) spreads a herd that failed together.
-//! Knows nothing of what is retried.
+//! Full jitter (any delay between the floor and the exponential) spreads callers that failed together. Does not know
+//! what is retried.
 
 use std::time::Duration;
 
@@ -23,14 +23,15 @@ pub struct Backoff {
     floor: Duration,
 }
 
-/// What kind of outage: it decides how soon it is looked at again.
+/// The kind of an outage, which decides how soon the dependency is asked again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outage {
-    /// Nobody answers: asked about once a second, so that its return is noticed.
+    /// Nobody answers: asked about once a second, so that its return is noticed at once.
     Down,
-    /// It answers "not now": 5 s doubled to 45 s in the first 15 min, then a tenth of how long it lasts, 15 min at most.
+    /// It answers "not now": 5 s doubled to 45 s for 15 min, then a tenth of the time it has lasted, 15 min at most.
     Busy,
-    /// It answers "no", until a person changes something: 15 s doubled to 15 min. Servers ban who asks more often.
+    /// It answers "no" until a person changes something: 15 s doubled to 15 min. Servers ban clients that ask more
+    /// often.
     Refusing,
 }
 
@@ -42,14 +43,14 @@ pub struct InvalidBackoff;
 impl Backoff {
     /// A handler's failure: 2 s doubled up to 15 min, never under 1 s.
     pub const HANDLER: Self = Self::constant(2_000, 900_000, 1_000);
-    /// A failing receive: 1 s doubled up to 30 s. Never a hot loop.
+    /// A failing receive: 1 s doubled up to 30 s, never under 0.5 s, so that it is no hot loop.
     pub const POLL: Self = Self::constant(1_000, 30_000, 500);
     /// A dependency that is down, between two probes: about once a second, so that its return is noticed.
     pub const PROBE: Self = Self::constant(1_000, 1_000, 700);
-    /// One entry of a batch call that failed: settled or sent again within the call's own budget.
+    /// One failed entry of a batch call: 0.1 s doubled up to 2 s, never under 0.05 s.
     pub const ENTRY: Self = Self::constant(100, 2_000, 50);
 
-    /// The record of an effect that happened, while the ledger is away: soon, and then about once a second.
+    /// The commit of an effect while the ledger is away: 0.1 s doubled up to 1 s, never under 0.05 s.
     pub const RECORD: Self = Self::constant(100, 1_000, 50);
 
     const fn constant(first_ms: u64, cap_ms: u64, floor_ms: u64) -> Self {
@@ -74,7 +75,7 @@ impl Backoff {
         self.jittered(attempt, fastrand::f64())
     }
 
-    /// How long so many tries take at the most: the delays between them.
+    /// The longest time that so many tries take: the sum of the delays between them.
     #[must_use]
     pub fn lasts(&self, tries: u32) -> Duration {
         (1..tries).map(|attempt| self.jittered(attempt, 1.0)).sum()
@@ -88,7 +89,7 @@ impl Backoff {
 }
 
 impl Outage {
-    /// How long to wait after so many tries in vain (1 is the first), the first of them `lasting` ago.
+    /// How long to wait after `tries` failed tries (1 is the first), `lasting` after the first of them.
     #[must_use]
     pub fn wait(self, tries: u32, lasting: Duration) -> Duration {
         let seconds = Duration::from_secs;
@@ -99,7 +100,7 @@ impl Outage {
             Self::Busy => (lasting / 10).clamp(seconds(45), seconds(900)),
             Self::Refusing => doubled(15).min(seconds(900)),
         };
-        // Up to a tenth less, so that many workers do not ask in step.
+        // Up to 10 % less, so that many workers do not ask at the same moment.
         longest.mul_f64(1.0 - fastrand::f64() / 10.0)
     }
 }
@@ -130,7 +131,7 @@ mod tests {
         assert_eq!([0, 1, 4].map(|tries| Backoff::HANDLER.lasts(tries).as_secs()), [0, 0, 14]);
     }
 
-    /// When the tries of an outage that lasts for `hours` are made, in seconds from its first.
+    /// The moments of the tries in an outage of `hours`, in seconds from its beginning.
     fn tries(outage: Outage, hours: u64) -> Vec<u64> {
         let (mut at, mut made) = (Duration::ZERO, Vec::new());
         while at < Duration::from_secs(hours * 3600) {

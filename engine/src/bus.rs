@@ -1,8 +1,8 @@
-//! The in-process bus: the same handlers, with no broker between.
+//! The in-process bus: the same handlers, without a broker.
 //!
-//! Enters: an event. Leaves: what each reaction made of it. Promises: reactions run side by side and one
-//! that fails does not disturb another; what fails in passing is tried again a few times. Nothing is
-//! stored: what is not done when the process ends is lost. Where that matters, use a queue.
+//! Enters: an event. Leaves: the outcome of each reaction. Promises: reactions run side by side, and one that fails
+//! does not disturb another; a failure that may pass is tried again, up to 4 tries. Nothing is stored: work that is not
+//! done when the process ends is lost. If that matters, use a queue.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,9 +20,9 @@ use crate::worker::persist::react;
 use crate::worker::record::Insists;
 use crate::worker::{Limits, Outcome, Patience, Reaction, Tries};
 
-/// Tries for each reaction before it is reported as it stands.
+/// Tries of each reaction, after which its outcome is returned as it is.
 const TRIES: u32 = 4;
-/// Who publishes waits meanwhile.
+/// For how long a commit is retried while the ledger is away: the publisher waits during this time.
 const RECORD_WITHIN: Duration = Duration::from_secs(60);
 
 /// Publishes and reacts in one process.
@@ -31,17 +31,17 @@ pub struct Bus {
     reactions: Vec<Subscriber>,
 }
 
-/// What one reaction made of an event.
+/// The outcome of one reaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reacted {
     /// What the reaction is called.
     pub handler: &'static str,
-    /// What came of it, after the last try.
+    /// Its outcome after the last try.
     pub outcome: Outcome,
 }
 
 type Reacting = Pin<Box<dyn Future<Output = Reacted> + Send>>;
-/// Answers nothing to what is of no type of its own.
+/// Returns `None` for an event whose type it does not take.
 type Subscriber = Box<dyn Fn(&str, &Arrival<'_>) -> Option<Reacting> + Send + Sync>;
 
 impl Bus {
@@ -73,7 +73,8 @@ impl Bus {
         self
     }
 
-    /// Hands the event to every reaction that takes its type, as text that each reads by itself, and waits for all of them.
+    /// Hands the event to every reaction that takes its type, and waits for all of them. Each reads the event's text by
+    /// itself.
     pub async fn publish<E: Published>(&self, event: &E) -> Vec<Reacted> {
         let text = event.to_json();
         let arrival = Arrival::wrapped(event.head().id.as_str(), Timestamp::now());
@@ -86,7 +87,7 @@ async fn persist<L: Ledger, H: Handler>(reaction: &Reaction<L, H>, event: &H::Ev
     loop {
         let insists = Insists::lasting(RECORD_WITHIN);
         let reacted = react(reaction, event, "", reaction.own_beats(), &insists).await;
-        // Nobody waits for hours here: what is deferred, or met an outage, is tried again as what fails is.
+        // The publisher cannot wait for hours: a deferral and an outage are retried like a failure.
         let outcome = match &reacted.outcome {
             Outcome::Deferred { .. } | Outcome::Doubted { .. } | Outcome::Unavailable(_) => &Outcome::Transient,
             other => other,

@@ -1,26 +1,26 @@
-//! Named steps at which a test may end or freeze this process, as a crash or a pause would, or have it panic, as a bug would.
+//! Named steps at which a test may kill or freeze this process, like a crash or a pause, or let it panic, like a bug.
 //!
-//! Enters: what the variable `FAILPOINTS` says happens where: `begun=kill`, or `claimed=stop:0.05,sent=kill:0.1`
-//! with chances. Compiled in by the feature `failpoints` alone; without it [`reach`] is nothing, and the variable
-//! is not read. `kill` is SIGKILL to oneself, `stop` SIGSTOP: nothing is flushed, closed or told to anyone. `panic` is one
-//! that says what nobody may read.
+//! Enters: the variable `FAILPOINTS`, which says what happens at which step: `begun=kill`, or with chances
+//! `claimed=stop:0.05,sent=kill:0.1`. Compiled in only by the feature `failpoints`; without it [`reach`] does nothing,
+//! and the variable is not read. `kill` sends SIGKILL to this process, `stop` SIGSTOP: nothing is flushed or closed,
+//! nobody is told. `panic` panics with a text that must appear nowhere.
 
 /// The steps of one delivery, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// A delivery has its task; nothing was asked of the ledger.
+    /// A delivery has its task; the ledger was not called yet.
     Received,
     /// The claim was granted.
     Claimed,
-    /// All is ready but for the fence: the mail server has said 354.
+    /// All is ready, the fence not crossed: the mail server has said 354.
     Prepared,
-    /// The fence is passed; not a byte of the body has gone out.
+    /// The fence is crossed; no byte of the body was sent.
     Begun,
-    /// The effect has happened; it is not on record.
+    /// The effect has happened, and is not on record.
     Sent,
     /// The effect is on record; the message is not deleted.
     Recorded,
-    /// Not of a delivery: dead letters are in their source queue again, and not yet deleted.
+    /// Not a step of a delivery: dead letters are back in their source queue, and not yet deleted.
     Redriven,
 }
 
@@ -41,10 +41,10 @@ mod armed {
 
     const STEPS: [Step; 7] =
         [Step::Received, Step::Claimed, Step::Prepared, Step::Begun, Step::Sent, Step::Recorded, Step::Redriven];
-    /// Time for a stop to land. It runs on while the process is stopped, so it delays no one afterwards.
+    /// Time for a stop to take effect. The clock runs while the process is stopped, so nobody waits for it afterwards.
     const LANDED: Duration = Duration::from_secs(1);
 
-    /// What happens where, once it is said; until then nothing does.
+    /// What happens at which step. Empty until [`arm`].
     static ARMED: OnceLock<Vec<Armed>> = OnceLock::new();
 
     #[derive(Debug)]
@@ -60,7 +60,7 @@ mod armed {
         Panic,
     }
 
-    /// Takes the variable's text, the first time it is read.
+    /// Takes the variable's text. Only the first call counts.
     ///
     /// # Errors
     /// The rule that it breaks.
@@ -77,9 +77,9 @@ mod armed {
                 let Deed::Signal(signal) = armed.deed else {
                     std::panic::panic_any("no mail for anna@example.com \u{1b}[2J".to_owned());
                 };
-                // Says nothing of the delivery: a crash would not either.
+                // Logs nothing of the delivery: a crash would not either.
                 let _ = kill_process(getpid(), signal);
-                // A stop may reach another thread first and this one a moment later. This one must not go on.
+                // A stop may reach another thread first and this one a moment later. This one must not go on meanwhile.
                 std::thread::sleep(LANDED);
             }
         }

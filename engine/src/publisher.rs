@@ -1,8 +1,8 @@
 //! Stop 1: an event becomes a message on the topic.
 //!
-//! Enters: events. Leaves: for each, the topic's message id or why it was not published, in order.
-//! Promises: an event is encoded once, its id fixed before the first try, so that a try whose answer
-//! was lost makes a copy that consumers recognise. Knows the topic, never who listens.
+//! Enters: events. Leaves: for each, in order, the topic's message id or why it was not published. Promises: an event
+//! is encoded once, and its id is fixed before the first try. So a try whose answer was lost makes a copy that
+//! consumers recognise. Knows the topic, not its subscribers.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::backoff::Backoff;
 use crate::event::{Head, Published};
 use crate::topic::{Entry, MAX_ATTRIBUTES, MAX_BYTES, MAX_ENTRIES, MessageId, SendError, Topic};
 
-/// Tries per entry, on top of the SDK's own per call.
+/// Tries per entry. For each of them the SDK tries its call several times.
 const TRIES: u32 = 4;
 
 /// Publishes events to one topic.
@@ -24,24 +24,24 @@ pub struct Publisher<T> {
 
 /// Listens to a publisher.
 pub trait Observer: fmt::Debug + Send + Sync {
-    /// An event is about to be sent. Answers who follows it.
+    /// An event is about to be sent. Returns what follows it.
     fn sends(&self, head: &Head) -> Box<dyn Sending>;
 }
 
 /// Follows one event on its way out.
 pub trait Sending: Send + Sync {
-    /// Attributes that travel with it, if there is room: fixed before the first try, like all of it.
+    /// Attributes to send with it, if there is room. Fixed before the first try, like the rest of the message.
     fn headers(&self) -> Vec<(&'static str, String)>;
 
     /// What became of it.
     fn ended(self: Box<Self>, result: &Result<MessageId, PublishError>);
 }
 
-/// Why an event was not published. An answer that was lost counts as not published: publish again,
-/// the event's id keeps its effects single.
+/// Why an event was not published. A lost answer counts as not published. Then publish again: the event's id prevents a
+/// second effect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
-    /// Larger than a topic takes; not sent.
+    /// The event is larger than a topic takes; it was not sent.
     #[error("the event has {0} bytes with its attributes, the topic takes {MAX_BYTES}")]
     TooLarge(usize),
     /// The topic's answer to the last try.
@@ -66,14 +66,14 @@ impl<T: Topic> Publisher<T> {
     /// Publishes one event. Answers the topic's message id.
     ///
     /// # Errors
-    /// [`PublishError`] after four tries, or at once where trying again cannot help.
+    /// [`PublishError`] after four tries, or at once if trying again cannot help.
     pub async fn publish<E: Published>(&self, event: &E) -> Result<MessageId, PublishError> {
         let unanswered = || Err(SendError::Unavailable("no word of this event".to_owned()).into());
         self.publish_batch(std::slice::from_ref(event)).await.pop().unwrap_or_else(unanswered)
     }
 
-    /// Publishes events in as few calls as the topic's limits allow; an entry that failed is tried
-    /// again by itself. Answers one result per event, in their order.
+    /// Publishes events in as few calls as the topic's limits allow; an entry that failed is tried again by itself.
+    /// Returns one result per event, in their order.
     pub async fn publish_batch<E: Published>(&self, events: &[E]) -> Vec<Result<MessageId, PublishError>> {
         let follow = |event: &E| self.observer.as_ref().map(|observer| observer.sends(event.head()));
         let followed: Vec<_> = events.iter().map(follow).collect();
@@ -126,14 +126,14 @@ fn encode<E: Published>(event: &E) -> Entry {
     }
 }
 
-/// Headers travel if they fit: an event goes out without them rather than not at all.
+/// Adds headers if they fit: an event without them is better than none.
 fn with_headers(entry: Entry, headers: Vec<(&'static str, String)>) -> Entry {
     let mut with = entry.clone();
     with.attributes.extend(headers.into_iter().map(|(name, value)| (name.to_owned(), value)));
     if with.attributes.len() <= MAX_ATTRIBUTES && with.size() <= MAX_BYTES { with } else { entry }
 }
 
-/// Splits `open` (positions in `entries`) into runs that one call may carry.
+/// Splits `open` (positions in `entries`) into runs that fit one call each.
 fn chunks(entries: &[Entry], open: &[usize]) -> Vec<Vec<usize>> {
     let mut chunks: Vec<Vec<usize>> = Vec::new();
     let mut bytes = 0;

@@ -1,9 +1,9 @@
-//! One connection to Redis that heals: each call has a deadline, each fault a fresh connection.
+//! One connection to Redis that repairs itself: each call has a deadline, and after each fault a new connection is
+//! made.
 //!
-//! Enters: a script, its key and its arguments. Leaves: the script's words, or a [`RedisError`] within
-//! 2 s. Promises: a connection that timed out, broke or turned read-only is never used again (the
-//! client's own manager keeps it: measured, it never leaves a demoted primary). Every script run here
-//! may be run twice. Knows no script's meaning.
+//! Enters: a script, its key and its arguments. Leaves: the script's words, or a [`RedisError`] within 2 s. Promises: a
+//! connection that timed out, broke or became read-only is never used again. (The client's own manager keeps it:
+//! measured, it never leaves a demoted primary.) Every script may be run twice. Does not know what a script means.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,48 +16,48 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-/// One try: connecting, if need be, and the call. Two of them stay under the 2 s a caller may wait.
+/// One try: connecting if needed, and the call. Two tries take 1.8 s, less than the 2 s a caller may wait.
 const TRY: Duration = Duration::from_millis(900);
 
-/// What a cluster says of a key that another of its servers has, in words for whoever meets it.
+/// The error for a key that another server of a cluster has.
 const MOVED: &str = "MOVED: the record lies on another shard, and Redis Cluster is not followed yet";
 
-/// Keys looked at by one SCAN: a moment's work for the server.
+/// The keys that one SCAN looks at: little work for the server.
 const PAGE: usize = 1_000;
 
 /// A link to one Redis, to the keys behind one prefix. Clones share the connection.
 #[derive(Clone)]
 pub struct RedisLink {
     client: Client,
-    /// Host and port, as errors tell it.
+    /// Host and port, for errors.
     at: Arc<str>,
     /// Before every key.
     prefix: Arc<str>,
     current: Arc<Mutex<Option<(u64, MultiplexedConnection)>>>,
 }
 
-/// What a start needs to know of a server.
+/// What must be known of a server at a start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedisFacts {
-    /// Below 7 the scripts' flags are not understood.
+    /// Servers below 7 do not understand the scripts' flags.
     pub major_version: u32,
-    /// Anything but `noeviction` may drop records in silence.
+    /// With any policy but `noeviction` the server may drop records in silence.
     pub eviction_policy: String,
-    /// One of several that share the keys: it answers for its own alone.
+    /// It is one of several servers that share the keys, and answers for its own keys only.
     pub is_cluster: bool,
 }
 
-/// What is asked of the server.
+/// A request to the server.
 enum Call<'a> {
     Script { script: &'a Script, key: &'a str, args: &'a [&'a str] },
     Command(Cmd),
     Pipeline(Pipeline),
 }
 
-/// Redis could not do it. Tells where and the kind of fault, never user, password or content.
+/// Redis did not do it. Names the server and the kind of fault, never user, password or content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RedisError {
-    /// The URL is none that Redis's client understands.
+    /// Redis's client does not understand the URL.
     #[error("not a redis:// or rediss:// URL")]
     BadUrl,
     /// No answer within the deadline.
@@ -66,7 +66,7 @@ pub enum RedisError {
         /// The server's host and port.
         at: Arc<str>,
     },
-    /// Redis, or the way there, said no.
+    /// Redis returned an error, or the connection failed.
     #[error("redis at {at}: {why}")]
     Failed {
         /// The server's host and port.
@@ -74,13 +74,13 @@ pub enum RedisError {
         /// Its code word, or the kind of fault.
         why: String,
     },
-    /// It answered what no script and no command of ours does.
+    /// An answer that no script and no command of ours gives.
     #[error("redis: an answer of an unexpected type")]
     Strange,
 }
 
 impl RedisError {
-    /// Is the server there, and does not do this for us: a command that our user may not use, or that it lacks?
+    /// Is the server there, but refuses a command: our user may not use it, or the server lacks it?
     #[must_use]
     pub fn is_denied(&self) -> bool {
         matches!(self, Self::Failed { why, .. } if why == "NOPERM" || why == "ERR")
@@ -92,7 +92,7 @@ impl RedisError {
         matches!(self, Self::Failed { why, .. } if why == MOVED)
     }
 
-    /// Is it this key's fault, which holds something of another type? Then server and connection are well.
+    /// Does this key hold something of another type? Then server and connection are fine.
     #[must_use]
     pub fn is_wrong_type(&self) -> bool {
         matches!(self, Self::Failed { why, .. } if why == "WRONGTYPE")
@@ -110,14 +110,14 @@ impl RedisLink {
         Ok(Self { client, at, prefix: Arc::default(), current: Arc::default() })
     }
 
-    /// The same link to the keys behind `prefix`: whoever has another one meets none of them. It is put in front of each key
-    /// here and nowhere else, and taken off again where keys come back.
+    /// The same link for the keys behind `prefix`: links with different prefixes share no key. The prefix is put before
+    /// each key here and nowhere else, and removed from keys that come back.
     #[must_use]
     pub fn under(self, prefix: &str) -> Self {
         Self { prefix: prefix.into(), ..self }
     }
 
-    /// Runs a script on one key; loads it where the server does not know it.
+    /// Runs a script on one key. Loads the script if the server does not know it.
     ///
     /// # Errors
     /// [`RedisError`] after two tries, the second on a fresh connection, within 2 s in all.
@@ -140,7 +140,7 @@ impl RedisLink {
         self.attempt(&Call::Command(set)).await
     }
 
-    /// Reads one hash; for looking, not for deciding.
+    /// Reads one hash; for showing it, not for decisions.
     ///
     /// # Errors
     /// [`RedisError`] within one try.
@@ -150,7 +150,7 @@ impl RedisLink {
         self.attempt(&Call::Command(get)).await
     }
 
-    /// One page of the keys of hashes that match `pattern`, and where the next one starts; 0: nowhere.
+    /// One page of the keys of hashes that match `pattern`, and the cursor of the next page; 0: there is none.
     ///
     /// # Errors
     /// [`RedisError`] within one try.
@@ -164,7 +164,7 @@ impl RedisLink {
         Ok((next, keys))
     }
 
-    /// One field of each of these hashes; none where hash or field is gone.
+    /// One field of each of these hashes; `None` if the hash or the field is absent.
     ///
     /// # Errors
     /// [`RedisError`] within one try.
@@ -179,7 +179,7 @@ impl RedisLink {
         self.attempt(&Call::Pipeline(gets)).await
     }
 
-    /// Version and eviction policy, as the server tells them.
+    /// Version, eviction policy, and whether it is one of a cluster.
     ///
     /// # Errors
     /// [`RedisError`] within one try.
@@ -194,7 +194,7 @@ impl RedisLink {
         })
     }
 
-    /// Does the server keep what it is told over a restart? `None`: it does not let us look.
+    /// Does the server keep its data over a restart? `None`: it does not let us see that.
     ///
     /// # Errors
     /// [`RedisError`] within one try of each of two questions.
@@ -241,16 +241,16 @@ impl RedisLink {
         if let Some((serial, connection)) = &*current {
             return Ok((*serial, connection.clone()));
         }
-        // Our own deadline bounds both; the client's would only make two answers to one question.
+        // Our own deadline limits both. The client's limits would only give two errors for one case.
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-        // Boxed: rare, and larger than all the rest of a call.
+        // Boxed: this future is rarely needed, and larger than the rest of a call.
         let fresh = Box::pin(self.client.get_multiplexed_async_connection_with_config(&config)).await?;
         let serial = fastrand::u64(..);
         *current = Some((serial, fresh.clone()));
         Ok((serial, fresh))
     }
 
-    /// Only the connection that failed: another call may have made a new one already.
+    /// Forgets only the connection that failed: another call may have made a new one already.
     async fn forget(&self, used: Option<u64>) {
         let mut current = self.current.lock().await;
         if current.as_ref().is_some_and(|(serial, _)| Some(*serial) == used) {
@@ -275,11 +275,11 @@ impl Call<'_> {
     }
 }
 
-/// The server's code word or the kind of I/O fault: never the text, which may quote keys or addresses.
+/// The server's code word, or the kind of I/O fault. Never the text, which may quote keys or addresses.
 fn kind(error: &redis::RedisError) -> String {
     match error.code() {
         Some("MOVED" | "ASK") => MOVED.to_owned(),
-        // Where another kind of server answers, its first word is any.
+        // If another kind of server answers, its first word may be anything.
         Some(code) if is_code(code) => code.to_owned(),
         Some(_) => "an error without a code".to_owned(),
         None => error.category().to_owned(),

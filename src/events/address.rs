@@ -1,9 +1,9 @@
-//! The address of a user's mailbox: which are taken, and the spellings of one that is.
+//! The address of a user's mailbox: which texts are accepted, and the spellings of one that is.
 //!
-//! Enters: text from outside. Leaves: an [`EmailAddress`], or the rule it broke. Taken is what a browser's
-//! `<input type=email>` takes, and letters of every script; refused is what no mail reaches (an IP address for a domain)
-//! and what nobody meant (invisible characters before the `@`; in a domain UTS 46 maps them away).
-//! The text as it came is kept beside: fingerprints that are stored were made of it.
+//! Enters: text from outside. Leaves: an [`EmailAddress`], or the rule it broke. Accepted: what a browser's `<input
+//! type=email>` accepts, and letters of every script. Refused: addresses that no mail reaches (an IP address as
+//! domain), and invisible characters before the `@`, which nobody meant; in a domain UTS 46 removes them. The text is
+//! also kept as it came: stored fingerprints were made of it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,17 +20,17 @@ const INVISIBLE: InvalidValue = InvalidValue("must have no invisible character b
 const LONGEST_LOCAL_PART: usize = 64;
 const LONGEST_LABEL: usize = 63;
 
-/// A mailbox's address. `Debug` and `Display` mask it; only [`EmailAddress::as_str`] and its kin tell it.
+/// A mailbox's address. `Debug` and `Display` mask it; only [`EmailAddress::as_str`] and methods like it show it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct EmailAddress {
     given: String,
     /// Where the `@` stands in `given`.
     at: usize,
-    /// Of a domain beyond ASCII.
+    /// Only for a domain that is not all ASCII.
     mapped: Option<Mapped>,
 }
 
-/// A domain as UTS 46 has it.
+/// A domain as UTS 46 maps it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Mapped {
     /// The whole address with the domain in U-labels.
@@ -49,27 +49,28 @@ impl EmailAddress {
         self.mapped.as_ref().map_or(&self.given, |mapped| &mapped.address)
     }
 
-    /// The whole address, to the byte as it came. What is stored of it is compared, never sent to.
+    /// The whole address, to the byte as it came. Only for comparison with what is stored; never send to it.
     #[must_use]
     pub fn as_given(&self) -> &str {
         &self.given
     }
 
-    /// What fingerprints are made of: as given, the domain's ASCII in lower case (the local part's case counts).
+    /// The text that fingerprints are made of: as given, but with the domain's ASCII in lower case. The local part
+    /// keeps its case.
     #[must_use]
     pub fn canonical(&self) -> String {
         format!("{}@{}", self.local_part(), self.given[self.at + 1..].to_ascii_lowercase())
     }
 
-    /// What all spellings of it have in common: lower case, the domain in A-labels. Folds to itself.
+    /// The form that all spellings share: lower case, the domain in A-labels. Folding it again does not change it.
     #[must_use]
     pub fn folded(&self) -> String {
         let domain = self.mapped.as_ref().map_or(&self.given[self.at + 1..], |mapped| &mapped.a_labels);
         format!("{}@{domain}", self.local_part()).to_lowercase()
     }
 
-    /// The address as a mail server is told it: the domain in A-labels, which each server takes, unless the local
-    /// part is beyond ASCII itself. A local part that RFC 5321 knows in quotes only (`a..b`) has them.
+    /// The address for a mail server: the domain in A-labels, which every server accepts, unless the local part itself
+    /// is not ASCII. A local part that RFC 5321 allows only in quotes (`a..b`) gets them.
     #[must_use]
     pub fn deliverable(&self) -> Address {
         let local = self.local_part();
@@ -78,7 +79,7 @@ impl EmailAddress {
             _ => &self.as_str()[self.at + 1..],
         };
         let quotes = if local.split('.').any(str::is_empty) { "\"" } else { "" };
-        // Nothing in it needs a backslash: quotes and backslashes are not taken.
+        // No character needs a backslash: quotes and backslashes are not accepted in the first place.
         Address::new_dangerous(format!("{quotes}{local}{quotes}"), domain)
     }
 
@@ -87,7 +88,7 @@ impl EmailAddress {
     }
 }
 
-/// A domain in A-labels; one in ASCII as it is. `None`: UTS 46 knows no such domain.
+/// A domain in A-labels; an ASCII domain stays as it is. `None`: not a domain by UTS 46.
 #[must_use]
 pub fn a_labels(domain: &str) -> Option<Cow<'_, str>> {
     if domain.is_ascii() {
@@ -118,7 +119,7 @@ impl FromStr for EmailAddress {
     }
 }
 
-/// The characters of a browser's pattern, dots wherever they stand, and all that is seen beyond ASCII.
+/// Accepts the characters of a browser's pattern, dots in any place, and every visible character beyond ASCII.
 fn check_local_part(local: &str) -> Result<(), InvalidValue> {
     if local.chars().any(is_invisible) {
         return Err(INVISIBLE);
@@ -131,10 +132,10 @@ fn check_local_part(local: &str) -> Result<(), InvalidValue> {
     if fits && local.chars().all(is_taken) { Ok(()) } else { Err(RULE) }
 }
 
-/// A name that can be one in the DNS, in ASCII; with underscores, which occur.
+/// Accepts an ASCII name that the DNS can hold, and underscores, which occur in practice.
 fn check_domain(domain: &str) -> Result<(), InvalidValue> {
     let last = domain.rsplit('.').next().unwrap_or_default();
-    // No top-level domain is a number (RFC 3696): what ends in one is an IPv4 address, or part of one.
+    // No top-level domain is a number (RFC 3696): a domain that ends in one is an IPv4 address, or part of one.
     if domain.starts_with('[') || (!last.is_empty() && last.bytes().all(|b| b.is_ascii_digit())) {
         return Err(IP_ADDRESS);
     }
@@ -148,7 +149,8 @@ fn check_domain(domain: &str) -> Result<(), InvalidValue> {
     if domain.split('.').all(is_label) { Ok(()) } else { Err(RULE) }
 }
 
-/// Takes no room, or turns the text around it: soft hyphen, joiners, fillers, marks of direction, zero widths, tags.
+/// Does it take no space, or change the direction of text: soft hyphen, joiners, fillers, direction marks, zero widths,
+/// tags?
 fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
@@ -201,7 +203,7 @@ mod tests {
         }
     }
 
-    /// As given, as a person writes it, as a server is told it.
+    /// As given; as a person writes it; as a mail server gets it.
     const SPELLINGS: [(&str, &str, &str); 14] = [
         ("Ann.Lee@EXAMPLE.com", "Ann.Lee@EXAMPLE.com", "Ann.Lee@EXAMPLE.com"),
         ("dev@localhost", "dev@localhost", "dev@localhost"),
@@ -230,7 +232,7 @@ mod tests {
 
     #[test]
     fn what_fingerprints_are_made_of_stays_as_it_was_to_the_byte() {
-        // As the release before this rule made them. Never change a line: they are stored.
+        // Made by the release before this rule. Never change a line: such fingerprints are stored.
         for (given, stored) in [
             ("Ann.Lee@EXAMPLE.com", "Ann.Lee@example.com"),
             ("a+b@Sub.Example.ORG", "a+b@sub.example.org"),

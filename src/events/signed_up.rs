@@ -1,6 +1,7 @@
 //! `user.signed_up`: the event that this service ships with.
 //!
-//! Enters: its fields, or values that already hold their rules. Leaves: a [`UserSignedUp`] in which every field is valid.
+//! Enters: its fields, or values that already keep their rules. Leaves: a [`UserSignedUp`] in which every field is
+//! valid.
 
 use serde_json::{Value, json};
 
@@ -10,7 +11,7 @@ use engine::event::{Content, Event, EventError, Fields, Head, Published};
 /// The `type` of [`UserSignedUp`], and the value of its `eventType` attribute.
 pub const USER_SIGNED_UP: &str = "user.signed_up";
 
-/// A user has signed up. Versions 1 (no plan) and 2 (with plan) of the schema both end here.
+/// A user has signed up. Versions 1 (no plan) and 2 (with plan) of the schema are both read into it.
 ///
 /// ```
 /// use user_events::event::Published;
@@ -25,13 +26,13 @@ pub const USER_SIGNED_UP: &str = "user.signed_up";
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserSignedUp {
-    /// What every event has.
+    /// The part that every event has.
     pub head: Head,
-    /// Who signed up: effects are made single by it.
+    /// Who signed up: an effect happens once for each.
     pub user_id: UserId,
-    /// Where the welcome mail goes. Masks itself when printed.
+    /// Where the welcome mail goes. Masked when printed.
     pub email: EmailAddress,
-    /// What they signed up for; version 1 does not say, and version 2 need not.
+    /// What they signed up for. Version 1 has no plan, version 2 may leave it out.
     pub plan: Option<Plan>,
 }
 

@@ -1,9 +1,9 @@
-//! The trace that a message belongs to, as it travels: two texts, and no more than that.
+//! The trace that a message belongs to, as it travels: two texts.
 //!
-//! Enters: a body and the attributes beside it. Leaves: the publisher's `traceparent` and `tracestate`, unread.
-//! Under wrapped delivery they lie inside the envelope, under raw delivery beside it; the envelope wins,
-//! because what lies beside a wrapped body was put there by somebody in between. A `CloudEvent` may have them as its own
-//! attributes, which is how Dapr sends them: they count where neither place has any. Pure.
+//! Enters: a body and the attributes beside it. Leaves: the publisher's `traceparent` and `tracestate`, unparsed.
+//! Wrapped delivery has them inside the envelope, raw delivery beside the body. The envelope wins, because attributes
+//! beside a wrapped body come from somebody in between. A `CloudEvent` may have them as its own attributes, as Dapr
+//! sends them: these count if neither other place has any. Pure.
 
 use serde::Deserialize;
 
@@ -12,7 +12,7 @@ use crate::event::Scalar;
 
 /// The name of the W3C header, and of the attribute that carries it.
 pub const TRACEPARENT: &str = "traceparent";
-/// The name of its companion.
+/// The name of the header that goes with it.
 pub const TRACESTATE: &str = "tracestate";
 
 /// What a publisher said about its trace.
@@ -42,7 +42,7 @@ struct Attribute {
     value: String,
 }
 
-/// A `CloudEvent` by its mark, with its extension for tracing.
+/// A `CloudEvent`: its mark, and its extension for tracing.
 #[derive(Deserialize)]
 struct CloudEvent<'a> {
     #[serde(borrow)]
@@ -53,10 +53,10 @@ struct CloudEvent<'a> {
     tracestate: Option<Scalar<'a>>,
 }
 
-/// Reads what travels with a body; `attribute` finds those beside it by name.
+/// Reads the trace of a body; `attribute` finds the attributes beside it by name.
 #[must_use]
 pub fn carried(body: &str, attribute: impl Fn(&str) -> Option<String>) -> Carried {
-    // Looked for first, because most bodies need no second reading.
+    // Searched for as text first, because most bodies then need no parsing.
     let body = Some(body).filter(|body| body.len() <= MAX_BODY_BYTES && body.contains(TRACEPARENT));
     let beside = || Some(Carried { traceparent: Some(attribute(TRACEPARENT)?), tracestate: attribute(TRACESTATE) });
     body.and_then(inside).or_else(beside).or_else(|| body.and_then(of_cloud_event)).unwrap_or_default()

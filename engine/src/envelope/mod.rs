@@ -1,8 +1,8 @@
 //! Stop 4: an SQS body becomes an event, or a named refusal.
 //!
-//! Enters: the body as received, and what the queue knows of its arrival. Leaves: the event, the name
-//! of a type that is not ours, or a [`Refusal`]. Promises: no body panics, and wrapped and raw delivery
-//! are told apart by SNS's own marks, never by trying one and then the other. Pure: no queue, no clock.
+//! Enters: the body as received, and what the queue knows of its arrival. Leaves: the event, the name of a type that is
+//! not ours, or a [`Refusal`]. Promises: no body panics. Only SNS's own marks tell wrapped and raw delivery apart;
+//! never is one tried and then the other. Pure: no queue, no clock.
 
 mod carried;
 mod schema;
@@ -16,12 +16,12 @@ pub use topics::{Topics, is_topic_arn};
 
 use crate::event::{Arrival, Event, EventError, Opened, Scalar, Timestamp, read};
 
-/// The largest body looked at. SNS carries 256 KiB unless the topic's owner raised it; escaping inside
-/// the envelope can double an event of that size.
+/// The largest body that is read. SNS carries 256 KiB unless the topic's owner raised it; escaping inside the envelope
+/// can double an event of that size: 2 × 256 KiB = 512 KiB.
 pub const MAX_BODY_BYTES: usize = 512 * 1024;
 
-/// The deepest nesting of arrays and objects that is read: `serde_json`'s own limit. It holds for unknown fields, too, which
-/// `serde_json` would skip at any depth.
+/// The deepest nesting of arrays and objects that is read: the depth that `serde_json` reads. It applies to unknown fields
+/// too, which `serde_json` would skip at any depth.
 pub const MAX_DEPTH: usize = 127;
 
 /// Why a body is not taken. The code goes to the DLQ as `failure.reason`, the text to the log.
@@ -36,17 +36,17 @@ pub enum Refusal {
     /// Not a JSON object.
     #[error("the body is not a JSON object")]
     NotJson,
-    /// SNS sent something that is not a notification: a subscription confirmation, say. Its links are
-    /// never followed.
+    /// SNS sent something that is not a notification, for example a subscription confirmation. Its links are never
+    /// followed.
     #[error("an SNS message of another type than Notification")]
     NotANotification,
-    /// From a topic that is none of ours: which, where what stands there has the form of an ARN.
+    /// From a topic that is not ours. Holds its ARN, if the text there has the form of one.
     #[error("an SNS message of a topic that is not in TOPIC_ARNS")]
     WrongTopic(Option<String>),
-    /// An SNS envelope without the text it should wrap.
+    /// An SNS envelope without the text that it should wrap.
     #[error("an SNS notification without a text `Message`")]
     NoMessage,
-    /// The envelope is sound and what it wraps is not an event.
+    /// The envelope is correct, and what it wraps is not an event.
     #[error(transparent)]
     Event(#[from] EventError),
 }
@@ -69,7 +69,8 @@ impl Refusal {
         }
     }
 
-    /// What the letter says beside the code: a field and its rule. Never a value, but for the ARN of a topic.
+    /// The detail beside the code in the dead letter: a field and its rule. Never a value, except for the ARN of a
+    /// topic.
     #[must_use]
     pub fn detail(&self) -> String {
         match self {
@@ -87,7 +88,7 @@ impl Refusal {
     }
 }
 
-/// SNS's marks. Untyped, because a raw event may use the same words for its own fields.
+/// SNS's marks. Read as any scalar, because a raw event may have fields of the same names.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Marks<'a> {
@@ -104,14 +105,14 @@ struct Marks<'a> {
 }
 
 impl Marks<'_> {
-    /// Are the three there that every message of SNS has, all text?
+    /// Are the three marks there that every message of SNS has, all as text?
     fn are_sns(&self) -> bool {
         [&self.r#type, &self.topic_arn, &self.message_id].iter().all(|mark| matches!(mark, Some(Scalar::Text(_))))
     }
 }
 
-/// Opens a body: SNS's envelope if it bears SNS's marks (`Type`, `TopicArn` and `MessageId`, all
-/// text), else the event itself (raw message delivery). `sent_at`: when the queue took it.
+/// Opens a body: as SNS's envelope if it has SNS's marks (`Type`, `TopicArn` and `MessageId`, all text), else as the
+/// event itself (raw message delivery). `sent_at`: when the queue took it.
 ///
 /// ```
 /// use user_events_engine::envelope::open;
@@ -125,13 +126,13 @@ impl Marks<'_> {
 /// ```
 ///
 /// # Errors
-/// A [`Refusal`]; the body will read the same tomorrow, so there is no use in trying again.
+/// A [`Refusal`]. The body will be the same tomorrow, so trying again is no use.
 pub fn open<E: Event>(body: &str, sent_at: Timestamp) -> Result<Opened<E>, Refusal> {
     open_from(body, sent_at, &Topics::default(), E::TYPES)
 }
 
-/// The same, of these topics and these types alone. Under raw message delivery a body names no topic: there the queue's own
-/// policy says who may send.
+/// The same, for these topics and these types only. Under raw message delivery a body names no topic: there the queue's
+/// policy decides who may send.
 ///
 /// # Errors
 /// A [`Refusal`].
@@ -151,7 +152,7 @@ pub fn open_from<E: Event>(
     else {
         return Ok(read(object, &Arrival::raw(sent_at), types)?);
     };
-    // First: whatever else a stranger's topic sends is not looked at.
+    // Checked first: nothing else of another topic's message is read.
     if !topics.read(topic) {
         return Err(Refusal::WrongTopic(is_topic_arn(topic).then(|| topic.to_string())));
     }
@@ -171,7 +172,7 @@ pub fn open_from<E: Event>(
     Ok(read(message, &arrival, types)?)
 }
 
-/// Would this event be refused for its depth by whoever opens its message?
+/// Would this event be refused for its depth, wherever its message is opened?
 #[must_use]
 pub fn is_too_deep(event: &str) -> bool {
     depth(event) > MAX_DEPTH
@@ -185,10 +186,10 @@ fn shallow_object(text: &str) -> Result<&str, Refusal> {
     if depth(text) > MAX_DEPTH { Err(Refusal::TooDeep) } else { Ok(text) }
 }
 
-/// How deep brackets nest outside strings, at most; saturates just past the bound.
+/// How deep brackets nest outside strings; counts to just above the bound.
 fn depth(text: &str) -> usize {
-    // Nothing nests deeper than it has openings: for nearly every body, counting them is enough.
-    // By pieces whose count fits a byte, so that the compiler looks at many bytes at once.
+    // Text cannot nest deeper than its number of opening brackets. For nearly every body, counting them is enough.
+    // Counted in pieces of 255 bytes, so that a count fits one byte and the compiler can check many bytes at once.
     let in_piece =
         |piece: &[u8]| usize::from(piece.iter().map(|byte| u8::from(matches!(byte, b'{' | b'['))).sum::<u8>());
     let openings: usize = text.as_bytes().chunks(255).map(in_piece).sum();

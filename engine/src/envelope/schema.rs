@@ -1,7 +1,7 @@
 //! The SNS envelope as a JSON Schema (2020-12): the body that SQS hands to a consumer.
 //!
-//! Enters: the schema of what it wraps. Leaves: the envelope's. With raw message delivery there is no
-//! envelope, and the body is the event itself.
+//! Enters: the schema of the wrapped event. Leaves: the envelope's. With raw message delivery there is no envelope, and
+//! the body is the event itself.
 
 use serde_json::{Value, json};
 

@@ -1,28 +1,29 @@
-//! Whose notifications are read: any topic's, or those of the named topics alone.
+//! The topics whose notifications are read: any topic, or the named ones only.
 //!
-//! Enters: ARNs. Leaves: an answer for the one that an envelope names. Pure.
+//! Enters: ARNs. Leaves: yes or no for the ARN that an envelope names. Pure.
 
 use std::sync::Arc;
 
-/// The topics whose notifications are read; of none named, any.
+/// The topics whose notifications are read; if empty, any topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Topics(Arc<[String]>);
 
 impl Topics {
-    /// These and no other; of none, any.
+    /// These topics only; if empty, any topic.
     #[must_use]
     pub fn only(arns: Vec<String>) -> Self {
         Self(arns.into())
     }
 
-    /// Is what comes from this topic read?
+    /// Are notifications of this topic read?
     #[must_use]
     pub fn read(&self, arn: &str) -> bool {
         self.0.is_empty() || self.0.iter().any(|own| own == arn)
     }
 }
 
-/// Has it the form of a topic's ARN? Such a text holds no address, and nothing that steers a terminal.
+/// Does the text have the form of a topic's ARN? Such a text holds no mail address, and nothing that controls a
+/// terminal.
 #[must_use]
 pub fn is_topic_arn(text: &str) -> bool {
     let is_word = |part: &&str| {

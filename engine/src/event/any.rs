@@ -1,6 +1,6 @@
-//! An event of any type, known by its head alone: carried as it was written.
+//! An event of any type: only its head is read, and its text is kept as it was written.
 //!
-//! Enters: any fields. Leaves: the same text, to the byte. For whoever passes events on.
+//! Enters: any fields. Leaves: the same text, to the byte. For programs that pass events on.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use super::{
     to_be_published,
 };
 
-/// An event of any type. What was published is kept to the byte.
+/// An event of any type. Its text is kept to the byte.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AnyEvent {
     head: Head,
@@ -18,14 +18,14 @@ pub struct AnyEvent {
 }
 
 impl AnyEvent {
-    /// An event that is to be published, as it was written; one without an id is given one (UUID v7), so that it is the same
+    /// An event to be published, as it was written. If it has no id it gets one (UUID v7), so that it stays the same
     /// event however often it is sent.
     ///
     /// # Errors
     /// [`EventError`]: its head breaks a rule.
     pub fn to_be_published(text: &str) -> Result<Self, EventError> {
         let text = with_id(text.trim())?;
-        // It has an id: none stands in.
+        // It has an id, so none is made up here.
         match to_be_published::<Self>(&text, &Arrival::raw(Timestamp::now()), Self::TYPES)? {
             Opened::Ours(event) if event.head.kind.is_empty() => {
                 Err(EventError::InvalidField(Names::OURS.kind, InvalidValue("must not be empty")))
@@ -38,7 +38,7 @@ impl AnyEvent {
     /// An event of this type, to be published, with the fields of a JSON object.
     ///
     /// # Errors
-    /// [`EventError`]: no object, or one that has a `type`.
+    /// [`EventError`]: the text is no object, or has a `type` already.
     pub fn with_fields(kind: &str, object: &str) -> Result<Self, EventError> {
         let fields = Fields::of(object)?;
         let rule = InvalidValue("must not be among the fields: the type is named beside them");
@@ -57,7 +57,7 @@ impl AnyEvent {
 
 impl Event for AnyEvent {
     const TYPES: &'static [&'static str] = &[];
-    /// There is none that is too new: its fields are not read.
+    /// No version is too new: its fields are not read.
     const NEWEST: u32 = u32::MAX;
 
     fn read(head: Head, fields: &Fields<'_>) -> Result<Self, EventError> {
@@ -68,7 +68,7 @@ impl Event for AnyEvent {
         &self.head
     }
 
-    /// It is about nothing that is known: each is its own.
+    /// What it is about is not known: each event is its own subject.
     fn subject(&self) -> &str {
         self.head.id.as_str()
     }
@@ -90,7 +90,8 @@ fn with_id(text: &str) -> Result<String, EventError> {
         return Ok(text.to_owned());
     }
     let id = EventId::fresh();
-    // It may be there as `null`, which serialisers write where they have nothing to write: a second one would be one too many.
+    // The id may be there as `null`, as some serialisers write an empty field: a second field of that name would be one
+    // too many.
     Ok(if fields.names(name) { fields.written_with(name, id.as_str()) } else { with_first(text, name, id.as_str()) })
 }
 
@@ -101,7 +102,7 @@ fn with_first(object: &str, name: &str, value: &str) -> String {
     format!("{{{}:{}{comma}{rest}", Value::from(name), Value::from(value))
 }
 
-/// Its text may hold anything.
+/// Does not show the text, which may hold anything.
 impl std::fmt::Debug for AnyEvent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "AnyEvent({:?}, {} bytes)", self.head, self.text.len())

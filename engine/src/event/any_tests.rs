@@ -1,4 +1,4 @@
-//! Any text, read as any event: what holds for all of them.
+//! Any text, read as an event of any type: what must hold for all of them.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -72,7 +72,7 @@ fn taken() -> Timestamp {
     "2026-01-03T00:00:00Z".parse().expect("a moment")
 }
 
-/// Reads it as everything there is.
+/// Reads it as each kind of event.
 fn read_as_all(text: &str) {
     let arrivals = [Arrival::raw(taken()), Arrival::wrapped("m-1", taken())];
     for arrival in &arrivals {
@@ -89,7 +89,7 @@ fn read_as_all(text: &str) {
 const NAMES: &str =
     "specversion|type|id|source|time|data|data_base64|version|eventId|timestamp|userId|email|plan|subject";
 
-/// JSON with the names that mean something in it, and the texts that mean something.
+/// JSON made of names and texts that have a meaning for events.
 fn json_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -109,7 +109,7 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A field that is there as often as in `names`.
+/// A field as often as it stands in `names`.
 fn object_of(names: &[String], value: &Value) -> String {
     let fields: Vec<_> = names.iter().map(|name| format!("{}:{value}", Value::from(name.as_str()))).collect();
     format!("{{{}}}", fields.join(","))

@@ -1,16 +1,16 @@
 //! `CloudEvents` 1.0 in structured JSON: what AWS.Messaging for .NET, Dapr and the `cloudevents` SDKs put on the wire.
 //!
-//! Enters: the fields of an object that bears `specversion`. Leaves: the event: its head from the envelope's attributes, its own fields
-//! from `data`, which is an object, or a string that holds one (so AWS.Messaging writes it), or `data_base64`. An id is unique for
-//! its source alone, so the event's is the hash of both. `version` may stand there as an extension; where it does not, the
-//! newest known is meant: `CloudEvents` tell an incompatible schema by another `type`.
+//! Enters: the fields of an object with `specversion`. Leaves: the event. Its head is read from the envelope's
+//! attributes, its own fields from `data` (an object, or a string that holds one, as AWS.Messaging writes it) or from
+//! `data_base64`. An id is unique for its source only, so the event's id is the hash of both. `version` may be there as
+//! an extension; if absent, it is the newest known: a `CloudEvent` with an incompatible schema has another `type`.
 
 use super::head::version;
 use super::read::{about_something, cut, taken};
 use super::scalar::Scalar;
 use super::{Arrival, Event, EventError, EventId, Fields, Head, InvalidValue, Opened};
 
-/// What no event of our own form has.
+/// The mark of a `CloudEvent`: no event in our own form has it.
 pub(super) const MARK: &str = "specversion";
 
 const TYPE: &str = "type";
@@ -43,7 +43,7 @@ pub(super) fn read<E: Event>(
         return Err(EventError::InvalidField(MARK, InvalidValue("must be 1.0")));
     }
     let newest = E::newest(&kind);
-    // Of an event that takes every type none is known.
+    // An event that takes every type has no newest version.
     let version = version(VERSION, fields)?.unwrap_or(if E::TYPES.is_empty() { 1 } else { newest });
     let id = id(fields, arrival)?;
     let (occurred_at, unusable_time) = Head::time(TIME, fields, arrival)?;
@@ -58,14 +58,15 @@ fn id(fields: &Fields<'_>, arrival: &Arrival<'_>) -> Result<EventId, EventError>
     if source.is_empty() {
         return Err(EventError::InvalidField(SOURCE, InvalidValue("must not be empty")));
     }
-    // Empty is none, to the SDKs too.
+    // An empty id counts as absent, as in the SDKs.
     let Some(id) = fields.text(ID)?.filter(|id| !id.is_empty()) else {
         return arrival.id(ID, fields.whole());
     };
     EventId::of_both(&source, &id).map_err(|rule| EventError::InvalidField(ID, rule))
 }
 
-/// What does not hold fields is a fault, but for an event that takes every type: it asks for none.
+/// Reads the fields of the data. If the data holds no fields, that is an error, except for an event of any type: it
+/// reads none.
 fn with_data<E: Event, T>(
     fields: &Fields<'_>,
     read: impl FnOnce(&Fields<'_>) -> Result<T, EventError>,

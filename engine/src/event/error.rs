@@ -1,14 +1,14 @@
-//! Why a text is not an event: field and rule, never the content.
+//! Why a text is not an event: names field and rule, never the content.
 
 use super::InvalidValue;
 
 /// Why a text is not an event. Names field and rule; never repeats the content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
-    /// Not a JSON object, cut off, or a field that is read stands in it twice.
+    /// Not a JSON object, cut off, or with two of a field that is read.
     #[error("the event is not a JSON object with each field once")]
     NotAnObject,
-    /// No `type` that is a text, and not ours by its fields all the same.
+    /// It has no `type` that is a text, and its fields are not ours either.
     #[error("the event has no `type`, and is not ours by its fields either")]
     Foreign {
         /// Is there a `type` that is no text?
@@ -17,15 +17,15 @@ pub enum EventError {
     /// A field that this version must have is absent or null.
     #[error("the event has no field `{0}`")]
     MissingField(&'static str),
-    /// A field is there and breaks its rule.
+    /// A field breaks its rule.
     #[error("the event's field `{0}` {1}")]
     InvalidField(&'static str, InvalidValue),
-    /// A newer version that no longer has the fields we know.
+    /// A newer version that lacks a field we know, or has changed it.
     #[error("the event has version {version} and not the field `{field}` that version {newest} has")]
     UnsupportedVersion {
-        /// The version it says it has.
+        /// The version that the event states.
         version: u32,
-        /// The newest whose fields are known.
+        /// The newest version whose fields are known.
         newest: u32,
         /// The known field that is gone or changed.
         field: &'static str,
@@ -46,7 +46,7 @@ impl EventError {
         }
     }
 
-    /// The same, seen in an event of this version: a field that a newer one lacks is the version's fault.
+    /// The same error in an event of this version: if a newer version lacks a field, the version is at fault.
     pub(super) fn in_version(self, version: u32, newest: u32) -> Self {
         match self {
             Self::MissingField(field) | Self::InvalidField(field, _) if version > newest => {

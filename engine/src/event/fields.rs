@@ -1,8 +1,8 @@
-//! An event's fields: a JSON object read once, where it lies.
+//! An event's fields: a JSON object, read once and not copied.
 //!
-//! Enters: text. Leaves: values by name, or an [`EventError`] that names field and rule, never the content: what a JSON
-//! library says of a text may quote it. A value is read when it is asked for: fields that nobody asks for may be anything, and stand
-//! there twice.
+//! Enters: text. Leaves: values by name, or an [`EventError`] that names field and rule, never the content: a JSON
+//! library's own message may quote it. A value is read only when somebody asks for it: other fields may hold anything,
+//! even twice.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,7 +17,7 @@ use super::{EventError, InvalidValue};
 
 /// The fields of one event.
 pub struct Fields<'a> {
-    /// All of what was published.
+    /// The whole text as published.
     whole: &'a str,
     pairs: Vec<(Name<'a>, &'a RawValue)>,
 }
@@ -31,17 +31,17 @@ impl<'a> Fields<'a> {
         Self::read(text, text)
     }
 
-    /// The fields of the object in this one's field `within`.
+    /// The fields of the object in the field `within`.
     pub(super) fn inside(&self, within: &'static str) -> Result<Self, EventError> {
         Self::read(self.whole, self.raw(within)?.ok_or(EventError::NotAnObject)?)
     }
 
-    /// None at all.
+    /// No fields.
     pub(super) fn none(&self) -> Self {
         Self { whole: self.whole, pairs: Vec::new() }
     }
 
-    /// The fields of another object, published as a part of this one.
+    /// The fields of another object, which was published as a part of this one.
     pub(super) fn unpacked<'b>(&'b self, text: &'b str) -> Result<Fields<'b>, EventError> {
         Fields::read(self.whole, text)
     }
@@ -52,7 +52,7 @@ impl<'a> Fields<'a> {
         pairs.map(|pairs| Self { whole, pairs }).map_err(|_| EventError::NotAnObject)
     }
 
-    /// A text that must be there and hold its type's rule.
+    /// A text that must be there, and keep its type's rule.
     ///
     /// # Errors
     /// [`EventError`], by the name of the field.
@@ -63,7 +63,7 @@ impl<'a> Fields<'a> {
         self.optional(name)?.ok_or(EventError::MissingField(name))
     }
 
-    /// The same, or none: absent, or `null`.
+    /// The same, or `None`: the field is absent, or `null`.
     ///
     /// # Errors
     /// [`EventError`], by the name of the field.
@@ -74,8 +74,8 @@ impl<'a> Fields<'a> {
         self.text(name)?.map(|text| valid(name, &text)).transpose()
     }
 
-    /// What numbers or names something: a text, or a whole number, which is its digits. A publisher in a typed language
-    /// writes it so.
+    /// An identifier: a text, or a whole number, which becomes its digits. Publishers in a typed language write the
+    /// number.
     ///
     /// # Errors
     /// [`EventError`], by the name of the field.
@@ -92,25 +92,25 @@ impl<'a> Fields<'a> {
     /// A value of any form: a number, an array, a nested object.
     ///
     /// # Errors
-    /// [`EventError`], by the name of the field: the rule is only that it has another form.
+    /// [`EventError`], by the name of the field. It only says that the form is not the expected one.
     pub fn parsed<T: DeserializeOwned>(&self, name: &'static str) -> Result<T, EventError> {
         let raw = self.raw(name)?.ok_or(EventError::MissingField(name))?;
         let rule = InvalidValue("must have the form that this event gives it");
         serde_json::from_str(raw).map_err(|_| EventError::InvalidField(name, rule))
     }
 
-    /// Is it there, and not `null`?
+    /// Is the field there, and not `null`?
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.pairs.iter().any(|(own, value)| own.0 == name && value.get() != NULL)
     }
 
-    /// Does it stand there, if only as `null`?
+    /// Is the field there, even as `null`?
     pub(super) fn names(&self, name: &str) -> bool {
         self.pairs.iter().any(|(own, _)| own.0 == name)
     }
 
-    /// The same object with this text in this field, and every other value to the byte.
+    /// The same object with this text in this field. All other values stay the same to the byte.
     pub(super) fn written_with(&self, name: &str, text: &str) -> String {
         let own = serde_json::Value::from(text).to_string();
         let field = |(Name(of), value): &(Name<'_>, &RawValue)| {
@@ -120,7 +120,7 @@ impl<'a> Fields<'a> {
         format!("{{{}}}", self.pairs.iter().map(field).collect::<Vec<_>>().join(","))
     }
 
-    /// What was published, to the byte: what we do not know included.
+    /// The text as published, to the byte, with the fields that we do not know.
     #[must_use]
     pub fn whole(&self) -> &'a str {
         self.whole
@@ -137,13 +137,13 @@ impl<'a> Fields<'a> {
 
     pub(super) fn get(&self, name: &str) -> Result<Option<Scalar<'a>>, EventError> {
         let Some(raw) = self.raw(name)? else { return Ok(None) };
-        // Most are texts without an escape: such a one is what stands between its quotes.
+        // Most values are texts without an escape: then the text is simply what stands between the quotes.
         let plain = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).filter(|text| !text.contains('\\'));
         let scalar = match plain {
             Some(text) => Ok(Scalar::Text(Cow::Borrowed(text))),
             None => serde_json::from_str(raw),
         };
-        // Half a surrogate, or a number beyond any: it is there, and is nothing that a field may be.
+        // Half a surrogate pair, or a number out of range: it is there, but no field may hold it.
         Ok(Some(scalar.unwrap_or(Scalar::Other)))
     }
 
@@ -160,7 +160,7 @@ impl<'a> Fields<'a> {
 
 const NULL: &str = "null";
 
-/// Their values and names may be anything.
+/// Does not show names and values, which may be anything.
 impl fmt::Debug for Fields<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Fields({} in {} bytes)", self.pairs.len(), self.whole.len())
@@ -185,7 +185,7 @@ impl<'de> Visitor<'de> for AllPairs {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
-        // As many as an event of ours has, and one more.
+        // Room for the seven fields of an event of ours, and one more.
         let mut pairs = Vec::with_capacity(8);
         while let Some(pair) = object.next_entry()? {
             pairs.push(pair);

@@ -1,7 +1,7 @@
-//! What every event has: its type, version, id and time.
+//! The part that every event has: its type, version, id and time.
 //!
-//! Enters: fields, and what the carrier knows of their arrival. Leaves: a [`Head`]. A time that is of no use costs no event:
-//! the carrier's stands in. Knows no type of event.
+//! Enters: fields, and what the carrier knows of their arrival. Leaves: a [`Head`]. A time that cannot be used does not
+//! refuse the event: the carrier's is used. Knows no type of event.
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::scalar::Scalar;
 use super::{EventError, EventId, Fields, InvalidValue, Timestamp};
 
-/// What every event has.
+/// The part that every event has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
     /// Its `type`: what happened.
@@ -20,37 +20,37 @@ pub struct Head {
     pub version: u32,
     /// Which event this is: the same on every copy and every retry.
     pub id: EventId,
-    /// When it happened, by the publisher's clock, else by the carrier's.
+    /// When it happened: by the publisher's clock, or else by the carrier's.
     pub occurred_at: Timestamp,
-    /// The field of its own time, and the rule that this broke: the carrier's stands in.
+    /// If the carrier's time is used because its own broke a rule: that field and the rule.
     pub(super) unusable_time: Option<Broken>,
 }
 
 /// A field, and the rule that it broke.
 type Broken = (&'static str, InvalidValue);
 
-/// What an event calls the fields of its head.
+/// The names of the head's fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Names {
     /// What happened.
     pub kind: &'static str,
-    /// The schema's version: a whole number from 1 up, as number or text; absent, it is 1.
+    /// The schema's version: a whole number from 1 up, as number or text. If absent, 1.
     pub version: &'static str,
-    /// Which event. Without it the carrier's id of the message stands in.
+    /// Which event. If absent, the carrier's id of the message is used.
     pub id: &'static str,
-    /// When it happened: RFC 3339, or seconds or milliseconds since 1970. Without it the carrier's time stands in.
+    /// When it happened: RFC 3339, or seconds or milliseconds since 1970. If absent, the carrier's time is used.
     pub time: &'static str,
 }
 
-/// What the carrier knows: stands in for id and time where the publisher left them out.
+/// What the carrier knows: used for id and time if the publisher left them out.
 #[derive(Debug, Clone)]
 pub struct Arrival<'a> {
-    /// The carrier's id of what it wrapped. `None`: it wrapped nothing, and the text's own hash stands in: an id that
-    /// a queue gives is another one after each redrive.
+    /// The carrier's id of the message that it wrapped. `None`: it wrapped none, and the hash of the text is used as
+    /// id. A queue's own id is not: it changes with each redrive.
     pub message_id: Option<&'a str>,
     /// When the carrier took it.
     pub sent_at: Timestamp,
-    /// When the last carrier on its way took it. No event happened more than a day after that.
+    /// When the last carrier on its way took it. A time more than a day after this is not believed.
     pub last_taken: Timestamp,
 }
 
@@ -60,19 +60,19 @@ impl Names {
 }
 
 impl<'a> Arrival<'a> {
-    /// As it is, with nothing around it.
+    /// The arrival of a text without an envelope.
     #[must_use]
     pub fn raw(sent_at: Timestamp) -> Self {
         Self { message_id: None, sent_at, last_taken: sent_at }
     }
 
-    /// Inside a message that has this id.
+    /// The arrival of a text in a message with this id.
     #[must_use]
     pub fn wrapped(message_id: &'a str, sent_at: Timestamp) -> Self {
         Self { message_id: Some(message_id), sent_at, last_taken: sent_at }
     }
 
-    /// The id that stands in.
+    /// The id for an event that has none.
     pub(super) fn id(&self, field: &'static str, whole: &str) -> Result<EventId, EventError> {
         let id = self.message_id.map_or_else(|| EventId::of_text(whole), EventId::from_str);
         id.map_err(|rule| EventError::InvalidField(field, rule))
@@ -80,20 +80,20 @@ impl<'a> Arrival<'a> {
 }
 
 impl Head {
-    /// The head of a new event: a fresh id (UUID v7), and it happened now.
+    /// The head of a new event: a fresh id (UUID v7), and the time is now.
     #[must_use]
     pub fn new(kind: &'static str, version: u32) -> Self {
         let (id, occurred_at) = (EventId::fresh(), Timestamp::now());
         Self { kind: Cow::Borrowed(kind), version, id, occurred_at, unusable_time: None }
     }
 
-    /// Had it a time of its own, which could not be read or lay in the future? Then the carrier's stands in.
+    /// Did it have a time of its own that could not be read or lay in the future? Then the carrier's is used.
     #[must_use]
     pub fn has_stand_in_time(&self) -> bool {
         self.unusable_time.is_some()
     }
 
-    /// The time that an event says it happened at, else the carrier's.
+    /// The time that the event states, or else the carrier's.
     pub(super) fn time(
         field: &'static str,
         fields: &Fields<'_>,
@@ -112,14 +112,14 @@ impl EventId {
         data_encoding::HEXLOWER.encode(&Sha256::digest(text)).parse()
     }
 
-    /// The id of what these two say: the same for the same two, and for no others.
+    /// An id made of both texts: the same for the same two, and for no others.
     pub(super) fn of_both(one: &str, other: &str) -> Result<Self, InvalidValue> {
-        // With its length, so that moving text from one to the other changes it.
+        // With the length of the first, so that moving text from one to the other changes the id.
         Self::of_text(&format!("{}:{one}{other}", one.len()))
     }
 }
 
-/// `"2"`, `2`, `2.0` and `"2.0"` all occur in the wild; a publisher in a typed language writes the number.
+/// Publishers write `"2"`, `2`, `2.0` and `"2.0"`; those in a typed language write the number.
 pub(super) fn version(name: &'static str, fields: &Fields<'_>) -> Result<Option<u32>, EventError> {
     let Some(value) = fields.get(name)? else { return Ok(None) };
     let number = match &value {

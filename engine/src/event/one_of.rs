@@ -1,11 +1,12 @@
-//! Several types of event on one queue: an enum of them is an event, too.
+//! Several types of event on one queue: an enum of events is an event, too.
 //!
-//! Enters: the enum's variants, each around an event. Leaves: the enum, which takes exactly the types of its variants. Two that
-//! share a type, one that takes every type, or two that name the fields of their heads in different ways do not compile.
+//! Enters: the enum's variants, each around an event. Leaves: the enum, which takes exactly the types of its variants.
+//! It does not compile if two variants share a type, one takes every type, or their heads name their fields in
+//! different ways.
 
 use super::Names;
 
-/// Declares an enum of events, which is an event: matched without a wildcard.
+/// Declares an enum of events, which is an event itself: its users match it without a wildcard.
 ///
 /// ```
 /// use user_events_engine::event::{Event, EventError, Fields, Head};
@@ -82,7 +83,7 @@ use super::Names;
 /// assert_eq!(Twice::TYPES.len(), 2);
 /// ```
 ///
-/// Nor does one that takes every type:
+/// Nor does a variant that takes every type:
 ///
 /// ```compile_fail,E0080
 /// # use user_events_engine::event::{AnyEvent, Event, EventError, Fields, Head};
@@ -188,7 +189,7 @@ pub const fn joined<const COUNT: usize>(variants: &[&[&'static str]]) -> [&'stat
     all
 }
 
-/// What all of an enum's variants call the fields of their heads.
+/// The names of the head's fields, which all of an enum's variants share.
 ///
 /// # Panics
 /// While it is compiled: two differ.

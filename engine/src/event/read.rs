@@ -1,24 +1,24 @@
-//! Text → event: in our own form, or as `CloudEvents` has it.
+//! Text → event, in our own form or as a `CloudEvent`.
 //!
-//! Enters: the text a publisher wrote, in any version, by us or by anyone's snippet, and what the carrier knows of its
-//! [`Arrival`]. Leaves: a valid event, somebody else's `type`, or an [`EventError`]. The two forms are told apart by
-//! `specversion`, never by trying one and then the other. Knows nothing of what carried the text.
+//! Enters: a publisher's text, in any version and by any program, and what the carrier knows of its [`Arrival`].
+//! Leaves: a valid event, another team's `type`, or an [`EventError`]. Only `specversion` tells the two forms apart;
+//! never is one tried and then the other. Does not know what carried the text.
 
 use std::borrow::Cow;
 
 use super::head::version;
 use super::{Arrival, Event, EventError, Fields, Head, InvalidValue, cloud_event};
 
-/// What a well-formed text turned out to be.
+/// The result for a well-formed text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Opened<E> {
     /// An event of a type that is read here.
     Ours(E),
-    /// Some other team's event: its `type`, cut to 64 characters.
+    /// Another team's event: its `type`, cut to 64 characters.
     Foreign(String),
 }
 
-/// Reads an event's text; of its types only these, or all of its own where none is named.
+/// Reads an event's text. Takes only the event's types that are in `types`; all of them if `types` is empty.
 ///
 /// # Errors
 /// [`EventError`] with the first rule that is broken.
@@ -37,7 +37,8 @@ pub fn read<E: Event>(text: &str, arrival: &Arrival<'_>, types: &[&'static str])
     Ok(opened)
 }
 
-/// Reads an event's text before it is published: who writes it can still be told of a time of no use.
+/// Reads an event's text before it is published. A time that cannot be used is an error here: its writer can still mend
+/// it.
 ///
 /// # Errors
 /// [`EventError`] with the first rule that is broken.
@@ -81,7 +82,7 @@ fn read_ours<E: Event>(
     read().map(Opened::Ours).map_err(|error| error.in_version(version, newest))
 }
 
-/// Events about nothing would all be about the same.
+/// Refuses an empty subject: all such events would share one effect.
 pub(super) fn about_something<E: Event>(event: E) -> Result<E, EventError> {
     if event.subject().is_empty() {
         return Err(EventError::InvalidField(
@@ -92,7 +93,7 @@ pub(super) fn about_something<E: Event>(event: E) -> Result<E, EventError> {
     Ok(event)
 }
 
-/// The type as it is kept, if it is one of these and of the event's own; a list that names none leaves it to the other.
+/// The type as it is kept, if both lists take it: `types` and the event's own. An empty list takes every type.
 pub(super) fn taken<E: Event>(kind: &str, types: &[&'static str]) -> Option<Cow<'static, str>> {
     let own = E::TYPES.iter().find(|own| **own == kind);
     let asked = types.iter().find(|asked| **asked == kind);
@@ -102,7 +103,7 @@ pub(super) fn taken<E: Event>(kind: &str, types: &[&'static str]) -> Option<Cow<
     Some(own.or(asked).map_or_else(|| Cow::Owned(kind.to_owned()), |known| Cow::Borrowed(*known)))
 }
 
-/// Short enough for a log line, and with nothing in it that steers a terminal.
+/// Cuts it to the length of a log line, and removes characters that could control a terminal.
 pub(super) fn cut(kind: &str) -> String {
     kind.chars().filter(|c| !c.is_control()).take(64).collect()
 }
@@ -112,7 +113,7 @@ mod tests {
     use super::*;
     use crate::event::{Names, Timestamp};
 
-    /// As Amazon SES writes it.
+    /// An event as Amazon SES writes it.
     #[derive(Debug)]
     struct Bounced {
         head: Head,

@@ -1,20 +1,20 @@
-//! A JSON value as far as an event needs it: read where it lies, without a copy.
+//! The part of a JSON value that an event needs, read without a copy.
 //!
-//! Enters: any JSON value. Leaves: its text or its number; of all else, that it is there. `2.0` is the whole number 2, as it is to a
-//! JSON Schema. Knows no field.
+//! Enters: any JSON value. Leaves: its text or its number; of any other value only that it is there. `2.0` is the whole
+//! number 2, as in a JSON Schema. Knows no field.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// What a field holds. As an `Option`, `null` is none.
+/// The value of a field. As an `Option`, `null` is `None`.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Scalar<'a> {
     Text(Cow<'a, str>),
     Number(u64),
     Fraction(f64),
-    /// A negative whole number, `true`, an array, an object: nothing an event's field may be.
+    /// A negative whole number, `true`, an array, an object: no field of ours may be one.
     Other,
 }
 
@@ -59,7 +59,7 @@ impl<'de> Visitor<'de> for Reader {
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-        // Up to 2^53 a float that looks whole is the number that was written.
+        // Up to 2^53 a float holds every whole number exactly.
         let is_whole = number.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&number);
         Ok(if is_whole { Scalar::Number(number as u64) } else { Scalar::Fraction(number) })
     }

@@ -1,4 +1,4 @@
-//! A moment, read from what publishers write: RFC 3339, its common misspellings, the seconds or milliseconds of an epoch.
+//! A moment, read from what publishers write: RFC 3339, its common misspellings, seconds or milliseconds since 1970.
 //!
 //! Enters: text or a number. Leaves: a [`Timestamp`], or the rule it broke. Written in one form only.
 
@@ -14,7 +14,7 @@ const RULE: InvalidValue = InvalidValue("must be an RFC 3339 time like 2026-01-0
 const RANGE: InvalidValue = InvalidValue("must lie between 1970 and 9999");
 const AHEAD: InvalidValue = InvalidValue("lies more than a day ahead");
 const DAY: i64 = 86_400_000;
-/// Seconds up to here, milliseconds from here: the years 5138 and 1973.
+/// Smaller numbers are seconds (up to the year 5138), others milliseconds (from 1973 on).
 const FIRST_MILLIS: f64 = 100_000_000_000.0;
 
 /// A moment in UTC between 1970 and 9999, to the millisecond.
@@ -42,13 +42,13 @@ impl Timestamp {
         self.0.unix_timestamp() * 1000 + i64::from(self.0.millisecond())
     }
 
-    /// Seconds since 1970, or milliseconds: which, its size tells.
+    /// Seconds or milliseconds since 1970; the size of the number tells which.
     ///
     /// # Errors
     /// The moment lies before 1970 or after 9999.
     pub(super) fn from_epoch(number: f64) -> Result<Self, InvalidValue> {
         let millis = if number < FIRST_MILLIS { number * 1000.0 } else { number };
-        // What is no number, or too large for one, saturates out of the range.
+        // Infinity, or too large a number, saturates and is out of the range.
         if millis.is_nan() || millis < 0.0 {
             Err(RANGE)
         } else {
@@ -56,10 +56,10 @@ impl Timestamp {
         }
     }
 
-    /// This moment, unless it lies more than a day after `latest`: a clock that is wrong, or a slip of the pen.
+    /// This moment, unless it lies more than a day after `latest`: then a clock is wrong, or somebody mistyped it.
     ///
     /// # Errors
-    /// It does.
+    /// It lies more than a day after `latest`.
     pub(super) fn not_long_after(self, latest: Self) -> Result<Self, InvalidValue> {
         if self.unix_millis() - latest.unix_millis() <= DAY { Ok(self) } else { Err(AHEAD) }
     }
@@ -88,7 +88,7 @@ impl FromStr for Timestamp {
     }
 }
 
-/// Adds what a common misspelling leaves out: the `T`, the seconds, the zone (UTC then), the colon in an offset.
+/// Adds what common misspellings leave out: the `T`, the seconds, the zone (then UTC), the colon in an offset.
 fn rfc_3339(text: &str) -> Option<String> {
     let (date, rest) = (text.get(..10)?, text.get(10..)?);
     let rest = rest.strip_prefix(['T', 't', ' '])?;

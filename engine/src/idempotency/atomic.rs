@@ -1,7 +1,7 @@
 //! The ledger of a handler that needs none: its effect and its mark are one atomic step.
 //!
-//! Enters: the port's calls. Leaves: always "go on". Right only where repeating the whole handler
-//! changes nothing, as with a profile that only a newer event changes; for anything else it would be no ledger at all.
+//! Enters: the port's calls. Leaves: always "go on". Right only if the whole handler may be repeated without any
+//! change, as with a profile that only a newer event changes. Any other handler would be unprotected.
 
 use super::{Begin, Claim, Lease, Ledger, LedgerError, Release, Request, Setbacks, Terms};
 

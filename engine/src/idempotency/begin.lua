@@ -1,5 +1,5 @@
--- The fence: the current owner alone passes the point of no return.  ARGV: tok, gen, lease_ms
--- `bg` names the generation that has begun, so that asking again (a lost answer) counts no second send.
+-- The fence: only the current owner passes the point of no return.  ARGV: tok, gen, lease_ms
+-- `bg` is the generation that has begun. A repeated call (its answer was lost) so counts no second send.
 local key, tok, gen, lease = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 local r = redis.call('HMGET', key, 'st', 'tok', 'gen', 'bg', 'att')
 if r[1] == 'D' then return {'DONE'} end

@@ -1,11 +1,11 @@
 -- May this delivery go on?
 -- ARGV: tok, fp, ff, lease_ms, retention_ms, max_sends, message id, quiet_ms, takeovers, insists_ms
--- Refused when Redis is out of memory, and rightly so: without a record nothing may be sent.
--- Whom a claim that ran out without a word is charged to: `cm` is the message of the last grant, `k:<message>`
--- its count. Not charged if the asker saw this ledger fail (quiet_ms ago; -1: never) so late that the dead claim
--- may have wanted to renew itself and could not.
--- BROKEN: a field that we did not write so. What it would decide is not guessed.
--- A conflict differs in `fp`, to the byte, and in `ff`, folded. Older releases write `fp` alone: it stands in for both.
+-- Redis refuses this script when it is out of memory, and rightly so: without a record nothing may be sent.
+-- A claim that ran out without a release counts against its message: `cm` is the message that claimed last,
+-- `k:<message>` its count. It does not count if the asker saw this ledger fail (quiet_ms ago; -1: never) so late that
+-- the dead claim may have tried to renew itself and could not.
+-- BROKEN: a field is not as we write it. Nothing is guessed from such a field.
+-- CONFLICT: `fp` (exact) and `ff` (folded) both differ. Older releases write `fp` alone: then it is used for both.
 local key, tok, fp, ff = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local lease, retention, max_sends = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
 local message, quiet, takeovers, insists = ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
@@ -26,7 +26,7 @@ end
 -- The same delivery asks again: its first answer was lost.
 local again = st and owner == tok
 if st and not again and dl > now then return {'BUSY', tostring(dl - now)} end
--- The asker saw this ledger fail less than a lease ago: whoever passed the fence could not record, and may be about to.
+-- The asker saw this ledger fail less than a lease ago: an owner behind the fence could not commit, and may do so soon.
 if st == 'S' and not again and owner ~= '' and quiet >= 0 and quiet < lease and now - dl < insists then
   return {'BUSY', tostring(lease - quiet)}
 end
@@ -42,7 +42,7 @@ if st and not again then
     if holder == message then kills = count end
   end
   if kills >= takeovers then
-    -- Nobody's from here on, so that the next to ask does not charge it again.
+    -- The record has no owner from here on, so that the next claim does not count this one again.
     redis.call('HSET', key, 'tok', '')
     return {'KILLS'}
   end

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- The effect has happened: a fact, whoever owns the lease by now.  ARGV: tok, gen, fp, ff, receipt, retention_ms
--- Allowed out of memory: refusing to record a sent mail would make its duplicate certain.
+-- The effect has happened: that is a fact, whoever owns the lease now.  ARGV: tok, gen, fp, ff, receipt, retention_ms
+-- Allowed when out of memory: without the record, a mail that was sent would surely be sent again.
 local key, tok, gen = KEYS[1], ARGV[1], ARGV[2]
 local r = redis.call('HMGET', key, 'st', 'tok', 'gen', 'cm', 'dup')
 local mine = r[2] == tok and r[3] == gen

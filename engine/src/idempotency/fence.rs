@@ -1,7 +1,7 @@
 //! The fence before the point of no return, as a value that cannot be forged or forgotten.
 //!
-//! Enters: a lease and its ledger. Leaves: a [`Crossing`], once, if the lease still holds. Whatever
-//! cannot be taken back asks for a `&Crossing`, and only [`Fence::cross`] makes one. Knows no handler.
+//! Enters: a lease and its ledger. Leaves: a [`Crossing`], once, if the lease still holds. Code that does what cannot
+//! be taken back asks for a `&Crossing`, and only [`Fence::cross`] makes one. Knows no handler.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +24,7 @@ pub struct Fence<'a> {
 #[derive(Debug)]
 pub(crate) struct Course {
     crossed: AtomicBool,
-    /// `None`: its clock stands still.
+    /// `None`: the time limit is suspended.
     until: Mutex<Option<Instant>>,
     changed: Notify,
     behind: Duration,
@@ -65,10 +65,10 @@ impl Course {
         waited
     }
 
-    /// Answers until when it was before.
+    /// Returns the previous limit.
     fn set(&self, until: Option<Instant>) -> Option<Instant> {
         let before = std::mem::replace(&mut *self.until(), until);
-        // Kept, if nobody listens yet: the one who does looks anew.
+        // If nobody listens yet, this is kept: whoever listens next reads `until` anew.
         self.changed.notify_one();
         before
     }
@@ -86,10 +86,10 @@ pub struct Crossing(());
 /// Why the fence did not open.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fenced {
-    /// Someone else has done it meanwhile: there is nothing left to do.
+    /// Another delivery has done it meanwhile: there is nothing left to do.
     #[error("the effect has happened meanwhile")]
     Done,
-    /// The lease was lost: someone else is at it.
+    /// The lease was lost to another delivery.
     #[error("the lease was lost")]
     Lost,
     /// The ledger did not answer: nothing may be sent.
@@ -98,25 +98,25 @@ pub enum Fenced {
 }
 
 impl<'a> Fence<'a> {
-    /// The fence of one lease; `course` tells the caller how far the run is.
+    /// The fence of one lease. `course` tells the caller how far the run has come.
     pub(crate) fn new<L: Ledger>(ledger: &'a L, lease: &'a Lease, terms: &'a Terms, course: &'a Course) -> Self {
         Self { gate: Box::new(LedgerGate { ledger, lease, terms }), course }
     }
 
-    /// Waits for what is no event's fault, such as a connection. The time it takes does not count against the
-    /// handler's own.
+    /// Waits for something that is no event's fault, such as a connection. This time does not count against the
+    /// handler's limit.
     pub async fn uncounted<T>(&self, waiting: impl Future<Output = T>) -> T {
         self.course.uncounted(waiting).await
     }
 
-    /// Passes the point of no return. Call it as late as possible: everything that can fail harmlessly
-    /// (connecting, composing) comes before.
+    /// Passes the point of no return. Call it as late as possible: do all that can fail harmlessly (connecting,
+    /// composing) before.
     ///
     /// # Errors
     /// [`Fenced`]: do not send.
     pub async fn cross(&self) -> Result<Crossing, Fenced> {
         failpoint::reach(Step::Prepared);
-        // Set before asking: if the answer is lost, the ledger may have let us pass.
+        // Set before asking: even if the answer is lost, the ledger may have let us pass.
         self.course.crossed.store(true, Ordering::Release);
         let begin = self.gate.begin().await;
         if begin != Ok(Begin::Go) {

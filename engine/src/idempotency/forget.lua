@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- A person takes a record back, but not from under a delivery that holds its lease.  ARGV: '1' to do so all the same
--- Looking and deleting are one moment: a claim comes before it, and is seen, or after it, and starts afresh.
--- What nobody can read may be at work or somebody else's: a person has to insist.
--- Here, and only here, DEL is safe: an owner that paused has a token that no later delivery bears, so it
--- finds its lease lost. Allowed out of memory: it frees some.
+-- A person deletes a record, unless a delivery holds its lease.  ARGV: '1' to delete it all the same
+-- Check and delete are one step: a claim comes before it, and is seen, or after it, and starts afresh.
+-- A record that nobody can read may be at work, or somebody else's: a person has to insist.
+-- Only here DEL is safe: the token of an owner that paused is never given again, so that owner finds its lease lost.
+-- Allowed when out of memory: it frees some.
 local key, force = KEYS[1], ARGV[1] == '1'
 local r = redis.pcall('HMGET', key, 'st', 'dl')
 if r.err and string.sub(r.err, 1, 9) ~= 'WRONGTYPE' then return r end

@@ -1,14 +1,14 @@
-//! Which effect, and what it is made from: a record's name, and what its content is known by.
+//! The names of effects and of their contents: a record's key, and the fingerprint of what the effect is made from.
 //!
-//! Enters: a handler's name, a subject, an event's id, contents. Leaves: a [`Key`] and a [`Fingerprint`], which tell none of them but in
-//! the key. Pure.
+//! Enters: a handler's name, a subject, an event's id, contents. Leaves: a [`Key`], which may show subject and id, and
+//! a [`Fingerprint`], which shows nothing. Pure.
 
 use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
-/// Which effect: one handler's on one subject, or on one event about it. A business id, never a message's: those change when
-/// an event is published again or redriven.
+/// Names an effect: one handler's on one subject, or on one event about it. Made of business ids, never of a message's
+/// id: that changes when an event is published again or redriven.
 ///
 /// ```
 /// use user_events_engine::idempotency::Key;
@@ -20,27 +20,27 @@ use sha2::{Digest, Sha256};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key(String);
 
-/// What the effect is made from, hashed: tells two different orders for one key apart without storing either.
+/// A hash of what the effect is made from: tells two different contents for one key apart, and stores neither.
 ///
-/// It has two forms, each 16 bytes of a SHA-256 as hex: two spellings of one order differ in `exact` and agree in
+/// It has two forms, each 16 bytes of a SHA-256 as hex: two spellings of one content differ in `exact` and agree in
 /// `folded`. In a record they are `fp` and `ff`. An older release, which may run beside this one, writes and compares
-/// `fp` alone: so `fp` is made of the same bytes for ever, and where `ff` is absent `fp` stands in for it.
+/// `fp` alone. So the bytes that `fp` is made of must never change, and if `ff` is absent `fp` is used for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fingerprint {
     exact: String,
-    /// `None`: `exact` is it.
+    /// `None`: the same as `exact`.
     folded: Option<String>,
 }
 
 impl Key {
-    /// The key of `handler`'s one effect on `subject`. A subject that could break Redis's hash tag (`}`) or a
-    /// key's readability goes in as its SHA-256.
+    /// The key of `handler`'s one effect on `subject`. A subject that could break Redis's hash tag (`}`), or that is
+    /// hard to read in a key, is replaced by its SHA-256.
     #[must_use]
     pub fn new(handler: &str, subject: &str) -> Self {
         Self(["idem:v1:{", &key_part(subject), "}:", handler].concat())
     }
 
-    /// The key of `handler`'s effect of one event about `subject`; both go in as [`Key::new`] has it.
+    /// The key of `handler`'s effect of one event about `subject`. Both are written as [`Key::new`] writes a subject.
     #[must_use]
     pub fn of_event(handler: &str, subject: &str, event_id: &str) -> Self {
         Self([Self::new(handler, subject).as_str(), ":", &key_part(event_id)].concat())
@@ -49,7 +49,7 @@ impl Key {
     /// The key of `handler`'s one effect of events of this type about `subject`.
     #[must_use]
     pub fn of_type(handler: &str, subject: &str, kind: &str) -> Self {
-        // A type is written with dots, which break nothing.
+        // Dots in a type stay: they break nothing.
         let parts: Vec<_> = kind.split('.').map(key_part).collect();
         Self([Self::new(handler, subject).as_str(), ":", &parts.join(".")].concat())
     }
@@ -73,33 +73,33 @@ pub fn key_part(subject: &str) -> Cow<'_, str> {
 }
 
 impl Fingerprint {
-    /// The fingerprint of these parts, which have one spelling. Each part's length goes in, so that moving text
-    /// from one part to its neighbour changes it.
+    /// The fingerprint of parts that have one spelling only. The length of each part is hashed too, so that moving text
+    /// from one part to its neighbour changes the hash.
     #[must_use]
     pub fn of(parts: &[&str]) -> Self {
         Self { exact: hash(parts), folded: None }
     }
 
-    /// The fingerprint of these parts, as they came and as all spellings of them are folded. What is folded must
-    /// fold to itself.
+    /// The fingerprint of these parts, as they came and with all spellings folded into one. Folding `folded` again must
+    /// not change it.
     #[must_use]
     pub fn spelled(parts: &[&str], folded: &[&str]) -> Self {
         Self { exact: hash(parts), folded: (parts != folded).then(|| hash(folded)) }
     }
 
-    /// To the byte: `fp` as stored.
+    /// The hash of the exact bytes: `fp` as stored.
     #[must_use]
     pub fn exact(&self) -> &str {
         &self.exact
     }
 
-    /// The same for every spelling: `ff` as stored.
+    /// The hash that all spellings share: `ff` as stored.
     #[must_use]
     pub fn folded(&self) -> &str {
         self.folded.as_ref().unwrap_or(&self.exact)
     }
 
-    /// Are both made from the same, in whatever spelling?
+    /// Are both made from the same content, in whatever spelling?
     #[must_use]
     pub fn agrees_with(&self, other: &Self) -> bool {
         self.exact == other.exact || self.folded() == other.folded()

@@ -1,7 +1,7 @@
 #!lua flags=no-writes
--- What is known of one effect, and for how long its lease and the record itself still last.
--- BROKEN: a field that we did not write so.
--- The answer is empty where there is no record; a field that was never written is an empty text.
+-- Reads one record, and how long its lease and the record itself still last.
+-- BROKEN: a field is not as we write it.
+-- The answer is empty if there is no record. A field that was never written is an empty text.
 local key = KEYS[1]
 local r = redis.call('HMGET', key, 'st', 'att', 't0', 't1', 'mid', 'dup', 'dl', 'gen')
 if not r[1] then return {} end

@@ -1,8 +1,8 @@
 //! The ledger in memory: the same steps as the scripts beside it, on tokio's clock.
 //!
-//! Enters: the port's calls. Leaves: the port's answers. Promises: the port's contract while the
-//! process lives; a process that ends forgets, so records need no retention. For the in-process bus, the
-//! embedded default and tests.
+//! Enters: the port's calls. Leaves: the port's answers. Promises: the port's contract while the process lives. When
+//! the process ends the records are lost, so they need no retention. For the in-process bus, the embedded default and
+//! tests.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,9 +37,9 @@ struct Record {
     begun: Option<u64>,
     sends: u32,
     deadline: Instant,
-    /// The message of the last grant; empty: none.
+    /// The id of the message that claimed last; empty: none.
     message: String,
-    /// Claims that ran out without a word, by message.
+    /// Claims that ran out without a release, by message.
     takeovers: HashMap<String, u32>,
     failing: Option<Failing>,
     deferring: Option<Deferring>,
@@ -65,7 +65,7 @@ impl Record {
         open && self.token == lease.token && self.generation == lease.generation
     }
 
-    /// Charges a claim that ran out without a word to its message, unless the ledger was away when it died.
+    /// Counts a claim that ran out without a release against its message, unless the ledger was away when it did.
     fn charge(&mut self, now: Instant, lease: Duration, quiet: Option<Duration>) {
         let ended = now.saturating_duration_since(self.deadline);
         let explained = quiet.is_some_and(|quiet| quiet <= ended + 2 * lease);
@@ -74,7 +74,7 @@ impl Record {
         }
     }
 
-    /// Whoever passed the fence, and could not record while the ledger was away, may be about to.
+    /// The owner passed the fence, could not commit while the ledger was away, and may do so soon.
     fn may_be_about_to_commit(&self, now: Instant) -> bool {
         !self.token.is_empty() && now.saturating_duration_since(self.deadline) < INSISTS
     }
@@ -111,7 +111,7 @@ impl Record {
 
 impl MemoryLedger {
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Record>> {
-        // No step panics half way, so a poisoned lock still guards whole records.
+        // No step panics half way, so even a poisoned lock guards whole records.
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -156,7 +156,7 @@ impl Ledger for MemoryLedger {
         if !again {
             record.charge(now, terms.lease, request.ledger_quiet_for);
             if record.takeovers.get(&request.message_id).is_some_and(|count| *count >= TAKEOVERS) {
-                // Nobody's from here on, so that the next to ask does not charge it again.
+                // The record has no owner from here on, so that the next claim does not count this one again.
                 record.token.clear();
                 return Ok(Claim::Kills);
             }

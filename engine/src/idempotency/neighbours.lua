@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
--- Says that a queue's worker works under this reaction's name, and answers whose else did within `keep`.  ARGV: queue, keep_ms
--- One field a queue, so that nobody wipes out what another has said. Allowed out of memory: it is a line, and then most worth it.
+-- Says that this queue's worker works under this reaction's name. Returns the other queues that did within keep_ms.
+-- ARGV: queue, keep_ms. One field a queue, so that no worker overwrites another's entry.
+-- Allowed when out of memory: it takes one line, and matters most then.
 local key, queue, keep = KEYS[1], ARGV[1], tonumber(ARGV[2])
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)

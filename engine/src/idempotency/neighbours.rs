@@ -1,8 +1,9 @@
-//! Who else works under a reaction's name in this Redis: another environment, whose effects would pass for ours.
+//! Which other queues work under a reaction's name in this Redis: another environment's effects would be taken for
+//! ours.
 //!
-//! Enters: a reaction's name and its queue. Leaves: the other queues that were named there within the last hour. Promises:
-//! whoever only looks changes nothing; a name that nobody uses any more is forgotten after an hour. Judges nothing: a queue
-//! that was given another name an hour ago is a neighbour too.
+//! Enters: a reaction's name and its queue. Leaves: the other queues that were named there within the last hour.
+//! Promises: looking changes nothing; a name that nobody uses any more is forgotten after an hour. Judges nothing: a
+//! queue that was renamed within the last hour is a neighbour of itself.
 
 use std::time::Duration;
 
@@ -10,14 +11,14 @@ use ::redis::Script;
 
 use crate::redis_link::{RedisError, RedisLink};
 
-/// How long it is remembered who worked here.
+/// How long a queue is remembered after it was last named.
 pub const KEPT: Duration = Duration::from_secs(3600);
-/// How often a worker says that it is here; also how soon it hears of others.
+/// How often a worker names its queue, and hears of others.
 pub const RENEWED: Duration = Duration::from_secs(20);
-/// So many are named, and the rest counted.
+/// This many are named, and the rest counted.
 const NAMED: usize = 3;
 
-/// What is kept under each reaction's name in one Redis.
+/// The queues that are kept under each reaction's name in one Redis.
 #[derive(Debug, Clone)]
 pub struct Neighbours {
     link: RedisLink,
@@ -25,13 +26,13 @@ pub struct Neighbours {
 }
 
 impl Neighbours {
-    /// Those of this link's Redis, behind its prefix. Makes no call.
+    /// The neighbours in this link's Redis, behind its prefix. Makes no call.
     #[must_use]
     pub fn new(link: RedisLink) -> Self {
         Self { link, meet: Script::new(include_str!("neighbours.lua")) }
     }
 
-    /// Says that this queue's worker is here, and hears of the others.
+    /// Names this queue, and returns the others.
     ///
     /// # Errors
     /// [`RedisError`].
@@ -42,7 +43,7 @@ impl Neighbours {
         Ok(others)
     }
 
-    /// All queues whose workers were here, whoever asks.
+    /// All queues that are named. Names none.
     ///
     /// # Errors
     /// [`RedisError`].

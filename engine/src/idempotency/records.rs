@@ -1,9 +1,9 @@
-//! The ledger's records as a person sees them: looked at, counted, taken back.
+//! The ledger's records for a person: to look at, to count, to take back.
 //!
-//! Enters: a key, or nothing. Leaves: a [`Record`], [`Counts`], or what came of forgetting. Promises:
-//! looking changes nothing; forgetting and the check that no delivery holds the lease are one step;
-//! counting goes by SCAN, page by page, and never stops the server. No part of the engine's port: what
-//! deliveries may do to a record is [`super::Ledger`]'s alone.
+//! Enters: a key, or nothing. Leaves: a [`Record`], [`Counts`], or the result of forgetting. Promises: looking changes
+//! nothing; forgetting, with the check that no delivery holds the lease, is one step; counting reads page by page with
+//! SCAN, and never blocks the server. No part of the engine's port: [`super::Ledger`] is what deliveries may do to a
+//! record.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::Key;
 use super::redis::{NO_HASH, rule};
 use crate::redis_link::{RedisError, RedisLink};
 
-/// Where every record lies, whatever subject and handler.
+/// The pattern of all records' keys, of any subject and handler.
 const ALL: &str = "idem:v1:{*}:*";
 
 /// The records in one Redis.
@@ -32,16 +32,16 @@ pub enum State {
     Claimed,
     /// The fence was crossed: the effect may have happened.
     Begun,
-    /// It was seen to happen.
+    /// The effect was seen to happen.
     Done,
-    /// Unknown, and no send is left.
+    /// It is unknown whether the effect happened, and no send is left.
     Parked,
 }
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// How far.
+    /// How far the effect has come.
     pub state: State,
     /// Sends that may have happened.
     pub sends: u32,
@@ -49,36 +49,36 @@ pub struct Record {
     pub claimed_at: Option<i64>,
     /// When it was done or parked.
     pub settled_at: Option<i64>,
-    /// How long a delivery still holds its lease; none: nobody does.
+    /// How long a delivery still holds its lease; `None`: no delivery does.
     pub held_for: Option<Duration>,
-    /// How long it is still kept; none: for ever.
+    /// How long the record is still kept; `None`: for ever.
     pub kept_for: Option<Duration>,
     /// What can prove the effect, such as a Message-ID.
     pub receipt: Option<String>,
-    /// Effects that were seen to happen again.
+    /// How often the effect was seen to happen again.
     pub duplicates: u32,
 }
 
-/// What came of forgetting.
+/// The result of forgetting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Forgotten {
-    /// There is no record any more; it had come this far.
+    /// The record is deleted; it had come this far.
     Yes(State),
-    /// There is none any more, and nobody could read what there was.
+    /// The record is deleted; nobody could read it.
     Broken,
-    /// There was none.
+    /// There was no record.
     NoRecord,
     /// A delivery holds its lease for this much longer: nothing was changed.
     Held(Duration),
 }
 
-/// Why nothing is told of a record, or nothing done to it.
+/// Why a record could not be read or deleted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    /// Redis could not do it.
+    /// Redis did not do it.
     #[error(transparent)]
     Redis(RedisError),
-    /// Nobody can read it, by this rule.
+    /// The record breaks this rule, so nobody can read it.
     #[error("the record is broken: {0}")]
     Broken(&'static str),
 }
@@ -87,7 +87,7 @@ pub enum RecordError {
 pub type Counts = BTreeMap<String, BTreeMap<State, u64>>;
 
 impl State {
-    /// All, in the order an effect goes through them.
+    /// All states, in the order of an effect's way.
     pub const ALL: [Self; 4] = [Self::Claimed, Self::Begun, Self::Done, Self::Parked];
 
     /// The word a person reads.
@@ -120,7 +120,7 @@ impl Records {
         Self { link, look: Script::new(look), forget: Script::new(forget) }
     }
 
-    /// What is known of one effect.
+    /// Reads one record; `None`: there is none.
     ///
     /// # Errors
     /// [`RecordError`].
@@ -133,12 +133,13 @@ impl Records {
         }
     }
 
-    /// Takes a record back: the effect may happen again. Refused while a delivery holds its lease,
-    /// unless by `force`: then that delivery finds its lease lost, or records its effect anew. What nobody can read
-    /// is taken back by `force` alone.
+    /// Deletes a record, so that the effect may happen again. Refused while a delivery holds its lease, unless `force`
+    /// is set: then that delivery finds its lease lost, or records its effect anew. A record that nobody can read is
+    /// deleted only with `force`.
     ///
     /// # Errors
-    /// [`RecordError`]. The first of two tries may have forgotten it: then the answer is that there is none.
+    /// [`RecordError`]. If the first of two tries deleted it and its answer was lost, the result is
+    /// [`Forgotten::NoRecord`].
     pub async fn forget(&self, key: &Key, force: bool) -> Result<Forgotten, RecordError> {
         let answer = self.link.run(&self.forget, key.as_str(), &[if force { "1" } else { "" }]).await?;
         match answer.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -151,8 +152,8 @@ impl Records {
         }
     }
 
-    /// Counts all records; `told` hears how many were counted after each page. A record written
-    /// meanwhile may be missed, and one that moves in a growing table be counted twice.
+    /// Counts all records; `told` gets the number so far after each page. A record that is written meanwhile may be
+    /// missed, and one that moves in a growing table may be counted twice.
     ///
     /// # Errors
     /// [`RedisError`].
@@ -183,7 +184,7 @@ impl From<RedisError> for RecordError {
     }
 }
 
-/// The handler in a record's key. A subject's part holds no `}`; behind the handler there may be an event.
+/// The handler in a record's key. A subject's part holds no `}`, and after the handler there may be an event or a type.
 fn handler(key: &str) -> Option<&str> {
     let (_, rest) = key.split_once("}:")?;
     rest.split(':').next()
@@ -204,7 +205,7 @@ fn record(answer: &[String]) -> Option<Record> {
     })
 }
 
-/// None for the negative numbers by which Redis says "for ever".
+/// `None` for negative numbers, by which Redis says "for ever".
 fn millis(text: &str) -> Option<Duration> {
     text.parse().ok().map(Duration::from_millis)
 }

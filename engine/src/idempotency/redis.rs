@@ -1,8 +1,8 @@
 //! The ledger in Redis: each step one script, so that deciding and writing are one moment.
 //!
-//! Enters: the port's calls. Leaves: the port's answers, read from the scripts' words. Promises: each
-//! call ends within [`RedisLink`]'s deadline. The protocol itself is in the `.lua` files beside this
-//! one; times are Redis's own, so no worker's clock matters. Needs Redis 7 or newer (script flags).
+//! Enters: the port's calls. Leaves: the port's answers, read from the words that the scripts return. Promises: each
+//! call ends within [`RedisLink`]'s deadline. The protocol is in the `.lua` files beside this one. Times are Redis's
+//! own, so no worker's clock matters. Needs Redis 7 or newer (script flags).
 
 use ::redis::Script;
 use std::time::Duration;
@@ -152,10 +152,10 @@ impl From<RedisError> for LedgerError {
     }
 }
 
-/// What is wrong with a key that holds something else.
+/// The rule that a key breaks if it holds something else.
 pub(super) const NO_HASH: &str = "its key holds no hash";
 
-/// What is wrong with a record, by the field that the scripts name.
+/// The rule that a record breaks, by the field that the scripts name.
 pub(super) fn rule(field: &str) -> &'static str {
     match field {
         "type" => NO_HASH,
@@ -172,7 +172,7 @@ fn words(answer: &[String]) -> Vec<&str> {
     answer.iter().map(String::as_str).collect()
 }
 
-/// An answer that is none of its script's. Its words are nobody's to read: they may be a key, a value, an address.
+/// An answer that its script never gives. Its words are not logged: they may be a key, a value, an address.
 fn strange(script: &str, answer: &[String]) -> LedgerError {
     LedgerError::Away(format!("its script {script} answered what is no answer of it, {} words", answer.len()))
 }

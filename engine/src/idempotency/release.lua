@@ -1,14 +1,14 @@
 #!lua flags=allow-oom
--- Known not to have happened by this owner: give the lease back.  ARGV: tok, gen, why, message id, outcome
--- Never DEL: `gen` must go on growing, or an owner that paused could pass for a later one. A send that
--- an earlier owner may have made stays on the record: then the state stays S.
--- BROKEN: a field that we did not write so.
--- Why says what is counted, as long as it is the same message, because a redriven one starts anew:
--- 'failed': `fm` which, `fn` how often, `fh` the latest; 'deferred': `dm` which, `dn` how often, `d0` since when.
+-- This owner surely has not done the effect: give the lease back.  ARGV: tok, gen, why, message id, outcome
+-- Never DEL: `gen` must go on growing, or an owner that paused could be taken for a later one. A send that an earlier
+-- owner may have made stays on the record: then the state stays S.
+-- BROKEN: a field is not as we write it.
+-- `why` says what is counted. A count goes on while the message is the same; a redriven message starts from 0.
+-- 'failed': `fm` message, `fn` count, `fh` latest failures; 'deferred': `dm` message, `dn` count, `d0` first time.
 local key, tok, gen, why, message, outcome = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local r = redis.call('HMGET', key, 'st', 'tok', 'gen', 'bg', 'att', 'fm', 'fn', 'fh', 'dm', 'dn', 'd0')
 if r[2] ~= tok or r[3] ~= gen or r[1] == 'D' or r[1] == 'X' then return {'LOST'} end
--- What goes on for this message has to be there; what a former one left has only to be of its form.
+-- The counts of this message must be there. Those of an earlier message need only be numbers, if they are there.
 local fails, defers = r[6] == message, r[9] == message
 for _, f in ipairs({{'att', r[5]}, {'fn', r[7], fails}, {'dn', r[10], defers}, {'d0', r[11], defers}}) do
   local v, is_needed = f[2], f[3]

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Holds the lease longer.  ARGV: tok, gen, lease_ms
+-- Extends the lease.  ARGV: tok, gen, lease_ms
 local key, tok, gen, lease = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 local r = redis.call('HMGET', key, 'st', 'tok', 'gen')
 if r[1] == 'D' then return {'DONE'} end

@@ -1,8 +1,10 @@
-//! How a delivery becomes a dead letter, the original, whole, and why it is there; and the way back.
+//! How a delivery becomes a dead letter, which holds the whole original and the reason; and how the original is got
+//! back.
 //!
-//! Enters: a delivery and its [`Failure`]. Leaves: a [`DeadLetter`] that SQS takes by its [`rules`], or the rule that even
-//! packing does not keep. Back: a letter, and out comes the original. Promises: what was packed is unpacked to the byte, and
-//! nothing is cut off; what anybody else may have written yields a message that SQS takes, or none. Pure: sends nothing.
+//! Enters: a delivery and its [`Failure`]. Leaves: a [`DeadLetter`] that keeps SQS's [`rules`], or the rule that it
+//! breaks even when packed. Back: a letter enters, and its original leaves. Promises: a packed original is unpacked to
+//! the byte, and nothing is cut off; a letter that somebody else may have written yields a message that SQS takes, or
+//! none. Sends nothing.
 
 use std::io::{Read, Write};
 
@@ -15,27 +17,27 @@ use crate::event::Timestamp;
 
 /// Set when the body is packed: gzip, then base64.
 pub const BODY_ENCODING: &str = "failure.body_encoding";
-/// Set when the original attributes did not fit beside ours: all of them, as one JSON object.
+/// Set when the original attributes could not stand beside ours: all of them, as one JSON object.
 pub const ORIGINAL_ATTRIBUTES: &str = "failure.original_attributes";
 /// Set on every letter: the code that operators group by.
 pub const REASON: &str = "failure.reason";
 
-/// Set where failures led here: which and when.
+/// Set if the ledger counted failures: which and when.
 const HISTORY: &str = "failure.history";
-/// Set where something is known beside the reason, such as a mail server's code.
+/// Set if something is known beside the reason, such as a mail server's code.
 pub const DETAIL: &str = "failure.detail";
 
-/// What every attribute of ours begins with.
+/// Every attribute of ours begins with this.
 pub const OURS: &str = "failure.";
-/// What each letter of ours has, and no message that merely bears one such name.
+/// Each letter of ours has all of these. A message with only some of them is none of ours.
 const ALWAYS: [&str; 6] =
     [REASON, "failure.handler", "failure.first_seen", "failure.attempts", "failure.source_queue", "failure.message_id"];
 const GZIP_BASE64: &str = "gzip+base64";
 
-/// A letter says of itself what it does not keep.
+/// Why a letter of ours cannot be unpacked: what it says about itself is not true.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnpackError {
-    /// `failure.body_encoding` names a way of packing that is not ours.
+    /// `failure.body_encoding` names a packing that we do not know.
     #[error("the body is packed in a way that is not known")]
     UnknownEncoding,
     /// The body is not what `failure.body_encoding` says, or more than a queue takes.
@@ -44,19 +46,19 @@ pub enum UnpackError {
     /// `failure.original_attributes` is not what we write there.
     #[error("the packed attributes do not unpack")]
     Attributes,
-    /// What it holds was never a message on a queue: SQS would not take it.
+    /// What it holds cannot have been a message on a queue: SQS would not take it.
     #[error("what it holds is no message: {0}")]
     Unfit(Breach),
 }
 
-/// In which form a letter is sent: each is tried where a queue does not take the one before.
+/// The form in which a letter is sent. If the queue does not take one, the next is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// With its reason, and as it was received where that fits beside it.
+    /// With the reason; the message as it was received, if that fits beside it.
     Plain,
-    /// With its reason, and packed.
+    /// With the reason; the body packed.
     Packed,
-    /// As it was received, and no reason beside it.
+    /// The message as it was received, without a reason.
     Bare,
 }
 
@@ -66,16 +68,16 @@ impl Form {
 }
 
 impl DeadLetter {
-    /// Why it is one; empty if nobody wrote a reason.
+    /// The reason; empty if nobody wrote one.
     #[must_use]
     pub fn reason(&self) -> &str {
         self.attributes.get(REASON).map_or("", |reason| reason.value.as_str())
     }
 
-    /// The letter for `delivery`, packed where it must be.
+    /// The letter for `delivery`, packed if it must be.
     ///
     /// # Errors
-    /// The rule that even a packed one breaks: a body of almost 1 MiB that does not compress.
+    /// The rule that it breaks even when packed: for example, a body of almost 1 MiB that does not compress.
     pub fn new(delivery: &Delivery, source_queue: &str, failure: &Failure) -> Result<Self, Breach> {
         let of_form = |form| Self::of_form(form, MAX_MESSAGE_BYTES, delivery, source_queue, failure);
         of_form(Form::Plain).or_else(|_| of_form(Form::Packed))
@@ -101,14 +103,14 @@ impl DeadLetter {
             message_id: delivery.message_id.clone(),
         };
         if form == Form::Bare {
-            // Without a reason of ours beside them, marks of a sender's would pass for one.
+            // Without a reason of ours, a sender's `failure.*` attributes would be taken for one.
             letter.attributes = delivery.attributes.clone();
             return if has_marks { Err(Breach::AttributeName) } else { letter.within(most) };
         }
         letter.attributes = failure_attributes(delivery, source_queue, failure);
-        // One place is kept free for the body's encoding.
+        // One of the ten places is kept free for the body's encoding.
         let fits = delivery.attributes.len() + letter.attributes.len() < MAX_ATTRIBUTES;
-        // Another life's `failure.*`, or a sender's, must not pass for this one's.
+        // `failure.*` attributes from an earlier quarantine, or of a sender's, must not be taken for this one's.
         if fits && !has_marks {
             letter.attributes.extend(delivery.attributes.clone());
         } else {
@@ -121,11 +123,11 @@ impl DeadLetter {
         letter.within(most)
     }
 
-    /// What the letter was made of: the body and attributes as they came to the source queue. A message that is no letter
-    /// of ours is its own original, whatever of our names it bears.
+    /// The original: body and attributes as they came to the source queue. A message that is no letter of ours is its
+    /// own original, even if it has attributes with some of our names.
     ///
     /// # Errors
-    /// [`UnpackError`]: somebody else's letter, or a damaged one. It must stay where it is.
+    /// [`UnpackError`]: somebody else wrote the letter, or it is damaged. It must stay where it is.
     pub fn original(&self) -> Result<(String, Attributes), UnpackError> {
         if !is_ours(&self.attributes) {
             return Ok((self.body.clone(), self.attributes.clone()));
@@ -162,7 +164,7 @@ impl DeadLetter {
     }
 }
 
-/// Are these the attributes of a letter of ours? A sender's one attribute of such a name does not make a letter.
+/// Are these the attributes of a letter of ours? One attribute with a name of ours is not enough.
 #[must_use]
 pub fn is_ours(attributes: &Attributes) -> bool {
     ALWAYS.iter().all(|name| attributes.contains_key(*name))
@@ -170,12 +172,12 @@ pub fn is_ours(attributes: &Attributes) -> bool {
 
 fn gzipped(bytes: &[u8]) -> Vec<u8> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
-    // Into memory: there is nothing that could fail.
+    // Writing into memory cannot fail.
     let _ = gzip.write_all(bytes);
     gzip.finish().unwrap_or_default()
 }
 
-/// Stops at what a queue can take: a few bytes of gzip can stand for gigabytes.
+/// Stops at the most that a queue takes: a few bytes of gzip can stand for gigabytes.
 fn gunzipped(body: &str) -> Option<String> {
     let gzip = BASE64.decode(body.as_bytes()).ok()?;
     let mut text = String::new();
@@ -205,7 +207,7 @@ fn failure_attributes(delivery: &Delivery, source_queue: &str, failure: &Failure
         .collect()
 }
 
-/// A detail in characters that SQS takes, and few of them: it is to be read at a glance.
+/// The first 200 characters of a detail, without those that SQS does not take: a person reads it at a glance.
 fn fit(detail: &str) -> String {
     detail.chars().filter(|c| !c.is_control() && rules::is_taken(*c)).take(200).collect()
 }

@@ -1,4 +1,4 @@
-//! What a letter keeps, and what it does not believe.
+//! What a letter keeps, and which marks it does not believe.
 
 use proptest::prelude::*;
 
@@ -79,7 +79,7 @@ fn a_mebibyte_that_does_not_compress_makes_no_letter() {
     assert_eq!((bare.body.as_str(), bare.attributes.len()), (delivery.body.as_str(), 0));
 }
 
-/// A letter of ours, and then somebody has been at it.
+/// A letter of ours that somebody has changed.
 fn forged(body: &str, name: &str, value: &str) -> DeadLetter {
     let mut letter = DeadLetter::new(&delivery("{}".to_owned(), 1), "q", &FAILURE).expect("fits");
     letter.attributes.insert(name.to_owned(), Attribute::string(value));

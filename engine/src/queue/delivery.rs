@@ -1,7 +1,7 @@
 //! One received message, its parts, and the rights over it.
 //!
-//! Enters: what an adapter received. Leaves: a [`Delivery`], which is settled once: the right to do so cannot be copied.
-//! Promises: neither a body nor a receipt shows itself in a log. Knows no queue.
+//! Enters: what an adapter received. Leaves: a [`Delivery`], which is settled once: the right to settle it cannot be
+//! copied. Promises: no log shows a body or a receipt. Knows no queue.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,21 +17,21 @@ pub struct Delivery {
     pub message_id: String,
     /// The body as received.
     pub body: Body,
-    /// The message's attributes (under raw delivery, SNS's).
+    /// The message's attributes; under raw delivery, those that the publisher gave SNS.
     pub attributes: Attributes,
     /// How often the queue has handed it out, this time included.
     pub attempt: Attempt,
     /// When the queue first took it, in milliseconds since 1970.
     pub sent_at_millis: i64,
-    /// On a FIFO queue, the group within which order is kept; else none, whatever the sender said.
+    /// On a FIFO queue, the group within which order is kept. Else `None`, whatever the sender said.
     pub group: Option<String>,
-    /// On a queue without order, whose share of it the message counts for: SQS's fair queues. Else none.
+    /// On a standard queue, the message's group for SQS's fair queues. Else `None`.
     pub fairness: Option<String>,
-    /// Did a redrive policy move it here? Then nobody has written why, whatever its attributes say.
+    /// Did a redrive policy move it here? Then it has no reason, whatever its attributes say.
     pub moved_by_queue: bool,
-    /// The trace that the queue's own service says it belongs to (SQS: `AWSTraceHeader`).
+    /// The trace that the queue's service put it in (SQS: `AWSTraceHeader`).
     pub trace_header: Option<String>,
-    /// The right to settle it, spent once.
+    /// The right to settle it, which is spent once.
     pub receipt: ReceiptHandle,
 }
 
@@ -66,7 +66,7 @@ pub struct Attribute {
 pub type Attributes = BTreeMap<String, Attribute>;
 
 impl Attempt {
-    /// The `n`-th delivery; 0, which no queue counts, is read as 1.
+    /// The `n`-th delivery. 0 is read as 1; no queue counts from 0.
     #[must_use]
     pub fn new(n: u32) -> Self {
         Self(NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN))
@@ -78,7 +78,7 @@ impl Attempt {
         self.0.get()
     }
 
-    /// Is it the last of those that a queue allows, if it allows only so many?
+    /// Is it the last one that the queue allows? `most`: how many it allows; `None`: any number.
     #[must_use]
     pub fn is_last_of(self, most: Option<u32>) -> bool {
         most.is_some_and(|most| self.get() >= most)
@@ -92,7 +92,7 @@ impl Delivery {
         Some(self.sent_at_millis).filter(|millis| *millis > 0)
     }
 
-    /// Since the queue took it; nothing, where that is not known or its clock is ahead of ours.
+    /// How long ago the queue took it; zero if that is not known or its clock is ahead of ours.
     #[must_use]
     pub fn age(&self) -> Duration {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -142,7 +142,7 @@ impl Hold {
         &self.0
     }
 
-    /// Is it the same delivery's?
+    /// Do both belong to the same delivery?
     #[must_use]
     pub fn is_of(&self, receipt: &ReceiptHandle) -> bool {
         self.0 == receipt.0
@@ -150,7 +150,7 @@ impl Hold {
 }
 
 impl Attribute {
-    /// Is its value base64 of what it stands for?
+    /// Is its value base64 text of the bytes that it stands for?
     pub(super) fn is_binary(&self) -> bool {
         self.data_type.starts_with("Binary")
     }

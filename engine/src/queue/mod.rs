@@ -6,14 +6,15 @@
 //! # The contract
 //! * A received message is hidden from everyone for the visibility timeout, counted from the receive;
 //!   then it appears again unless it was deleted. Each receive counts one [`Attempt`].
-//! * Delivery is at least once: a copy may arrive although the message was handled, even after its
-//!   delete. Order is not promised, but by a FIFO queue (its name ends in `.fifo`, nothing else decides): there
-//!   nothing of a group is handed out while something earlier of it is in flight or hidden.
+//! * Delivery is at least once: a copy may arrive although the message was handled, even after its delete.
+//! * Order is promised by a FIFO queue only; its name ends in `.fifo`, and nothing else makes it one. It hands out no
+//!   message of a group while an earlier one of that group is in flight or hidden.
 //! * A message received more often than the queue's redrive policy allows moves to the DLQ.
 //! * A receive that was sent must be awaited: dropping its future may strand messages until their
 //!   visibility runs out.
-//! * Batch calls fail per entry. What comes back as [`Unsettled`] was not done; all else was.
-//! * A message that breaks a rule of SQS's ([`rules`]) is not taken, and the answer says which: [`QueueError::Unfit`].
+//! * Batch calls fail per entry. An entry that comes back as [`Unsettled`] was not done; all others were.
+//! * A message that breaks a rule of SQS's ([`rules`]) is not taken, and the error names the rule:
+//!   [`QueueError::Unfit`].
 
 pub mod dead_letter;
 mod delivery;
@@ -38,7 +39,7 @@ pub const MAX_VISIBILITY: Duration = Duration::from_secs(43_200);
 
 /// A source of deliveries. See the module for what it promises.
 pub trait Queue: Send + Sync + 'static {
-    /// The server that keeps it, by the name that operators know.
+    /// The server that keeps the queue, by the name that operators know.
     const SERVER: &'static str;
 
     /// The queue's name, for logs and for the letter that goes to the DLQ.
@@ -56,11 +57,11 @@ pub trait Queue: Send + Sync + 'static {
     fn delete(&self, spent: Vec<ReceiptHandle>) -> impl Future<Output = Vec<Unsettled>> + Send;
 
     /// Hides each message for the given time from now (zero: shows it again), at most [`MAX_BATCH`].
-    /// Returns those for which that did not happen.
+    /// Returns those that it did not hide.
     fn hide(&self, entries: Vec<Hide>) -> impl Future<Output = Vec<Unsettled>> + Send;
 
     /// Hides each held message for `visibility` from now, without settling it; at most [`MAX_BATCH`].
-    /// Returns the positions for which that did not happen, and why.
+    /// Returns the positions of those that it did not extend, and why.
     fn extend(&self, holds: &[Hold], visibility: Duration) -> impl Future<Output = Vec<(usize, QueueError)>> + Send;
 
     /// Sends a letter to this queue's DLQ. The original is untouched: delete it only after this.
@@ -89,16 +90,16 @@ pub struct Hide {
     pub delay: Duration,
 }
 
-/// What to tell the queue about a delivery.
+/// What becomes of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// The work is done, or there is none: gone for good.
+    /// The work is done, or there is none: delete the message.
     Delete,
-    /// Show it again after this delay.
+    /// Hide the message, and show it again after this delay.
     RetryIn(Duration),
-    /// It will never succeed: move it to the DLQ, with the reason.
+    /// The message will never succeed: move it to the DLQ, with the reason.
     Quarantine(Failure),
-    /// Say nothing: it reappears by itself when its visibility runs out.
+    /// Do nothing: the message reappears when its visibility timeout is over.
     Leave,
 }
 
@@ -111,7 +112,7 @@ pub struct Failure {
     pub handler: &'static str,
     /// The failures that led here, if there were several: `outcome@milliseconds since 1970`, a space between.
     pub history: String,
-    /// What was said of it beside the reason, such as a reply's code; empty: nothing. Never a value of the event.
+    /// What is known beside the reason, such as a reply's code; empty: nothing. Never a value of the event.
     pub detail: String,
 }
 
@@ -124,9 +125,9 @@ pub struct DeadLetter {
     pub attributes: Attributes,
     /// The original's group, on a FIFO queue.
     pub group: Option<String>,
-    /// The original's group for fairness, on another.
+    /// The original's fairness group, on a queue that is not FIFO.
     pub fairness: Option<String>,
-    /// The original's message id: what a FIFO queue tells repetitions by.
+    /// The original's message id. A FIFO queue drops a second letter with the same id.
     pub message_id: String,
 }
 
@@ -142,13 +143,13 @@ pub struct Unsettled {
 /// What can go wrong between a worker and its queue.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueueError {
-    /// The queue does not exist or may not be used: waiting does not help, an operator does.
+    /// The queue does not exist or may not be used: waiting does not help, an operator must act.
     #[error("the queue refused: {0}")]
     Refused(String),
-    /// We may not do this: an operator grants it.
+    /// We lack the right to do this: an operator must grant it.
     #[error("the right to {right} is missing")]
     Denied {
-        /// As the queue's policies name it.
+        /// Its name in the queue's policies.
         right: &'static str,
     },
     /// The receipt is spent or was overtaken: the message is no longer ours.
@@ -160,7 +161,7 @@ pub enum QueueError {
     /// There is no DLQ to send to.
     #[error("the queue has no dead-letter queue")]
     NoDeadLetterQueue,
-    /// This message is not taken, now or later; another one may be.
+    /// The queue takes this message neither now nor later; it may take another one.
     #[error("the queue does not take this message: {0}")]
     Unfit(#[from] Breach),
 }

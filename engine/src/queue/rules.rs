@@ -1,7 +1,7 @@
-//! What SQS takes of a message: the rules of its body and of its attributes, in one place.
+//! SQS's rules for a message's body and attributes, in one place.
 //!
-//! Enters: a body and attributes. Leaves: nothing, or the first rule that they break, as a [`Breach`]. Whoever sends asks
-//! here first: SQS may take a character it does not allow and write another in its place. Pure.
+//! Enters: a body and attributes. Leaves: nothing, or the first rule that they break, as a [`Breach`]. Every sender
+//! must check here first: SQS may take a character it does not allow and write another in its place. Pure.
 
 use data_encoding::BASE64;
 
@@ -12,34 +12,35 @@ pub const MAX_ATTRIBUTES: usize = 10;
 /// The longest name, and the longest type, of an attribute, in bytes. SQS's own limit.
 const LONGEST_NAME: usize = 256;
 
-/// Which rule a message breaks. Never repeats what breaks it.
+/// The rule that a message breaks. Never repeats the message's text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Breach {
     /// SQS takes no message without a body.
     #[error("its body is empty")]
     EmptyBody,
-    /// A control character, say.
+    /// For example, a control character.
     #[error("its body holds a character that SQS does not take")]
     Character,
-    /// Body, names, types and values together.
+    /// The body with the names, types and values of the attributes.
     #[error("with its attributes it is over {most} bytes")]
     TooLarge {
-        /// What the queue takes: [`MAX_MESSAGE_BYTES`], or less where it is set so.
+        /// The queue's limit: [`MAX_MESSAGE_BYTES`], or less if it is set so.
         most: usize,
     },
     /// More than [`MAX_ATTRIBUTES`].
     #[error("it has more than {MAX_ATTRIBUTES} attributes")]
     TooManyAttributes,
-    /// Empty, too long, of other characters than `A-Z a-z 0-9 _ - .`, a dot at an end or two in a row, or AWS's own.
+    /// Empty, too long, with characters other than `A-Z a-z 0-9 _ - .`, with a dot at an end or two in a row, or
+    /// AWS's own.
     #[error("the name of an attribute is not one that SQS takes")]
     AttributeName,
-    /// Not `String`, `Number` or `Binary`, with a label after a dot or without.
+    /// Not `String`, `Number` or `Binary`. A label may follow after a dot.
     #[error("the type of an attribute is not one that SQS takes")]
     AttributeType,
     /// Empty, not of its type, or of characters that SQS does not take.
     #[error("the value of an attribute is not one that SQS takes")]
     AttributeValue,
-    /// A rule that this queue alone has, or one that is not known here: what it said.
+    /// A rule of this queue's own, or one that is not known here: what the queue said.
     #[error("the queue says {0}")]
     Said(String),
 }
@@ -52,7 +53,7 @@ pub fn check(body: &str, attributes: &Attributes) -> Result<(), Breach> {
     check_within(MAX_MESSAGE_BYTES, body, attributes)
 }
 
-/// Does a queue take it that takes no more than `most` bytes?
+/// The same, for a queue that takes at most `most` bytes.
 ///
 /// # Errors
 /// The first [`Breach`].
@@ -72,7 +73,7 @@ pub fn check_within(most: usize, body: &str, attributes: &Attributes) -> Result<
     attributes.iter().try_for_each(|(name, attribute)| check_attribute(name, attribute))
 }
 
-/// Is it a character that SQS takes? XML's rule, which is SQS's too.
+/// Is it a character that SQS takes? SQS takes those that XML allows.
 #[must_use]
 pub fn is_taken(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
@@ -83,7 +84,7 @@ pub(super) fn attributes_size(attributes: &Attributes) -> usize {
     attributes.iter().map(|(name, a)| name.len() + a.data_type.len() + value_size(a)).sum()
 }
 
-/// A binary value travels as base64 and counts as what it stands for.
+/// A binary value is sent as base64, and counts by the bytes that it stands for.
 fn value_size(attribute: &Attribute) -> usize {
     let value = &attribute.value;
     if attribute.is_binary() { value.trim_end_matches('=').len() * 3 / 4 } else { value.len() }
@@ -107,7 +108,7 @@ fn check_attribute(name: &str, attribute: &Attribute) -> Result<(), Breach> {
     let value = attribute.value.as_str();
     let is_value = match base {
         "Binary" => BASE64.decode(value.as_bytes()).is_ok(),
-        // Rust also reads the words for what is no number.
+        // Rust also parses `inf` and `NaN`.
         "Number" => value.parse::<f64>().is_ok() && value.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)),
         _ => value.chars().all(is_taken),
     };
@@ -161,7 +162,7 @@ mod tests {
         for (attributes, bytes) in [
             (Attributes::new(), 0),
             (one("ab", "String", "xyz"), 11),
-            // Three bytes, and one.
+            // `AAH/` is three bytes, `AA==` is one.
             (one("b", "Binary", "AAH/"), 10),
             (one("b", "Binary", "AA=="), 8),
         ] {

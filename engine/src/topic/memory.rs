@@ -1,7 +1,7 @@
 //! A topic in this process: wraps each message as SNS does and fans it out to queues in memory.
 //!
-//! Enters: entries. Leaves: the same bodies an SQS queue would get from an SNS subscription, wrapped or
-//! raw. For the embedded default and for tests; knows no event.
+//! Enters: entries. Leaves: the bodies that an SQS queue would get from an SNS subscription, wrapped or raw. For the
+//! embedded default and for tests; knows no event.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use crate::queue::{Attribute, Attributes};
 
 const ARN: &str = "arn:aws:sns:local:000000000000:user-events";
 
-/// A topic with its subscriptions. Clones share nothing but the queues.
+/// A topic with its subscriptions. Clones share only the queues.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryTopic {
     subscriptions: Vec<(Arc<MemoryQueue>, Delivery)>,
 }
 
-/// How a subscription hands messages on.
+/// How a subscription delivers messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Delivery {
     Wrapped,
@@ -29,13 +29,13 @@ enum Delivery {
 }
 
 impl MemoryTopic {
-    /// Subscribes a queue; it gets SNS's envelope.
+    /// Subscribes a queue: its bodies are SNS's envelopes.
     #[must_use]
     pub fn subscribe(self, queue: &MemoryQueue) -> Self {
         self.with(queue, Delivery::Wrapped)
     }
 
-    /// Subscribes a queue with raw message delivery: the message itself, attributes beside it.
+    /// Subscribes a queue with raw message delivery: its bodies are the messages, with the attributes beside them.
     #[must_use]
     pub fn subscribe_raw(self, queue: &MemoryQueue) -> Self {
         self.with(queue, Delivery::Raw)

@@ -12,20 +12,20 @@ use std::future::Future;
 
 /// The most entries one call may carry. SNS's own limit.
 pub const MAX_ENTRIES: usize = 10;
-/// The most bytes one call may carry, attributes counted in: SNS's default for a message and for a
-/// batch as a whole (a topic's owner can raise a message's).
+/// The most bytes one call may carry, attributes included. SNS's default, for a message and for a whole batch (a
+/// topic's owner can raise a message's).
 pub const MAX_BYTES: usize = 262_144;
-/// The most attributes of a message: with raw delivery SQS takes no more, and SNS drops a message that has.
+/// The most attributes of a message. With raw delivery SQS takes no more, and SNS drops a message that has more.
 pub const MAX_ATTRIBUTES: usize = 10;
 
 /// Where events are published.
 pub trait Topic: Send + Sync + 'static {
-    /// Sends up to [`MAX_ENTRIES`] messages of up to [`MAX_BYTES`] together. Answers one result per
-    /// entry, in their order; a call that failed as a whole failed for each of them.
+    /// Sends up to [`MAX_ENTRIES`] messages of up to [`MAX_BYTES`] together. Returns one result per entry, in their
+    /// order; if the whole call failed, it failed for each of them.
     fn send(&self, batch: &[&Entry]) -> impl Future<Output = Vec<Result<MessageId, SendError>>> + Send;
 }
 
-/// One message to publish: encoded once, so that every try sends the same bytes.
+/// One message to publish, encoded once: every try sends the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The message text.
@@ -34,17 +34,17 @@ pub struct Entry {
     pub attributes: BTreeMap<String, String>,
 }
 
-/// The id the topic gave a message.
+/// The id that the topic gave a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageId(pub String);
 
-/// Why an entry was not published, as far as is known: a lost answer looks like a failure.
+/// Why an entry was not published. Not certain: if the answer was lost, it looks like a failure.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
     /// The topic will never take it: the code says why.
     #[error("the topic refused the message: {0}")]
     Refused(String),
-    /// Throttled, unreachable or broken on its side.
+    /// Throttled, unreachable, or broken on its side.
     #[error("the topic did not answer: {0}")]
     Unavailable(String),
 }

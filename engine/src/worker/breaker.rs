@@ -1,9 +1,9 @@
-//! The breaker: pauses one reaction while something all its messages need is down.
+//! The breaker pauses one reaction while a dependency of all its messages is down.
 //!
-//! Enters: what came of each message, and of each look at what it needs. Leaves: who may try, and when. Promises: a pause
-//! costs no message an attempt; while it lasts one tries at a time, ever more rarely, each time another: a fresh one and one that
-//! failed by turns, those that failed in the order in which they did; one that succeeds ends it for all. Other reactions have
-//! breakers of their own.
+//! Enters: the outcome of each message, and the result of each check of the dependencies. Leaves: who may try, and
+//! when. Promises: a pause costs no message an attempt. During a pause one message at a time tries, less and less
+//! often: a new message and a held one by turns, the held ones in the order in which they failed. One success ends
+//! the pause for all. Each reaction has a breaker of its own.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,8 +18,9 @@ use super::word::Word;
 use crate::backoff::Outage;
 use crate::event::Timestamp;
 
-/// So many deliveries may wait beside those that fill all slots when a pause begins: each try in vain may add one, and in the
-/// quarter of an hour for which the first is held there are no more tries than this.
+/// During a pause, this many deliveries may wait for a turn beside those that filled the slots when it began. Each
+/// failed try may add one, and a delivery is held for 15 min at most. [`Outage::Busy`] allows 4 tries in the first
+/// 67.5 s of them and then one each 40.5 s at the fastest: 4 + 832.5 s / 40.5 s = 24.6.
 const PLACES: usize = 25;
 
 /// One reaction's breaker.
@@ -27,18 +28,18 @@ const PLACES: usize = 25;
 pub(super) struct Breaker {
     inside: Mutex<Inside>,
     changed: watch::Sender<()>,
-    /// Those who want to try queue here.
+    /// Whoever wants to try waits for this lock; tokio grants it in the order of asking.
     turns: tokio::sync::Mutex<()>,
     /// Deliveries that wait for their turn.
     waiting: AtomicUsize,
-    /// The loop waits for a turn, to receive a message that has not failed yet.
+    /// The poll loop waits for a turn, to receive a new message.
     wants_fresh: AtomicBool,
 }
 
 /// Who tries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Who {
-    /// A message that is yet to be received.
+    /// A new message, not received yet.
     Fresh,
     /// A delivery that failed, and is held.
     Held,
@@ -50,9 +51,9 @@ struct Inside {
     pause: Option<Pause>,
     /// Who tried last.
     last: Who,
-    /// What the reaction needs was looked at once since the start.
+    /// The dependencies were checked at least once since the start.
     has_looked: bool,
-    /// How often it paused, by dependency.
+    /// How often the reaction paused, by dependency.
     trips: BTreeMap<&'static str, u64>,
 }
 
@@ -61,25 +62,25 @@ struct Inside {
 enum State {
     /// Everybody.
     Closed,
-    /// One, from then on.
+    /// One message may try, from `until` on.
     Open { until: Instant },
-    /// One is at it: what comes of that decides.
+    /// One message tries now. Its outcome decides what comes next.
     Trying,
 }
 
-/// Why it is not closed; without one it is only careful: one at a time.
+/// Why the breaker is open. A breaker that is open without a pause is only careful: one message at a time tries.
 #[derive(Debug)]
 struct Pause {
     missing: Missing,
     since: Instant,
     since_when: Timestamp,
-    /// Tries in vain.
+    /// Failed tries at this kind of outage.
     tries: u32,
-    /// It answers when asked; whether it works a message tells.
+    /// The dependency answered a check. Only a message can show that it works.
     answers: bool,
 }
 
-/// The loop's wish for a turn. Over when dropped.
+/// The poll loop wants a turn. Ends when dropped.
 struct Wish<'a>(&'a AtomicBool);
 
 impl<'a> Wish<'a> {
@@ -95,9 +96,9 @@ impl Drop for Wish<'_> {
     }
 }
 
-/// What a reaction needs, as it can be looked at without a message.
+/// A reaction's dependencies, which can be checked without a message.
 pub(super) trait Needs: Sync {
-    /// Is all of it there? If not, what is not.
+    /// Are all of them there? The error names the one that is not.
     fn look(&self) -> impl Future<Output = Result<(), Missing>> + Send;
 }
 
@@ -105,7 +106,7 @@ pub(super) trait Needs: Sync {
 #[derive(Debug)]
 pub(super) struct Place<'a>(&'a AtomicUsize);
 
-/// A start looks first, so that without a dependency it burns no attempt.
+/// The dependencies are checked first at a start: while one is missing, no message spends an attempt.
 impl Default for Inside {
     fn default() -> Self {
         let state = State::Open { until: Instant::now() };
@@ -114,13 +115,14 @@ impl Default for Inside {
 }
 
 impl Breaker {
-    /// May everybody try?
+    /// May every message try?
     pub(super) fn is_closed(&self) -> bool {
         self.lock().state == State::Closed
     }
 
-    /// What is waited for, why and since when; `None`: nothing. Where it has answered and only a message is wanted to
-    /// prove it, nothing is: on an empty queue there may be none for days. But one that refuses messages answers too.
+    /// What the reaction waits for, why and since when; `None`: nothing. Also `None` once a dependency that was down
+    /// answers again: only a message can prove that it works, and an empty queue may bring none for days. A
+    /// dependency that is busy or refuses is always reported: it answers anyway, so an answer proves nothing.
     pub(super) fn missing(&self) -> Option<String> {
         let inside = self.lock();
         match (&inside.pause, inside.has_looked) {
@@ -131,7 +133,7 @@ impl Breaker {
         }
     }
 
-    /// How often it paused, by what was down.
+    /// How often the reaction paused, by what was down.
     pub(super) fn trips(&self) -> BTreeMap<&'static str, u64> {
         self.lock().trips.clone()
     }
@@ -148,12 +150,13 @@ impl Breaker {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 
-    /// Waits until the caller may try: at once while all is well, else when it is its turn and what is missing has
-    /// answered. Whoever was let in while it is not closed owes a word: [`Breaker::heard`].
+    /// Waits until the caller may try: at once if the breaker is closed, else when it is the caller's turn and the
+    /// dependency has answered. A caller that is let in while the breaker is open must report the outcome to
+    /// [`Breaker::heard`]: until then nobody else may try.
     pub(super) async fn turn(&self, who: Who, needs: &impl Needs) {
         let _wish = (who == Who::Fresh).then(|| Wish::of(&self.wants_fresh));
         loop {
-            // Those who give way queue anew, behind the one they give way to.
+            // A held delivery that gives way to a new message waits again, at the end.
             let _turn = self.turns.lock().await;
             if self.comes(who, needs).await {
                 return;
@@ -161,14 +164,14 @@ impl Breaker {
         }
     }
 
-    /// First in the queue. Is it to be its turn?
+    /// The caller is first in line. `false`: it must give way.
     async fn comes(&self, who: Who, needs: &impl Needs) -> bool {
         let mut changed = self.changed.subscribe();
         loop {
-            // Before looking: what changes after it is news.
+            // Marked before the state is read, so that a later change is not missed.
             changed.mark_unchanged();
             let state = self.lock().state;
-            // The bell is in `self`: waiting for it cannot fail.
+            // The sender is in `self`: waiting for a change cannot fail.
             match state {
                 State::Closed => return true,
                 State::Trying => drop(changed.changed().await),
@@ -184,7 +187,7 @@ impl Breaker {
         }
     }
 
-    /// It tries, unless it is for a fresh one to do so.
+    /// Lets the caller try, unless a new message waits and it is that one's turn.
     fn goes(&self, who: Who) -> bool {
         let mut inside = self.lock();
         if who == Who::Held && inside.last == Who::Held && self.wants_fresh.load(Ordering::Relaxed) {
@@ -199,7 +202,7 @@ impl Breaker {
         inside.pause.as_ref().map_or(!inside.has_looked, |pause| !pause.answers)
     }
 
-    /// What the reaction needs has answered, or has not.
+    /// Takes the result of a check of the dependencies.
     fn looked(&self, answer: Result<(), Missing>) {
         let mut inside = self.lock();
         let is_first = !std::mem::replace(&mut inside.has_looked, true);
@@ -220,19 +223,20 @@ impl Breaker {
         self.changed.send_replace(());
     }
 
-    /// Nothing came to be tried: somebody else may.
+    /// The turn was not used: another message may have it.
     pub(super) fn untried(&self) {
         self.heard(Word::Nothing);
     }
 
-    /// It is missing, says one that is not asked whether it may try: that opens a pause, and decides nothing in one.
+    /// A caller without a turn met an outage, such as a ledger that takes no record. It opens a pause, and changes
+    /// none.
     pub(super) fn noticed(&self, missing: Missing) {
         if self.lock().pause.is_none() {
             self.heard(Word::Fails(missing));
         }
     }
 
-    /// What came of a message says this.
+    /// Takes what a message's outcome says about the dependency.
     pub(super) fn heard(&self, word: Word) {
         let mut inside = self.lock();
         let before = inside.state;
@@ -244,7 +248,7 @@ impl Breaker {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside> {
-        // Every change leaves a whole state.
+        // A panic cannot leave the state half changed.
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -254,12 +258,12 @@ impl Inside {
         let is_down = self.pause.as_ref().is_some_and(|pause| pause.missing.outage == Outage::Down);
         let is_trying = self.state == State::Trying;
         match (word, is_trying) {
-            // One that was at work before the pause proves nothing; where it is only careful, it does.
+            // During a pause, a message that was at work before it proves nothing. Without a pause, it does.
             (Word::Works, true) => self.close(),
             (Word::Works, false) if self.pause.is_none() && self.has_looked => self.close(),
             (Word::Fails(missing), _) if self.pause.is_none() => self.open(missing),
             (Word::Fails(missing), true) => self.in_vain(Some(missing)),
-            // Whoever answers is there.
+            // The dependency was down and has answered this message: it is back.
             (Word::Answers, true) if is_down => self.close(),
             (Word::Doubts, true) if is_down => {
                 self.close();
@@ -284,7 +288,7 @@ impl Inside {
         self.state = State::Open { until: Instant::now() };
     }
 
-    /// All was well until now.
+    /// Begins a pause; there was none.
     fn open(&mut self, missing: Missing) {
         let Missing { dependency, detail, .. } = &missing;
         tracing::warn!(dependency, detail, "paused: nothing is received until it is back");
@@ -292,11 +296,11 @@ impl Inside {
         self.in_vain(Some(missing));
     }
 
-    /// It was tried, and is missing still; or, if it is told, this is what is missing now.
+    /// A try or a check failed. `missing`: what is missing now; `None`: the same as before.
     fn in_vain(&mut self, missing: Option<Missing>) {
         let now = Instant::now();
         let (since, since_when, tries) = match (&self.pause, &missing) {
-            // Another kind of outage is asked in its own rhythm.
+            // Each kind of outage has its own pace: a new kind counts its tries from 0.
             (Some(pause), Some(missing)) if pause.missing.outage != missing.outage => {
                 (pause.since, pause.since_when, 0)
             }

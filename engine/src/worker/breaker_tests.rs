@@ -1,4 +1,4 @@
-//! Who may try, and when, on a clock that stands still.
+//! Who may try, and when, on a paused clock.
 
 use super::*;
 
@@ -24,7 +24,7 @@ fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-/// One that has looked, and found all well.
+/// A breaker after its first check, which found everything there.
 async fn closed() -> (Breaker, Server) {
     let (breaker, server) = (Breaker::default(), Server::default());
     breaker.turn(Who::Fresh, &server).await;
@@ -32,7 +32,7 @@ async fn closed() -> (Breaker, Server) {
     (breaker, server)
 }
 
-/// How long the next turn is waited for.
+/// How long the next caller waits for its turn.
 async fn waited(breaker: &Breaker, server: &Server) -> Duration {
     let asked = Instant::now();
     breaker.turn(Who::Fresh, server).await;

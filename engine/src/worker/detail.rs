@@ -1,12 +1,13 @@
-//! What a dead letter says beside its reason: a field and its rule, or what was said; never a value, never an address.
+//! The detail of a dead letter, beside its reason: a field and its rule, or what the handler said. No value, no
+//! address.
 //!
-//! Enters: an [`Outcome`], and what its handler said. Leaves: one short line, never empty where the outcome can end in the
-//! DLQ. Pure.
+//! Enters: an [`Outcome`], and what its handler said. Leaves: one short line, never empty if the outcome can end in
+//! the DLQ. Pure.
 
 use super::outcome::{Missing, Outcome};
 
 impl Outcome {
-    /// What was said, or else what the outcome itself tells.
+    /// What the handler said; if it said nothing, a text for the outcome.
     pub(super) fn detail(&self, said: &str) -> String {
         if !said.is_empty() {
             return said.to_owned();

@@ -1,7 +1,7 @@
-//! The way out: give back, finish, and name what is left behind.
+//! Shutdown: give back what was not begun, finish what runs, report the rest.
 //!
-//! Enters: what runs and what was not begun. Leaves: a [`Summary`]. Promises: it ends at the deadline; what
-//! still runs then comes again soon, and is named.
+//! Enters: what runs and what was not begun. Leaves: a [`Summary`]. Promises: it ends at the deadline, or at most 3 s
+//! later if the queue does not answer. Deliveries that still run then come again soon, and the log names them.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,10 +19,10 @@ use crate::handler::Handler;
 use crate::idempotency::Ledger;
 use crate::queue::Queue;
 
-/// What is left running when the time to stop is up comes again after this: its handler is cut by then.
+/// A delivery that still runs at the deadline is shown again after this. Its handler is cut earlier, within 3 s.
 const ABANDONED: Duration = Duration::from_secs(5);
-/// Before the deadline, whatever waits for the ledger or for another delivery is told to settle what it knows. A quarter of the
-/// time to stop, where that is shorter.
+/// This long before the deadline, deliveries that wait for the ledger or for another delivery are told to settle with
+/// what they know; or a quarter of the time to stop, if that is shorter.
 const CLOSING: Duration = Duration::from_secs(3);
 
 /// How a worker ended.
@@ -36,8 +36,8 @@ pub struct Summary {
     pub abandoned: usize,
 }
 
-/// Ends a worker. `unworked`: what was never begun, with what the last receives bring. A lane that is told to stop finishes the
-/// one delivery it is at.
+/// Ends a worker. `unworked`: deliveries that were not begun, and those that the last receives still bring. A lane
+/// that is told to stop finishes the one delivery that it works on.
 pub(super) async fn drain<Q: Queue, L: Ledger, H: Handler>(
     mut running: JoinSet<Vec<Taken>>,
     unworked: impl Stream<Item = Vec<Taken>>,

@@ -1,11 +1,11 @@
-//! On duty: does work run in this process, and may more be taken?
+//! Duty: does this process work on a delivery now, and may it receive more?
 //!
-//! Enters: deliveries as they begin and end, from every worker that shares it; a word from outside that
-//! nothing more may be taken. Leaves: both, to whoever watches. Knows nothing of who watches, or why.
+//! Enters: deliveries as they begin and end, from every worker that shares it; and from outside, whether more may be
+//! received. Leaves: both, to whoever watches. Knows nothing of who watches, or why.
 
 use tokio::sync::watch;
 
-/// Shared by the workers of one process. Clones are the same.
+/// Shared by the workers of one process. Clones share the state.
 #[derive(Debug, Clone)]
 pub struct Duty {
     running: watch::Sender<usize>,
@@ -23,7 +23,7 @@ impl Default for Duty {
 }
 
 impl Duty {
-    /// How many deliveries are at work now; tells of the first to begin and the last to end.
+    /// How many deliveries are at work now. Notifies only when the first begins and when the last ends.
     #[must_use]
     pub fn running(&self) -> watch::Receiver<usize> {
         self.running.subscribe()
@@ -34,7 +34,7 @@ impl Duty {
         self.may_take.send_if_modified(|now| std::mem::replace(now, may) != may);
     }
 
-    /// May something be taken now?
+    /// May a worker receive now?
     #[must_use]
     pub fn takes(&self) -> bool {
         *self.may_take.borrow()
@@ -48,7 +48,7 @@ impl Duty {
         AtWork(self.running.clone())
     }
 
-    /// Waits until something may be taken.
+    /// Waits until a worker may receive.
     pub(super) async fn allowed(&self) {
         // The sender is in `self`: the wait cannot fail.
         let _ = self.may_take.subscribe().wait_for(|may| *may).await;

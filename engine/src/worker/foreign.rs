@@ -1,8 +1,8 @@
-//! What is not ours: ignored, or quarantined for somebody to see, as the setting says.
+//! Events of other teams are ignored, or quarantined for somebody to see, as the setting says.
 //!
-//! Enters: an opened body, or why it could not be opened. Leaves: the event, or the [`Outcome`] of a body that is none.
-//! Promises: what is nearly ours is told of where it is ignored; what is ours by its fields is never ignored. Knows
-//! no queue.
+//! Enters: an opened body, or why it could not be opened. Leaves: the event, or the [`Outcome`] of a body that is
+//! none. Promises: an ignored event whose `type` differs from ours only in case or spaces is logged; an event that is
+//! ours by its fields is never ignored. Knows no queue.
 
 use tracing::warn;
 

@@ -1,8 +1,8 @@
 //! The gate before each receive: may we, when, and with which slots?
 //!
-//! Enters: the breaker's state, the pace, the duty, the rights. Leaves: slots to receive for, or "stop". Promises:
-//! nothing is received before the pace allows it or without a slot, nor, while what every message needs is down, but one
-//! message at a time in its turn; stop is heard at once.
+//! Enters: the breaker's state, the pace, the duty, the rights. Leaves: slots to receive for, or "stop". Promises: no
+//! receive goes out before the pace allows it or without a slot. While a dependency of all messages is down, one
+//! message at a time is received, in its turn. A stop is noticed at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,11 +25,11 @@ pub(super) struct Gate<'a, Q, L, H> {
     pub(super) queue: &'a Q,
 }
 
-/// A turn that was come by, and not taken yet: dropped, it is somebody else's.
+/// A turn at the breaker that is not used yet. Dropped, it goes to somebody else.
 struct Turn<'a>(&'a Breaker);
 
 impl Turn<'_> {
-    /// From now on the message that is received for it owes the word.
+    /// From now on the message that is received for it must report its outcome to the breaker.
     fn goes_to_a_message(self) {
         std::mem::forget(self);
     }
@@ -44,7 +44,7 @@ impl Drop for Turn<'_> {
 /// The right to receive.
 pub(super) struct Pass {
     pub(super) slots: OwnedSemaphorePermit,
-    /// While the reaction is paused: what the message comes to decides.
+    /// The breaker is open: the outcome of this message decides whether it closes.
     pub(super) is_trial: bool,
 }
 
@@ -68,7 +68,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Gate<'_, Q, L, H> {
                 turn = Some(Turn(breaker));
                 stop.run_until_cancelled(self.take(1)).await??
             };
-            // All may have changed while slots or a turn were waited for.
+            // Everything may have changed during the waits above.
             match (breaker.is_closed(), turn) {
                 _ if !(duty.takes() && self.rights.are_whole()) => {}
                 (true, None) => return Some(Pass { slots, is_trial: false }),
@@ -81,7 +81,8 @@ impl<Q: Queue, L: Ledger, H: Handler> Gate<'_, Q, L, H> {
         }
     }
 
-    /// At least one slot; after `patience` as many as there are then, up to what one receive may bring.
+    /// Waits for one slot, then up to `patience` for all that one receive may use. After that, takes those that are
+    /// free.
     async fn slots_for_a_batch(&self, patience: Duration) -> Option<OwnedSemaphorePermit> {
         let mut slots = self.take(1).await?;
         let more = MAX_BATCH.min(self.road.corridor.settings.concurrency) - 1;

@@ -1,8 +1,8 @@
 //! Lanes: which deliveries of a receive run side by side, and which one after the other.
 //!
-//! Enters: what one receive has brought. Leaves: one task a lane. Promises: without groups each delivery
-//! has a lane of its own; a group's deliveries share one, in order, and what cannot be settled stops it:
-//! the rest is given back unworked. A slot is given back however its delivery ends.
+//! Enters: what one receive has brought. Leaves: one task a lane. Promises: a delivery without a group has a lane of
+//! its own. A group's deliveries share one lane, in order; if one of them stays on the queue, the lane ends and gives
+//! back the rest unworked. A slot becomes free however its delivery ends.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub(super) struct Road<Q, L, H> {
     pub(super) observer: Arc<dyn Observer>,
 }
 
-/// A delivery with its lease, its slot, and the span that every line about it stands in.
+/// A delivery with its hold, its slot, and the span of all its log lines.
 pub(super) struct Taken {
     delivery: Delivery,
     held: Held,
@@ -72,8 +72,8 @@ pub(super) fn lanes(taken: Vec<Taken>) -> Vec<Lane> {
 }
 
 impl Lane {
-    /// Works through the lane. Answers what was not begun because it was told to stop: given back while a
-    /// receive is under way, it would come straight back.
+    /// Works through the lane. After a stop, returns the deliveries that were not begun. They are not given back
+    /// here: the receive that is under way would bring them straight back.
     pub(super) async fn walk<Q: Queue, L: Ledger, H: Handler>(self, road: Arc<Road<Q, L, H>>) -> Vec<Taken> {
         let mut rest = self.0.into_iter();
         while let Some(next) = rest.next() {
@@ -90,13 +90,13 @@ impl Lane {
     }
 }
 
-/// Gives back what was not begun, side by side so that it shares calls.
+/// Gives back what was not begun, all at once so that they share batch calls.
 pub(super) async fn give_back<Q: Queue, L: Ledger, H: Handler>(
     unworked: impl Iterator<Item = Taken>,
     corridor: &Corridor<Q, L, H>,
 ) {
     let each = |Taken { delivery, held, slot, span }| async move {
-        // If it was to try what is missing, another may.
+        // If this delivery had the breaker's turn, another may have it.
         corridor.breaker.untried();
         let not_begun = Reacted::from(Outcome::NotBegun);
         let verdict =

@@ -1,10 +1,10 @@
-//! One lease from receive to confirmed delete: whatever the worker holds stays hidden from others.
+//! The holds: what a worker has received stays hidden from others until its confirmed delete.
 //!
-//! Enters: deliveries as they are received. Leaves: beats, each saying "hidden for longer" or "lost".
-//! Promises: extensions go out in batches, a third of the visibility timeout apart; an error is not a
-//! loss, only the queue's word is, or a visibility that ran out meanwhile; a held delivery that is frozen
-//! is extended no more, not even by a call under way; nothing is held for longer than [`LONGEST`]. Knows
-//! no handler and no event.
+//! Enters: deliveries as they are received. Leaves: beats, each saying "hidden for longer" or "lost". Promises:
+//! extensions go out in batches, a third of the visibility timeout apart. A failed extension is not a loss: a hold is
+//! lost only if the queue says so, or if its visibility timeout ran out meanwhile. A delivery that is frozen is
+//! extended no more, not even by a call under way. No run is extended for longer than [`LONGEST`]. Knows no handler
+//! and no event.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,13 +20,13 @@ use super::rights::{Change, Rights};
 use crate::idempotency::INSISTS;
 use crate::queue::{Delivery, Hold, MAX_BATCH, Queue, QueueError};
 
-/// A run that is held for longer has hung: the slowest of mail servers may take ten minutes to scan one mail. Far below
-/// SQS's own end of 12 hours.
+/// A run that takes longer has hung: the slowest mail servers may take 10 min to scan one mail. SQS itself would
+/// allow 12 h.
 pub(super) const LONGEST: Duration = INSISTS;
-/// How long the last word to the queue may take, when the time to stop is already up.
+/// How long the last call to the queue may take, after the shutdown deadline.
 const LAST_CALL: Duration = Duration::from_secs(3);
-/// SQS hides a message before its answer reaches us, by this much at most. On a short visibility less is assumed: a sixth
-/// of it.
+/// The visibility timeout begins in SQS, before the answer reaches us: this much earlier at most. If the visibility
+/// timeout is under 12 s, a sixth of it is assumed (12 s / 6 = 2 s).
 const TRANSIT: Duration = Duration::from_secs(2);
 
 /// Everything one worker holds.
@@ -35,9 +35,9 @@ pub(super) struct Leases {
     held: Mutex<BTreeMap<u64, Entry>>,
     last_id: AtomicU64,
     lost: AtomicU64,
-    /// Locked while extensions are sent: whoever gets the lock knows that none is under way.
+    /// The sender of extensions has this lock during its calls: whoever gets the lock knows that no call is under way.
     beating: tokio::sync::Mutex<()>,
-    /// Rings when any lease has changed. One bell for all holders: most deliveries end before it rings at all.
+    /// Notifies that some hold has changed. All holders share it: most deliveries end before its first notification.
     news: watch::Sender<()>,
 }
 
@@ -50,7 +50,7 @@ struct Entry {
     beat: Beat,
 }
 
-/// What a holder hears.
+/// What the holder of a delivery is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Beat {
     /// Hidden for longer, for the n-th time.
@@ -59,14 +59,14 @@ enum Beat {
     Lost,
 }
 
-/// One delivery's lease. Ends when dropped.
+/// One delivery's hold. Ends when dropped.
 #[derive(Debug)]
 pub(super) struct Held {
     id: u64,
     leases: Arc<Leases>,
 }
 
-/// Hears the beats of one delivery's lease.
+/// Receives the beats of one delivery's hold.
 #[derive(Debug)]
 pub(super) struct Heartbeat {
     id: u64,
@@ -76,7 +76,7 @@ pub(super) struct Heartbeat {
 }
 
 impl Leases {
-    /// Holds a delivery that a receive begun at `asked` has brought.
+    /// Begins to hold a delivery. `asked`: when its receive was sent.
     pub(super) fn hold(self: &Arc<Self>, delivery: &Delivery, asked: Instant, visibility: Duration) -> Held {
         let now = Instant::now();
         let transit = TRANSIT.min(visibility / 6);
@@ -88,12 +88,12 @@ impl Leases {
         Held { id, leases: self.clone() }
     }
 
-    /// Extends what is held, until dropped.
+    /// Extends all holds again and again, until this future is dropped.
     pub(super) async fn keep<Q: Queue>(&self, queue: &Q, visibility: Duration, rights: &Rights) {
         let mut beat = Instant::now();
         loop {
-            // Jittered: many workers must not send at the same moment. Planned from the last beat, not from now: a call
-            // that fails slowly must not move the next beat past the end of the visibility.
+            // Jittered by 10 %, so that many workers do not send at the same moment. Counted from the last beat, not
+            // from now: a call that fails slowly must not move the next beat past the end of the visibility timeout.
             beat = Instant::now().max(beat + visibility.mul_f64((0.9 + 0.2 * fastrand::f64()) / 3.0));
             sleep_until(beat).await;
             let _beating = self.beating.lock().await;
@@ -113,8 +113,8 @@ impl Leases {
         }
     }
 
-    /// What runs when the time to stop is up: shown again soon, and named. Never waits longer than
-    /// [`LAST_CALL`] for the queue: the process must end.
+    /// Gives up what still runs at the shutdown deadline: shows it again after `soon`, and returns its message ids.
+    /// Waits [`LAST_CALL`] for the queue at most: the process must end.
     pub(super) async fn abandon<Q: Queue>(&self, queue: &Q, soon: Duration) -> Vec<String> {
         let left = std::mem::take(&mut *self.lock()).into_values();
         self.news.send_replace(());
@@ -131,8 +131,9 @@ impl Leases {
         named
     }
 
-    /// What has used up a quarter of its visibility; younger ones wait for the next beat. What has used up
-    /// all of it is lost without asking: of an expired receipt SQS may say yes and do nothing.
+    /// The holds to extend now: those that have used a quarter of their visibility timeout or more. Younger ones wait
+    /// for the next beat. A hold that has used all of it is lost without a call: SQS may say yes to an expired
+    /// receipt and do nothing.
     fn due(&self, visibility: Duration) -> Vec<(u64, Hold)> {
         let now = Instant::now();
         let due = |entry: &&Entry| entry.until.saturating_duration_since(now) <= visibility * 3 / 4;
@@ -147,7 +148,7 @@ impl Leases {
 
     fn heard(&self, id: u64, error: Option<&QueueError>, until: Instant) {
         let mut held = self.lock();
-        // Gone meanwhile: it was settled.
+        // Settled meanwhile.
         let Some(entry) = held.get_mut(&id) else { return };
         match error {
             None => {
@@ -173,18 +174,18 @@ impl Leases {
         self.lock().len()
     }
 
-    /// For how long the oldest of them has been.
+    /// How long the longest of their runs has been held.
     pub(super) fn oldest(&self) -> Duration {
         self.lock().values().map(|entry| entry.since.elapsed()).max().unwrap_or_default()
     }
 
-    /// How many were lost while they were held.
+    /// How many holds were lost.
     pub(super) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Entry>> {
-        // Every change is one insertion, one removal or one field.
+        // Every change is one insertion, one removal or one field: a panic cannot leave it half changed.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -194,24 +195,25 @@ impl Beat {
 }
 
 impl Held {
-    /// Hears the beats since the receive.
+    /// The beats since the receive.
     pub(super) fn beats(&self) -> Heartbeat {
         Heartbeat { id: self.id, leases: self.leases.clone(), news: self.leases.news.subscribe(), heard: Beat::NONE }
     }
 
-    /// Has the queue not taken it back?
+    /// Is the hold not lost?
     pub(super) fn is_ours(&self) -> bool {
         self.leases.lock().get(&self.id).is_some_and(|entry| entry.beat != Beat::Lost)
     }
 
-    /// A run begins: it may be held as long as the first.
+    /// A further run begins: it may be held for [`LONGEST`] again.
     pub(super) fn begins_anew(&self) {
         if let Some(entry) = self.leases.lock().get_mut(&self.id) {
             entry.since = Instant::now();
         }
     }
 
-    /// Ends the lease so that nothing extends it any more. Before a backoff: a late beat would undo it.
+    /// Ends the hold, and returns when no extension is under way. Needed before a backoff: a late extension would
+    /// undo it.
     pub(super) async fn freeze(self) {
         let leases = self.leases.clone();
         drop(self);
@@ -222,7 +224,7 @@ impl Held {
 impl Beats for Heartbeat {
     async fn next(&mut self) -> bool {
         loop {
-            // What is no longer held has ended with its delivery.
+            // An entry that is gone has ended with its delivery.
             let beat = self.leases.lock().get(&self.id).map_or(Beat::Lost, |entry| entry.beat);
             if beat == Beat::Lost {
                 return false;
@@ -230,7 +232,7 @@ impl Beats for Heartbeat {
             if std::mem::replace(&mut self.heard, beat) != beat {
                 return true;
             }
-            // The bell is in `self`: the wait cannot fail.
+            // The sender is in `self.leases`: the wait cannot fail.
             let _ = self.news.changed().await;
         }
     }

@@ -1,7 +1,7 @@
-//! The ledger as its reaction hears it: the same port, and when it last failed.
+//! A ledger that remembers when it last failed.
 //!
-//! Enters: the port's calls. Leaves: the same answers, unchanged. A claim that ran out while the ledger was away
-//! says nothing about its message; whoever claims next tells the ledger how long ago it failed.
+//! Enters: the port's calls. Leaves: the same answers, unchanged. A claim that ran out while the ledger was away says
+//! nothing about its message: so whoever claims next tells the ledger how long ago it failed.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -22,7 +22,7 @@ impl<L> Listening<L> {
         Self { ledger, failed_at: Mutex::new(None) }
     }
 
-    /// How long ago the ledger last failed; none: never, as far as this process knows.
+    /// How long ago the ledger last failed; `None`: never, as far as this process knows.
     pub(super) fn quiet_for(&self) -> Option<Duration> {
         self.failed_at.lock().unwrap_or_else(PoisonError::into_inner).map(|at| at.elapsed())
     }
@@ -59,7 +59,7 @@ impl<L: Ledger> Ledger for Listening<L> {
         self.heard(self.ledger.release(lease, why)).await
     }
 
-    /// Heard too: while a worker pauses, nothing else asks.
+    /// Its failures count too: during a pause nothing else calls the ledger.
     async fn ping(&self) -> Result<(), LedgerError> {
         self.heard(self.ledger.ping()).await
     }

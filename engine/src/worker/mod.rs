@@ -1,22 +1,24 @@
-//! The worker: takes deliveries from one queue and owes each of them a verdict.
+//! The worker receives deliveries from one queue and settles each of them with a verdict.
 //!
 //! Promises, to whoever embeds it with any [`Queue`], [`Ledger`] and [`Handler`]:
 //! * a message is deleted only after its handler succeeded, or when there is nothing left to do;
-//! * no more messages are taken than there are free slots, so none waits for a hand with its clock running;
-//! * a message that will never succeed goes to the DLQ with its reason, and its neighbours do not notice;
-//! * a message is kept hidden from others from its receive to its confirmed delete, and a handler whose
-//!   message is lost all the same does not pass the fence;
-//! * while something every message needs is down, the worker pauses instead of burning attempts: what it has in hand is kept
-//!   and tried in turn, one at a time, and a fresh message now and then;
-//! * a refusal that may be everybody's fault is believed only as far as others were accepted;
-//! * told to stop, it takes nothing more, finishes what runs, gives back the rest, and says how many.
+//! * it receives no more messages than it has free slots: no message waits while its visibility timeout runs;
+//! * a message that will never succeed goes to the DLQ with its reason, and does not affect other messages;
+//! * a message stays hidden from other workers from its receive to its confirmed delete. If its hold is lost all the
+//!   same, its handler does not pass the fence;
+//! * while a dependency of all messages is down, the worker pauses and spends no attempts: it keeps the messages it
+//!   holds, and tries them one at a time, by turns with a new message;
+//! * a refusal may concern all events and not this one: how many refusals it believes depends on whether others are
+//!   accepted;
+//! * after a stop it receives nothing more, finishes what runs, gives back the rest, and reports how many.
 //!
-//! The rooms, in a message's order: `gate`, `pace`, `breaker` and `rights` (may we receive, and for how many), `poll` (the loop), `lease`
-//! (what is held stays hidden), `lane` (side by side, or one after the other), `process` (one delivery on one screen), `persist`
-//! (one event, until something is known of it), `reaction` (claim and handle; `listening` remembers when its ledger failed), `record`
-//! (what is known is put on record),
-//! `witness` (whose fault is a refusal), `word` (what an outcome says of what all need), `outcome` and `patience` (what happened →
-//! what we do), `settle`; and `drain`, the way out. Who watches reads `vitals`, or listens as an `observer`.
+//! The modules, in a message's order: `gate`, `pace`, `breaker` and `rights` (may we receive, and how many), `poll`
+//! (the loop), `lease` (keeps held messages hidden), `lane` (side by side, or one after the other), `process` (one
+//! delivery from open to settle), `persist` (one event, until its outcome is known), `reaction` (claim and handle;
+//! `listening` remembers when its ledger last failed), `record` (writes the outcome to the ledger), `witness` (does a
+//! refusal concern one event or all), `word` (what an outcome says about the dependency), `outcome` and `patience`
+//! (from outcome to verdict), `settle`; and `drain`, the shutdown. To watch a worker, read `vitals` or implement an
+//! `observer`.
 //!
 //! From publish to effect, with every server in memory:
 //!
@@ -121,13 +123,13 @@ pub struct Settings {
     pub backoff: Backoff,
     /// What to do with other teams' events.
     pub unknown_events: UnknownEvents,
-    /// Failures of its own after which a message is quarantined; `None`: one less than the receives that the
-    /// queue's redrive policy allows, and eight at most. Anything that is not the message's fault counts nothing.
+    /// A message is quarantined after this many failures of its own. `None`: the redrive policy's receives − 1, at
+    /// least 1 and at most 8; without a policy 8. A failure that is not the message's fault does not count.
     pub max_attempts: Option<u32>,
-    /// How long a message is tried that is told "not now"; `None`: a day, and on a FIFO queue, where a head stops its
-    /// group, a quarter of an hour.
+    /// How long a deferred message ("not now") is tried again. `None`: 24 h; on a FIFO queue 15 min, because a
+    /// deferred message there blocks its group.
     pub retry_for: Option<Duration>,
-    /// How long stopping may take before what still runs is left behind.
+    /// How long stopping may take. What still runs then is abandoned, and comes again.
     pub shutdown: Duration,
 }
 
@@ -140,21 +142,21 @@ impl Default for Settings {
             unknown_events: UnknownEvents::Ignore,
             max_attempts: None,
             retry_for: None,
-            // Below the 120 s after which ECS kills.
+            // ECS on Fargate kills 120 s after its stop signal, at most: 120 s − 110 s leaves 10 s.
             shutdown: Duration::from_secs(110),
         }
     }
 }
 
 impl Settings {
-    /// How long a message of this queue is tried that is told "not now".
+    /// How long a deferred message of this queue is tried again.
     fn retry_for(&self, queue: &str) -> Duration {
         let usual = if is_fifo(queue) { Duration::from_secs(900) } else { Duration::from_secs(24 * 3600) };
         self.retry_for.unwrap_or(usual)
     }
 }
 
-/// Carries one reaction's queue to its handler.
+/// Works one queue with one reaction.
 #[derive(Debug)]
 pub struct Worker<Q, L, H> {
     queue: Arc<Q>,
@@ -167,7 +169,7 @@ pub struct Worker<Q, L, H> {
 }
 
 impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
-    /// A worker that takes from `queue` and does `reaction`. Nothing runs until [`Worker::run`].
+    /// A worker that receives from `queue` and runs `reaction`. Nothing runs until [`Worker::run`].
     #[must_use]
     pub fn new(queue: Q, reaction: Reaction<L, H>, settings: Settings) -> Self {
         Self {
@@ -181,7 +183,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
         }
     }
 
-    /// Reads these topics' notifications alone.
+    /// Accepts SNS notifications of these topics only.
     #[must_use]
     pub fn of_topics(mut self, topics: Topics) -> Self {
         self.topics = topics;
@@ -214,7 +216,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
         self.vitals.pulse.clone()
     }
 
-    /// How it is, for whoever asks.
+    /// Its state, for health checks and metrics.
     #[must_use]
     pub fn vitals(&self) -> Vitals {
         self.vitals.clone()

@@ -1,8 +1,8 @@
-//! Who listens to a worker: told when a delivery begins and when it has ended.
+//! An observer is told when a delivery begins and when it has ended.
 //!
-//! Enters: deliveries and what came of them. Leaves: a span, if the delivery is to be followed beyond this
-//! process. Promises: nothing is asked of a listener but to be quick; without one nothing is allocated.
-//! What can be read at any time is not told here but kept in [`super::Vitals`]. Knows no listener.
+//! Enters: deliveries and their outcomes. Leaves: a span, if the delivery is followed beyond this process. Promises:
+//! an observer has to do nothing but to return quickly; without one nothing is allocated. What can be read at any
+//! time is in [`super::Vitals`], not here. Knows no observer.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,28 +12,28 @@ use tracing::Span;
 use super::outcome::Outcome;
 use crate::queue::{Attempt, Delivery};
 
-/// Listens to one worker. Every method does nothing unless it is written.
+/// Listens to one worker. By default every method does nothing.
 pub trait Observer: fmt::Debug + Send + Sync + 'static {
-    /// Work on a delivery begins. What is recorded in `log`, the span that its log lines stand in, is in each
-    /// of them; the span answered is entered while the work lasts.
+    /// Work on a delivery begins. `log` is the span of its log lines: a field that is recorded in it stands in each
+    /// of them. The returned span is entered while the work lasts.
     fn begins(&self, delivery: &Delivery, log: &Span) -> Span {
         let _ = (delivery, log);
         Span::none()
     }
 
-    /// It has ended. `span`: the one that `begins` answered. `is_gone`: the queue has confirmed that it will
-    /// not come again.
+    /// Work on it has ended. `span`: what `begins` returned. `is_gone`: the queue has confirmed that it will not come
+    /// again.
     fn ends(&self, span: &Span, ended: &Ended, is_gone: bool) {
         let _ = (span, ended, is_gone);
     }
 }
 
-/// What came of a delivery.
+/// The end of a delivery.
 #[derive(Debug)]
 pub struct Ended {
     /// What happened.
     pub outcome: Outcome,
-    /// What was done about it: [`crate::queue::Verdict::name`].
+    /// Its verdict: [`crate::queue::Verdict::name`].
     pub verdict: &'static str,
     /// Which receive of its message it was.
     pub attempt: Attempt,

@@ -20,39 +20,39 @@ pub enum Outcome {
     DoneUnrecorded,
     /// The effect had happened before.
     Duplicate,
-    /// Newer events had overtaken it.
+    /// A newer event was applied before.
     Stale,
     /// Another team's event, and we ignore those.
     Ignored,
-    /// Another team's event, and we want to hear of those. Ours are these.
+    /// Another team's event, to be quarantined. Ours are these types.
     UnknownType(&'static [&'static str]),
-    /// Another delivery is at it for this much longer.
+    /// Another delivery holds the claim for this much longer.
     Busy(Duration),
-    /// Ordered before with other content.
+    /// The same effect was asked for before, with other content.
     Conflict,
-    /// Unknown whether it happened, and no send is left.
+    /// It is unknown whether the effect happened, and no send is left.
     Parked,
-    /// Nobody can read its record, by this rule.
+    /// Its record cannot be read: it breaks this rule.
     RecordBroken(&'static str),
     /// The body is no event.
     Refused(Refusal),
-    /// Whoever took it died of it, again and again.
+    /// Five claims of this message ran out without a release: it seems to kill its worker.
     KillsItsWorker,
     /// This event will never succeed, for this reason.
     Permanent(&'static str),
-    /// It was refused, and that may be everybody's fault: so many different events in a row were, this one included.
+    /// It was refused, and the cause may concern all events.
     Doubted {
-        /// Why it will never succeed, if it is its own fault.
+        /// The reason, if it is this event's own fault.
         reason: &'static str,
-        /// Different events refused since one was last accepted.
+        /// Different events refused since one was last accepted, this one included.
         in_a_row: usize,
     },
-    /// "Not now", it was told; as were so many different events in a row, this one included.
+    /// The receiver said "not now".
     Deferred {
-        /// Different events deferred since one was last accepted.
+        /// Different events deferred since one was last accepted, this one included.
         in_a_row: usize,
     },
-    /// This event failed now.
+    /// This event failed now, and may succeed later.
     Transient,
     /// The handler panicked.
     Panicked,
@@ -62,13 +62,13 @@ pub enum Outcome {
     Unavailable(Missing),
     /// The point of no return was passed and no answer came.
     OutcomeUnknown,
-    /// Another delivery took over.
+    /// The claim or the hold was lost: another delivery may have taken over.
     LeaseLost,
-    /// It was received and not begun: its worker was told to stop, or an earlier one of its group stays.
+    /// It was received and not begun: its worker was told to stop, or an earlier one of its group stayed on the queue.
     NotBegun,
 }
 
-/// What came of an event, what it has met so far, and what was said of it for the log and the letter.
+/// The outcome of an event, its setbacks so far, and what the handler said, for the log and the dead letter.
 #[derive(Debug, Clone)]
 pub(crate) struct Reacted {
     pub(crate) outcome: Outcome,
@@ -96,62 +96,64 @@ impl Reacted {
         self.outcome.verdict(&tries, backoff, handler, &self.detail())
     }
 
-    /// For the log and the letter.
+    /// For the log and the dead letter.
     pub(super) fn detail(&self) -> String {
         self.outcome.detail(&self.said)
     }
 }
 
-/// What every event needs, and is not there.
+/// A dependency of all events that is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
-    /// What.
+    /// Its name.
     pub dependency: &'static str,
-    /// How that shows; for the log and for `/readyz`.
+    /// What was seen of it; for the log and for `/readyz`.
     pub detail: String,
-    /// How soon it is asked again.
+    /// Decides how soon it is asked again.
     pub outage: Outage,
 }
 
 /// What to do with an event of a type that is not ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnknownEvents {
-    /// Delete it: the topic may carry what this reaction does not care for.
+    /// Delete it: the topic may carry events that this reaction does not need.
     Ignore,
     /// Quarantine it: nothing else should be on this queue.
     Quarantine,
 }
 
-/// How often a message was tried, and how much is borne.
+/// How often a message was tried, and when to give up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tries {
-    /// What the ledger has counted. A deploy, a lost lease, a busy effect and an outage count nothing.
+    /// Failures and deferrals, as the ledger counts them. A deploy, a lost lease, a busy effect and an outage do not
+    /// count.
     pub setbacks: Setbacks,
-    /// What the queue has counted: every receive.
+    /// Receives, as the queue counts them: every one.
     pub receives: Attempt,
-    /// Since the queue took it.
+    /// How long ago the queue took it.
     pub age: Duration,
-    /// How much is borne.
+    /// When to give up.
     pub limits: Limits,
 }
 
-/// How much is borne before a message that goes on failing is quarantined.
+/// When a message that goes on failing is quarantined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Failures of its own.
+    /// After this many failures of its own.
     pub attempts: u32,
-    /// Receives, after which the queue itself moves the message to the DLQ, and without a reason.
+    /// After this many receives the queue itself moves the message to the DLQ, without a reason. `None`: it never does.
     pub receives: Option<u32>,
-    /// Deferrals.
+    /// How long deferrals may go on.
     pub patience: Patience,
 }
 
-/// Tries where the setting does not limit them: fewer, if the redrive policy allows fewer receives.
+/// The most failures if `max_attempts` is not set. The redrive policy may allow fewer.
 const MAX_ATTEMPTS: u32 = 8;
 
 impl Limits {
-    /// The limits by the settings and the queue's redrive policy. `max_attempts` unset: one less than the policy's
-    /// receives, and eight at most. Without a DLQ there are none: there is nowhere to put what is given up.
+    /// The limits by the settings and the queue's redrive policy. If `max_attempts` is `None`: the policy's receives
+    /// − 1, at least 1 and at most 8. Without a DLQ nothing is limited: there is nowhere to put a message that is
+    /// given up.
     #[must_use]
     pub fn new(max_attempts: Option<u32>, retry_for: Duration, facts: &Facts) -> Self {
         if !facts.has_dlq {
@@ -165,7 +167,8 @@ impl Limits {
 }
 
 impl Limits {
-    /// Is this receive the last? Given back after it, the message would be moved by the queue, and nobody could say why.
+    /// Is this receive the last? If the message were given back, the queue itself would move it to the DLQ without a
+    /// reason.
     #[must_use]
     pub fn are_used_up(&self, receives: Attempt) -> bool {
         receives.is_last_of(self.receives)
@@ -173,7 +176,7 @@ impl Limits {
 }
 
 impl Tries {
-    /// Is this failure the last that is borne?
+    /// Is this failure the last one allowed?
     fn are_exhausted(&self) -> bool {
         self.setbacks.failures >= self.limits.attempts || self.limits.are_used_up(self.receives)
     }
@@ -183,14 +186,14 @@ impl Tries {
         self.limits.receives.map(|most| most.saturating_sub(self.receives.get()))
     }
 
-    /// The number that the backoff grows by.
+    /// The number of failures that the backoff grows by; without a record, the number of receives.
     fn count(&self) -> u32 {
         if self.setbacks.failures > 0 { self.setbacks.failures } else { self.receives.get() }
     }
 
-    /// How long to wait after a deferral; `None`: it was deferred for too long.
+    /// How long to wait after a deferral; `None`: the message was deferred for too long, or no receive is left.
     fn wait(&self, first: Duration) -> Option<Duration> {
-        // Without a record nobody counts deferrals: then receives and age stand in.
+        // Without a record no deferrals are counted: then receives and age are used.
         let (times, lasting) = match self.setbacks.deferrals {
             0 => (self.receives.get(), self.age),
             counted => (counted, self.setbacks.deferred_for),
@@ -207,7 +210,7 @@ impl Outcome {
         matches!(self, Self::Transient | Self::Panicked | Self::TimedOut | Self::Permanent(_))
     }
 
-    /// Is it everybody's, surely without effect, and may it pass soon? Then the same delivery can try again.
+    /// Does it concern all events, surely without effect, and may it end soon? Then the same delivery can try again.
     pub(super) fn may_pass(&self) -> bool {
         match self {
             Self::Unavailable(_) => true,
@@ -245,8 +248,8 @@ impl Outcome {
         }
     }
 
-    /// The table, and what follows from it. Whatever is not surely finished comes again, or goes to the DLQ with its reason, on
-    /// its last receive too; nothing is deleted that was not done. `detail`: what the letter says beside its reason.
+    /// The verdict on this outcome. Only a message with nothing left to do is deleted. Any other comes again, or goes
+    /// to the DLQ with its reason: on its last receive, always. `detail`: what the dead letter says beside its reason.
     #[must_use]
     pub fn verdict(&self, tries: &Tries, backoff: &Backoff, handler: &'static str, detail: &str) -> Verdict {
         let is_last = tries.limits.are_used_up(tries.receives);
@@ -261,26 +264,28 @@ impl Outcome {
         Verdict::Quarantine(Failure { reason, handler, history, detail })
     }
 
-    /// The table.
+    /// The table: what becomes of a message after each outcome.
     fn next(&self, tries: &Tries, backoff: &Backoff) -> Next {
         let wait_or = |first, reason| tries.wait(first).map_or(Next::Never(reason), Next::In);
         match self {
-            // Unrecorded too: the effect has happened. If the message stayed, it would happen again.
+            // `DoneUnrecorded` too: the effect has happened, and would happen again if the message stayed.
             Self::Done | Self::DoneUnrecorded | Self::Duplicate | Self::Stale | Self::Ignored => Next::Over,
-            // Until its holder's claim is over. Who renews it time and again is slow: then ever longer, and it costs few receives.
+            // Until the other claim is over. If that claim is renewed again and again, its holder is slow: the wait
+            // doubles with each receive, up to 8 times as long, so that it costs few receives.
             Self::Busy(left) => Next::In(*left * (1 << (tries.receives.get() - 1).min(3)) + spread(1.0, 3.0)),
             Self::Transient | Self::Panicked | Self::TimedOut if tries.are_exhausted() => {
                 Next::Never("attempts_exhausted")
             }
             Self::Transient | Self::Panicked | Self::TimedOut => Next::In(backoff.delay(tries.count())),
             Self::Deferred { .. } => match wait_or(patience::FIRST, "deferred_too_long") {
-                // As in any other pause: due soon after its end.
+                // All events are deferred, so the worker pauses: as in any other pause, the message is due soon after
+                // the end.
                 Next::In(_) if self.may_pass() => Next::In(spread(1.0, 45.0)),
                 next => next,
             },
             Self::Doubted { reason, .. } => wait_or(patience::DOUBTED, reason),
-            // Short: the worker pauses, and takes nothing until the dependency is back. Where a message must try whether
-            // it is, another than this one does.
+            // Short, because the worker pauses and receives nothing until the dependency is back. If only a message
+            // can show that it is back, the wait is spread over 45 s, so that another message than this one tries.
             Self::Unavailable(Missing { outage: Outage::Down, .. }) => Next::In(spread(1.0, 5.0)),
             Self::Unavailable(_) => Next::In(spread(1.0, 45.0)),
             Self::NotBegun => Next::In(Duration::ZERO),
@@ -291,12 +296,12 @@ impl Outcome {
             Self::RecordBroken(_) => Next::Never("record_broken"),
             Self::Refused(refusal) => Next::Never(refusal.code()),
             Self::Permanent(reason) => Next::Never(reason),
-            // Its lease must run out first; the visibility timeout is longer than the lease.
+            // Its claim must run out first: the lease is shorter than the visibility timeout.
             Self::OutcomeUnknown | Self::LeaseLost => Next::ByItself,
         }
     }
 
-    /// Why a letter is written although another receive would have been due.
+    /// The reason in a dead letter that is written only because no receive is left.
     fn reason_on_the_last_receive(&self) -> &'static str {
         match self {
             Self::Busy(_) => "busy_too_long",
@@ -305,7 +310,7 @@ impl Outcome {
     }
 }
 
-/// What is to become of a message, as far as its receives allow.
+/// What becomes of a message, if it has receives left.
 enum Next {
     /// There is nothing left to do.
     Over,

@@ -11,10 +11,10 @@ use tokio::time::Instant;
 use crate::backoff::Backoff;
 use crate::queue::{Delivery, MAX_BATCH, QueueError};
 
-/// An empty queue is asked at most so often, even if it answers at once (`RECEIVE_WAIT=0s`).
+/// The least time between two receives of an empty queue that answers at once (`RECEIVE_WAIT=0s`).
 const EMPTY: Duration = Duration::from_millis(200);
-/// While there is a backlog, a receive waits this long for enough free slots to bring a full batch: a
-/// receive for each slot that falls free would cost ten times the calls.
+/// During a backlog, a receive waits this long for a full batch of free slots: one receive for each slot that becomes
+/// free would cost ten times the calls.
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// One worker's pace.
@@ -23,7 +23,7 @@ pub(super) struct Pace {
     most: usize,
     pollers: usize,
     failures: u32,
-    /// What keeps the queue.
+    /// The server that keeps the queue, for the log.
     server: &'static str,
     not_before: Instant,
 }
@@ -46,17 +46,17 @@ impl Pace {
         self.pollers.max(1)
     }
 
-    /// How long to wait for a full batch of slots, once there is one.
+    /// How long to wait for a full batch of slots, once one slot is free.
     pub(super) fn patience(&self) -> Duration {
         if self.pollers > 0 { PATIENCE } else { Duration::ZERO }
     }
 
-    /// The next receive goes out no sooner.
+    /// The earliest moment of the next receive.
     pub(super) fn not_before(&self) -> Instant {
         self.not_before
     }
 
-    /// A receive is over: what it brought.
+    /// Takes the result of a receive, and returns its deliveries; none after an error.
     pub(super) fn heard(&mut self, asked: &Asked, result: Result<Vec<Delivery>, QueueError>) -> Vec<Delivery> {
         match &result {
             Ok(deliveries) => self.received(asked, deliveries.len()),
@@ -78,7 +78,7 @@ impl Pace {
         self.failures += 1;
         self.pollers = 0;
         self.not_before = Instant::now() + Backoff::POLL.delay(self.failures);
-        // The first failure and every further minutes of it: an outage must not flood the log.
+        // The first failure in a row and every tenth: an outage must not flood the log.
         if self.failures == 1 || self.failures.is_multiple_of(10) {
             let dependency = self.server;
             tracing::warn!(dependency, %error, failures = self.failures, "receiving failed; trying again");

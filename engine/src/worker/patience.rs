@@ -1,20 +1,22 @@
-//! "Not now" lasts hours: how long a deferred event waits, and for how long in all.
+//! How long a deferred event ("not now") waits before its next try, and for how long it is tried in all.
 //!
-//! Enters: how often and since when it was deferred, and how many receives its queue still allows. Leaves: the wait before
-//! the next try, or "too long". Promises: the receives that are left last for as long as is tried; no wait is longer
-//! than a queue can hide. Pure but for the jitter.
+//! Enters: how often and since when it was deferred, and how many receives its queue still allows. Leaves: the wait
+//! before the next try, or "too long". Promises: the receives that are left are spread over the whole time; no wait
+//! is longer than a queue can hide. Pure but for the jitter.
 
 use std::time::Duration;
 
 /// The first wait after a deferral; doubled from then on.
 pub(super) const FIRST: Duration = Duration::from_secs(30);
-/// The first wait after a refusal that is doubted: by then a witness may have come.
+/// The first wait after a refusal that is doubted: by then another event may have been accepted.
 pub(super) const DOUBTED: Duration = Duration::from_secs(60);
-/// No longer than this, while receives are left for it.
+/// Doubling ends here. A wait is longer only if too few receives are left.
 const LONGEST: Duration = Duration::from_secs(900);
-/// SQS hides for 12 hours at most, counted from the receive; a quarter of an hour is for the work before.
+/// SQS hides a message for 12 h at most, counted from its receive. The work before the wait gets 20 min of them:
+/// 43,200 s − 1,200 s = 42,000 s.
 const HIDEABLE: Duration = Duration::from_secs(43_200 - 1_200);
-/// A letter must reach the DLQ before the queue forgets its message.
+/// Trying ends this long before the queue drops the message, so that its dead letter is sent in time; half of a
+/// retention that is under 4 h.
 const BEFORE_THE_END: Duration = Duration::from_secs(2 * 3600);
 
 /// For how long a deferred event is tried.
@@ -26,31 +28,32 @@ pub struct Patience {
     pub retention: Option<Duration>,
 }
 
-/// How it went so far.
+/// What a deferred event has met so far.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deferred {
     /// How often, this time included.
     pub(super) times: u32,
-    /// Since the first time.
+    /// How long ago it was first deferred.
     pub(super) lasting: Duration,
-    /// Since its arrival in the queue.
+    /// How long ago it came to the queue.
     pub(super) age: Duration,
     /// Receives that the queue still allows; `None`: any number.
     pub(super) receives_left: Option<u32>,
 }
 
 impl Patience {
-    /// The wait before the next try, `first` if it is the first; `None`: it was deferred for too long.
+    /// The wait before the next try, `first` if it is the first. `None`: it was deferred for too long, or no receive
+    /// is left.
     pub(super) fn wait(&self, first: Duration, deferred: Deferred) -> Option<Duration> {
         let left = self.left(&deferred).filter(|_| deferred.receives_left != Some(0))?;
         let times = deferred.times.max(1);
         let doubled = first.saturating_mul(1 << (times - 1).min(16)).min(LONGEST);
-        // Up to a tenth less, so that what was deferred together does not come back together.
+        // Up to 10 % less, so that events that were deferred together do not come back together.
         let wait = doubled.max(self.stretched(first, times, &deferred)).mul_f64(1.0 - fastrand::f64() / 10.0);
         Some(wait.min(left).min(HIDEABLE).max(Duration::from_secs(1)))
     }
 
-    /// What is left of the time for which it is tried.
+    /// How long it is still tried; `None`: no longer.
     fn left(&self, deferred: &Deferred) -> Option<Duration> {
         let by_setting = self.retry_for.checked_sub(deferred.lasting);
         let by_queue = match self.retention {
@@ -60,8 +63,8 @@ impl Patience {
         Some(by_setting?.min(by_queue?)).filter(|left| !left.is_zero())
     }
 
-    /// The `times`-th of waits that grow geometrically from `first`, as many as there are receives, and last for all of the
-    /// time together. Nothing, where there are receives enough.
+    /// The `times`-th wait of a geometric series that begins with `first`, has one wait for each receive, and adds up
+    /// to `retry_for`. Zero if waits of `first` alone fill that time.
     fn stretched(&self, first: Duration, times: u32, deferred: &Deferred) -> Duration {
         let Some(receives_left) = deferred.receives_left else { return Duration::ZERO };
         let waits = (times - 1).saturating_add(receives_left);
@@ -73,7 +76,7 @@ impl Patience {
             return Duration::ZERO;
         }
         let sum = |ratio: f64| (0..waits).fold(0.0, |sum, _| sum * ratio + first);
-        // Between a ratio whose waits are too short together and one whose are long enough: halved until they meet.
+        // Halves the interval of the ratio: the sum is too short with `low` and long enough with `high`.
         let (mut low, mut high) = (1.0, (all / first).max(2.0));
         for _ in 0..60 {
             let middle = f64::midpoint(low, high);

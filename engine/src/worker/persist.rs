@@ -1,8 +1,8 @@
-//! One event, until something is known of it: claim it, handle it, record it; and again, in its turn, while what every event
-//! needs is down, and while another delivery is at it and the queue would show this one no more.
+//! One event, until its outcome is known: claim it, handle it, record it. It is tried again in its turn while a
+//! dependency of all events is down; and on its last receive while another delivery holds the claim.
 //!
-//! Enters: an event that was opened, and its slot. Leaves: what came of it. Promises: a pause costs a delivery that is held no
-//! receive and no attempt; who waits for a turn gives its slot back, so that a message that has not tried yet can, too; a
+//! Enters: an event that was opened, and its slot. Leaves: its outcome. Promises: a pause costs a held delivery no
+//! receive and no attempt; a delivery that waits for a turn gives its slot back, so that a new message can try too; a
 //! message on its last receive is held for as long as it may be.
 
 use std::time::Duration;
@@ -20,8 +20,8 @@ use crate::handler::Handler;
 use crate::idempotency::{INSISTS, Ledger};
 use crate::queue::{Delivery, Queue};
 
-/// How soon a busy effect is looked at again, where the message cannot be given back. Its holder may be done long before its
-/// claim ends.
+/// How soon a busy effect is claimed again if the message cannot be given back. The other delivery may finish long
+/// before its claim ends.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
@@ -35,13 +35,13 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
             let tries_again = match &reacted.outcome {
                 outcome if outcome.may_pass() => self.turn_comes(until, is_last, slot).await,
                 Outcome::Busy(left) if is_last && held.is_ours() => self.waits((*left).min(LOOK_AGAIN), until).await,
-                // Whoever has the claim now, the record tells what came of it; or nobody has, and it is free.
+                // Only the claim was lost. A new claim tells what the other delivery did, or gets it if it is free.
                 Outcome::LeaseLost if held.is_ours() => Instant::now() < until,
                 _ => false,
             };
             match reacted.outcome {
                 _ if tries_again => {}
-                // The queue will move it, and say nothing. We can say what the record tells.
+                // The queue would move the message without a reason; the record may tell one.
                 Outcome::LeaseLost if is_last => {
                     return self.reaction.look_up(event, &delivery.message_id).await.into();
                 }
@@ -51,7 +51,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
         }
     }
 
-    /// Waits for its turn to try; `false`: it does not come.
+    /// Waits for its turn to try; `false`: it got none in time.
     async fn turn_comes(&self, until: Instant, is_last: bool, slot: &mut Slot) -> bool {
         let place = self.breaker.place(self.settings.concurrency);
         if place.is_none() && !is_last {
@@ -63,20 +63,20 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
         if !matches!(timeout_at(until, turn).await, Ok(Some(()))) {
             return false;
         }
-        // Not within that time: whoever has the turn owes a word. Slots fall free by themselves.
+        // No time limit here: a turn must not be left without its report, and slots become free by themselves.
         *slot = self.slots.clone().acquire_owned().await.ok();
         drop(place);
         true
     }
 
-    /// Waits with its slot, as long as there is time; `false`: there is none.
+    /// Waits and keeps its slot; `false`: no time is left.
     async fn waits(&self, delay: Duration, until: Instant) -> bool {
         let delay = delay + Duration::from_millis(fastrand::u64(100..1000));
         matches!(timeout_at(until, self.closing.run_until_cancelled(sleep(delay))).await, Ok(Some(())))
     }
 }
 
-/// One event, without a message around it: claim it, handle it, record it.
+/// One try of one event, without a message: claim it, handle it, record it.
 pub(crate) async fn react<L: Ledger, H: Handler>(
     reaction: &Reaction<L, H>,
     event: &H::Event,

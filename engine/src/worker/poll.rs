@@ -1,8 +1,8 @@
 //! Stop 3: the loop. Slots first, then messages, then tasks.
 //!
-//! Enters: a token that says stop. Leaves: a [`Summary`]. Promises: never more messages than slots; a
-//! receive that was sent is awaited, because dropping it strands what the queue had already handed over;
-//! stop is heard while waiting, never while working. When to ask is `gate`'s and `pace`'s, the way out `drain`'s.
+//! Enters: a token that says stop. Leaves: a [`Summary`]. Promises: never more messages than slots; a receive that
+//! was sent is awaited, because dropping it strands messages that the queue has already handed over; a stop
+//! interrupts waiting, never work. `gate` and `pace` decide when to receive; `drain` does the shutdown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,9 +28,9 @@ use crate::handler::Handler;
 use crate::idempotency::Ledger;
 use crate::queue::{Delivery, Queue, QueueError};
 
-/// How long a handler may take to close what it keeps open, when the time to stop is up.
+/// How long after the shutdown deadline a handler may go on closing what it keeps open.
 const CLOSING: Duration = Duration::from_secs(1);
-/// How long a receive may wait for a message to try with, while others that are held wait to try too.
+/// How long a receive may wait for a new message to try with, while held deliveries wait for a turn too.
 const HURRY: Duration = Duration::from_secs(1);
 
 /// One receive that is over: what it asked, for which slots, and what it brought.
@@ -103,26 +103,26 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
                     continue;
                 }
                 pass = async {
-                    // A receive under way must end by itself, or the loop does not turn.
+                    // Beats only if no receive is under way: a receive must end by itself, or the loop does not turn.
                     if is_idle { pulse.beating(gate.opens(&pace)).await } else { gate.opens(&pace).await }
                 }, if polls.len() < pace.pollers() => pass,
             };
             match pass {
                 Some(pass) => {
-                    // What is in hand wants to try too, or wants its slot back after a pause.
+                    // Held deliveries wait for a turn too, or for a slot after a pause.
                     let hurries = road.corridor.breaker.is_waited_for();
                     polls.push(receive(&*queue, pass, if hurries { settings.wait.min(HURRY) } else { settings.wait }));
                 }
                 None => break,
             }
         }
-        // From the signal on, not from the end of the long poll that is waited for.
+        // Counted from the stop, not from the end of the long polls that are still awaited.
         let deadline = Instant::now() + settings.shutdown;
         let unworked = stream::iter([unworked]).chain(polls.map(|received| take(received, &mut pace)));
-        // A drain that takes its time is alive.
+        // A slow drain is alive, so the pulse beats.
         let drained = drain(running, unworked, &road.corridor, &leases, &*queue, deadline);
         let summary = pulse.beating(drained).await;
-        // It bounds itself; the margin is for one that does not.
+        // A handler limits this itself; the timeout is for one that does not.
         let _ = timeout_at(deadline + CLOSING, road.corridor.reaction.close()).await;
         info!(queue = queue.name(), handler, outcomes = ?road.corridor.tally.read().outcomes, "stopped: {summary}");
         summary

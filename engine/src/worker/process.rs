@@ -1,7 +1,7 @@
 //! Stops 4 to 8: one delivery, from open to settle, on one screen.
 //!
-//! Enters: a delivery. Leaves: what came of it; its verdict is carried out. Promises: one closing line in
-//! the log for each delivery, and no word of an address or a body in it.
+//! Enters: a delivery. Leaves: its end; its verdict is carried out. Promises: one closing line in the log for each
+//! delivery, without an address and without a body.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,7 +25,7 @@ use crate::handler::Handler;
 use crate::idempotency::Ledger;
 use crate::queue::{Delivery, Queue};
 
-/// What the stops need beside the delivery: the same for all of a worker's.
+/// What the stops need beside the delivery. All deliveries of a worker share it.
 pub(super) struct Corridor<Q, L, H> {
     pub(super) reaction: Arc<Reaction<L, H>>,
     pub(super) settler: Settler<Q>,
@@ -36,11 +36,11 @@ pub(super) struct Corridor<Q, L, H> {
     pub(super) breaker: Arc<Breaker>,
     pub(super) slots: Arc<Semaphore>,
     pub(super) stop: CancellationToken,
-    /// The time to stop is nearly up: what can still be settled is settled now.
+    /// Cancelled shortly before the shutdown deadline: a delivery that can be settled is settled now.
     pub(super) closing: CancellationToken,
 }
 
-/// A delivery's slot; none while it waits.
+/// A delivery's slot; `None` while it waits for a turn.
 pub(super) type Slot = Option<OwnedSemaphorePermit>;
 
 impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {

@@ -1,7 +1,7 @@
 //! Does the loop turn? Liveness is the age of the last turn, never the state of a dependency.
 //!
-//! A health check that fails because Redis is down kills good tasks, and starting others does not bring
-//! Redis back. A loop that no longer turns, though, is mended by a restart.
+//! A health check that fails because Redis is down kills healthy tasks, and starting new ones does not bring Redis
+//! back. A loop that no longer turns, however, is repaired by a restart.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use tokio::time::{Instant, interval};
 
 use crate::queue::QueueError;
 
-/// The loop's last turn, and what its last receive came to. Clones share both.
+/// The loop's last turn, and the result of its last receive. Clones share both.
 #[derive(Debug, Clone)]
 pub struct Pulse {
     last: Arc<Mutex<Instant>>,
@@ -20,13 +20,13 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// Stale when no turn ended for two long polls and 20 s: one may be slow, two are not.
+    /// Stale after two long polls and 20 s without a turn: one long poll may be slow, two in a row are not.
     pub(super) fn new(wait: Duration) -> Self {
         let stale_after = 2 * wait + Duration::from_secs(20);
         Self { last: Arc::new(Mutex::new(Instant::now())), failure: Arc::default(), stale_after }
     }
 
-    /// Waits, and beats meanwhile: a loop that waits for a slot or for its next try is a loop that turns.
+    /// Waits, and beats meanwhile: a loop that waits for a slot or for its next try is alive.
     pub(super) async fn beating<T>(&self, waiting: impl Future<Output = T>) -> T {
         let mut waiting = pin!(waiting);
         let mut beats = interval(self.stale_after / 4);
@@ -61,7 +61,7 @@ impl Pulse {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
-    /// What the last receive failed by; `None`: it did not.
+    /// The error of the last receive; `None`: it succeeded.
     #[must_use]
     pub fn failure(&self) -> Option<QueueError> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()

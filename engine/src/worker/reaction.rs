@@ -1,8 +1,8 @@
-//! Stops 5 and 6: may we, and do it. What comes of it is put on record in `record`.
+//! Stops 5 and 6: claim the effect, run the handler. `record` puts on record what came of it.
 //!
-//! Enters: an event. Leaves: an [`Outcome`]. Promises: the handler runs only with a claim; its panic or
-//! its overrun is an outcome like any other; whatever is not known stays on record as unknown. Knows no
-//! queue and no message, so the in-process bus uses it as it is.
+//! Enters: an event. Leaves: an [`Outcome`]. Promises: the handler runs only with a claim; its panic or its timeout
+//! is an outcome like any other; if nobody knows whether the effect happened, the record says so. Knows no queue and
+//! no message, so the in-process bus uses it as it is.
 
 use std::future::pending;
 use std::panic::AssertUnwindSafe;
@@ -22,7 +22,7 @@ use crate::failpoint::{self, Step};
 use crate::handler::{Handled, Handler, HandlerError, Row};
 use crate::idempotency::{Claim, Course, Fence, Key, Lease, Ledger, LedgerError, Release, Request, Terms};
 
-/// A handler with the ledger that keeps its effects single.
+/// A handler, and the ledger that prevents a second effect.
 #[derive(Debug)]
 pub struct Reaction<L, H> {
     pub(super) ledger: Listening<L>,
@@ -34,21 +34,22 @@ pub struct Reaction<L, H> {
     pub(super) witness: Witness,
 }
 
-/// Names for claims: this reaction's own, then counted. A random one for each would ask the kernel each time.
+/// Tokens for claims: one random prefix a reaction, then a number. A random one for each claim would ask the kernel
+/// each time.
 #[derive(Debug)]
 struct Claimants {
     reaction: String,
     so_far: AtomicU64,
 }
 
-/// What a handler's run showed.
+/// The result of a handler's run.
 pub(crate) struct Ran {
     pub(super) result: Result<Handled, Cut>,
     /// Was the point of no return passed?
     pub(super) crossed: bool,
 }
 
-/// Why a run brought nothing.
+/// Why a run did not succeed.
 pub(super) enum Cut {
     Said(HandlerError),
     Panicked,
@@ -56,7 +57,7 @@ pub(super) enum Cut {
     LeaseLost,
 }
 
-/// What tells a running handler's claim to renew itself.
+/// Tells a running handler when to renew its claim.
 pub(crate) trait Beats: Send {
     /// Waits for the next beat; `false`: the lease is lost.
     fn next(&mut self) -> impl Future<Output = bool> + Send;
@@ -76,7 +77,8 @@ impl Claimants {
 }
 
 impl<L: Ledger, H: Handler> Reaction<L, H> {
-    /// `handler`, kept single by `ledger` on these `terms`. A run longer than `timeout` is cut.
+    /// Runs `handler`; `ledger` prevents a second effect, on these `terms`. A run is cut if it takes longer than
+    /// `timeout` up to the fence, or longer than [`Handler::limit_behind_the_fence`] after it.
     #[must_use]
     pub fn new(handler: H, ledger: L, terms: Terms, timeout: Duration) -> Self {
         let claimants =
@@ -85,7 +87,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         Self { ledger: Listening::to(ledger), handler, row, terms, timeout, claimants, witness: Witness::default() }
     }
 
-    /// Under another name, for other types of event, or as often as told.
+    /// Changes its name, its types of event, or how often its effect happens.
     #[must_use]
     pub fn with_row(mut self, row: Row) -> Self {
         self.row = row;
@@ -106,7 +108,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         }
     }
 
-    /// Claims the effect for this delivery alone; `message_id` is empty where no message stands behind the event.
+    /// Claims the effect for this delivery alone; `message_id` is empty if the event did not come in a message.
     pub(crate) async fn claim(&self, event: &H::Event, message_id: &str) -> Result<Lease, Outcome> {
         let request = Request {
             key: self.key(event),
@@ -130,7 +132,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         }
     }
 
-    /// What the record tells of an event whose message was lost to us, so that nothing can be waited for.
+    /// Reads what the record tells of an event whose hold is lost. Does not wait: a busy record tells nothing.
     pub(crate) async fn look_up(&self, event: &H::Event, message_id: &str) -> Outcome {
         match self.claim(event, message_id).await {
             Ok(lease) => {
@@ -142,7 +144,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         }
     }
 
-    /// Runs the handler, within its time, apart from its panics, and only while the lease is held.
+    /// Runs the handler. Cuts it when its time is up or its claim is lost, and catches its panic.
     pub(crate) async fn handle(&self, event: &H::Event, lease: &Lease, beats: impl Beats) -> Ran {
         failpoint::reach(Step::Claimed);
         let behind = self.handler.limit_behind_the_fence().unwrap_or(self.timeout);
@@ -161,23 +163,23 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         Ran { result, crossed: course.is_behind() }
     }
 
-    /// Renews the claim beside the run. Returns only if the run must be cut: its claim or its message was lost, and the fence
-    /// is not crossed. Behind the fence a run is never cut for that: its effect may have happened, and only the run
-    /// can still tell. There the claim is renewed without the queue's beats too: another worker may be shown the
-    /// message, and must not act on it.
+    /// Renews the claim during the run. Returns only if the run must be cut: its claim or its hold was lost before
+    /// the fence. Behind the fence a run is never cut for that: its effect may have happened, and only the run can
+    /// still tell. There the claim is renewed even without beats of the hold: another worker may receive the message,
+    /// and must not act on it.
     async fn lost_before_the_fence(&self, lease: &Lease, mut beats: impl Beats, course: &Course) {
         let mut is_hidden = true;
         loop {
             let beat = async { if is_hidden { beats.next().await } else { pending().await } };
-            // Longer than from beat to beat, and short enough for the claim to be there still.
+            // Two thirds of a lease: longer than the time between two beats, and shorter than the claim lasts.
             let beat = timeout(self.terms.lease * 2 / 3, beat).await;
             is_hidden &= beat != Ok(false);
             let is_behind = course.is_behind();
             if !is_hidden && !is_behind {
                 return;
             }
-            // Each beat: the message first, then the claim, so that before the fence a claim never outlives
-            // its message.
+            // At each beat the hold was extended first, and the claim is renewed after it: so before the fence a
+            // claim never outlives its hold.
             if (beat == Ok(true) || is_behind) && !self.renewed(lease).await {
                 break;
             }
@@ -187,7 +189,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         }
     }
 
-    /// Is the claim still ours, as far as the ledger tells?
+    /// Renews the claim. `false`: it is lost. If the ledger does not answer, the claim counts as ours.
     async fn renewed(&self, lease: &Lease) -> bool {
         self.ledger.renew(lease, &self.terms).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "the claim was not renewed; tried again at the next beat");
@@ -195,7 +197,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         })
     }
 
-    /// Every third of a lease, where there is no message whose beats to follow.
+    /// A beat every third of a lease, for an event without a hold.
     pub(crate) fn own_beats(&self) -> impl Beats + use<L, H> {
         tokio::time::interval_at(Instant::now() + self.terms.lease / 3, self.terms.lease / 3)
     }
@@ -220,7 +222,7 @@ pub(super) fn no_ledger<L: Ledger>(error: &LedgerError) -> Missing {
     Missing { dependency: L::SERVER, detail: error.detail().to_owned(), outage: Outage::Down }
 }
 
-/// What an event comes to whose record was not to be had.
+/// The outcome of an event whose record could not be read or written.
 pub(super) fn without_record<L: Ledger>(error: &LedgerError) -> Outcome {
     match error {
         LedgerError::Away(_) => Outcome::Unavailable(no_ledger::<L>(error)),

@@ -1,8 +1,9 @@
-//! What is known after a run, put on record: the effect happened, or surely not, or nobody knows.
+//! Puts on record what is known after a run: the effect happened, it surely did not, or nobody knows.
 //!
-//! Enters: what a handler's run showed, and its lease. Leaves: an [`Outcome`]. Promises: what happened is asked to be recorded
-//! until it is, or until the process must let go of the message, unless nobody can read its record; only then it is `DoneUnrecorded`. What surely did not happen
-//! is given back. What nobody knows stays on record as it is.
+//! Enters: the result of a handler's run, and its lease. Leaves: an [`Outcome`]. Promises: if the effect happened,
+//! the commit is tried until the ledger takes it. It ends as `DoneUnrecorded` only if the process must let go of the
+//! message, or if nobody can read the record. If the effect surely did not happen, the lease is released. If nobody
+//! knows, the record stays as it is.
 
 use std::time::Duration;
 
@@ -18,19 +19,20 @@ use crate::failpoint::{self, Step};
 use crate::handler::{Handled, Handler, HandlerError};
 use crate::idempotency::{Fenced, Key, Lease, Ledger, LedgerError, Release, Setbacks};
 
-/// For how long a record is asked for that the ledger does not take, and who hears of that.
+/// For how long a commit is tried that the ledger does not take, and who is told of that.
 pub(crate) struct Insists<'a> {
     lasts: Duration,
     worker: Option<(&'a CancellationToken, &'a Breaker)>,
 }
 
 impl<'a> Insists<'a> {
-    /// So long after the first try in vain.
+    /// For this long after the first failed try.
     pub(crate) fn lasting(lasts: Duration) -> Self {
         Self { lasts, worker: None }
     }
 
-    /// Until a stop's last moments, too; and `breaker` hears that the ledger is away.
+    /// Ends also when `closing` is cancelled, shortly before the shutdown deadline; tells `breaker` that the ledger
+    /// is away.
     pub(super) fn or_until(self, closing: &'a CancellationToken, breaker: &'a Breaker) -> Self {
         Self { worker: Some((closing, breaker)), ..self }
     }
@@ -52,7 +54,7 @@ impl<'a> Insists<'a> {
 }
 
 impl<L: Ledger, H: Handler> Reaction<L, H> {
-    /// Puts on record what is known, and says what that comes to.
+    /// Puts on record what is known, and returns the outcome.
     pub(crate) async fn record(&self, lease: Lease, ran: Ran, message_id: &str, insists: &Insists<'_>) -> Reacted {
         let handled = match ran.result {
             Ok(handled) => handled,
@@ -75,8 +77,8 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         outcome.into()
     }
 
-    /// What a run that did not succeed comes to. The lease goes back, unless the effect may have happened. A lost one too: it
-    /// may be the message alone that was lost, and a claim left to run out is held against it.
+    /// The outcome of a run that did not succeed. The lease is released, unless the effect may have happened. A lost
+    /// one too: perhaps only the hold was lost, and a claim that runs out without a release counts against its message.
     async fn give_up(&self, lease: &Lease, cut: Cut, crossed: bool, message_id: &str) -> Reacted {
         let said = cut.said();
         let outcome = self.outcome_of(cut, crossed, &lease.key);
@@ -122,8 +124,8 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         }
     }
 
-    /// Asks until the ledger has it; `false`: it does not in time, or never will, because nobody can read the record. The record
-    /// is allowed to anybody, so a lost lease ends nothing here. A try is never cut: one that nobody waits for may not be made.
+    /// Tries until the ledger has it; `false`: it does not in time, or nobody can read the record. Anybody may record
+    /// what happened, so a lost lease does not end this. A try is never cut: a call that nobody awaits may not be sent.
     async fn commit(&self, lease: &Lease, receipt: &str, insists: &Insists<'_>) -> bool {
         let (mut tries, mut until) = (1, None);
         while let Err(error) = self.ledger.commit(lease, receipt, &self.terms).await {
@@ -147,7 +149,8 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         true
     }
 
-    /// Failing to release costs the next delivery the rest of the lease, and a failure its count, no more.
+    /// If this fails, the next delivery waits for the rest of the lease, and a failure or deferral is not counted; no
+    /// more.
     pub(super) async fn release(&self, lease: &Lease, why: Release<'_>) -> Setbacks {
         self.ledger.release(lease, why).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "the lease was not released; it will run out");
@@ -157,7 +160,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
 }
 
 impl Cut {
-    /// What the handler said, for the log and the letter.
+    /// What the handler said, for the log and the dead letter.
     fn said(&self) -> String {
         let Self::Said(error) = self else { return String::new() };
         error.to_string()

@@ -1,8 +1,9 @@
-//! What the queue must let us do with a message that we hold: while a right is missing, nothing more is received.
+//! The worker's rights at its queue, to delete and to hide. While one is missing, nothing more is received.
 //!
-//! Enters: what the queue said to hides, extensions and deletes. Leaves: for the gate, when to go on; for whoever asks, which
-//! right is missing and since when. Promises: what is in hand is finished, and no further message spends a receive; a right
-//! that is missing is asked for without a message, 30 s apart at most, and its return is noticed by itself.
+//! Enters: the queue's errors to hides, extensions and deletes. Leaves: for the gate, when to go on; for whoever
+//! asks, which right is missing and since when. Promises: what is in hand is finished, and no further message spends
+//! a receive. A missing right is asked for without a message, every 30 s or more often, so its return is noticed
+//! without a restart.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,14 +18,14 @@ use crate::queue::{Queue, QueueError, ReceiptHandle};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
     Delete,
-    /// An extension is one too: the same right.
+    /// Also an extension: it needs the same right.
     Hide,
 }
 
 /// One worker's rights at its queue.
 #[derive(Debug)]
 pub(super) struct Rights {
-    /// What keeps the queue.
+    /// The server that keeps the queue.
     server: &'static str,
     inside: Mutex<Inside>,
 }
@@ -44,12 +45,12 @@ struct Lack {
 }
 
 impl Rights {
-    /// All of them, until one is denied.
+    /// All rights are there until one is denied.
     pub(super) fn at(server: &'static str) -> Self {
         Self { server, inside: Mutex::default() }
     }
 
-    /// The queue's answer to a change.
+    /// Takes the error of a change.
     pub(super) fn heard(&self, change: Change, error: &QueueError) {
         let mut inside = self.lock();
         if !matches!(error, QueueError::Denied { .. }) || inside.lack.is_some() {
@@ -60,24 +61,24 @@ impl Rights {
         inside.lack = Some(Lack { change, error: error.clone(), since: Timestamp::now() });
     }
 
-    /// Is none missing?
+    /// Are all rights there?
     pub(super) fn are_whole(&self) -> bool {
         self.lock().lack.is_none()
     }
 
-    /// Which is missing and since when; `None`: none.
+    /// Which right is missing, and since when; `None`: none.
     pub(super) fn missing(&self) -> Option<String> {
         let inside = self.lock();
         let Lack { error, since, .. } = inside.lack.as_ref()?;
         Some(format!("waiting for {} ({error}) since {since}", self.server))
     }
 
-    /// How often something was paused for want of one.
+    /// How often the worker paused because a right was missing.
     pub(super) fn pauses(&self) -> u64 {
         self.lock().pauses
     }
 
-    /// Waits until none is missing.
+    /// Waits until no right is missing.
     pub(super) async fn granted(&self, queue: &impl Queue) {
         for asked in 1.. {
             let Some(change) = self.lock().lack.as_ref().map(|lack| lack.change) else { return };
@@ -95,14 +96,14 @@ impl Rights {
     }
 }
 
-/// Asks with a receipt of no message: who has the right is told that there is none, and nothing has changed.
+/// Asks with a receipt of no message. With the right, the error is about the receipt, and nothing changes.
 async fn is_denied(queue: &impl Queue, change: Change) -> bool {
     let none = ReceiptHandle::new("none".to_owned());
     let error = match change {
         Change::Delete => queue.delete(vec![none]).await.pop().map(|unsettled| unsettled.error),
         Change::Hide => queue.extend(&[none.hold()], Duration::ZERO).await.pop().map(|(_, error)| error),
     };
-    // No answer is none: asked again.
+    // A call without an answer proves nothing: it counts as denied, and is made again.
     error.is_some_and(|error| matches!(error, QueueError::Denied { .. }) || error.is_passing())
 }
 

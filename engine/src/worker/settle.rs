@@ -1,10 +1,9 @@
 //! Stop 8: a verdict is carried out. The one place that deletes.
 //!
 //! Enters: a delivery and its verdict. Leaves: [`Settled`]; when [`Settler::settle`] returns, the queue has
-//! confirmed, or the message will come again. Promises: deletes and hides go out in batches of up to ten,
-//! waiting at most 50 ms for company; an entry that failed is tried again by itself; a dead letter's
-//! original is deleted only after the letter is confirmed, in the first of its forms that the DLQ takes. Knows no event and
-//! no handler.
+//! confirmed, or the message will come again. Promises: deletes and hides go out in batches of up to 10, and wait at
+//! most 50 ms for more; an entry that failed is tried again by itself; a dead letter's original is deleted only after
+//! the letter is confirmed, in the first of its forms that the DLQ takes. Knows no event and no handler.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +21,7 @@ use crate::queue::{
     QueueError, ReceiptHandle, Unsettled, Verdict,
 };
 
-/// How long the first entry of a batch waits for others: far below what a poll costs.
+/// How long the first entry of a batch waits for others: little beside the time of a receive.
 const LINGER: Duration = Duration::from_millis(50);
 /// The first try and three more.
 const TRIES: u32 = 4;
@@ -30,7 +29,7 @@ const TRIES: u32 = 4;
 /// Where a settled message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Settled {
-    /// Off the queue for good, and the queue has said so.
+    /// Deleted, and the queue has confirmed it.
     Gone,
     /// It comes again.
     Remains,
@@ -47,13 +46,13 @@ pub(super) struct Settler<Q> {
 #[derive(Debug)]
 struct Entry {
     receipt: ReceiptHandle,
-    /// Of a hide.
+    /// Only for a hide.
     delay: Duration,
-    /// Told when it is confirmed; dropped when it is given up.
+    /// Notified when the entry is confirmed; dropped when it is given up.
     confirmed: oneshot::Sender<()>,
 }
 
-/// An entry whose receipt is with the queue.
+/// An entry whose receipt is in a call to the queue.
 #[derive(Debug)]
 struct Waiting {
     hold: Hold,
@@ -72,7 +71,7 @@ impl<Q: Queue> Settler<Q> {
         Self { deletes: start(Change::Delete), hides: start(Change::Hide), queue }
     }
 
-    /// Carries out a verdict. The lease goes on until a delete is confirmed, and ends before a backoff.
+    /// Carries out a verdict. The hold goes on until a delete is confirmed; a backoff ends it first.
     pub(super) async fn settle(&self, delivery: Delivery, verdict: Verdict, held: Held) -> Settled {
         match verdict {
             Verdict::Delete => self.delete(delivery.receipt).await,
@@ -101,7 +100,7 @@ impl<Q: Queue> Settler<Q> {
         Settled::Remains
     }
 
-    /// Tries the letter's forms in turn, where the DLQ does not take one.
+    /// Tries the forms of the dead letter in order, until the DLQ takes one.
     async fn quarantine(&self, delivery: Delivery, failure: &Failure, held: Held) -> Settled {
         let (mut most, mut limit) = (MAX_MESSAGE_BYTES, None);
         for form in Form::ALL {
@@ -116,11 +115,11 @@ impl<Q: Queue> Settler<Q> {
                     }
                     return self.delete(delivery.receipt).await;
                 }
-                // The DLQ's own setting allows less than SQS does: of all limits this one says most.
+                // The DLQ's own limit is lower than SQS's: it is the one to log.
                 Err(QueueError::Unfit(breach @ Breach::TooLarge { most: own })) if own < most => {
                     (most, limit) = (own, Some(breach));
                 }
-                // Why the reason could not go beside it says more than why it cannot go without one.
+                // Keeps an earlier breach: why it did not fit with its reason says more than why it did not without.
                 Err(QueueError::Unfit(breach)) => limit = limit.or(Some(breach)),
                 Err(QueueError::NoDeadLetterQueue) => {
                     warn!("no DLQ to quarantine into: left to the queue");
@@ -137,8 +136,8 @@ impl<Q: Queue> Settler<Q> {
         Settled::Remains
     }
 
-    /// A few times, what fails in passing. On its last receive whatever fails, for as long as the message is held: nobody could
-    /// try later.
+    /// Sends the letter. An error that may pass is tried 4 times in all. On the last receive every error is tried
+    /// again, for as long as the message is held: there is no later try.
     async fn send(&self, letter: &DeadLetter, receives: Attempt, held: &Held) -> Result<(), QueueError> {
         let is_last = receives.is_last_of(self.queue.facts().max_receive_count);
         let mut tries = 1;
@@ -146,7 +145,7 @@ impl<Q: Queue> Settler<Q> {
             let answer = self.queue.send_to_dlq(letter).await;
             let goes_on = match &answer {
                 Ok(()) | Err(QueueError::Unfit(_) | QueueError::NoDeadLetterQueue) => false,
-                // A right that is missing may be given meanwhile.
+                // A missing right may be granted meanwhile.
                 Err(error) => (error.is_passing() && tries < TRIES) || (is_last && held.is_ours()),
             };
             if !goes_on {
@@ -158,7 +157,7 @@ impl<Q: Queue> Settler<Q> {
     }
 }
 
-/// Hands an entry to its batch, and waits for the queue's word.
+/// Hands an entry to its batch, and waits until the queue has confirmed it; `false`: it was given up.
 async fn confirmed(entries: &mpsc::Sender<Entry>, receipt: ReceiptHandle, delay: Duration) -> bool {
     let (confirmed, confirmation) = oneshot::channel();
     entries.send(Entry { receipt, delay, confirmed }).await.is_ok() && confirmation.await.is_ok()
@@ -174,7 +173,7 @@ async fn in_batches<Q: Queue>(queue: Arc<Q>, rights: Arc<Rights>, change: Change
                 Ok(None) | Err(_) => break,
             }
         }
-        // On its own, so that a slow call does not hold up the next batch.
+        // In a task of its own, so that a slow call does not hold up the next batch.
         tokio::spawn(carry_out(queue.clone(), rights.clone(), change, batch));
     }
 }
@@ -183,7 +182,7 @@ async fn carry_out<Q: Queue>(queue: Arc<Q>, rights: Arc<Rights>, change: Change,
     let (mut open, mut waiting) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
     for Entry { receipt, delay, confirmed } in batch {
         waiting.push(Waiting { hold: receipt.hold(), delay, confirmed });
-        // A delivery that came twice is asked for once, and confirmed to both.
+        // Two entries with the same receipt are one in the call, and both are confirmed.
         if !open.contains(&receipt) {
             open.push(receipt);
         }
@@ -201,7 +200,7 @@ async fn carry_out<Q: Queue>(queue: Arc<Q>, rights: Arc<Rights>, change: Change,
             }
         }
         for entry in waiting {
-            // Nobody waits any more when the worker was told to hurry; it has happened all the same.
+            // After an abandoned shutdown nobody waits for this; that is no error.
             let _ = entry.confirmed.send(());
         }
         if again.is_empty() {

@@ -23,7 +23,7 @@ pub struct Count {
     pub verdicts: BTreeMap<(&'static str, &'static str), u64>,
     /// Events of a newer schema version than ours, handled as the newest known.
     pub newer_version: u64,
-    /// Events whose own time could not be read or lay in the future: the carrier's stood in.
+    /// Events whose own time could not be read or lay in the future: the carrier's was used.
     pub stand_in_time: u64,
 }
 
@@ -34,7 +34,7 @@ impl Tally {
         *count.verdicts.entry((outcome, ended.verdict)).or_default() += 1;
     }
 
-    /// What is odd about an event that is handled all the same.
+    /// Counts what is odd about an event that is handled all the same.
     pub(super) fn oddities<E: Event>(&self, event: &E) {
         let head = event.head();
         let (is_newer, has_stand_in) = (head.version > E::newest(&head.kind), head.has_stand_in_time());

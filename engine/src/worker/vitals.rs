@@ -1,7 +1,7 @@
-//! How a worker is, for whoever asks: liveness, readiness, and the figures behind them.
+//! A worker's state: liveness, readiness, and the figures behind them.
 //!
-//! Enters: nothing; it shares what the loop keeps anyway. Leaves: answers as of now. Promises: a worker that
-//! nobody asks pays nothing for it. Knows nothing of who asks, or how often.
+//! Enters: nothing; it shares what the loop keeps anyway. Leaves: the state at the moment of asking. Promises: it
+//! costs nothing until somebody asks. Knows nothing of who asks, or how often.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::pulse::Pulse;
 use super::rights::Rights;
 use super::tally::{Count, Tally};
 
-/// One worker's. Clones are the same.
+/// The vitals of one worker. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Vitals {
     pub(super) pulse: Pulse,
@@ -22,7 +22,7 @@ pub struct Vitals {
     pub(super) leases: Arc<Leases>,
     pub(super) rights: Arc<Rights>,
     pub(super) slots: usize,
-    /// What keeps the queue.
+    /// The server that keeps the queue.
     pub(super) server: &'static str,
 }
 
@@ -44,7 +44,7 @@ impl Vitals {
         self.tally.read()
     }
 
-    /// What keeps it from work, in a few words; `None`: nothing does.
+    /// What keeps the worker from work, in a few words; `None`: nothing does.
     #[must_use]
     pub fn missing(&self) -> Option<String> {
         if let Some(missing) = self.rights.missing().or_else(|| self.breaker.missing()) {
@@ -53,7 +53,7 @@ impl Vitals {
         self.pulse.failure().map(|error| format!("waiting for {} (receiving fails: {error})", self.server))
     }
 
-    /// Is it paused because something all its messages need is down?
+    /// Is it paused, because a dependency of all its messages is down or a right is missing?
     #[must_use]
     pub fn is_paused(&self) -> bool {
         !self.rights.are_whole() || self.breaker.missing().is_some()
@@ -75,13 +75,13 @@ impl Vitals {
         self.leases.count()
     }
 
-    /// How long ago the oldest of them was received.
+    /// How long the longest of their runs has been held.
     #[must_use]
     pub fn oldest(&self) -> Duration {
         self.leases.oldest()
     }
 
-    /// Deliveries that were lost to another worker, or to nobody, while they were held.
+    /// Deliveries whose hold was lost before they were settled: another worker may have received them.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.leases.lost()

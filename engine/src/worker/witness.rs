@@ -1,21 +1,22 @@
-//! Whose fault is a refusal: this event's, or everybody's? Others are the witnesses.
+//! Does a refusal concern this event or all events? Other events that are accepted are the witnesses.
 //!
-//! Enters: events refused, deferred and accepted, by the key of their effect. Leaves: whether a refusal is believed, and
-//! how many different events in a row have met the same. Promises: while nobody is accepted, at most three refusals
-//! are believed; an event that was doubted is believed once another was accepted after it. Pure but for its lock.
+//! Enters: events refused, deferred and accepted, by the key of their effect. Leaves: whether a refusal is believed,
+//! and how many different events in a row have met the same. Promises: while no event is accepted, at most three
+//! refusals are believed; an event that was doubted is believed once another was accepted after it. Pure but for its
+//! lock.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::idempotency::Key;
 
-/// So many different events in a row, and it is everybody's fault.
+/// When this many different events in a row were refused or deferred, the cause concerns all events.
 pub(super) const EVERYBODY: usize = 6;
-/// So many refusals are believed without a witness: a lone bad address is the usual case.
+/// This many refusals are believed without a witness: a single bad address is the usual case.
 const WITHOUT_WITNESS: usize = 2;
-/// With one, this many in all until the next is accepted: the server may have begun to refuse everybody since.
+/// With a witness, this many in all until the next event is accepted: the server may refuse all events by now.
 const IN_ALL: usize = 3;
-/// Of so many doubted events it is remembered that they have a witness by now; one forgotten is doubted once more.
+/// When more events than this are known to have a witness, all are forgotten. A forgotten one is doubted once more.
 const REMEMBERED: usize = 10_000;
 
 /// What this process has seen of one reaction since an event was last accepted.
@@ -26,10 +27,10 @@ pub(super) struct Witness(Mutex<Seen>);
 struct Seen {
     refused: HashSet<Key>,
     deferred: HashSet<Key>,
-    /// Told what everybody is told.
+    /// They met an answer that concerns all events.
     stopped: HashSet<Key>,
     believed: usize,
-    /// Doubted or stopped, and then another was accepted.
+    /// Refused or stopped, and another was accepted since.
     vouched: HashSet<Key>,
 }
 
@@ -38,12 +39,12 @@ struct Seen {
 pub(super) enum Belief {
     /// It is this event's fault.
     Believed,
-    /// Not known: so many different events in a row were refused, this one included.
+    /// Not known. How many different events in a row were refused, this one included.
     Doubted(usize),
 }
 
 impl Witness {
-    /// An event was accepted: who was refused before it has a witness.
+    /// An event was accepted: those that were refused before it now have a witness.
     pub(super) fn accepted(&self) {
         let mut seen = self.lock();
         if seen.refused.is_empty() && seen.deferred.is_empty() && seen.stopped.is_empty() {
@@ -71,15 +72,15 @@ impl Witness {
         Belief::Doubted(seen.refused.len())
     }
 
-    /// An event was deferred: how many different ones in a row, this one included.
+    /// An event was deferred. Returns how many different ones in a row, this one included.
     pub(super) fn deferred(&self, who: &Key) -> usize {
         let mut seen = self.lock();
         seen.deferred.insert(who.clone());
         seen.deferred.len()
     }
 
-    /// An event met what everybody would: is it this event's own all the same, because it met that before and another was
-    /// accepted since? (A server may hang up on one mail whenever it comes.)
+    /// An event met an answer that concerns all events. `true`: it is this event's own all the same, because it met
+    /// the same before and another was accepted since. (A server may hang up on one mail whenever it comes.)
     pub(super) fn stopped(&self, who: &Key) -> bool {
         let mut seen = self.lock();
         seen.vouched.contains(who) || {
@@ -89,7 +90,7 @@ impl Witness {
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
-        // Every change leaves the counts right.
+        // A panic cannot leave the counts wrong.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -135,8 +136,8 @@ mod tests {
     }
 
     proptest! {
-        /// Good and bad events in any mixture, and spells in which everybody is refused: one at a time, as the breaker
-        /// lets them once a refusal is doubted.
+        /// Good and bad events in any mixture, and spells in which every event is refused. One at a time, as the
+        /// breaker allows once a refusal is doubted.
         #[test]
         fn a_bad_event_ends_a_good_one_waits_for_five_refusals_at_most_and_a_spell_costs_three(
             is_bad in proptest::collection::vec(proptest::bool::weighted(0.4), 1..60),
@@ -152,7 +153,7 @@ mod tests {
                 let all_refused = spells.iter().any(|(from, long)| (*from..from + long).contains(&step));
                 let is_good = n >= is_bad.len() || !is_bad[n];
                 if is_good && !all_refused {
-                    // In a row of bad ones nothing was received meanwhile but one at a time, and no pause came before the sixth.
+                    // In a row of bad ones only one at a time was received, and no pause came before the sixth.
                     sent.insert(n);
                     witness.accepted();
                     (letters, row) = (0, BTreeSet::new());

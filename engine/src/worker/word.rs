@@ -1,4 +1,4 @@
-//! What came of one message, as a word about what all of them need.
+//! What the outcome of one message says about the dependency that all messages need.
 //!
 //! Enters: an [`Outcome`] and its detail. Leaves: a [`Word`]. Pure: the table by which the breaker judges.
 
@@ -6,18 +6,18 @@ use super::outcome::{Missing, Outcome};
 use super::witness::EVERYBODY;
 use crate::backoff::Outage;
 
-/// What a message's end says of the dependency.
+/// What a message's outcome says about the dependency.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Word {
     /// It works: an effect happened.
     Works,
-    /// It is there: it said something of this event alone.
+    /// It is there: its answer was about this event alone.
     Answers,
-    /// It refuses, and that may be this event's fault or everybody's.
+    /// It refuses, and that may concern this event alone or all events.
     Doubts,
-    /// It was tried, and did not come to an end.
+    /// It was tried, and gave no result.
     Vain,
-    /// It fails everybody.
+    /// It fails for all events.
     Fails(Missing),
     /// Nothing was asked of it.
     Nothing,

@@ -1,4 +1,4 @@
-//! What a `CloudEvent` becomes: as the SDKs, AWS.Messaging and Dapr write it, and as nobody should.
+//! What a `CloudEvent` becomes: as the SDKs, AWS.Messaging and Dapr write it, and as nobody should write it.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ fn taken() -> Timestamp {
     "2026-01-03T00:00:00Z".parse().expect("a moment")
 }
 
-/// With these fields beside its own; `null` takes one away.
+/// A `CloudEvent` with these fields added or replaced; `null` removes one.
 fn event(more: Value) -> String {
     let mut event = json!({
         "specversion": "1.0", "id": "1", "source": "/auth", "type": "user.signed_up",

@@ -1,4 +1,4 @@
-//! What is said of a body that is refused: the field and the rule, and never what stands there.
+//! The details of refused bodies: field and rule, and never the content.
 
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -38,7 +38,7 @@ fn a_detail_names_the_field_and_its_rule() {
     }
 }
 
-/// A marker, as each kind of value that JSON has.
+/// A marker, as each kind of JSON value.
 fn marked(marker: u64, before: &str, kind: usize) -> Value {
     match kind {
         0 => format!("{before}{marker}\u{7}").into(),
@@ -50,7 +50,7 @@ fn marked(marker: u64, before: &str, kind: usize) -> Value {
     }
 }
 
-/// Beyond any version, which is told where it is too new.
+/// Larger than any version, because a version that is too new stands in the text of its error.
 const MARKERS: std::ops::Range<u64> = 5_000_000_000..9_000_000_000;
 
 proptest! {
@@ -75,7 +75,7 @@ proptest! {
             }
         }
     }
-    /// The same of a `CloudEvent`, by each of its attributes and by the fields of its data, wherever that lies.
+    /// The same for a `CloudEvent`: for each of its attributes, and for the fields of its data in each of its places.
     #[test]
     fn no_detail_of_a_cloud_event_holds_what_was_refused(
         attribute in "specversion|type|id|source|time|version|data|data_base64|other",
@@ -105,7 +105,7 @@ proptest! {
         }
     }
 
-    /// And of a value that an event reads by a type of its own: what serde says of it may quote it.
+    /// The same for a value that an event reads by a type of its own: serde's message may quote it.
     #[test]
     fn no_detail_of_a_parsed_value_holds_what_was_refused(
         before in any::<String>(), kinds in (0..6_usize, 0..6_usize), marker in MARKERS, is_cloud in any::<bool>(),
@@ -135,7 +135,7 @@ fn assert_discreet(refusal: &Refusal, marker: u64) {
     assert!(detail.bytes().all(|b| matches!(b, b' '..=b'~')), "{detail}");
 }
 
-/// Its total knows one field: of another, serde says the name.
+/// Its total has one field only: serde's message names any other.
 #[derive(Debug)]
 struct Paid {
     head: Head,

@@ -1,4 +1,4 @@
-//! What publishers write for numbers and times, wrapped and raw: read as it was meant, or without costing the event.
+//! What publishers write for numbers and times, wrapped and raw: read as they meant it, or without refusing the event.
 
 use super::{UserSignedUp, code, open, opened, raw_with, taken, wrapped};
 use engine::event::{Arrival, Event, EventError, Opened, to_be_published};
@@ -33,7 +33,7 @@ fn a_timestamp_of_no_use_costs_no_event_and_the_carriers_stands_in() {
 #[test]
 fn an_event_may_be_a_day_ahead_of_whichever_carrier_took_it_last() {
     let at = |time: &str| raw_with(&format!(r#","timestamp":"{time}""#));
-    // SNS took it in February; SQS, by the arrival, in January: a body that was redriven is the other way round.
+    // SNS took it in February, SQS (by the arrival) in January. For a redriven body it is the other way round.
     let (day, more) = ("2026-02-04T04:05:06.789Z", "2026-02-04T04:05:06.790Z");
     assert_eq!(opened(&wrapped(&at(day))).head.occurred_at.to_string(), day);
     assert_eq!(opened(&wrapped(&at(more))).head.occurred_at.to_string(), "2026-02-03T04:05:06.789Z");

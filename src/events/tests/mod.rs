@@ -21,12 +21,12 @@ macro_rules! fixture {
 }
 use fixture;
 
-/// What SQS would say of a message it took at 2026-01-03T00:00:00Z.
+/// The arrival of a message that SQS took at 2026-01-03T00:00:00Z.
 pub(super) fn taken() -> Timestamp {
     Timestamp::from_unix_millis(1_767_398_400_000).expect("valid")
 }
 
-/// As `read` has it.
+/// Opens a body as `user.signed_up`.
 pub(super) fn open(body: &str, taken: Timestamp) -> Result<Opened<UserSignedUp>, Refusal> {
     engine::envelope::open(body, taken)
 }
@@ -45,7 +45,7 @@ pub(super) fn code(body: &str) -> &'static str {
     }
 }
 
-/// As SNS wraps it: escaped inside, surrounded by marks.
+/// The event as SNS wraps it: escaped, and with SNS's marks around it.
 pub(super) fn wrapped(message: &str) -> String {
     let mut envelope = json!({ "Type": "Notification", "MessageId": "sns-id", "TopicArn": "arn:aws:sns:r:1:t" });
     envelope["Message"] = message.into();
@@ -231,7 +231,7 @@ fn version_2_without_a_plan_is_taken_as_version_1_is_and_a_newer_one_is_refused_
 
 // --- size and depth ------------------------------------------------------------------------------
 
-/// A field's value that makes the event around it so many levels deep.
+/// A field's value that nests the event around it this many levels deep.
 fn nested(levels: usize) -> String {
     "[".repeat(levels - 1) + &"]".repeat(levels - 1)
 }

@@ -1,12 +1,12 @@
-//! What can go wrong with a queue, on demand.
+//! Faults of a queue, on demand.
 //!
-//! Enters: which call it is. Leaves: what goes wrong with it, as the test that set it says. Knows no
-//! message. Without faults set, nothing goes wrong.
+//! Enters: a call. Leaves: what goes wrong with it, as the test decides that set the faults. Knows no message. If
+//! none are set, nothing goes wrong.
 
 use std::fmt;
 use std::time::Duration;
 
-/// What the queue is asked.
+/// A call to the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
     /// [`receive`](crate::queue::Queue::receive).
@@ -28,21 +28,21 @@ pub enum Call {
 pub enum Fault {
     /// Refused before anything happened.
     Throttled,
-    /// Of a delete, a hide or an extension: refused, for want of the right.
+    /// For a delete, a hide or an extension: refused, because the right is missing.
     Denied,
     /// It happened, and the answer was lost on the way.
     LostReply,
     /// It happens this much later.
     Slow(Duration),
-    /// Of a receive: a copy of each message stays behind. A FIFO queue makes none.
+    /// For a receive: a copy of each message stays on the queue. A FIFO queue makes none.
     Duplicate,
-    /// Of a receive: the newest come first. A FIFO queue keeps its order.
+    /// For a receive: the newest messages come first. A FIFO queue keeps its order.
     Reordered,
 }
 
 type Ask = dyn FnMut(Call) -> Option<Fault> + Send;
 
-/// Who is asked.
+/// Decides what goes wrong.
 #[derive(Default)]
 pub(super) struct Faults(Option<Box<Ask>>);
 

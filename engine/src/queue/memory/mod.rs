@@ -1,9 +1,9 @@
 //! SQS in this process: visibility, receive counts, redrive, batches and FIFO groups, on tokio's clock.
 //!
-//! Enters: the port's calls, and [`MemoryQueue::send`]. Leaves: what SQS would answer, or what it would
-//! leave unanswered: see [`faults`]. Promises: the port's contract, held by the same test as the real
-//! adapter; under a paused clock hours of it run in milliseconds. Knows no topic and no worker. For the
-//! embedded default and for tests: nothing is stored, a process that ends loses it.
+//! Enters: the port's calls, and [`MemoryQueue::send`]. Leaves: what SQS would answer, or a fault (see [`faults`]).
+//! Promises: the port's contract, checked by the same test as the real adapter; with a paused clock, hours of it run
+//! in milliseconds. Knows no topic and no worker. For the embedded default and for tests: nothing is stored, so the
+//! messages are lost when the process ends.
 
 pub mod faults;
 mod store;
@@ -22,7 +22,7 @@ use super::{
     ReceiptHandle, Unsettled, is_fifo, rules,
 };
 
-/// What SQS keeps a message for unless told otherwise. Here none is dropped after it.
+/// SQS's default: 4 days. Here no message is dropped after it.
 const RETENTION: Duration = Duration::from_secs(4 * 24 * 3600);
 
 /// A queue in memory. Clones share the messages.
@@ -47,7 +47,7 @@ struct Shared {
 pub struct Depth {
     /// Waiting to be received.
     pub visible: usize,
-    /// Received and not settled, or sent with a delay that is not over.
+    /// Received and not settled, or hidden until a delay is over.
     pub in_flight: usize,
 }
 
@@ -58,7 +58,8 @@ impl MemoryQueue {
         Self::build(name, visibility, None)
     }
 
-    /// The same, with a redrive policy: after `max_receive_count` receives a message moves to `dlq`.
+    /// The same, with a redrive policy: a message that was received `max_receive_count` times moves to `dlq`, not to
+    /// a receiver.
     #[must_use]
     pub fn with_dlq(name: &str, visibility: Duration, dlq: &Self, max_receive_count: u32) -> Self {
         Self::build(name, visibility, Some((dlq.clone(), max_receive_count)))
@@ -88,7 +89,7 @@ impl MemoryQueue {
         Ok(self.put(Stored::new(body, attributes, None, Instant::now() + delay)))
     }
 
-    /// The same at once, for somebody's share of a queue without order.
+    /// The same without a delay, in the fairness group `whose` of a standard queue.
     ///
     /// # Errors
     /// [`QueueError::Unfit`] where it breaks one of SQS's rules, or this queue's own limit.
@@ -97,8 +98,8 @@ impl MemoryQueue {
         Ok(self.put(Stored::new(body, attributes, whose, Instant::now())))
     }
 
-    /// Puts a message in a group of a FIFO queue. The same `deduplication_id` within five minutes is taken and
-    /// dropped; answers the message id of the one that stays.
+    /// Puts a message in a group of a FIFO queue. A second message with the same `deduplication_id` within five
+    /// minutes is dropped. Answers the message id of the first one.
     ///
     /// # Errors
     /// [`QueueError::Unfit`] where it breaks one of SQS's rules, or this queue's own limit.
@@ -123,12 +124,12 @@ impl MemoryQueue {
         Depth { visible, in_flight: store.len() - visible }
     }
 
-    /// From now on `faults` is asked before each call, and for each entry of a batch, what goes wrong.
+    /// From now on `faults` decides what goes wrong, before each call and for each entry of a batch.
     pub fn set_faults(&self, faults: impl FnMut(Call) -> Option<Fault> + Send + 'static) {
         self.faults().set(faults);
     }
 
-    /// From now on it takes no message of more bytes than that. At first 1 MiB.
+    /// From now on it takes no message of more than `most` bytes. At first that is 1 MiB.
     pub fn set_max_bytes(&self, most: usize) {
         self.shared.max_bytes.store(most, Ordering::Relaxed);
     }
@@ -153,7 +154,7 @@ impl MemoryQueue {
         self.shared.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What goes wrong with this call, after it has been slow if it is.
+    /// What goes wrong with this call. Waits first if the fault is slowness.
     async fn fault(&self, call: Call) -> Option<Fault> {
         let fault = self.faults().ask(call);
         match fault {
@@ -165,7 +166,8 @@ impl MemoryQueue {
         }
     }
 
-    /// Takes what is visible, moves what was received too often; else says when something may be visible.
+    /// Takes visible messages, and moves those that were received too often to the DLQ. Also says when the next may
+    /// be visible.
     fn take(&self, at_most: usize, fault: Option<Fault>) -> (Vec<Delivery>, Option<Instant>) {
         let most = self.shared.redrive.as_ref().map(|(_, most)| *most);
         let mut store = self.store();
@@ -178,7 +180,7 @@ impl MemoryQueue {
         (taken.deliveries, next)
     }
 
-    /// Does one batch, entry by entry: those that fail, by position.
+    /// Does one batch, entry by entry. Returns the positions of those that failed.
     async fn batch<E>(
         &self,
         call: Call,

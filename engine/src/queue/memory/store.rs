@@ -1,8 +1,7 @@
 //! The messages of one queue, and the rules by which they come and go.
 //!
-//! Enters: one step at a time, under the queue's lock. Leaves: what that step changes. Promises: what the
-//! port's contract says of visibility, receipts and groups. Knows no waiting and no faults but those of a
-//! receive.
+//! Enters: one step at a time, under the queue's lock. Leaves: what that step changes. Promises: the port's contract
+//! about visibility, receipts and groups. Knows no waiting, and only the faults of a receive.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -13,14 +12,14 @@ use super::faults::Fault;
 use crate::event::Timestamp;
 use crate::queue::{Attempt, Attributes, Body, Delivery, QueueError, ReceiptHandle};
 
-/// For so long a FIFO queue remembers deduplication ids. SQS's own figure.
+/// How long a FIFO queue remembers deduplication ids. SQS's own figure.
 const DEDUPLICATION: Duration = Duration::from_secs(300);
 
 #[derive(Debug)]
 pub(super) struct Store {
     is_fifo: bool,
     messages: VecDeque<Stored>,
-    /// Counts messages: the first part of a receipt. Copies of a message have numbers of their own.
+    /// Numbers the messages: the first part of a receipt. Each copy of a message has its own number.
     last_number: u64,
     recent: HashMap<String, (Instant, String)>,
 }
@@ -31,7 +30,8 @@ pub(super) struct Stored {
     number: u64,
     body: String,
     attributes: Attributes,
-    /// Of a FIFO queue it keeps the order; of another it does nothing here.
+    /// On a FIFO queue, the order is kept within it. On a standard queue it is the fairness group, and has no effect
+    /// here.
     group: Option<String>,
     sent_at_millis: i64,
     received: u32,
@@ -42,7 +42,7 @@ pub(super) struct Stored {
 /// What one receive took.
 pub(super) struct Taken {
     pub(super) deliveries: Vec<Delivery>,
-    /// Received too often: for the DLQ.
+    /// Messages that were received too often, to move to the DLQ.
     pub(super) exhausted: Vec<Stored>,
 }
 
@@ -68,11 +68,12 @@ impl Store {
 
     pub(super) fn next_visible(&self) -> Option<Instant> {
         let now = Instant::now();
-        // What is visible and was not taken is blocked by its group: only another's end can free it.
+        // A visible message that was not taken is blocked by its group, until another of the group is settled or
+        // appears.
         self.messages.iter().map(|message| message.visible_at).filter(|at| *at > now).min()
     }
 
-    /// The message id that first came with this deduplication id; `None`: this one is the first.
+    /// The id of the message that first had this deduplication id; `None`: this message is the first.
     pub(super) fn first_of(&mut self, deduplication_id: &str, message_id: &str) -> Option<String> {
         let now = Instant::now();
         self.recent.retain(|_, (at, _)| now.duration_since(*at) < DEDUPLICATION);
@@ -113,8 +114,8 @@ impl Store {
         Taken { deliveries, exhausted }
     }
 
-    /// Refuses a receipt that has expired, or that a later receive has replaced: SQS may say yes to it and do nothing. A
-    /// message that is gone counts as deleted, as with SQS.
+    /// Refuses a receipt that has expired, or that a later receive has replaced: SQS may say yes to such a receipt
+    /// and do nothing. If the message is gone, that counts as deleted, as with SQS.
     pub(super) fn delete(&mut self, receipt: &str) -> Result<(), QueueError> {
         let (number, _) = parts(receipt).ok_or(QueueError::NotInFlight)?;
         if self.messages.iter().any(|message| message.number == number) {
@@ -130,7 +131,7 @@ impl Store {
         Ok(())
     }
 
-    /// Where the message is that this is the latest receipt of, while it is in flight.
+    /// The position of the message whose latest receipt this is, if it is in flight.
     fn in_flight(&self, receipt: &str) -> Result<usize, QueueError> {
         let (number, received) = parts(receipt).ok_or(QueueError::NotInFlight)?;
         let now = Instant::now();
@@ -166,7 +167,7 @@ impl Stored {
         }
     }
 
-    /// The same, as the DLQ has it.
+    /// The same message, marked as moved to the DLQ by the queue.
     pub(super) fn moved(self) -> Self {
         Self { moved_by_queue: true, ..self }
     }
@@ -190,7 +191,7 @@ impl Stored {
     }
 }
 
-/// A receipt names the message and which receive of it.
+/// A receipt is the message's number and the number of the receive.
 fn parts(receipt: &str) -> Option<(u64, u32)> {
     let (number, received) = receipt.split_once('#')?;
     Some((number.parse().ok()?, received.parse().ok()?))

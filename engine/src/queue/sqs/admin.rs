@@ -1,8 +1,8 @@
-//! What an operator asks of SQS and a worker never does: a queue's settings and depth, messages put back
-//! many at a time, and SQS's own move tasks.
+//! SQS calls of operators, which a worker never makes: a queue's settings and depth, messages put back many at a time,
+//! and SQS's own move tasks.
 //!
-//! Enters: a queue's URL or ARN. Leaves: facts with every Option of AWS's resolved, or a [`QueueError`].
-//! Promises: what SQS says of one entry is told of that entry alone. Judges nothing.
+//! Enters: a queue's URL or ARN. Leaves: facts without AWS's Options, or a [`QueueError`]. Promises: SQS's error about
+//! one entry is reported for that entry alone. Judges nothing.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use super::error::{classify, of_message, of_sent, text, told};
 use super::{CALL_TIMEOUT, RedrivePolicy, client, outgoing, sibling};
 use crate::queue::{DeadLetter, MAX_MESSAGE_BYTES, QueueError, rules};
 
-/// One account's queues, for looking and for moving messages.
+/// The queues of one account, to look at and to move messages between.
 #[derive(Debug, Clone)]
 pub struct SqsAdmin {
     client: Client,
 }
 
-/// A queue as SQS tells it.
+/// A queue's settings and depth, as SQS reports them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueFacts {
     /// Its ARN.
@@ -33,9 +33,9 @@ pub struct QueueFacts {
     pub visible: u64,
     /// Messages received and not settled.
     pub in_flight: u64,
-    /// Messages not to be seen yet.
+    /// Messages whose delay is not over.
     pub delayed: u64,
-    /// Where it moves what was received too often.
+    /// Where it moves messages that were received too often.
     pub redrive: Option<Redrive>,
     /// The most bytes of one message that it takes.
     pub max_bytes: usize,
@@ -52,10 +52,10 @@ pub struct Redrive {
     pub max_receive_count: u32,
 }
 
-/// A move task as SQS tells it.
+/// A move task, as SQS reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MoveTask {
-    /// The name to cancel it by; gone once it ended.
+    /// The handle to cancel it by; `None` once the task has ended.
     pub handle: Option<String>,
     /// `RUNNING`, `COMPLETED`, `CANCELLING`, `CANCELLED` or `FAILED`.
     pub status: String,
@@ -103,7 +103,7 @@ impl SqsAdmin {
         };
         Ok(QueueFacts {
             arn: text(Name::QueueArn).unwrap_or_default(),
-            // What SQS itself defaults to.
+            // SQS's own defaults: 30 s, and 4 days.
             visibility: Duration::from_secs(number(Name::VisibilityTimeout).unwrap_or(30)),
             retention: Duration::from_secs(number(Name::MessageRetentionPeriod).unwrap_or(345_600)),
             visible: number(Name::ApproximateNumberOfMessages).unwrap_or(0),
@@ -115,15 +115,15 @@ impl SqsAdmin {
         })
     }
 
-    /// Puts up to ten messages of up to 1 MiB together on a standard queue. One result an entry, in order: a message that
-    /// is not taken is told of alone, as [`QueueError::Unfit`], and costs no other.
+    /// Puts up to ten messages, up to 1 MiB together, on a standard queue. Returns one result an entry, in order. A
+    /// message that is not taken fails alone, as [`QueueError::Unfit`].
     pub async fn send(&self, url: &str, messages: &[DeadLetter]) -> Vec<Result<(), QueueError>> {
         let checked = |message: &DeadLetter| Ok(rules::check(&message.body, &message.attributes)?);
         let mut results: Vec<Result<(), QueueError>> = messages.iter().map(checked).collect();
         let fit: Vec<usize> = (0..messages.len()).filter(|n| results[*n].is_ok()).collect();
         let mut answers = self.send_batch(url, messages, &fit).await;
         if fit.len() > 1 && answers.iter().all(|answer| matches!(answer, Err(QueueError::Unfit(_)))) {
-            // The whole call was refused for one of them.
+            // SQS refused the whole call because of one message: each is sent alone.
             for (answer, n) in answers.iter_mut().zip(&fit) {
                 *answer = self.send_batch(url, messages, &[*n]).await.pop().unwrap_or_else(no_word);
             }
@@ -134,7 +134,7 @@ impl SqsAdmin {
         results
     }
 
-    /// One call with the messages at these places; one result each.
+    /// One call with the messages at these positions. Returns one result each.
     async fn send_batch(&self, url: &str, messages: &[DeadLetter], places: &[usize]) -> Vec<Result<(), QueueError>> {
         if places.is_empty() {
             return Vec::new();
@@ -164,10 +164,10 @@ impl SqsAdmin {
         places.iter().map(result).collect()
     }
 
-    /// Has SQS itself move every message of one queue to another.
+    /// Lets SQS itself move every message of one queue to another.
     ///
-    /// The destination is named, although SQS would find it for what its redrive policy moved: a letter
-    /// that a worker sent there has no source that SQS knows of.
+    /// The destination must be named. SQS knows the source only of messages that its own redrive policy moved, not of a
+    /// letter that a worker sent.
     ///
     /// # Errors
     /// [`QueueError::Refused`] where this queue cannot be moved from, else `Unavailable`.
@@ -195,7 +195,7 @@ impl SqsAdmin {
         }))
     }
 
-    /// Ends a move task; what it moved stays moved.
+    /// Ends a move task. Messages that it has moved stay moved.
     ///
     /// # Errors
     /// As [`Self::start_move`].

@@ -1,9 +1,9 @@
 //! The answer to a receive, read by `serde_json` in place of the SDK's own reader.
 //!
-//! Enters: what SQS answered, as the SDK got it. Leaves: the SDK's own message type, so that nothing else changes. The SDK
-//! reads a string byte by byte, and a receive is nearly all strings: measured, a third of what a message costs.
-//! What is no success is left to the SDK. Promises: what is odd about one message costs that message alone, and is told
-//! of. Knows no delivery.
+//! Enters: SQS's answer, as the SDK received it. Leaves: the SDK's own message type, so that nothing else changes. Why:
+//! the SDK reads a string byte by byte, and a receive is nearly all strings; measured, that is a third of a message's
+//! cost. An answer that is no success is left to the SDK. Promises: an oddity in one message affects that message
+//! alone, and is logged. Knows no delivery.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ use serde_json::{Map, Value};
 
 use super::surrogates::mended;
 
-/// For a client that does nothing but receive.
+/// Only for a client that makes no other call than receive.
 #[derive(Debug)]
 pub(super) struct ReadAnswers;
 
@@ -77,7 +77,7 @@ struct Received {
     message_attributes: Option<HashMap<String, Attribute>>,
 }
 
-/// Those that are asked for.
+/// The system attributes that we ask for.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct System {
@@ -111,7 +111,7 @@ fn regular(text: &str) -> Result<Vec<Message>, BoxError> {
     answer.messages.unwrap_or_default().into_iter().map(message).collect()
 }
 
-/// The slow way, for an answer in which something is odd: of each message what can be read.
+/// The slow way, for an answer with something odd in it: reads what can be read of each message.
 fn one_by_one(text: &str) -> Result<Vec<Message>, BoxError> {
     let mended = mended(text);
     let text = match &mended {
@@ -129,7 +129,7 @@ fn one_by_one(text: &str) -> Result<Vec<Message>, BoxError> {
     }
 }
 
-/// Whatever has another shape than SQS's is as if it was not there, and one line says so.
+/// A part with another shape than SQS's is treated as absent, and one log line says so.
 fn received(message: &Value) -> Received {
     let mut odd = Vec::new();
     let mut text = |name: &str| {
@@ -140,7 +140,7 @@ fn received(message: &Value) -> Received {
         value.as_str().map(str::to_owned)
     };
     let [message_id, receipt_handle, body] = ["MessageId", "ReceiptHandle", "Body"].map(&mut text);
-    // A number is a count or a time all the same.
+    // A JSON number is accepted too, as a count or a time.
     let system = |name: &str| match &message["Attributes"][name] {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -194,7 +194,7 @@ impl System {
             (Name::AwsTraceHeader, self.aws_trace_header),
             (Name::DeadLetterQueueSourceArn, self.dead_letter_queue_source_arn),
         ];
-        // With room for all: grown entry by entry, it would be built three times.
+        // Allocated for all entries at once: growing step by step would allocate three times.
         let mut named = HashMap::with_capacity(all.len());
         named.extend(all.into_iter().filter_map(|(name, value)| Some((name, value?))));
         named

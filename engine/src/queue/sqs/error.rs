@@ -1,15 +1,15 @@
-//! What SQS's refusals and silences mean.
+//! What SQS's errors and missing answers mean.
 //!
-//! Enters: an error of the SDK's, or of one entry of a batch. Leaves: a [`QueueError`] that says what to do: may the same call
-//! succeed in a moment, is this one message at fault, or must an operator look? Pure. A text of SQS's is read for one thing
-//! only: how large a message may be.
+//! Enters: an error of the SDK's, or of one entry of a batch. Leaves: a [`QueueError`] that says what to do: may the
+//! same call succeed in a moment, is this one message at fault, or must an operator act? Pure. Reads SQS's text for one
+//! thing only: how large a message may be.
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::BatchResultErrorEntry;
 
 use crate::queue::{Breach, QueueError};
 
-/// What SQS says of a message that breaks a rule.
+/// SQS's codes for a message that breaks a rule.
 const UNFIT: &[&str] = &[
     "BatchRequestTooLong",
     "EmptyValue",
@@ -20,7 +20,7 @@ const UNFIT: &[&str] = &[
     "MissingParameter",
 ];
 
-/// Parts of codes that speak of whoever sends, of how often, or of the queue: the next message would be answered the same.
+/// Parts of codes about the sender, the rate of calls, or the queue: the next message would get the same answer.
 const OF_ALL: &[&str] = &[
     "accessdenied",
     "credential",
@@ -64,7 +64,7 @@ pub(super) fn classify<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Qu
     }
 }
 
-/// The same of a call that needs this right.
+/// The same, for a call that needs this right.
 pub(super) fn classify_call<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>, right: &'static str) -> QueueError {
     match error {
         SdkError::ServiceError(service) if service.err().code().is_some_and(is_denial) => QueueError::Denied { right },
@@ -72,7 +72,7 @@ pub(super) fn classify_call<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>, 
     }
 }
 
-/// The key that encrypts the queue has rights of its own.
+/// Is the right at the queue missing? Rights at the key that encrypts it are another matter.
 fn is_denial(code: &str) -> bool {
     let code = code.to_ascii_lowercase();
     code.contains("accessdenied") && !code.contains("kms")
@@ -87,16 +87,16 @@ pub(super) fn by_code(code: &str, sender_fault: bool) -> QueueError {
     }
 }
 
-/// Of an entry that settles or hides.
+/// The error of an entry that deletes or hides.
 pub(super) fn entry_error(entry: &BatchResultErrorEntry) -> QueueError {
     match entry.code.rsplit('.').next() {
-        // An entry has two parameters. The visibility is ours, and valid: so it is the receipt that is not.
+        // An entry has two parameters. The visibility timeout is ours and valid, so the receipt is invalid.
         Some("InvalidParameterValue" | "InvalidParameterValueException") => QueueError::NotInFlight,
         _ => by_code(&entry.code, entry.sender_fault),
     }
 }
 
-/// The answer to a message that was sent, and its text: is it this one alone that is refused? Then others may be taken.
+/// The error of a send, with its text: does it concern this message alone? Then the queue may take others.
 pub(super) fn of_message(error: QueueError, text: Option<&str>) -> QueueError {
     match (text.and_then(limit), error) {
         (Some(most), _) => Breach::TooLarge { most }.into(),
@@ -107,7 +107,7 @@ pub(super) fn of_message(error: QueueError, text: Option<&str>) -> QueueError {
     }
 }
 
-/// Of an entry that sends. What SQS calls the sender's fault is this message's, whatever its code, unless it is everybody's.
+/// The error of an entry that sends. SQS's "sender fault" concerns this message alone, unless its code concerns all.
 pub(super) fn of_sent(entry: &BatchResultErrorEntry) -> QueueError {
     let error = by_code(&entry.code, entry.sender_fault);
     match of_message(error, entry.message()) {
@@ -121,20 +121,20 @@ fn is_of_all(code: &str) -> bool {
     OF_ALL.iter().any(|part| code.contains(part))
 }
 
-/// What the service said in words.
+/// The service's text.
 pub(super) fn text<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
     let SdkError::ServiceError(service) = error else { return None };
     service.err().message()
 }
 
-/// How many bytes the queue takes. SQS has no code for it: it stands in the text.
+/// How many bytes the queue takes. SQS has no code for it, so it is read from the text.
 fn limit(text: &str) -> Option<usize> {
     let (_, limit) = text.split_once("Message must be shorter than ")?;
     limit.split(' ').next()?.parse().ok()
 }
 
-/// As [`classify`], but an operator, or a worker that starts, is told that there are no credentials; to one at work that is
-/// a fault that may pass, for a moment without an answer looks the same.
+/// As [`classify`], for an operator or a starting worker: missing credentials are `Refused`. For a worker at work they
+/// are an error that may pass, because a moment without an answer looks the same.
 pub(super) fn told<E: ProvideErrorMetadata + std::error::Error + 'static, R: std::fmt::Debug + 'static>(
     error: &SdkError<E, R>,
 ) -> QueueError {

@@ -1,9 +1,9 @@
-//! The SQS adapter: AWS's Options and error shapes end here.
+//! The SQS adapter. AWS's Options and error shapes stay inside it.
 //!
-//! Enters: the port's calls. Leaves: deliveries with every field there, and [`QueueError`]s that say
-//! what to do. Promises: one bad message never fails its batch, and a long poll never starves a delete
-//! (each has its own client). A dead letter that SQS itself moved back is opened here, so that the worker
-//! meets the original. No file outside this folder imports `aws_sdk_sqs`; knows no event.
+//! Enters: the port's calls. Leaves: deliveries with every field filled, and [`QueueError`]s that say what to do.
+//! Promises: one bad message never fails its batch; a long poll never delays a delete (each has its own client). A dead
+//! letter that SQS itself moved back is opened here, so that the worker gets the original. No file outside this folder
+//! imports `aws_sdk_sqs`. Knows no event.
 
 pub mod admin;
 mod answer;
@@ -33,13 +33,13 @@ use super::{
     ReceiptHandle, Unsettled, dead_letter, is_fifo, rules,
 };
 
-/// Every call but the long poll answers within this, connecting included, or is tried again.
+/// Every call except the long poll must answer within this, connecting included; else it is tried again.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
-/// A long poll is given its wait time and this much more, with all that the SDK tries within it: a silent try ends it,
-/// for the loop that asks has to turn.
+/// A long poll may take its wait time plus this, all the SDK's tries included. A try without an answer ends the poll:
+/// the loop must turn.
 const POLL_SLACK: Duration = Duration::from_secs(5);
 
-/// The SDK's own pause before it tries a call again. Longer ones are the worker's: it knows what waits.
+/// The SDK's longest pause before it tries a call again. Longer pauses are the worker's: it knows what waits.
 const SDK_PAUSE: Duration = Duration::from_secs(1);
 
 /// One queue on SQS.
@@ -92,13 +92,13 @@ impl SqsQueue {
         Ok(Self { polling: polling(aws, longest_wait), settling, url, dlq_url, arn, facts })
     }
 
-    /// Which queue, by what tells it from all others: its ARN, or its URL where SQS told none.
+    /// What tells this queue from all others: its ARN, or its URL if SQS gave no ARN.
     #[must_use]
     pub fn identity(&self) -> &str {
         self.arn.as_ref().unwrap_or(&self.url)
     }
 
-    /// Would its dead letters come back to it?
+    /// Is the queue its own DLQ?
     #[must_use]
     pub fn is_its_own_dlq(&self) -> bool {
         self.dlq_url.as_ref() == Some(&self.url)
@@ -141,7 +141,8 @@ impl Queue for SqsQueue {
         let is_fifo = is_fifo(&self.url);
         let messages = answer.messages.unwrap_or_default().into_iter();
         let deliveries = messages.filter_map(|message| delivery(message, is_fifo));
-        // SQS's own redrive moves a letter as it is. A DLQ's letters are read as they are, a source's opened.
+        // SQS's own redrive moves a letter unchanged. A source queue opens such a letter; a DLQ's letters are read
+        // unopened.
         Ok(if self.facts.has_dlq { deliveries.map(opened).collect() } else { deliveries.collect() })
     }
 
@@ -191,7 +192,7 @@ impl Queue for SqsQueue {
 }
 
 impl SqsQueue {
-    /// One batch; answers the entries that failed.
+    /// One batch. Returns the entries that failed.
     async fn set_visibility<'h>(
         &self,
         entries: impl Iterator<Item = (&'h str, Duration)>,
@@ -207,8 +208,8 @@ impl SqsQueue {
     }
 }
 
-/// The SDK's calls are futures of many kilobytes, which every future around them would carry and copy along: one that
-/// waits for a dead letter now and then made each message's task 100 KB.
+/// Boxes a call. The SDK's futures take many kilobytes, and every future around them would carry and copy them: for the
+/// rare dead letter, each message's task took 100 KB.
 fn boxed<F: Future>(call: F) -> Pin<Box<F>> {
     Box::pin(call)
 }
@@ -230,7 +231,7 @@ fn settings(aws: &SdkConfig, attempt: Duration) -> Builder {
     Builder::from(aws)
         .timeout_config(timeouts.build())
         .retry_config(retries.with_max_backoff(SDK_PAUSE))
-        // Its grace is as long as the longest long poll, which by nature sends nothing meanwhile.
+        // Its grace period is as long as the longest long poll, and a long poll sends nothing while it waits.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
@@ -240,7 +241,7 @@ pub(super) struct RedrivePolicy {
 }
 
 impl RedrivePolicy {
-    /// AWS writes the count as a number, some tools as a string.
+    /// AWS writes the count as a number, some tools as a string: both are read.
     pub(super) fn parse(json: &str) -> Option<Self> {
         let policy: serde_json::Value = serde_json::from_str(json).ok()?;
         let count = &policy["maxReceiveCount"];
@@ -252,13 +253,13 @@ impl RedrivePolicy {
     }
 }
 
-/// A DLQ lives in its source's account and region, so its URL differs in the name only.
+/// A DLQ is in the account and region of its source, so only the name in its URL differs.
 pub(super) fn sibling(url: &str, name: &str) -> Option<String> {
     url.rsplit_once('/').map(|(base, _)| format!("{base}/{name}"))
 }
 
-/// `None`: without a receipt nothing can be done to a message but let it come again, and without a body nothing
-/// is known of it.
+/// `None` if the receipt or the body is missing. Without a receipt nothing can be done to a message, and without a body
+/// nothing is known of it: it will come again.
 fn delivery(mut message: Message, is_fifo: bool) -> Option<Delivery> {
     let message_id = message.message_id.take().unwrap_or_default();
     let (Some(receipt), Some(body)) = (message.receipt_handle.take(), message.body.take()) else {
@@ -286,7 +287,7 @@ fn delivery(mut message: Message, is_fifo: bool) -> Option<Delivery> {
     })
 }
 
-/// A letter of ours that came back is the original again; what cannot be opened is left for the worker to judge.
+/// A dead letter of ours that came back is turned into its original. One that cannot be opened is left as it is.
 fn opened(delivery: Delivery) -> Delivery {
     if !dead_letter::is_ours(&delivery.attributes) {
         return delivery;
@@ -316,7 +317,7 @@ pub(super) fn outgoing(attribute: &Attribute) -> Option<MessageAttributeValue> {
     value.build().ok()
 }
 
-/// Entry ids are positions: message ids would clash when one batch holds two copies of a message.
+/// Entry ids are positions in the batch. Message ids would clash if a batch holds two copies of a message.
 fn unsettled(receipts: Vec<ReceiptHandle>, failed: &[BatchResultErrorEntry]) -> Vec<Unsettled> {
     let error = |n: usize| failed.iter().find(|entry| entry.id == n.to_string());
     let pairs = receipts.into_iter().enumerate().filter_map(|(n, receipt)| Some((receipt, error(n)?)));
@@ -328,7 +329,7 @@ fn all_unsettled(receipts: Vec<ReceiptHandle>, error: &QueueError) -> Vec<Unsett
 }
 
 fn seconds(duration: Duration) -> i32 {
-    // Rounded up: a message shown a moment late is late, shown early it is worked on twice.
+    // Rounded up: a message that is shown too late is only late; one that is shown too early is worked on twice.
     let whole = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
     i32::try_from(whole.min(super::MAX_VISIBILITY.as_secs())).unwrap_or(0)
 }

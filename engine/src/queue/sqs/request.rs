@@ -1,8 +1,8 @@
-//! What a call to SQS does without, of all that the SDK does for each.
+//! Leaves out what the SDK adds to each call to SQS and nobody needs.
 //!
-//! Enters: a call about to be made. Leaves: the same call without the headers that only AWS's own statistics read: a user
-//! agent put together anew each time from what never changes, a random id, a retry's number. Measured, they are a tenth of
-//! a call. A user agent that says who we are stays. Knows no operation.
+//! Enters: a call about to be made. Leaves: the same call without the headers that only AWS's statistics read: a user
+//! agent built anew for each call from constant parts, a random id, the number of the try. Measured, they are a tenth
+//! of a call's cost. A short user agent stays. Knows no operation.
 
 use aws_runtime::invocation_id::InvocationIdInterceptor;
 use aws_runtime::request_info::RequestInfoInterceptor;
@@ -14,11 +14,11 @@ use aws_sdk_sqs::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::{disable_interceptor, dyn_dispatch_hint};
 
-/// Ours and the SDK's, for whoever reads an access log.
+/// Our name and the SDK's, for whoever reads an access log.
 const USER_AGENT: &str = concat!("user-events/", env!("CARGO_PKG_VERSION"), " aws-sdk-rust");
 const WHY: &str = "nobody but statistics reads its header";
 
-/// For a client whose calls are many.
+/// For a client that makes many calls.
 #[derive(Debug)]
 pub(super) struct FewHeaders;
 

@@ -1,11 +1,12 @@
-//! Half a surrogate pair, which JSON can spell and no text can hold.
+//! Replaces half surrogate pairs, which JSON can spell and no text can hold.
 //!
-//! Enters: JSON text. Leaves: the same with U+FFFD where half a pair stood, or nothing if all is whole. Pure. Knows no message.
+//! Enters: JSON text. Leaves: the same with U+FFFD for each half pair, or nothing if there is none. Pure. Knows no
+//! message.
 
 /// One half, as JSON spells it: `\ud83d`.
 const ESCAPE: usize = 6;
 
-/// The text without halves, and how many there were.
+/// The text without halves, and how many it had; `None` if it had none.
 pub(super) fn mended(json: &str) -> Option<(String, usize)> {
     let (mut whole, mut halves, mut rest) = (String::with_capacity(json.len()), 0, json);
     while let Some(at) = rest.find('\\') {
@@ -19,7 +20,7 @@ pub(super) fn mended(json: &str) -> Option<(String, usize)> {
                 rest = &rest[ESCAPE..];
                 continue;
             }
-            // Another escape: what is escaped begins none.
+            // Another escape: the escaped character cannot begin one.
             (None, _) => rest.char_indices().nth(2).map_or(rest.len(), |(end, _)| end),
         };
         whole.push_str(&rest[..taken]);
@@ -29,7 +30,7 @@ pub(super) fn mended(json: &str) -> Option<(String, usize)> {
     (halves > 0).then_some((whole, halves))
 }
 
-/// The surrogate that the text begins with.
+/// The surrogate at the beginning of the text.
 fn half(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     let code = u16::from_str_radix(digits, 16).ok()?;

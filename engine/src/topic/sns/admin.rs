@@ -1,8 +1,7 @@
-//! What an operator asks of SNS and a publisher never does: is the topic there, and how is a queue
-//! subscribed to it.
+//! SNS calls of operators, which a publisher never makes: is the topic there, and how is a queue subscribed to it.
 //!
-//! Enters: a topic's ARN, a queue's ARN. Leaves: the subscription with every Option of AWS's resolved, or
-//! a [`SendError`] with SNS's code. Judges nothing.
+//! Enters: a topic's ARN, a queue's ARN. Leaves: the subscription without AWS's Options, or a [`SendError`] with SNS's
+//! code. Judges nothing.
 
 use aws_sdk_sns::Client;
 use aws_types::SdkConfig;
@@ -10,7 +9,7 @@ use aws_types::SdkConfig;
 use super::{classify, client};
 use crate::topic::SendError;
 
-/// One topic, for looking.
+/// One topic, to look at.
 #[derive(Debug, Clone)]
 pub struct SnsAdmin {
     client: Client,
@@ -28,7 +27,7 @@ pub struct Subscription {
     pub filter: Option<String>,
     /// Does the filter look at the event itself, rather than at SNS's attributes?
     pub filters_body: bool,
-    /// Has it a DLQ for what SNS cannot deliver?
+    /// Does it have a DLQ for messages that SNS cannot deliver?
     pub has_dlq: bool,
 }
 

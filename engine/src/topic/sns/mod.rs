@@ -1,8 +1,7 @@
-//! The SNS adapter: with [`admin`] the only importer of `aws_sdk_sns`.
+//! The SNS adapter. Only this file and [`admin`] import `aws_sdk_sns`.
 //!
-//! Enters: up to ten entries. Leaves: one result per entry. Promises: what SNS says of one entry is
-//! told of that entry alone. Retries are not its business: the publisher's are per entry, and the
-//! SDK's own cover the call.
+//! Enters: up to ten entries. Leaves: one result per entry. Promises: SNS's error about one entry is reported for that
+//! entry alone. It does not retry: the publisher retries entries, and the SDK retries the call.
 
 pub mod admin;
 
@@ -16,7 +15,7 @@ use aws_types::SdkConfig;
 
 use super::{Entry, MessageId, SendError, Topic};
 
-/// A call answers within this, connecting included, or is tried again.
+/// Each try of a call must answer within this, connecting included.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One topic on SNS.
