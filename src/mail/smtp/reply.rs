@@ -1,9 +1,9 @@
 //! Parses a mail server's replies, byte by byte.
 //!
-//! Enters: bytes, in pieces of any size. Leaves: replies, each with its code, its enhanced code and its lines. Promises:
-//! the same bytes make the same replies, however they are cut into pieces; it holds at most [`MOST`] bytes; no byte
-//! makes it panic. Accepts what RFC 5321 allows, and what servers do beyond it: text in any encoding, a bare LF, lines
-//! without a code between lines with one. Pure.
+//! Enters: bytes, in pieces of any size. Leaves: replies, each with its code, its enhanced code and its lines.
+//! Promises: the same bytes make the same replies, however they are cut into pieces; it holds at most [`MOST`] bytes;
+//! no byte makes it panic. Accepts what RFC 5321 allows, and what servers do beyond it: text in any encoding, a bare
+//! LF, lines without a code between lines with one. Pure.
 
 use std::fmt;
 
@@ -87,7 +87,7 @@ impl Parser {
                 self.enhanced = self.enhanced.or(enhanced);
                 head.is_last
             }
-            // A line without a code is accepted between lines with one. As the first line it makes no reply, and ends it.
+            // A line without a code is accepted between lines with one. As the first line it ends a garbled reply.
             None => is_first,
         }
     }

@@ -50,7 +50,7 @@ impl SmtpSettings {
     pub const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
     /// Reads `smtps://user:pass@host:465`, `smtp://host:587?tls=required` or `smtp://localhost:1025`. With
-    /// `auth=xoauth2` the password is a token. Without TLS only a loopback host is accepted; with `allow_plaintext` any.
+    /// `auth=xoauth2` the password is a token. Without TLS it accepts only a loopback host, unless `allow_plaintext`.
     ///
     /// # Errors
     /// What is wrong with the URL, without repeating any of it.

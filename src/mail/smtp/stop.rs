@@ -65,7 +65,7 @@ impl Stop {
             Why::Broken(_) => judge(phase, Heard::Nothing, "the connection broke".to_owned()),
             Why::Tls(_) => unavailable("TLS failed", Outage::Down),
             Why::TooLong => judge(phase, Heard::Garbled, "a reply without end".to_owned()),
-            // Before RCPT, nothing of this mail is out: the connection is at fault, not the mail.
+            // The body is not out yet, so the mail is surely not sent. Nobody knows whether the bytes were about it.
             Why::Unasked { before_tls } if phase <= Phase::Mail => {
                 unavailable(Why::unasked(before_tls), Outage::Refusing)
             }
