@@ -41,8 +41,8 @@ use self::publishing::TopicWatch;
 use crate::config::{LogFormat, Propagators, TelemetryConfig};
 use crate::publisher;
 
-/// How long the process's end waits for the collector. The default drain (110 s), its last call to the queue and
-/// this together stay below ECS's 120 s.
+/// How long the process's end waits for the collector. 110 s (the default drain) + 5 s (its last call to the queue)
+/// + 3 s = 118 s, below ECS's 120 s.
 const FLUSH: Duration = Duration::from_secs(3);
 /// The scope of every span and metric.
 const SCOPE: &str = "user-events";
