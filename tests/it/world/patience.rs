@@ -24,8 +24,8 @@ pub fn patience(within: Duration) -> Duration {
     within * slowness().max(LEAST)
 }
 
-/// A setting that a worker must be able to keep, such as a visibility timeout, a lease, a handler's time; and times that
-/// depend on one. Multiplied by half the factor: each setting has room for several tries, and tests wait for its end.
+/// A setting that a worker must be able to keep, such as a visibility timeout, a lease, a handler's time; and times
+/// that depend on one. Multiplied by half the factor: a setting has room for several tries, and tests wait for its end.
 pub fn at_this_pace(setting: Duration) -> Duration {
     setting * slowness().div_ceil(2)
 }
