@@ -1,5 +1,5 @@
-# The worker as a container: one binary on a base without a shell, as a user
-# without rights. Templates are in the binary; the root may be mounted read-only.
+# The worker as a container: one binary on a base image without a shell, run as an
+# unprivileged user. Templates are in the binary; the root may be mounted read-only.
 #
 #   docker build -t user-events .
 #
@@ -7,19 +7,19 @@
 #
 # Base images are pinned by tag and digest. To renew a digest:
 #   docker buildx imagetools inspect rust:1.95.0-slim-trixie
-# Build and runtime are both Debian 13, so that the glibc of one is the glibc of the other. They are
-# arguments, so that tests/image can build this very file where no registry is reached.
+# Build and runtime images are both Debian 13, so that both have the same glibc. They are arguments,
+# so that tests/image can build this same file without a registry.
 ARG BUILD_IMAGE=rust:1.95.0-slim-trixie@sha256:e14e87345b4d5964ddcc3491d27ee046a0f23820f340c3c1e24da6880141f7c0
 ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian13:nonroot@sha256:54df941ed0d06a1bd95ef5e0ce391fd8d9f94b64782dc9a60062727849ee3f97
 
 # checkov:skip=CKV_DOCKER_7:each argument names tag and digest, which infra/lint/checks.py holds
 FROM ${BUILD_IMAGE} AS chef
-# auditable: the binary carries the list of what it was built from, which scanners read:
+# auditable: the binary contains the list of its dependencies, for scanners:
 #   cargo audit bin user-events
 RUN cargo install --locked cargo-chef@0.1.77 cargo-auditable@0.7.7
 WORKDIR /build
 
-# The recipe names the dependencies only: while they stay, the layer they were built in stays.
+# The recipe lists only the dependencies: while they do not change, Docker reuses the layer that built them.
 FROM chef AS planner
 COPY . .
 RUN cargo chef prepare --recipe-path recipe.json
@@ -30,8 +30,8 @@ COPY pgo pgo
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     RUSTFLAGS="$(pgo/flags)" cargo chef cook --release --locked --recipe-path recipe.json
 COPY . .
-# What `cargo auditable build` does, but as a wrapper of rustc for all crates: one for the workspace's alone gives
-# their functions other names, and the profile would find none of them.
+# This does what `cargo auditable build` does, but wraps rustc for all crates. A wrapper for the workspace's crates
+# alone would give their functions other names, and the profile would fit none of them.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     RUSTFLAGS="$(pgo/flags)" RUSTC_WRAPPER=cargo-auditable \
     CARGO_AUDITABLE_ORIG_ARGS='{"offline":false,"locked":true,"frozen":false,"config":[]}' \

@@ -1,7 +1,7 @@
 # The commands of this repository. `make` alone lists them.
 #
-# Needs:  cargo; for test and up also what localstack/servers needs.
-# Leaves: what each target says.
+# Needs:  cargo; test and up also need what localstack/servers needs.
+# Leaves: see each target.
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up down test release profile bench bench-quick chaos redis-kills simulate mutations fuzz lint lint-infra mutations-infra image image-buildah fmt docs clean-servers

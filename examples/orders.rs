@@ -4,9 +4,8 @@ use std::{fs::OpenOptions, io::Write, process::ExitCode};
 
 use serde::Deserialize;
 use user_events::event::{Event, EventError, Fields, Head, Once};
-use user_events::events::UserSignedUp;
 use user_events::handler::{Handled, Handler, HandlerError};
-use user_events::{idempotency::Fence, one_of, ops, reactions::Reactions};
+use user_events::{events::UserSignedUp, idempotency::Fence, one_of, ops, reactions::Reactions};
 
 #[derive(Debug)]
 struct OrderPaid {

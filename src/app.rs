@@ -1,6 +1,6 @@
-//! The composition root: the servers that all reactions share, opened once, and every worker of the list on them.
+//! The composition root: opens the servers that all reactions share, once, and starts every worker of the list.
 //!
-//! Enters: settings that hold together, the list of reactions, and a token that says stop. Leaves: how each worker ended, or
+//! Enters: valid settings, the list of reactions, and a token that says stop. Leaves: how each worker ended, or
 //! what was missing at the start.
 
 use std::sync::Arc;
@@ -30,21 +30,21 @@ use engine::queue::{Queue, QueueError};
 use engine::redis_link::{RedisError, RedisLink};
 use engine::worker::{Duty, Summary};
 
-/// Why nothing was started, or why it ended by itself.
+/// Why nothing started, or why the process ended without a stop.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// A queue is not there, or not ours to use.
+    /// A queue does not exist, or we may not use it.
     #[error("the queue of `{reaction}`: {error}")]
     Queue {
         /// Whose queue.
         reaction: &'static str,
-        /// What it said.
+        /// What the queue answered.
         error: QueueError,
     },
-    /// The health endpoint's address is taken or not ours.
+    /// The health endpoint cannot listen: the address is in use, or not one of this machine's.
     #[error("HTTP_ADDR cannot be listened on: {0}")]
     Listen(String),
-    /// Settings that are sound by themselves and do not fit what is there.
+    /// The settings are valid, but do not fit the servers that were found.
     #[error(transparent)]
     Start(#[from] StartError),
     /// The AWS SDK lacks something.
@@ -53,12 +53,12 @@ pub enum RunError {
     /// A part refused its settings.
     #[error(transparent)]
     Redis(#[from] RedisError),
-    /// A worker's loop ended without being told to: it panicked, and the log says where.
+    /// A worker's loop panicked; the log says where.
     #[error("a worker ended by itself")]
     Ended,
 }
 
-/// The AWS SDK's settings, for a command that logs; where its calls do not go to AWS, the log says so.
+/// The AWS SDK's settings, for a command that logs. If its calls do not go to AWS, it logs where they go.
 ///
 /// # Errors
 /// [`AwsError`].
@@ -70,8 +70,8 @@ pub async fn aws(told: &AwsConfig) -> Result<SdkConfig, AwsError> {
     Ok(config)
 }
 
-/// Starts every reaction and the health endpoint, and works until `stop`. All queues are opened before
-/// any message is taken.
+/// Starts every reaction and the health endpoint, and works until `stop`. Opens all queues before it receives
+/// any message.
 ///
 /// # Errors
 /// [`RunError`], before any poll.
@@ -87,7 +87,7 @@ pub async fn run(
     let listener = TcpListener::bind(config.http_addr).await.map_err(|error| RunError::Listen(plain::said(&error)))?;
     let address = listener.local_addr().map_err(|error| RunError::Listen(plain::said(&error)))?;
 
-    // Closed after the workers, so that a drain that takes its time still looks alive.
+    // The health endpoint closes after the workers: a slow drain must still look alive.
     let closed = CancellationToken::new();
     let roster = Roster::starting(config.reactions.iter().map(|reaction| reaction.name));
     let endpoint = health::serve(listener, roster.clone(), telemetry.clone(), closed.clone());
@@ -119,15 +119,15 @@ pub async fn run(
         config.ecs_agent.map(|agent| AbortOnDropHandle::new(tokio::spawn(ecs::protect(agent, shared.duty))));
     info!(%address, reactions = built.len(), "running");
 
-    // Nothing was received before this line, and nothing after it can refuse to start.
+    // No message was received before this line. No start can fail after it.
     let mut workers: JoinSet<Summary> = built.into_iter().collect();
     let (mut summaries, mut failed) = (Vec::new(), Ok(()));
     while let Some(ended) = workers.join_next().await {
         match ended {
             Ok(summary) => summaries.push(summary),
-            // What a panic says may hold a value, and a task's end repeats it.
+            // The panic's text is not logged: it may hold a value of an event.
             Err(_panic) => {
-                // A loop never ends by itself. If one does, a restart is better than half a service.
+                // The other workers stop too: restarting the whole service is better than running half of it.
                 shared.stop.cancel();
                 failed = Err(RunError::Ended);
             }
@@ -140,11 +140,11 @@ pub async fn run(
     failed.map(|()| summaries)
 }
 
-/// What a start says of a Redis that is one of several.
+/// The warning at the start when Redis is a Redis Cluster.
 const CLUSTER: &str = "this redis is a Redis Cluster, which is not followed yet: an event whose record lies on another shard \
     pauses its reaction, and is tried in turn with those that can be handled";
 
-/// A Redis that is not there yet is waited for by the workers; one that cannot keep records is refused.
+/// Refuses a Redis that cannot keep records. A Redis that does not answer yet is no error: the workers wait for it.
 async fn check_redis(redis: &RedisLink, require_noeviction: bool) -> Result<(), RunError> {
     let facts = match redis.facts().await {
         Ok(facts) => facts,
@@ -183,7 +183,8 @@ async fn check_redis(redis: &RedisLink, require_noeviction: bool) -> Result<(), 
     Ok(())
 }
 
-/// Says, as long as the process lives, which queue is worked on under each reaction's name; and tells of others' under it.
+/// Announces in Redis, until the process ends, which queue each reaction works on. Warns when another queue is worked
+/// on under the same name.
 async fn announce(here: Neighbours, places: Vec<(&'static str, String)>, roster: Roster) {
     loop {
         for (reaction, queue) in &places {
@@ -197,7 +198,7 @@ async fn announce(here: Neighbours, places: Vec<(&'static str, String)>, roster:
                 Err(error) if error.is_denied() || error.is_wrong_type() => Some(format!(
                     "it is not known who else works under this name: {error} at the key reaction:{reaction}"
                 )),
-                // That it is away is told by whoever needs it.
+                // Redis is away: the workers that need it report that.
                 Err(_) => continue,
             };
             if roster.remark(reaction, remark.clone())
@@ -214,7 +215,7 @@ fn misfit(problem: impl Into<String>) -> RunError {
     StartError::Misfit(problem.into()).into()
 }
 
-/// Waits for an SQS that does not answer, as a worker waits for Redis; what it refuses is told at once.
+/// Opens a reaction's queue. Waits while SQS does not answer, as a worker waits for Redis. A refusal fails at once.
 async fn open(aws: &SdkConfig, config: &ReactionConfig, roster: &Roster) -> Result<SqsQueue, RunError> {
     let (dependency, since, mut tries) = (SqsQueue::SERVER, Timestamp::now(), 0);
     let queue = loop {

@@ -1,8 +1,8 @@
-//! What the AWS SDK finds by itself: credentials, endpoint, profile files, and what it must not stumble over.
+//! The AWS SDK's settings: it finds credentials, endpoint and profile files itself; this file checks them first.
 //!
-//! Enters: what the configuration tells it. Leaves: the SDK's settings, or what is missing. Promises: no panic of
-//! the SDK's, which is what it answers a profile's wrong number with. Makes no call but for a region or
-//! credentials that only this machine's own service knows.
+//! Enters: [`AwsConfig`]. Leaves: the SDK's settings, or what is missing. Promises: the SDK does not panic, as it
+//! would on a wrong number in a profile. Makes no call, except to this machine's metadata service (IMDS) for a
+//! region or credentials that nothing else names.
 
 use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
@@ -17,24 +17,24 @@ use secrecy::ExposeSecret;
 
 use crate::config::{AwsConfig, aws_attempts, aws_endpoint, is_adaptive, is_region, masked};
 
-/// The services that are asked, by the names that their own variables and profile sections bear.
+/// The services that we call, by their names in variables (`AWS_ENDPOINT_URL_SQS`) and profile sections.
 const SERVICES: [&str; 2] = ["SQS", "SNS"];
 
-/// What the SDK lacks; the text names it.
+/// A setting that the SDK lacks or cannot use; the text names the setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AwsError {
-    /// Neither the environment nor a profile nor the machine says.
+    /// Neither the environment nor a profile nor the machine names a region.
     #[error("AWS_REGION must be set: nothing else says which region it is")]
     NoRegion,
-    /// A profile says something else.
+    /// The profile's `region` is no region's name.
     #[error("AWS_REGION must be set, or the AWS profile's `region` mended: it is no region")]
     OddRegion,
-    /// A profile's value breaks a rule.
+    /// This key of the profile breaks this rule.
     #[error("the AWS profile's `{0}` {1}")]
     Profile(&'static str, &'static str),
 }
 
-/// Loads the SDK's settings, for whoever makes calls.
+/// Loads the SDK's settings for making calls: a region is required.
 ///
 /// # Errors
 /// [`AwsError`].
@@ -47,7 +47,7 @@ pub async fn load(told: &AwsConfig) -> Result<SdkConfig, AwsError> {
     }
 }
 
-/// The same, and a region may be missing: for whoever tells of that.
+/// Like [`load`], but a region may be missing: for callers that report that themselves.
 ///
 /// # Errors
 /// [`AwsError::Profile`].
@@ -60,7 +60,7 @@ pub async fn look(told: &AwsConfig) -> Result<SdkConfig, AwsError> {
     }
     loader = match &told.region {
         Some(region) => loader.region(Region::new(region.clone())),
-        // As the SDK looks for it, but for the environment: that was read.
+        // The SDK's own order, without the environment: our configuration has read that already.
         None => {
             let by_machine = ImdsRegionProvider::builder().build();
             loader.region(RegionProviderChain::first_try(by_profile.build()).or_else(by_machine))
@@ -74,7 +74,7 @@ pub async fn look(told: &AwsConfig) -> Result<SdkConfig, AwsError> {
         loader = loader.credentials_provider(Credentials::new(id, secret.expose_secret(), token, None, "environment"));
     }
     let profile = told.profile.clone().map(Into::into);
-    // Files that cannot be read are the SDK's to warn of.
+    // No error for files that cannot be read: the SDK warns of them.
     let files = aws_config::profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), profile).await.ok();
     or_profile(None, files.as_ref(), "endpoint_url", aws_endpoint)?;
     let config = loader.retry_config(retries(told, files.as_ref())?).load().await;
@@ -85,7 +85,7 @@ pub async fn look(told: &AwsConfig) -> Result<SdkConfig, AwsError> {
     }
 }
 
-/// Where calls go instead of to AWS, as it may be shown; none: they go to AWS.
+/// Where calls go instead of to AWS, with secrets masked. `None`: they go to AWS.
 #[must_use]
 pub fn elsewhere(config: &SdkConfig) -> Option<String> {
     let [sqs, sns] = endpoints(config);
@@ -97,7 +97,7 @@ pub fn elsewhere(config: &SdkConfig) -> Option<String> {
     Some(told.collect::<Vec<_>>().join(", "))
 }
 
-/// As each service's client finds its own: what is said of it alone, else what is said of all.
+/// The endpoint of each service, as its client finds it: its own setting first, else the one for all services.
 fn endpoints(config: &SdkConfig) -> [Option<String>; 2] {
     SERVICES.map(|service| {
         let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url");
@@ -106,7 +106,7 @@ fn endpoints(config: &SdkConfig) -> [Option<String>; 2] {
     })
 }
 
-/// What a service has of its own, without spaces around it; nothing but spaces is nothing.
+/// A service's own settings, without spaces around each value; a value of spaces alone counts as not set.
 #[derive(Debug)]
 struct Spaceless(SdkConfig);
 
@@ -117,7 +117,7 @@ impl LoadServiceConfig for Spaceless {
     }
 }
 
-/// As the SDK has it: the environment, else the profile, else three times.
+/// The SDK's own order: the environment, else the profile, else 3 attempts.
 fn retries(told: &AwsConfig, files: Option<&ProfileSet>) -> Result<RetryConfig, AwsError> {
     let attempts = or_profile(told.max_attempts, files, "max_attempts", aws_attempts)?;
     let adaptive = or_profile(told.is_adaptive, files, "retry_mode", is_adaptive)?;

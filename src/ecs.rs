@@ -1,8 +1,8 @@
-//! ECS task scale-in protection: a task at work is not the one that ECS stops to save money.
+//! ECS task scale-in protection: when ECS scales in, it stops an idle task before a task at work.
 //!
-//! Enters: whether deliveries are at work. Leaves: calls to ECS's agent, and "take nothing more" when ECS
-//! refuses. Promises: protected while work is in flight, for ten minutes at a time; given up once idle;
-//! an agent that does not answer costs the protection and nothing else. Knows no queue and no message.
+//! Enters: how many deliveries are being handled. Leaves: calls to ECS's agent; "take nothing more" when ECS
+//! refuses. Promises: the task is protected while work is in flight, for ten minutes at a time, and gives the
+//! protection up once idle. If the agent does not answer, only the protection is lost. Knows no queue, no message.
 
 use std::fmt;
 use std::time::Duration;
@@ -20,15 +20,15 @@ use tracing::{info, warn};
 
 use engine::worker::Duty;
 
-/// One protection lasts so long, should this process hang: as long as a handler may run before its fence.
+/// One protection lasts 10 min. It limits how long a hung process keeps its protection.
 const EXPIRES: Duration = Duration::from_secs(600);
-/// Renewed when half of it is over.
+/// Time between two renewals: half of [`EXPIRES`].
 const RENEW: Duration = Duration::from_secs(300);
-/// Idle for so long, the protection is given up: not after each message, which would be a call for each.
+/// The task gives the protection up after this much idle time. At once would be a call for each message.
 const IDLE: Duration = Duration::from_secs(10);
-/// A refusal is asked about again after this.
+/// Pause before asking again after a refusal.
 const RETRY: Duration = Duration::from_secs(30);
-/// The agent is on this machine.
+/// Time limit of one call. It is short because the agent runs on this machine.
 const CALL: Duration = Duration::from_secs(5);
 
 /// The agent that ECS runs beside a task.
@@ -38,18 +38,18 @@ pub struct Agent {
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
-/// What ECS says to a protection.
+/// ECS's answer to a request for protection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// Protected, or no longer.
+    /// Done: the task is protected, or no longer protected, as asked.
     Granted,
-    /// Not protected, and to be stopped soon: take nothing more.
+    /// The task is not protected, and ECS may stop it soon: take nothing more. Holds ECS's reason.
     Refused(String),
-    /// This task belongs to no service: nothing scales it in.
+    /// This task belongs to no ECS service, so nothing scales it in.
     NotInAService,
 }
 
-/// The agent gave no answer that could be used.
+/// The agent gave no usable answer. Holds the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoAnswer(String);
 
@@ -92,7 +92,7 @@ pub async fn protect(agent: Agent, duty: Duty) {
     }
 }
 
-/// Asks for protection; while it is refused, nothing is taken, and it is asked again.
+/// Asks for protection. While ECS refuses, the task takes nothing and asks again every [`RETRY`].
 async fn hold(agent: &Agent, duty: &Duty) -> Result<Answer, NoAnswer> {
     loop {
         match agent.set(true).await {
@@ -110,11 +110,11 @@ async fn hold(agent: &Agent, duty: &Duty) -> Result<Answer, NoAnswer> {
 }
 
 async fn at_work(running: &mut watch::Receiver<usize>) {
-    // The sender lives in the duty, which the caller holds.
+    // Cannot fail: the sender lives in the duty, and the caller holds that.
     let _ = running.wait_for(|running| *running > 0).await;
 }
 
-/// Waits until nothing has run for a while.
+/// Waits until nothing has run for [`IDLE`].
 async fn idle(running: &mut watch::Receiver<usize>) {
     loop {
         let _ = running.wait_for(|running| *running == 0).await;
@@ -125,7 +125,7 @@ async fn idle(running: &mut watch::Receiver<usize>) {
 }
 
 impl Agent {
-    /// The agent at `ECS_AGENT_URI`; `None`: that is no URL.
+    /// The agent at `ECS_AGENT_URI`. `None`: `uri` is no `http` URL with a host.
     #[must_use]
     pub fn new(uri: &str) -> Option<Self> {
         let is_http = url::Url::parse(uri).is_ok_and(|url| url.scheme() == "http" && url.has_host());
@@ -133,10 +133,10 @@ impl Agent {
         is_http.then(|| Self { uri: format!("{}/task-protection/v1/state", uri.trim_end_matches('/')), client })
     }
 
-    /// Protects this task for ten minutes, or no longer.
+    /// `true` protects this task for ten minutes; `false` ends the protection.
     ///
     /// # Errors
-    /// [`NoAnswer`]: whether it is protected is not known.
+    /// [`NoAnswer`]: it is not known whether the task is protected.
     pub async fn set(&self, protected: bool) -> Result<Answer, NoAnswer> {
         let body = if protected {
             serde_json::json!({ "ProtectionEnabled": true, "ExpiresInMinutes": EXPIRES.as_secs() / 60 })

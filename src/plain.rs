@@ -1,25 +1,25 @@
-//! Text from others, made fit to be shown: what steers a terminal or cannot be seen becomes its escape. Pure.
+//! Makes foreign text safe to print: a character that steers a terminal or cannot be seen becomes its escape. Pure.
 //!
-//! Enters: any text. Leaves: the same with `\u{202e}` for that character, or `\u202e` where it stands in JSON.
-//! Promises: no control character, no mark that turns the writing's direction and none without a width goes
-//! through; what JSON says stays what it was. The one filter of everything that is printed.
+//! Enters: any text. Leaves: the same text, with such a character as `\u{202e}`, or as `\u202e` in JSON.
+//! Promises: no control character, no mark that changes the writing direction and no character without width
+//! passes; JSON keeps its meaning. Everything that is printed goes through this filter.
 
 use std::borrow::Cow;
 use std::io;
 
-/// Of one line: a line break is shown as well.
+/// For text of one line: a line break is escaped too.
 #[must_use]
 pub fn line(text: &str) -> Cow<'_, str> {
     escaped(text, is_odd, |shown, c| shown.extend(c.escape_default()))
 }
 
-/// Of several: line breaks are meant.
+/// For text of several lines: line breaks stay.
 #[must_use]
 pub fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |c| c != '\n' && is_odd(c), |shown, c| shown.extend(c.escape_default()))
 }
 
-/// Of JSON as it is written; what separates its parts is left.
+/// For serialised JSON: the white space between its parts stays.
 #[must_use]
 pub fn json(text: &str) -> Cow<'_, str> {
     escaped(
@@ -31,7 +31,7 @@ pub fn json(text: &str) -> Cow<'_, str> {
     )
 }
 
-/// What the system says of a failure, as a shell would put it.
+/// The operating system's message for this error, as a shell prints it: without `(os error 2)`.
 #[must_use]
 pub fn said(error: &io::Error) -> String {
     let text = error.to_string();
@@ -52,7 +52,7 @@ fn escaped(text: &str, is_odd: impl Fn(char) -> bool, escape: impl Fn(&mut Strin
 fn is_odd(c: char) -> bool {
     let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let breaks = matches!(c, '\u{2028}' | '\u{2029}');
-    // Joiners, fillers, hyphens and tags that nobody sees.
+    // Invisible joiners, fillers, hyphens and tags.
     let hides = matches!(c, '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
         | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}');

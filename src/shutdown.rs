@@ -1,8 +1,8 @@
-//! Told to stop: SIGTERM, SIGINT, SIGQUIT or SIGHUP cancels a token; a second one ends the process at once. A
-//! worker says so in its log; a command that looks has words of its own.
+//! Stopping: the first SIGTERM, SIGINT, SIGQUIT or SIGHUP cancels a token; a second one ends the process at once.
+//! A worker logs both. A command prints its own message instead.
 //!
-//! Enters: the process's signals. Leaves: a token that everything waiting listens to. Promises: started under
-//! `nohup`, a terminal that hangs up stops nothing.
+//! Enters: the process's signals. Leaves: a token; whoever waits also waits for it. Promises: a process that was
+//! started under `nohup` goes on when its terminal closes.
 
 use std::future::poll_fn;
 use std::io;
@@ -15,7 +15,7 @@ use tracing::{info, warn};
 /// Exit code after a second signal: work in flight was left behind.
 const IMPATIENT: i32 = 130;
 
-/// Starts listening, for a worker. Must be called inside the runtime.
+/// Starts listening, for a worker: both signals are logged. Must be called inside the runtime.
 ///
 /// # Errors
 /// If the process cannot listen for signals.
@@ -26,7 +26,7 @@ pub fn on_signal() -> io::Result<CancellationToken> {
     )
 }
 
-/// Starts listening, for a command that ends by itself and tells of its end. Must be called inside the runtime.
+/// Starts listening, for a command that reports its own end: nothing is logged. Must be called inside the runtime.
 ///
 /// # Errors
 /// If the process cannot listen for signals.
@@ -53,14 +53,14 @@ fn listen(stopping: fn(), leaving: fn()) -> io::Result<CancellationToken> {
 
 async fn any(signals: &mut [Signal]) {
     poll_fn(|context| {
-        // Each is asked, so that each wakes us.
+        // Poll every signal, not only until the first is ready: a signal that was not polled does not wake this task.
         let came = signals.iter_mut().filter_map(|signal| signal.poll_recv(context).is_ready().then_some(())).count();
         if came > 0 { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
 }
 
-/// Did whoever started us want this signal ignored? Where the system does not tell: no.
+/// Was this process started with the signal ignored, as `nohup` does it? `false` where there is no `/proc`.
 fn is_ignored(kind: SignalKind) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());

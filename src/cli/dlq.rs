@@ -1,4 +1,4 @@
-//! The words of `dlq`: which letters, and what to do with them.
+//! The arguments of `dlq`: which letters, and what to do with them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -113,7 +113,7 @@ pub enum Dlq {
 }
 
 impl Dlq {
-    /// The reasons that it names.
+    /// The reasons that its `--reason` options name.
     #[must_use]
     pub fn reasons(&self) -> &[String] {
         match self {

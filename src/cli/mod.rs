@@ -1,7 +1,7 @@
-//! The command line: words become a command.
+//! The command line: arguments become a command.
 //!
-//! Enters: argv. Leaves: a [`Command`], or what is wrong with the words; a call for help is answered here. Secrets
-//! are never taken from argv: any user can read it.
+//! Enters: argv. Leaves: a [`Command`], or what is wrong with the arguments. `--help` and `--version` are answered
+//! here. No argument is a secret, because any user of the machine can read argv.
 
 #![expect(clippy::doc_markdown, reason = "these comments are the help texts, where backticks would show")]
 #![allow(rustdoc::invalid_html_tags, reason = "<NAME> is a placeholder in a help text")]
@@ -31,17 +31,17 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// Words that are no command to carry out.
+/// Arguments that are no command to carry out.
 #[derive(Debug)]
 pub enum Unread {
-    /// A call for help or the version; how printing it ended.
+    /// Help or the version was asked for and printed. Holds the result of printing.
     Help(io::Result<()>),
-    /// They make no sense; always with the usage. It repeats the words, which may be anybody's.
+    /// The arguments are wrong. The text ends with the usage. It repeats the arguments, so it may hold anything.
     Fault(String),
 }
 
 impl Cli {
-    /// Reads the arguments of this process, whose program is called so; a call for help is answered.
+    /// Reads the arguments of this process. `program` is its name in the help. Prints help or the version if asked.
     ///
     /// # Errors
     /// [`Unread`].
@@ -53,7 +53,7 @@ impl Cli {
             if !error.use_stderr() {
                 return Unread::Help(error.print().and_then(|()| io::stdout().flush()));
             }
-            // Without the colours that it has in itself: of the escapes that a word holds nobody could tell them.
+            // Rendered without colours: their escapes could not be told from escapes in an argument.
             let mut text = error.render().to_string();
             if !text.contains("Usage") {
                 command.build();

@@ -1,6 +1,7 @@
-//! The command line with names put in: of the program that runs it, and of the reactions that this program has.
+//! Puts names into the command line: the name of this program, and the names of its reactions.
 //!
-//! Enters: how this process was called, and its reactions. Leaves: what the argument parser reads, and what a shell completes.
+//! Enters: how this process was called, and its reactions. Leaves: the argument parser, and a shell's completion
+//! script.
 
 use std::path::Path;
 
@@ -11,17 +12,17 @@ use super::{Cli, Shell};
 use crate::plain;
 use crate::reactions::Reactions;
 
-/// What help calls this program where it is written down.
+/// The program's name in the help texts as written in the source.
 const OURS: &str = "user-events";
 
-/// What this program is called: a team's own is called otherwise than ours.
+/// This program's name, as it was called: a team's own program has another name than ours.
 pub(crate) fn program() -> String {
     let called = std::env::args_os().next().unwrap_or_default();
     let name = Path::new(&called).file_name().map(|name| plain::line(&name.to_string_lossy()).into_owned());
     name.unwrap_or_else(|| OURS.to_owned())
 }
 
-/// The command line of this program, where these reactions are listed.
+/// The command line of this program with these reactions.
 pub(super) fn command(program: &str, reactions: &Reactions) -> clap::Command {
     let all: Vec<_> = reactions.names().collect();
     let recorded: Vec<_> = reactions.iter().filter(|listed| listed.is_recorded).map(|listed| listed.name).collect();
@@ -29,7 +30,7 @@ pub(super) fn command(program: &str, reactions: &Reactions) -> clap::Command {
     naming(Cli::command().bin_name(program), program, &names)
 }
 
-/// Wherever an argument is called so, it is one of these; help names this program.
+/// Limits each argument in `names` to the values given there, and replaces [`OURS`] in the help by `program`.
 fn naming(command: clap::Command, program: &str, names: &[(&str, &[&'static str])]) -> clap::Command {
     let command = command.mut_args(|argument| {
         let own = names.iter().find(|(called, _)| argument.get_id() == called);
@@ -55,8 +56,8 @@ pub(crate) fn completions(shell: Shell, program: &str, reactions: &Reactions) ->
     };
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command(program, reactions), program, &mut script);
-    // The generator spells a name with a hyphen in two ways in one script, and Bash then completes nothing
-    // behind a command (clap-rs/clap#6421).
+    // The generator writes a name with a hyphen in two ways in one script. Bash then completes nothing after a
+    // subcommand (clap-rs/clap#6421).
     let (one, other) = (program.replace('-', "__subcmd__"), program.replace('-', "__"));
     String::from_utf8_lossy(&script).replace(&one, &other)
 }
@@ -79,7 +80,7 @@ mod tests {
         for words in ["run", "run crm order-notify", "dlq list order-notify", "idem get --reaction crm u-1"] {
             assert_eq!(parse(words), Ok(()), "{words}");
         }
-        // An atomic effect has no record.
+        // The last one fails because `order-notify` is atomic, so it has no records.
         for words in ["run email", "dlq list orders", "dlq redrive profile", "idem get --reaction order-notify o-1"] {
             assert_eq!(parse(words), Err(ErrorKind::InvalidValue), "{words}");
         }

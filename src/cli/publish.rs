@@ -1,4 +1,4 @@
-//! The words of `publish`: which events.
+//! The arguments of `publish`: which events.
 
 use std::path::PathBuf;
 

@@ -1,36 +1,36 @@
-//! The AWS SDK's own variables, as far as a mistake in one would end in a panic or go unsaid.
+//! The AWS SDK's own variables: those in which a mistake would make the SDK panic, or would stay unnoticed.
 //!
-//! Enters: a snapshot of the environment. Leaves: an [`AwsConfig`], which the SDK is told in place of what it
-//! would read: it takes spaces around a value as part of it. Promises: whatever the SDK reads by itself has no
-//! spaces around it. Knows no profile file: see [`crate::aws`].
+//! Enters: a snapshot of the environment. Leaves: an [`AwsConfig`]: values that we pass to the SDK, because the SDK
+//! takes spaces around a value as part of the value. Promises: a variable that the SDK reads itself has no spaces
+//! around its value, or is a fault. Knows no profile file: see [`crate::aws`].
 
 use secrecy::SecretString;
 
 use super::environment::{is_given, set};
 use super::reader::Reader;
 
-/// What the SDK is told, and does not read.
+/// Values that we pass to the SDK, so that it does not read them itself.
 #[derive(Debug, Clone, Default)]
 pub struct AwsConfig {
-    /// Where.
+    /// The region.
     pub region: Option<String>,
-    /// In place of AWS; none where the SDK reads it as we do.
+    /// Where calls go instead of to AWS. `None`: the SDK reads the same value as we do.
     pub endpoint: Option<String>,
-    /// Which part of the profile files; none where the SDK reads it as we do.
+    /// The profile's name. `None`: the SDK reads the same value as we do.
     pub profile: Option<String>,
-    /// How often a call is made, the first time included.
+    /// How often a call is tried, the first try included.
     pub max_attempts: Option<u32>,
-    /// Does it hold back when AWS throttles?
+    /// Does the SDK slow down when AWS throttles?
     pub is_adaptive: Option<bool>,
-    /// Id, secret and token; none where the SDK reads them as we do.
+    /// Id, secret and token. `None`: the SDK reads the same values as we do.
     pub keys: Option<(String, SecretString, Option<SecretString>)>,
 }
 
 const URL: &str = "must be a URL like http://localhost:4566";
 const REGION: &str = "must be a region like eu-west-1";
-/// The keys, in the order in which the SDK is told them.
+/// Id, secret and token, in the order of [`AwsConfig::keys`].
 const KEYS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
-/// What is told; of any other variable of the SDK's, spaces are a mistake.
+/// Variables whose values we trim. Spaces around any other variable of the SDK are a fault.
 const TOLD: [&str; 8] = [
     "AWS_REGION",
     "AWS_DEFAULT_REGION",
@@ -41,13 +41,13 @@ const TOLD: [&str; 8] = [
     "AWS_ENDPOINT_URL_SNS",
     "AWS_PROFILE",
 ];
-/// Of what the SDK does not read as a switch it would only warn.
+/// Checked here because the SDK would only warn of a value that is neither true nor false.
 const SWITCHES: [&str; 3] =
     ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"];
-/// With a service's name behind it; those of others than SQS and SNS are where credentials come from.
+/// Followed by a service's name. Other services than SQS and SNS count too: the SDK gets credentials from them.
 const OF_A_SERVICE: &str = "AWS_ENDPOINT_URL_";
 
-/// Reads what the SDK is told.
+/// Reads the values that we pass to the SDK, and checks its other variables.
 pub fn aws(read: &mut Reader<'_>) -> AwsConfig {
     let environment = read.environment();
     let region = |text: &str| if is_region(text) { Ok(text.to_owned()) } else { Err(REGION) };
@@ -86,14 +86,15 @@ pub fn aws(read: &mut Reader<'_>) -> AwsConfig {
     }
 }
 
-/// Can it be a region's name? It becomes part of a host's.
+/// Can this be a region's name? It becomes part of a host name.
 #[must_use]
 pub fn is_region(text: &str) -> bool {
     let sound = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
     (1..=63).contains(&text.len()) && text.bytes().all(sound) && !text.starts_with('-') && !text.ends_with('-')
 }
 
-/// As any endpoint of the environment's or of a profile's. The SDK would warn and go to AWS, or answer no call.
+/// Checks an endpoint from the environment or from a profile. With a wrong one the SDK would warn and call AWS, or
+/// fail every call.
 ///
 /// # Errors
 /// The rule that it breaks.
@@ -106,7 +107,7 @@ fn switch(text: &str) -> Result<bool, &'static str> {
     text.to_ascii_lowercase().parse().map_err(|_| "must be true or false")
 }
 
-/// As `AWS_MAX_ATTEMPTS` and as a profile's `max_attempts`.
+/// Reads `AWS_MAX_ATTEMPTS` or a profile's `max_attempts`.
 ///
 /// # Errors
 /// The rule that it breaks.
@@ -114,7 +115,7 @@ pub(crate) fn max_attempts(text: &str) -> Result<u32, &'static str> {
     text.parse().ok().filter(|n| *n >= 1).ok_or("must be a whole number from 1 up")
 }
 
-/// As `AWS_RETRY_MODE` and as a profile's `retry_mode`.
+/// Reads `AWS_RETRY_MODE` or a profile's `retry_mode`.
 ///
 /// # Errors
 /// The rule that it breaks.

@@ -1,7 +1,7 @@
 //! The environment as it was when this process started.
 //!
-//! Enters: the process's variables, or a test's. Leaves: text by name. Promises: a value that is not UTF-8 is
-//! known by its variable's name alone: whoever reads that variable has a fault to tell, and nobody has its bytes.
+//! Enters: the process's variables, or a test's. Leaves: text by name. Promises: of a value that is not UTF-8 only
+//! the variable's name is kept, not its bytes, so that a reader of that variable can report a fault.
 
 use std::collections::BTreeSet;
 use std::collections::btree_map::{self, BTreeMap};
@@ -15,60 +15,60 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// This process's own.
+    /// The environment of this process.
     #[must_use]
     pub fn of_process() -> Self {
         std::env::vars_os().collect()
     }
 
-    /// A variable's text, as it is.
+    /// A variable's text, with its spaces.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&String> {
         self.variables.get(name)
     }
 
-    /// Is there a variable of this name, whatever it says?
+    /// Is there a variable of this name, whatever its value?
     #[must_use]
     pub fn contains_key(&self, name: &str) -> bool {
         self.variables.contains_key(name) || self.unreadable.contains(name)
     }
 
-    /// The names of all that can be read.
+    /// The names of all variables that are UTF-8.
     pub fn keys(&self) -> impl Iterator<Item = &String> {
         self.variables.keys()
     }
 
-    /// All that can be read.
+    /// All variables that are UTF-8.
     pub fn iter(&self) -> btree_map::Iter<'_, String, String> {
         self.variables.iter()
     }
 
-    /// Does this variable hold something that is no text?
+    /// Does this variable hold a value that is not UTF-8?
     #[must_use]
     pub fn is_unreadable(&self, name: &str) -> bool {
         self.unreadable.contains(name)
     }
 
-    /// The names of those that hold something that is no text.
+    /// The names of the variables that hold a value that is not UTF-8.
     pub fn unreadable(&self) -> impl Iterator<Item = &str> {
         self.unreadable.iter().map(String::as_str)
     }
 }
 
-/// What a variable says, without the spaces around it. Nothing but spaces is nothing: none.
+/// A variable's value, without the spaces around it. `None` if it is unset, empty or spaces alone.
 #[must_use]
 pub fn set<'e>(environment: &'e Environment, name: &str) -> Option<&'e str> {
     environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
 }
 
-/// Does a variable say anything, if only what cannot be read?
+/// Does a variable have a value, even one that is not UTF-8?
 #[must_use]
 pub fn is_given(environment: &Environment, name: &str) -> bool {
     set(environment, name).is_some() || environment.is_unreadable(name)
 }
 
 impl FromIterator<(OsString, OsString)> for Environment {
-    /// A name that is no text is nobody's here.
+    /// A variable whose name is not UTF-8 is left out: nothing here reads such a name.
     fn from_iter<I: IntoIterator<Item = (OsString, OsString)>>(variables: I) -> Self {
         let mut environment = Self::default();
         for (name, value) in variables {
@@ -94,7 +94,7 @@ impl<const N: usize> From<[(String, String); N]> for Environment {
     }
 }
 
-/// Names alone: a value may be a password.
+/// Shows names only: a value may be a password.
 impl std::fmt::Debug for Environment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names = self.keys().map(String::as_str).chain(self.unreadable());

@@ -1,9 +1,8 @@
-//! Configuration: the environment becomes settings that hold together, or a list of every fault.
+//! Configuration: the environment becomes valid settings, or a list of every fault.
 //!
-//! Enters: a snapshot of the environment. Leaves: settings, each within its range and fitting the
-//! others, or [`Faults`] with all mistakes at once. Promises: no fault repeats a value (it may be a
-//! secret or an address). Nothing else in the crate reads the environment, but for the AWS SDK, which
-//! reads its own variables.
+//! Enters: a snapshot of the environment. Leaves: settings, each within its range and consistent with the others,
+//! or [`Faults`] with all mistakes at once. Promises: no fault repeats a value (it may be a secret or an address).
+//! Nothing else in the crate reads the environment. Only the AWS SDK reads its own variables itself.
 
 mod aws;
 mod environment;
@@ -41,13 +40,14 @@ use engine::event::InvalidValue;
 use engine::queue::MAX_VISIBILITY;
 use engine::worker::{Settings, UnknownEvents};
 
-/// Longer than any copy of an event can still arrive: SNS tries SQS for up to 23 days, a DLQ keeps 14.
+/// 45 days, longer than any copy of an event can still arrive: SNS retries SQS for up to 23 days, and a DLQ keeps a
+/// message for up to 14 days: 23 + 14 = 37.
 const RETENTION: Duration = Duration::from_secs(45 * 24 * 3600);
 
-/// Which reactions there are, and what they need beside their queue.
+/// A reaction, and what it needs in addition to its queue.
 #[derive(Debug, Clone, Copy)]
 pub struct ReactionNeeds {
-    /// Its name on the command line; [`prefix`] makes that of its variables of it.
+    /// Its name on the command line. [`prefix`] turns it into the beginning of its variables' names.
     pub name: &'static str,
     /// Does it send mail?
     pub mail: bool,
@@ -64,38 +64,38 @@ pub struct RunConfig {
     pub redis_prefix: String,
     /// Refuse a Redis that may evict records, rather than warn.
     pub require_noeviction: bool,
-    /// How mail goes out; there if a reaction sends any.
+    /// How mail goes out. `None`: no reaction sends mail.
     pub mail: Option<MailConfig>,
-    /// Where `/livez` listens.
+    /// Where `/livez`, `/readyz` and `/metrics` listen.
     pub http_addr: SocketAddr,
-    /// ECS's agent, if this is one of its tasks.
+    /// ECS's agent, if this process runs in an ECS task.
     pub ecs_agent: Option<Agent>,
-    /// What the AWS SDK is told.
+    /// Values that we pass to the AWS SDK.
     pub aws: AwsConfig,
 }
 
 /// One reaction's settings.
 #[derive(Debug)]
 pub struct ReactionConfig {
-    /// Which.
+    /// The reaction's name.
     pub name: &'static str,
     /// Its queue.
     pub queue_url: String,
-    /// Its DLQ, if not the redrive policy's.
+    /// Its DLQ, if not the one of the queue's redrive policy.
     pub dlq_url: Option<String>,
     /// The engine's settings.
     pub settings: Settings,
-    /// Whose notifications are read.
+    /// The topics whose notifications are accepted.
     pub topics: Topics,
-    /// How long a received message is hidden, if not the queue's own setting.
+    /// The visibility timeout. `None`: the queue's own setting.
     pub visibility: Option<Duration>,
     /// How long one handler run may take.
     pub handler_timeout: Duration,
-    /// How long a claim holds, if not three quarters of the visibility timeout.
+    /// How long a claim holds. `None`: ¾ of the visibility timeout.
     pub lease: Option<Duration>,
     /// How long records are kept.
     pub retention: Duration,
-    /// Sends that may have happened before an unknown outcome is parked.
+    /// How many sends may happen before an unknown outcome is quarantined: 2 for `resend`, 1 for `park`.
     pub max_sends: u32,
 }
 
@@ -104,9 +104,9 @@ pub struct ReactionConfig {
 pub struct MailConfig {
     /// The server.
     pub server: SmtpSettings,
-    /// Mails a second at most.
+    /// The most mails a second. `None`: no limit.
     pub rate: Option<u32>,
-    /// From whom.
+    /// Who the mails are from.
     pub sender: Sender,
 }
 
@@ -117,18 +117,18 @@ pub enum LogFormat {
     Auto,
     /// One JSON object a line.
     Json,
-    /// For eyes.
+    /// For people to read.
     Pretty,
 }
 
-/// Reads what `run` needs; `only` names the reactions, empty means each whose queue is set.
+/// Reads what `run` needs. `only` names the reactions; if it is empty, each one whose queue is set.
 pub fn run(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) -> Option<RunConfig> {
     let named = |r: &&ReactionNeeds| only.is_empty() || only.iter().any(|name| name == r.name);
     let mut configured = Vec::new();
     let mut mail = false;
     for needs in reactions.iter().filter(named) {
         let name = of_reaction(needs.name, "QUEUE_URL");
-        // One whose queue is wrong was asked for all the same: its other mistakes are told with it.
+        // A reaction with a faulty queue URL was still asked for: go on and report its other mistakes too.
         if only.is_empty() && !is_given(read.environment(), &name) {
             read.parsed(&name, queue_url);
             continue;
@@ -150,7 +150,7 @@ pub fn run(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) 
     let mail = if mail { Some(mail_config(read)) } else { None };
     if let Some(rate) = mail.as_ref().and_then(|mail| mail.as_ref()?.rate) {
         let sends = |r: &&ReactionConfig| reactions.iter().any(|needs| needs.mail && needs.name == r.name);
-        // Each mail waits for its turn while its lease runs: ten seconds of turns at the most.
+        // A mail's lease runs while the mail waits for its turn. The wait is concurrency ÷ rate: 10 s at most.
         if configured.iter().filter(sends).any(|r| r.settings.concurrency > 10 * rate as usize) {
             read.fault(
                 "SMTP_RATE",
@@ -189,7 +189,7 @@ pub fn publish(read: &mut Reader<'_>) -> Option<String> {
     arn
 }
 
-/// Reads what `send-test` needs: how mail goes out, and to whom unless standard input says so.
+/// Reads what `send-test` needs: how mail goes out, and the recipient unless that comes from standard input.
 pub fn send_test(read: &mut Reader<'_>, from_stdin: bool) -> Option<(MailConfig, Option<EmailAddress>)> {
     let mail = mail_config(read);
     if from_stdin {
@@ -246,7 +246,7 @@ fn reaction(read: &mut Reader<'_>, name: &'static str, queue_url: Option<String>
         backoff: of.parsed("RETRY_BACKOFF", backoff).unwrap_or(defaults.backoff),
         unknown_events: of.parsed("UNKNOWN_EVENTS", unknown_events).unwrap_or(defaults.unknown_events),
         max_attempts: of.parsed("MAX_ATTEMPTS", max_attempts),
-        // Longer than two weeks no queue keeps a message.
+        // 14 days: SQS keeps no message longer.
         retry_for: of.duration("RETRY_FOR", Duration::ZERO..=seconds(14 * 24 * 3600)),
         shutdown,
     };
@@ -285,7 +285,7 @@ fn mail_config(read: &mut Reader<'_>) -> Option<MailConfig> {
     Some(MailConfig { server, rate, sender: sender? })
 }
 
-/// Reads from whom mails are, and where they really go; none while `MAIL_FROM` is unset.
+/// Reads who the mails are from, and where they go in staging. `None` while `MAIL_FROM` is unset or faulty.
 pub fn sender(read: &mut Reader<'_>) -> Option<Sender> {
     let mailbox = |text: &str| {
         let mailbox = text.parse().ok().filter(|mailbox: &Mailbox| a_labels(mailbox.email.domain()).is_some());

@@ -1,8 +1,8 @@
-//! What telemetry goes where: OpenTelemetry's own variables, by their standard names.
+//! Where telemetry goes: OpenTelemetry's variables, by their standard names.
 //!
 //! Enters: a snapshot of the environment. Leaves: a [`TelemetryConfig`], or the faults. Promises: a value that
-//! the SDK would drop with a warning is a fault here. The SDK itself reads neither `OTEL_PROPAGATORS` nor
-//! `OTEL_SDK_DISABLED`: both are ours. Knows no exporter.
+//! the SDK would drop with a warning is a fault here. The SDK does not read `OTEL_PROPAGATORS` and
+//! `OTEL_SDK_DISABLED`; we read them. Knows no exporter.
 
 use std::collections::HashMap;
 
@@ -17,17 +17,17 @@ use super::reader::Reader;
 pub struct TelemetryConfig {
     /// Nothing is measured and nothing is exported.
     pub disabled: bool,
-    /// The collector's base URL; unset: nothing is exported.
+    /// The collector's base URL. `None`: nothing is exported.
     pub endpoint: Option<String>,
-    /// Sent with each export. Secret: keys for a hosted collector are here.
+    /// Headers of each export. They are secret, because they hold the keys of a hosted collector.
     pub headers: Option<SecretString>,
     /// The service's name in traces and metrics.
     pub service_name: String,
-    /// What else is said of this process.
+    /// Further attributes of this process.
     pub resource: Vec<(String, String)>,
     /// Which traces are kept.
     pub sampler: Sampler,
-    /// In which forms a trace travels.
+    /// In which forms a trace context is read and written.
     pub propagators: Propagators,
 }
 
@@ -36,11 +36,11 @@ pub struct TelemetryConfig {
 pub struct Sampler {
     /// The share of new traces that is kept, 0 to 1.
     pub ratio: f64,
-    /// Does a trace that began elsewhere stay as it was decided there?
+    /// For a trace that began elsewhere: does the decision made there count?
     pub parent_based: bool,
 }
 
-/// In which forms a trace travels.
+/// In which forms a trace context is read and written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Propagators {
     /// W3C: `traceparent` and `tracestate`, read and written.
@@ -113,7 +113,8 @@ fn propagators(text: &str) -> Result<Propagators, &'static str> {
         match name {
             "tracecontext" => chosen.trace_context = true,
             "xray" => chosen.xray = true,
-            // Part of OpenTelemetry's own default: we put nothing in it, and SNS has room for ten attributes.
+            // `baggage` is in OpenTelemetry's default, so it is accepted. We do not use it: SNS passes on at most ten
+            // attributes.
             "baggage" | "none" => {}
             _ => return Err("must be a list of tracecontext, xray, baggage and none"),
         }
@@ -121,7 +122,7 @@ fn propagators(text: &str) -> Result<Propagators, &'static str> {
     Ok(chosen)
 }
 
-/// `key=value,key=value`, values percent-encoded: the form of both lists.
+/// Reads `key=value,key=value` with percent-encoded values: headers and resource attributes have this form.
 pub(crate) fn pairs(text: &str) -> Result<HashMap<String, String>, &'static str> {
     const RULE: &str = "must be a list like key=value,key=value, with %2C for a comma in a value";
     let pair = |part: &str| {

@@ -1,4 +1,4 @@
-//! What the operator's commands need: queues, and no more than that.
+//! What the operator's commands need: queues and nothing else.
 //!
 //! Enters: a snapshot of the environment. Leaves: each reaction's queue, or the faults. A command that
 //! only looks at queues must not ask for a mail server's password.
@@ -19,7 +19,7 @@ pub struct Queues {
     pub dlq_url: Option<String>,
 }
 
-/// Reads the queues of the named reactions; of none named, each whose queue is set.
+/// Reads the queues of the named reactions. If none is named: of each reaction whose queue is set.
 pub fn queues(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) -> Option<Vec<Queues>> {
     let mut found = Vec::new();
     for needs in reactions.iter().filter(|r| only.is_empty() || only.iter().any(|name| name == r.name)) {

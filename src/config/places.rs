@@ -1,7 +1,8 @@
-//! Where things are: the URLs of queues and of Redis, the ARNs of topics, and that no queue is named for two purposes.
+//! Where things are: the URLs of queues and of Redis, the ARNs of topics. Checks that no queue has two purposes.
 //!
-//! Enters: a value, or all of a snapshot's queues. Leaves: the value as it is used, or the fault. Promises:
-//! two names of one queue are one, whatever the case of their host or a slash at their end. Asks nobody.
+//! Enters: a value, or all queues of a snapshot. Leaves: the value as it is used, or the fault. Promises: two URLs
+//! of one queue count as the same, whatever the case of the host, and with or without a slash at the end. Makes no
+//! call.
 
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -18,7 +19,7 @@ pub(super) fn queue_url(text: &str) -> Result<String, &'static str> {
     let text = text.trim_end_matches('/');
     let url = Url::parse(text).map_err(|_| RULE)?;
     let named = url.path_segments().is_some_and(|mut s| s.next_back().is_some_and(|name| !name.is_empty()));
-    // The queue's name is what stands after the last slash.
+    // The queue's name is the part after the last slash, so nothing may follow it.
     let plain = url.query().is_none() && url.fragment().is_none();
     match matches!(url.scheme(), "http" | "https") && named {
         true if plain => Ok(text.to_owned()),
@@ -39,7 +40,7 @@ pub(super) fn topics(text: &str) -> Result<Topics, &'static str> {
 
 pub(super) fn redis_url(url: &SecretString) -> Result<SecretString, &'static str> {
     if url.expose_secret().contains('#') {
-        // The client reads `#insecure` there: any certificate would do.
+        // The Redis client reads `#insecure` there and would then accept any certificate.
         return Err("must be a URL without `#`: certificates are always checked; in a password it is written %23");
     }
     match RedisLink::new(url) {
@@ -48,7 +49,7 @@ pub(super) fn redis_url(url: &SecretString) -> Result<SecretString, &'static str
     }
 }
 
-/// Reads what stands before every key in Redis; unset: nothing. None of its letters can open a hash tag or a pattern.
+/// Reads the prefix of every key in Redis; unset: none. Its allowed characters cannot begin a hash tag or a pattern.
 pub fn redis_prefix(read: &mut Reader<'_>) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || [':', '_', '-'].contains(&c);
     let prefix = read.parsed("REDIS_PREFIX", |text| match text.chars().all(is_plain) {
@@ -58,8 +59,9 @@ pub fn redis_prefix(read: &mut Reader<'_>) -> String {
     prefix.unwrap_or_default()
 }
 
-/// Of two reactions on one queue each would get a part of the events, by chance; a DLQ that is somebody's queue
-/// is emptied by whoever works on it. Reactions that are not to run here do so elsewhere.
+/// Checks that no queue has two purposes. Two reactions on one queue would each get a random part of the events. A
+/// DLQ that is a reaction's queue would be emptied by that reaction. All listed reactions are checked, also those
+/// that do not run in this process: they run elsewhere.
 pub(super) fn distinct(read: &mut Reader<'_>, reactions: &[ReactionNeeds]) {
     let named = |suffix: &str| -> Vec<(String, Place)> {
         let name = |needs: &ReactionNeeds| of_reaction(needs.name, suffix);
@@ -79,8 +81,8 @@ pub(super) fn distinct(read: &mut Reader<'_>, reactions: &[ReactionNeeds]) {
     }
 }
 
-/// A value as it may be shown: of a URL neither user and password nor what is asked behind `?`. Of one that is
-/// odd rather too much is hidden than too little.
+/// A value as it may be shown. In a URL the user, the password and the query are masked. If a URL is malformed,
+/// this hides too much rather than too little.
 #[must_use]
 pub fn masked(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
@@ -89,14 +91,14 @@ pub fn masked(text: &str) -> String {
     format!("{scheme}://{credentials}{rest}{query}")
 }
 
-/// A queue, by what tells it from others.
+/// What identifies a queue: host, port and path.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Place(String, Option<u16>, String);
 
-/// The place a queue's URL names; none if it is no URL.
+/// The queue that a URL names. `None` if it is no URL.
 pub(crate) fn place(url: &str) -> Option<Place> {
     let url = Url::parse(url).ok()?;
-    // The parser lowers a host's letters; a port that is the scheme's own is none.
+    // The parser writes the host in lower case, and drops the scheme's default port.
     Some(Place(url.host_str()?.to_owned(), url.port(), url.path().trim_matches('/').to_owned()))
 }
 

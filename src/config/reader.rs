@@ -1,7 +1,7 @@
-//! Reading settings one by one and keeping every fault for the end.
+//! Reads settings one by one and keeps every fault for the end.
 //!
-//! Enters: a snapshot of the environment. Leaves: values, and on the side the faults met and the
-//! settings seen (with their source, secrets masked). Knows no variable's meaning.
+//! Enters: a snapshot of the environment. Leaves: values; also the faults found and the settings read (with their
+//! source, secrets masked). Knows no variable's meaning.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -14,7 +14,7 @@ use super::places::masked;
 use super::variables::{self, Variable};
 use crate::plain;
 
-/// Of a value that cannot be read.
+/// The problem of a value that cannot be read.
 const NO_TEXT: &str = "is not UTF-8";
 
 /// One mistake. Never repeats the value.
@@ -26,16 +26,16 @@ pub struct Fault {
     pub problem: String,
 }
 
-/// Every mistake there is.
+/// All mistakes of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Faults(pub Vec<Fault>);
 
-/// A setting as it is in force.
+/// A setting and its current value.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Setting {
-    /// The variable it came from, or would.
+    /// The variable that sets it.
     pub name: String,
-    /// Its value, masked if secret; none if unset without a default.
+    /// Its value, masked if secret. `None`: unset, and there is no default.
     pub value: Option<String>,
     /// `environment`, `file`, `default` or `unset`.
     pub source: &'static str,
@@ -74,7 +74,7 @@ impl<'a> Reader<'a> {
         Self { environment, faults: Vec::new(), seen: Vec::new() }
     }
 
-    /// The value, or the faults met on the way to it and elsewhere.
+    /// The value, or all faults that this reader has found.
     ///
     /// # Errors
     /// [`Faults`], all of them.
@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The snapshot it reads from: for rules about names that are not known beforehand.
+    /// The snapshot it reads from: for variables whose names are not known beforehand.
     #[must_use]
     pub fn environment(&self) -> &'a Environment {
         self.environment
@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
         &self.seen
     }
 
-    /// Reads a variable by `parse`; none if unset or faulty.
+    /// Reads a variable by `parse`. `None` if unset or faulty.
     pub fn parsed<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, &'static str>) -> Option<T> {
         if !self.is_text(name) {
             return None;
@@ -113,7 +113,8 @@ impl<'a> Reader<'a> {
         self.checked(name, parse(value?))
     }
 
-    /// Notes each variable of this beginning that cannot be read: whoever reads them by themselves does not say so.
+    /// Notes a fault for each variable whose name starts with `beginning` and whose value is not UTF-8. For variables
+    /// that a library reads itself: the library would say nothing.
     pub fn texts(&mut self, beginning: &str) {
         let environment = self.environment;
         for name in environment.unreadable().filter(|name| name.starts_with(beginning)) {
@@ -134,7 +135,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// Reads a secret from `NAME` or from the file that `NAME_FILE` names; none if unset or faulty.
+    /// Reads a secret from `NAME` or from the file that `NAME_FILE` names. `None` if unset or faulty.
     pub fn secret<T>(&mut self, name: &str, parse: impl FnOnce(&SecretString) -> Result<T, &'static str>) -> Option<T> {
         let file_name = format!("{name}_FILE");
         if ![name, &file_name].map(|name| self.is_text(name)).iter().all(|is_text| *is_text) {
@@ -160,7 +161,7 @@ impl<'a> Reader<'a> {
         self.checked(name, parse(&SecretString::from(secret?)))
     }
 
-    /// Notes that a variable must be set; no second fault where it is set and wrong.
+    /// Notes that a variable must be set, unless the variable has a fault already.
     pub fn missing(&mut self, name: &str, why: &str) {
         let faulty = |fault: &Fault| fault.variable == name || fault.variable == format!("{name}_FILE");
         if !self.faults.iter().any(faulty) {
@@ -168,7 +169,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The view of one reaction.
+    /// A reader for the settings of one reaction.
     pub fn for_reaction<'r>(&'r mut self, reaction: &'r str) -> ReactionReader<'r, 'a> {
         ReactionReader { reader: self, reaction }
     }
@@ -176,13 +177,13 @@ impl<'a> Reader<'a> {
     /// Notes a mistake.
     pub fn fault(&mut self, name: &str, problem: &str) {
         let fault = Fault { variable: name.to_owned(), problem: problem.to_owned() };
-        // Two reactions read the same shared variable; one mistake is one line.
+        // Two reactions may read the same shared variable: its mistake is listed once.
         if !self.faults.contains(&fault) {
             self.faults.push(fault);
         }
     }
 
-    /// A value that cannot be read is a fault, and is shown as little as a secret.
+    /// Notes a fault if the value is not UTF-8. Such a value is shown masked, like a secret.
     fn is_text(&mut self, name: &str) -> bool {
         let unreadable = self.environment.is_unreadable(name);
         if unreadable {
@@ -222,7 +223,7 @@ impl ReactionReader<'_, '_> {
         self.reader.duration(&name, range)
     }
 
-    /// Notes a fault that shows only between settings.
+    /// Notes a fault that two settings have only together.
     pub fn fault(&mut self, name: &str, problem: &str) {
         let name = self.name(name);
         self.reader.fault(&name, problem);

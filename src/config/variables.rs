@@ -1,4 +1,4 @@
-//! The variables that exist: one table, for the reader's defaults, for `config`, and for the README.
+//! The table of all variables: for the reader's defaults, for `config`, and for the README.
 
 use super::ReactionNeeds;
 use super::environment::is_given;
@@ -9,11 +9,11 @@ use super::reader::Reader;
 pub struct Variable {
     /// Its name; `<NAME>` stands for a reaction's name as [`prefix`] writes it.
     pub name: &'static str,
-    /// In force when it is unset; none: nothing is, or another rule decides.
+    /// Its value when it is unset. `None`: it has no default, or another rule decides.
     pub default: Option<&'static str>,
     /// What it means, its unit and its range.
     pub meaning: &'static str,
-    /// Settable per reaction as well, with its name in front: `EMAIL_WORKER_CONCURRENCY`.
+    /// Can it be set for one reaction too, with the reaction's name in front: `EMAIL_WORKER_CONCURRENCY`?
     pub per_reaction: bool,
 }
 
@@ -25,7 +25,7 @@ const fn engine(name: &'static str, default: Option<&'static str>, meaning: &'st
     Variable { name, default, meaning, per_reaction: true }
 }
 
-/// Every variable this crate reads, or has read for it, but for the AWS SDK's credentials.
+/// Every variable that this crate or a library in it reads, except the AWS SDK's credentials.
 pub const VARIABLES: &[Variable] = &[
     shared("USER_EVENTS_TOPIC_ARN", None, "the topic; `publish` needs it"),
     shared("<NAME>_QUEUE_URL", None, "a reaction runs when its queue is set: `EMAIL_QUEUE_URL`, `PROFILE_QUEUE_URL`"),
@@ -151,11 +151,11 @@ pub const VARIABLES: &[Variable] = &[
     shared("TMPDIR", None, "where `render --open` writes its file; unset: `/tmp`"),
 ];
 
-/// Those that are never shown, and that a file may hold instead: `REDIS_URL_FILE`.
+/// Variables that are never shown. Each may come from a file instead: `REDIS_URL_FILE`.
 const SECRETS: [&str; 3] = ["REDIS_URL", "SMTP_URL", "OTEL_EXPORTER_OTLP_HEADERS"];
 
-/// A reaction's name in the names of its variables: in capitals, and `_` for what no shell takes in one. The
-/// one place that says so: `order-notify` reads `ORDER_NOTIFY_QUEUE_URL`.
+/// A reaction's name as its variables have it: in capitals, with `_` for each character that a shell does not allow
+/// in a name. `order-notify` reads `ORDER_NOTIFY_QUEUE_URL`. Only this function makes that translation.
 ///
 /// ```
 /// assert_eq!(user_events::config::prefix("order-notify"), "ORDER_NOTIFY");
@@ -180,7 +180,7 @@ pub(super) fn known(name: &str) -> Option<&'static Variable> {
     })
 }
 
-/// Reads every variable there is for its text alone, whether or not something asks for it: for whoever shows them.
+/// Reads every variable of the table as text, used or not: for commands that show them all.
 pub fn all(read: &mut Reader<'_>, reactions: &[ReactionNeeds]) {
     for variable in VARIABLES {
         let own = variable.name.strip_prefix("<NAME>_");
@@ -198,11 +198,10 @@ pub fn all(read: &mut Reader<'_>, reactions: &[ReactionNeeds]) {
     }
 }
 
-/// Names in the environment that are almost, and not quite, one of ours: each with the name probably
-/// meant.
+/// Names in the environment that are probably misspelt names of ours, each with the name that was probably meant.
 ///
-/// Two letters off at most: names that merely share a prefix are someone else's. Of what begins with `AWS_` there is
-/// more than we name.
+/// A name counts if it differs in one or two letters: names that only share a prefix belong to others. Names that
+/// begin with `AWS_` are left out, because AWS has more variables than our table.
 pub fn misspelt<'e>(names: impl Iterator<Item = &'e String>, reactions: &[&str]) -> Vec<(&'e str, String)> {
     let mut ours = Vec::new();
     for variable in VARIABLES {
@@ -213,7 +212,7 @@ pub fn misspelt<'e>(names: impl Iterator<Item = &'e String>, reactions: &[&str])
         ours.extend(own.is_none().then(|| variable.name.to_owned()));
     }
     ours.extend(SECRETS.map(|name| format!("{name}_FILE")));
-    // What is short is close to much.
+    // Short names are within two letters of too many others.
     ours.retain(|name| name.len() > 6);
     let closest = |name: &str| {
         let near =

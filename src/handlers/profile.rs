@@ -1,14 +1,14 @@
 //! The profile reaction: an event becomes a user's profile.
 //!
-//! Enters: an event, and a store whose step is effect and mark in one. Leaves: what became of it. Needs
-//! no fence and no ledger of its own: repeating it changes nothing.
+//! Enters: an event, and a store that writes effect and mark in one atomic step. Leaves: what the event changed.
+//! Needs no fence and no ledger, because repeating the step changes nothing.
 
 use crate::events::UserSignedUp;
 use crate::profiles::{Applied, Change, Profiles, ProfilesError};
 use engine::handler::{Handled, Handler, HandlerError, traced};
 use engine::idempotency::Fence;
 
-/// Keeps one profile a user.
+/// Keeps one profile for each user.
 #[derive(Debug, Clone)]
 pub struct ProfileHandler<P> {
     profiles: P,

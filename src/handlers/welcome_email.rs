@@ -1,8 +1,8 @@
-//! The welcome mail: one for each user, whatever arrives how often.
+//! The welcome mail: one for each user, however many events arrive and however often.
 //!
-//! Enters: an event and the fence. Leaves: a mail accepted by the server, with the Message-ID that every
-//! resend would bear too. Everything that can fail harmlessly comes before the fence; after it only the
-//! mail's body. Knows no SMTP and no template.
+//! Enters: an event and the fence. Leaves: a mail that the server has accepted; a resend has the same Message-ID.
+//! Everything that can fail without harm comes before the fence. After it comes only the mail's body. Knows no
+//! SMTP and no template.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! Composing: an event becomes a mail, in plain text and in HTML.
 //!
-//! Enters: an event. Leaves: a [`Mail`] ready to hand over. Promises: the same user gets the same
-//! Message-ID every time; what a user chose is escaped in the HTML and cannot add a header. Templates
-//! are part of the binary. Knows no server.
+//! Enters: an event. Leaves: a [`Mail`] ready to hand over. Promises: the same user gets the same Message-ID
+//! every time; text that a user chose is escaped in the HTML and cannot add a header. The templates are part of
+//! the binary. Knows no server.
 
 use data_encoding::BASE32_NOPAD;
 use lettre::Address;
@@ -18,34 +18,34 @@ use crate::events::{UserSignedUp, a_labels};
 /// Turns events into mails.
 #[derive(Debug)]
 pub struct Composer {
-    /// Domains in A-labels.
+    /// Its domains are A-labels (ASCII, `xn--…`).
     sender: Sender,
-    /// Who signs.
+    /// The name under the mail's text.
     name: String,
     templates: Environment<'static>,
 }
 
-/// Who the mails are from, and where they really go.
+/// Who the mails are from, where answers go, and where mails go in staging.
 #[derive(Debug, Clone)]
 pub struct Sender {
     /// The `From` header and the envelope's sender.
     pub from: Mailbox,
-    /// Where answers go, if not to `from`.
+    /// Where answers go. `None`: to `from`.
     pub reply_to: Option<Mailbox>,
     /// Staging safety: every mail goes here instead of to its user.
     pub redirect_to: Option<Address>,
 }
 
-/// What a mail says, in both forms.
+/// The text of a mail, in both forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bodies {
-    /// For a terminal, and for who reads no HTML.
+    /// Plain text: for a terminal and for readers without HTML.
     pub text: String,
-    /// For a mail client, its style sheet inlined.
+    /// HTML for a mail client, with the style sheet inlined.
     pub html: String,
 }
 
-/// A mail could not be made from this event. Never repeats its content.
+/// A mail could not be made from this event. The error never repeats the event's content.
 #[derive(Debug, thiserror::Error)]
 pub enum ComposeError {
     /// A template is broken or lacks a value.
@@ -86,7 +86,7 @@ impl Composer {
         self.assemble(handler, event, self.bodies(event)?)
     }
 
-    /// What the welcome mail for this event says.
+    /// The text of the welcome mail for this event.
     ///
     /// # Errors
     /// [`ComposeError`]: this event will never make a mail.
@@ -108,7 +108,7 @@ impl Composer {
         let id = reference(handler, event.user_id.as_str());
         let domain = from.email.domain();
         let message_id = format!("{id}@{}", a_labels(domain).as_deref().unwrap_or(domain));
-        // Told here: the library would read it back off the headers, and take no `"a..b"`.
+        // Without an explicit envelope the library parses the headers again, and refuses `"a..b"`.
         let envelope = Envelope::new(Some(from.email.clone()), vec![to.clone()]).map_err(|_| ComposeError::Message)?;
         let mut builder = lettre::Message::builder()
             .envelope(envelope)
@@ -122,7 +122,7 @@ impl Composer {
         let mut message = builder
             .multipart(MultiPart::alternative_plain_html(bodies.text, bodies.html))
             .map_err(|_| ComposeError::Message)?;
-        // Amazon SES replaces Message-ID; this one it leaves alone.
+        // Amazon SES replaces Message-ID, but not X-Entity-Ref-ID.
         let extra = [("Auto-Submitted", "auto-generated"), ("X-Entity-Ref-ID", id.as_str())];
         for (name, value) in extra {
             let name = HeaderName::new_from_ascii_str(name);
@@ -133,7 +133,7 @@ impl Composer {
 }
 
 impl Sender {
-    /// With all domains in A-labels, which each server takes; but for an address that needs SMTPUTF8 anyway.
+    /// Writes all domains as A-labels, which every server accepts. An address whose local part needs SMTPUTF8 stays.
     fn in_a_labels(self) -> Self {
         let address = |address: Address| match a_labels(address.domain()) {
             Some(domain) if address.user().is_ascii() => Address::new_dangerous(address.user(), domain),
@@ -148,7 +148,7 @@ impl Sender {
     }
 }
 
-/// 26 letters that are the same for every mail of this handler to this user: 130 bits of a SHA-256.
+/// 26 characters, the same for every mail of this handler to this user: 26 × 5 bits = 130 bits of a SHA-256.
 fn reference(handler: &str, user: &str) -> String {
     let digest = Sha256::digest(format!("{handler}|{user}"));
     BASE32_NOPAD.encode(&digest)[..26].to_ascii_lowercase()

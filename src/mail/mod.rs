@@ -1,7 +1,7 @@
 //! Mail: composing one (`compose`) and handing it over, to a server ([`smtp`]) or to files ([`outbox`]).
 //!
-//! Handing over has two halves with the point of no return between them: [`Mailer::prepare`] does all
-//! that can fail harmlessly, [`Ready::send`] the rest, and asks for proof that the fence was crossed.
+//! Handing over has two halves, with the point of no return between them. [`Mailer::prepare`] does everything
+//! that can fail without harm. [`Ready::send`] does the rest and needs proof that the fence was crossed.
 
 mod compose;
 pub mod outbox;
@@ -16,10 +16,10 @@ pub use compose::{Bodies, ComposeError, Composer, Sender};
 use engine::backoff::Outage;
 use engine::idempotency::{Crossing, Fence};
 
-/// A composed mail. `Debug` tells its id only.
+/// A composed mail. `Debug` shows its id only.
 #[derive(Clone)]
 pub struct Mail {
-    /// The same on every resend, so that a receiver can tell a copy. Without the angle brackets.
+    /// The same on every resend, so that a receiver can recognise a copy. Without the angle brackets.
     pub message_id: String,
     /// Envelope sender.
     pub from: lettre::Address,
@@ -31,39 +31,39 @@ pub struct Mail {
 
 /// Hands mails over.
 pub trait Mailer: Send + Sync + 'static {
-    /// A hand-over that only lacks the body.
+    /// A hand-over that lacks only the body.
     type Ready: Ready;
 
-    /// Everything up to, and without, the point of no return. Waits for what is no mail's fault (a connection,
-    /// a turn) by [`Fence::uncounted`].
+    /// Does everything before the point of no return. Waiting for a connection or for a turn is not the mail's
+    /// fault: that time goes through [`Fence::uncounted`].
     fn prepare(&self, mail: &Mail, fence: &Fence<'_>) -> impl Future<Output = Result<Self::Ready, MailError>> + Send;
 
-    /// Would a mail be taken now? Hands none over.
+    /// Would the server take a mail now? Hands none over.
     fn probe(&self) -> impl Future<Output = Result<(), MailError>> + Send;
 
-    /// How long [`Ready::send`] may take; `None`: as long as any handler.
+    /// How long [`Ready::send`] may take. `None`: as long as a whole handler run.
     fn send_limit(&self) -> Option<Duration> {
         None
     }
 
-    /// No mail will follow: what is kept open is closed as the server expects it.
+    /// No mail will follow: closes kept connections as the server expects it.
     fn close(&self) -> impl Future<Output = ()> + Send {
         async {}
     }
 }
 
-/// A hand-over that only lacks the body.
+/// A hand-over that lacks only the body.
 pub trait Ready: Send {
     /// Hands the body over. Needs proof that the fence was crossed.
     fn send(self, mail: &Mail, crossing: &Crossing) -> impl Future<Output = Result<(), MailError>> + Send;
 }
 
-/// Where in the conversation something happened, in its order.
+/// Where in the conversation something happened. The order of the variants is the order of the conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     /// DNS, TCP and, where a connection begins with it, TLS.
     Connect,
-    /// The server's first words.
+    /// The server's first reply, before we send anything.
     Greeting,
     /// EHLO or HELO.
     Ehlo,
@@ -77,12 +77,12 @@ pub enum Phase {
     Rcpt,
     /// DATA, until 354.
     Data,
-    /// Body and final dot: the point of no return lies before it.
+    /// Body and final dot. The point of no return lies before this phase.
     Dot,
 }
 
-/// Why a mail was not, or not surely, handed over. `why` is a reply's code and enhanced code, or the kind of fault:
-/// server texts are left out, for they quote addresses.
+/// Why a mail was not handed over, or perhaps not. `why` is a reply's code and enhanced code, or the kind of fault.
+/// It never holds the server's text, because that quotes addresses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MailError {
     /// The server is down, or takes no mail from us at all. Surely not sent.
@@ -95,7 +95,7 @@ pub enum MailError {
         /// What kind of outage it is.
         outage: Outage,
     },
-    /// Not now, for this mail. Surely not sent.
+    /// The server does not take this mail now. Surely not sent.
     #[error("{why} at {phase}")]
     Deferred {
         /// Where.
@@ -103,7 +103,7 @@ pub enum MailError {
         /// What.
         why: String,
     },
-    /// Never, for this recipient. Surely not sent.
+    /// The server will never take a mail for this recipient. Surely not sent.
     #[error("{why} at {phase}")]
     Refused {
         /// Where.
@@ -111,7 +111,7 @@ pub enum MailError {
         /// What.
         why: String,
     },
-    /// Never, and it does not say whether for this mail or for all. Surely not sent.
+    /// The server refuses for ever, and it is not clear whether this mail or every mail. Surely not sent.
     #[error("{why} at {phase}")]
     Suspect {
         /// Where.
@@ -119,7 +119,7 @@ pub enum MailError {
         /// What.
         why: String,
     },
-    /// The body went out and no clear reply came: it may have been taken.
+    /// The body went out and no clear reply came: the server may have taken the mail.
     #[error("{why} at {phase}")]
     Unknown {
         /// Where.

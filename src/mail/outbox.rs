@@ -1,7 +1,7 @@
-//! The outbox: mails become files that a mail client opens. For the embedded default.
+//! The outbox: writes each mail as a file that a mail client can open. For the embedded default.
 //!
-//! Enters: a mail. Leaves: `<message-id>.eml` in one directory, whole or not at all. A resend writes the
-//! same name again. Knows no server.
+//! Enters: a mail. Leaves: `<message-id>.eml` in one directory, whole or not at all. A resend replaces the file
+//! of the same name. Knows no server.
 
 use std::path::PathBuf;
 
@@ -38,7 +38,7 @@ impl Mailer for Outbox {
 
 impl Ready for PathBuf {
     async fn send(self, mail: &Mail, _crossing: &Crossing) -> Result<(), MailError> {
-        // Renamed into place: a reader never sees half a mail.
+        // Written under another name and then renamed: a reader never sees half a mail.
         let draft = self.with_extension("draft");
         tokio::fs::write(&draft, &mail.message).await.map_err(unavailable)?;
         tokio::fs::rename(&draft, &self).await.map_err(unavailable)

@@ -1,4 +1,4 @@
-//! `completions`: the script by which a shell completes commands and options.
+//! `completions`: prints the script with which a shell completes commands and options.
 
 use super::terminal::document;
 use super::{Context, Exit};

@@ -1,4 +1,4 @@
-//! `config`: the settings in force, each with its source; secrets masked.
+//! `config`: prints the settings in force, each with its source; secrets masked.
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
@@ -18,7 +18,7 @@ pub(super) fn config(context: &Context<'_>, json: bool) -> Exit {
     }
     let run = config::run(&mut reader, &reactions, &[]);
     let mut settings: Vec<Setting> = reader.seen().to_vec();
-    // What nothing asks for as things are is shown all the same, and is nobody's mistake.
+    // Variables that no setting in force needs are shown too. Their mistakes are not reported.
     let mut rest = Reader::new(environment);
     config::all(&mut rest, &reactions);
     let is_new = |setting: &&Setting| reader.seen().iter().all(|seen| seen.name != setting.name);
@@ -36,7 +36,7 @@ pub(super) fn config(context: &Context<'_>, json: bool) -> Exit {
 fn print_table(settings: &[Setting]) {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    // The value last: a queue's URL alone can be wider than a terminal.
+    // The value is the last column: a queue's URL can be wider than a terminal.
     for setting in settings {
         table.add_row([&setting.name, setting.source, &plain::line(setting.value.as_deref().unwrap_or("-"))]);
     }

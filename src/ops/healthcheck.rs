@@ -1,4 +1,4 @@
-//! `healthcheck`: what the container runtime asks. No shell, no curl.
+//! `healthcheck`: the container's health check. It needs no shell and no curl in the image.
 
 use std::net::SocketAddr;
 

@@ -1,7 +1,7 @@
-//! `idem`: the records that keep effects single, looked at, taken back, counted.
+//! `idem`: looks at, deletes and counts the records that keep effects single.
 //!
-//! Enters: a reaction and a subject, or nothing. Leaves: tables, or JSON by `--json`. Promises: forgets
-//! nothing without `--yes`, and nothing a delivery is at work on without `--force`.
+//! Enters: a reaction and a subject, or nothing. Leaves: tables, or JSON with `--json`. Promises: deletes nothing
+//! without `--yes`, and no record that a delivery holds without `--force`.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use engine::idempotency::Key;
 use engine::idempotency::records::{Counts, Forgotten, Record, RecordError, Records, State};
 use engine::redis_link::{RedisError, RedisLink};
 
-/// How long counting may be silent.
+/// The time between two progress lines while counting.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) async fn idem(context: &Context<'_>, what: &Idem) -> Exit {
@@ -46,9 +46,9 @@ pub(super) async fn idem(context: &Context<'_>, what: &Idem) -> Exit {
     })
 }
 
-/// Why there is nothing to tell.
+/// Why there is nothing to show.
 enum Problem {
-    /// The words name no record.
+    /// The arguments name no record.
     Words(String),
     Record(RecordError),
 }
@@ -92,7 +92,7 @@ fn key(reactions: &Reactions, effect: &Effect) -> Result<Key, Problem> {
     }
 }
 
-/// What nobody can read is not touched, unless somebody insists.
+/// Reports a record that cannot be read. Only `--force` deletes it.
 fn broken(rule: &str) -> Exit {
     complain(format_args!(
         "the record is broken: {rule}. Somebody else has written to it: events that ask for it are\n\
@@ -165,7 +165,7 @@ fn after(now: Timestamp, left: Duration) -> Option<String> {
     moment(now.unix_millis().saturating_add(i64::try_from(left.as_millis()).ok()?))
 }
 
-/// Rounded up: a lease of half a second is not "0s".
+/// Rounded up to whole seconds: a lease of half a second is not shown as "0s".
 fn seconds(left: Duration) -> humantime::FormattedDuration {
     humantime::format_duration(Duration::from_secs(left.as_millis().div_ceil(1000) as u64))
 }
@@ -190,7 +190,7 @@ async fn forget(records: &Records, key: &Key, force: bool, yes: bool) -> Result<
     Ok(Exit::Clean)
 }
 
-/// What forgetting would mean, without doing it.
+/// Says what forgetting would mean. Changes nothing.
 fn rehearse(record: Option<&Record>, force: bool) -> Exit {
     let Some(record) = record else {
         say("no record: there is nothing to forget");

@@ -1,7 +1,7 @@
-//! The commands, one file each, and how they end.
+//! The commands, one file or folder each, and their exit codes.
 //!
-//! Enters: a command and a snapshot of the environment. Leaves: an [`Exit`]. Only this room writes to
-//! the terminal, and by one door: `terminal`.
+//! Enters: a command and a snapshot of the environment. Leaves: an [`Exit`]. Only this folder writes to the terminal,
+//! and only through its file `terminal.rs`.
 
 mod completions;
 mod config;
@@ -47,13 +47,13 @@ use crate::telemetry::{self, Telemetry};
 pub enum Exit {
     /// Done, or stopped when told to.
     Clean,
-    /// The command line, or the file it names, makes no sense.
+    /// The command line, or the file that it names, is wrong.
     Usage,
-    /// A service that is needed is absent.
+    /// A needed service is absent, or not as it must be.
     Unavailable,
-    /// What should not happen.
+    /// A fault of this program.
     Bug,
-    /// What was to be printed or kept in a file could not be written.
+    /// Writing to the terminal or to a file failed.
     Write,
     /// The configuration has mistakes; all were printed.
     Config,
@@ -62,7 +62,7 @@ pub enum Exit {
 }
 
 impl From<Exit> for ExitCode {
-    /// 0, or the `sysexits` number: 2 (usage, as the argument parser has it), 69, 70, 74, 78; or 130, as a shell has it.
+    /// 0; 2 for usage, as the argument parser does it; 69, 70, 74, 78 from `sysexits.h`; 130, as a shell does it.
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
             Exit::Clean => 0,
@@ -76,27 +76,27 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What commands run on. With one core to run on, one thread: handing work from thread to thread would only cost.
+/// The runtime of all commands. With one core it has one thread: more threads would only add hand-overs.
 ///
 /// # Errors
-/// The system's own, when it has no thread to give.
+/// The system's error, if it cannot start a thread.
 pub fn runtime() -> io::Result<Runtime> {
     let cores = available_parallelism().map_or(1, NonZeroUsize::get);
     let mut builder = if cores == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
-    // Told, tokio does not read TOKIO_WORKER_THREADS, which it answers by a panic where that is no number.
+    // With an explicit number tokio does not read TOKIO_WORKER_THREADS. It would panic if that is no number.
     builder.worker_threads(cores).enable_all().build()
 }
 
-/// What a command is executed in.
+/// What every command needs.
 struct Context<'a> {
-    /// What this program is called.
+    /// This program's name.
     program: &'a str,
     environment: &'a Environment,
     reactions: &'a Reactions,
 }
 
-/// The whole command line on this list of reactions: all that a program's `main` does. The process's panic hook is ours
-/// from here on: it tells where a panic was, and never its message.
+/// Runs the command line on this list of reactions: a program's `main` need do nothing else. Sets the process's panic
+/// hook: it reports where a panic happened, but never the panic's message.
 #[must_use]
 pub fn main(reactions: Reactions) -> ExitCode {
     panics::keep_to_themselves();
@@ -115,7 +115,7 @@ pub fn main(reactions: Reactions) -> ExitCode {
     }
 }
 
-/// Answers words that are no command.
+/// Answers arguments that are no command.
 fn answer(words: Unread) -> Exit {
     told(match words {
         Unread::Help(written) => {
@@ -129,20 +129,20 @@ fn answer(words: Unread) -> Exit {
     })
 }
 
-/// Executes one command, and tells of what it could not tell itself.
+/// Executes one command, and reports a failed write.
 async fn execute(command: Command, program: &str, environment: &Environment, reactions: Reactions) -> Exit {
     let context = &Context { program, environment, reactions: &reactions };
     let exit = match command {
-        // It alone takes the handlers away.
+        // Only `run` takes the list itself: the handlers move into the workers.
         Command::Run { reactions: only } => run::run(program, environment, reactions, &only).await,
-        // What these hold is given back, finished or counted first: they listen for themselves.
+        // These handle signals themselves: they first give back held letters, or finish and count the sends.
         Command::Publish(what) => publish::publish(context, what).await,
         Command::Dlq { what } => dlq::dlq(context, &what).await,
-        // These wait for nobody: as long as nobody listens, a signal ends them.
+        // These wait for nothing, so they do not listen for signals: a signal ends the process.
         Command::Config { json } => config::config(context, json),
         Command::Schema { what } => schema::schema(context, what),
         Command::Completions { shell } => completions::completions(context, shell),
-        // These leave nothing behind, wherever they are ended.
+        // These can be cancelled at any point: they hold nothing.
         Command::Demo { mails, slow } => or_interrupted(demo::demo(context, &mails, slow)).await,
         Command::Doctor { json } => or_interrupted(doctor::doctor(context, json)).await,
         Command::Status { watch, json } => or_interrupted(status::status(context, watch, json)).await,
@@ -154,7 +154,7 @@ async fn execute(command: Command, program: &str, environment: &Environment, rea
     told(exit)
 }
 
-/// How it ends once all that could be written is.
+/// The final exit: a failed write replaces it by [`Exit::Write`].
 fn told(exit: Exit) -> Exit {
     if exit == Exit::Interrupted {
         complain("interrupted");
@@ -168,7 +168,7 @@ fn told(exit: Exit) -> Exit {
     }
 }
 
-/// Carries a command out, or ends it where it is.
+/// Runs a command. A signal cancels it.
 async fn or_interrupted(command: impl Future<Output = Exit>) -> Exit {
     let Ok(stop) = shutdown::on_interrupt() else { return deaf() };
     tokio::select! {
@@ -182,15 +182,15 @@ fn deaf() -> Exit {
     Exit::Bug
 }
 
-/// What keeps its thread, apart from those that hear signals: a person at the keyboard, say. A thread of its own: for one of
-/// theirs the process's end would wait. `None`: there was no thread to be had.
+/// Runs work that blocks its thread, such as reading from a keyboard, on a plain thread. So signals are still heard,
+/// and the process can end: the runtime would wait for a blocking task. `None`: no thread could be started.
 async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (done, is_done) = oneshot::channel();
     thread::Builder::new().spawn(move || done.send(work())).ok()?;
     is_done.await.ok()
 }
 
-/// Reads a command's settings and starts the log; every mistake is printed at once.
+/// Reads a command's settings and starts the log. Prints every mistake at once.
 fn configured<T>(context: &Context<'_>, read: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Result<T, Exit> {
     let mut reader = Reader::new(context.environment);
     let (filter, format) = logging(&mut reader);
@@ -206,14 +206,14 @@ fn configured<T>(context: &Context<'_>, read: impl FnOnce(&mut Reader<'_>) -> Op
     }
 }
 
-/// The same for a command that has no settings, and starts no log.
+/// Like [`configured`], for a command without settings and without a log.
 fn unlogged(context: &Context<'_>) -> Result<(), Exit> {
     let mut reader = Reader::new(context.environment);
     failpoints(&mut reader);
     reader.finish(Some(())).map_err(|faults| refuse(&faults))
 }
 
-/// The same for a command that is worth measuring: with metrics, and with traces where a collector is set.
+/// Like [`configured`], for a command with telemetry: metrics, and traces if a collector is set.
 fn observed<T>(
     context: &Context<'_>,
     read: impl FnOnce(&mut Reader<'_>) -> Option<T>,
@@ -234,7 +234,7 @@ fn observed<T>(
     }
 }
 
-/// Where tests end or freeze this process: a variable of that build alone.
+/// Reads `FAILPOINTS`: the steps at which tests kill or freeze this process. Only in a build with that feature.
 #[cfg(feature = "failpoints")]
 fn failpoints(read: &mut Reader<'_>) {
     read.parsed("FAILPOINTS", engine::failpoint::arm);
@@ -255,7 +255,7 @@ fn warn_of_misspelt(context: &Context<'_>) {
     }
 }
 
-/// AWS for a command that looks; it says where its calls go, if not to AWS.
+/// The AWS SDK's settings, for a command that prints. If its calls do not go to AWS, it prints where they go.
 async fn aws(told: &AwsConfig) -> Result<SdkConfig, Exit> {
     let config = aws::load(told).await.map_err(|lack| misconfigured(&lack))?;
     if let Some(endpoint) = aws::elsewhere(&config) {
@@ -264,7 +264,7 @@ async fn aws(told: &AwsConfig) -> Result<SdkConfig, Exit> {
     Ok(config)
 }
 
-/// What shows only when the configuration is put to use.
+/// Reports a mistake of the configuration that shows only when the configuration is used.
 fn misconfigured(problem: impl Display) -> Exit {
     complain(problem);
     Exit::Config

@@ -1,8 +1,8 @@
 //! `publish`: events from the command line, a file or standard input, to the topic.
 //!
-//! All are validated, those of types that are known here by their own rules, and have their ids, before the first is sent; what
-//! was written goes out as it was written. Never silent about one that was not
-//! published: the exit code says so, and `--json` says which.
+//! Before the first event is sent, all are validated and have their ids. An event of a type that is known here must
+//! keep that type's rules. The text of an event is sent as it was written. If an event was not published, the exit
+//! code says so, and `--json` says which.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,10 +25,10 @@ use engine::publisher::{PublishError, Publisher};
 use engine::topic::sns::SnsTopic;
 use engine::topic::{MAX_ENTRIES, MessageId};
 
-/// On a long run, a line on standard error so often.
+/// A progress line on standard error after this many events.
 const PROGRESS: usize = 1_000;
 
-/// Why the events asked for cannot be published at all.
+/// Why none of the events can be published.
 struct Invalid(String);
 
 pub(super) async fn publish(context: &Context<'_>, what: cli::Publish) -> Exit {
@@ -41,7 +41,7 @@ pub(super) async fn publish(context: &Context<'_>, what: cli::Publish) -> Exit {
         Err(exit) => return exit,
     };
     let Ok(stop) = shutdown::on_interrupt() else { return deaf() };
-    // Nothing is sent yet.
+    // This part may be cancelled at any point: nothing is sent yet.
     let begun = stop.run_until_cancelled(async {
         let events = events(&what, context.reactions).await.map_err(|Invalid(problem)| {
             complain(problem);
@@ -101,7 +101,7 @@ async fn events(what: &cli::Publish, reactions: &Reactions) -> Result<Vec<AnyEve
     }
 }
 
-/// The whole of a file, or of standard input, which may be a person.
+/// The whole text of a file or of standard input. A person may be typing there, so it is read by [`apart`].
 async fn typed(file: Option<PathBuf>) -> Result<String, Invalid> {
     let named = file.as_deref().map_or("standard input".to_owned(), |path| path.display().to_string());
     let read = apart(move || match file {
@@ -125,7 +125,7 @@ fn from_arguments(what: &cli::Publish, user_id: &str, email: &str) -> Result<Vec
     (1..=what.count).map(event).collect()
 }
 
-/// Events with the same fields, each of its own id.
+/// `count` events with the same fields, each with its own id.
 fn several(count: u32, event: impl Fn() -> Result<AnyEvent, Invalid>) -> Result<Vec<AnyEvent>, Invalid> {
     let events: Vec<_> = (0..count).map(|_| event()).collect::<Result<_, _>>()?;
     match events.as_slice() {
@@ -141,7 +141,7 @@ fn from_data(kind: &str, data: &str, known: &[Known]) -> Result<AnyEvent, Invali
     event.map_err(|error| Invalid(format!("--data: {}", plain::line(&error.to_string()))))
 }
 
-/// An event whose type is known here keeps that type's rules.
+/// Checks an event against its type's rules, if the type is known here.
 fn checked(event: AnyEvent, known: &[Known]) -> Result<AnyEvent, EventError> {
     if envelope::is_too_deep(event.text()) {
         return Err(EventError::NotAnObject);
@@ -153,11 +153,11 @@ fn checked(event: AnyEvent, known: &[Known]) -> Result<AnyEvent, EventError> {
     Ok(event)
 }
 
-/// Every faulty line is named, and nothing is sent.
+/// The events of a text, one a line. If lines are faulty, the error names all of them.
 fn from_lines(text: &str, known: &[Known]) -> Result<Vec<AnyEvent>, Invalid> {
     let mut events = Vec::new();
     let mut faults = Vec::new();
-    // What some editors write before the first letter.
+    // Some editors write a byte order mark at the beginning.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         match AnyEvent::to_be_published(line).and_then(|event| checked(event, known)) {

@@ -1,7 +1,7 @@
-//! `render`: the welcome mail as it would go out, to look at.
+//! `render`: shows the welcome mail as it would go out.
 //!
-//! Enters: what an event might say. Leaves: the mail on standard output, or in a file that a browser or
-//! mail client is asked to open. Needs no configuration; sends nothing.
+//! Enters: the values of an event. Leaves: the mail on standard output, or in a file that a browser or mail client
+//! opens. Needs no configuration; sends nothing.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -20,9 +20,9 @@ use crate::plain;
 use engine::event::{EventId, InvalidValue};
 use engine::handler::Handler;
 
-/// In force while `MAIL_FROM` is unset.
+/// The sender while `MAIL_FROM` is unset.
 const NOBODY: &str = "Example <welcome@example.com>";
-/// An opener hands over and ends; one that is the viewer itself runs on.
+/// How long to wait for the opener's exit status. A longer run is a success: the opener is the viewer itself.
 const HAND_OVER: Duration = Duration::from_secs(3);
 
 pub(super) async fn render(context: &Context<'_>, what: &Render) -> Exit {
@@ -83,7 +83,7 @@ fn nobody() -> Option<Sender> {
     Some(Sender { from: NOBODY.parse().ok()?, reply_to: None, redirect_to: None })
 }
 
-/// The form asked for, and the name's ending that tells a viewer what it is.
+/// The text in the wanted form, and the file name's ending for it.
 fn compose(sender: Sender, event: &UserSignedUp, what: &Render) -> Result<(String, &'static str), ComposeError> {
     let from = sender.from.to_string();
     let composer = Composer::new(sender)?;
@@ -100,7 +100,7 @@ fn compose(sender: Sender, event: &UserSignedUp, what: &Render) -> Result<(Strin
     })
 }
 
-/// Into a new file that nobody else may read: it holds an address.
+/// Writes a new file that only its owner can read: it holds an address.
 fn write(path: &PathBuf, text: &str) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);

@@ -1,4 +1,4 @@
-//! `run`: consume until told to stop.
+//! `run`: consumes until a signal stops it.
 
 use super::{Context, Exit, complain, deaf, observed};
 use crate::app::{self, RunError};
@@ -11,7 +11,7 @@ use engine::worker::Summary;
 pub(super) async fn run(program: &str, environment: &Environment, reactions: Reactions, only: &[String]) -> Exit {
     let needs = reactions.needs();
     let read = |read: &mut config::Reader<'_>| {
-        // Whatever else begins with a reaction's name is its handler's to read.
+        // A handler may read other variables that begin with its reaction's name: check that they are UTF-8.
         reactions.names().for_each(|name| read.texts(&config::of_reaction(name, "")));
         config::run(read, &needs, only)
     };
@@ -25,7 +25,7 @@ pub(super) async fn run(program: &str, environment: &Environment, reactions: Rea
     ended(result)
 }
 
-/// How a run's end is told.
+/// Reports the end of a run.
 fn ended(ended: Result<Vec<Summary>, RunError>) -> Exit {
     match ended {
         Ok(_) => Exit::Clean,

@@ -1,7 +1,7 @@
-//! `schema`: the contracts, generated from the code that keeps them.
+//! `schema`: the contracts, generated from the code that implements them.
 //!
-//! Enters: which one. Leaves: a JSON Schema, or an `AsyncAPI` document of the topic, the queues and what
-//! travels on them, with the names that `infra/` gives them.
+//! Enters: which contract. Leaves: a JSON Schema, or an `AsyncAPI` document of the topic, the queues and their
+//! messages, with the names that `infra/` gives them.
 
 use serde_json::{Map, Value, json};
 
@@ -12,7 +12,7 @@ use crate::events::schema as signed_up;
 use crate::reactions::{Known, Listed, Reactions};
 use engine::envelope;
 
-/// The topic's name in `infra/topic.yaml`, and how its queues' names begin in `infra/reaction.yaml`.
+/// The topic's name in `infra/topic.yaml`, and the beginning of the queues' names in `infra/reaction.yaml`.
 const TOPIC: &str = "user-events";
 
 pub(super) fn schema(context: &Context<'_>, what: Contract) -> Exit {
@@ -32,7 +32,7 @@ fn standalone(mut schema: Value) -> Value {
     schema
 }
 
-/// A kind of message on the topic: its key among the components, its title, its types, its schema.
+/// A kind of message on the topic. `key` is its name among the document's components.
 struct Message {
     key: String,
     title: String,
@@ -40,7 +40,7 @@ struct Message {
     schema: Value,
 }
 
-/// Ours has a message for each version; another team's event, or several of one queue, is one.
+/// Our event has one message for each version. Another event, or several that one reaction takes, are one message.
 fn messages(known: &Known) -> Vec<Message> {
     let of = |key: &str, title: &str, schema| Message {
         key: key.to_owned(),

@@ -1,7 +1,7 @@
-//! `send-test`: one real welcome mail through the configured server, told step by step.
+//! `send-test`: sends one real welcome mail through the configured server, and reports each step.
 //!
-//! Enters: an address, from the environment or standard input, never from argv. Leaves: what the server
-//! said at each step. Touches no record: nobody's welcome mail is thereby sent.
+//! Enters: an address, from the environment or standard input, never from argv. Leaves: what the server said at each
+//! step. Touches no record, so a user with that address still gets a welcome mail later.
 
 use serde_json::json;
 
@@ -34,7 +34,7 @@ pub(super) async fn send_test(context: &Context<'_>, from_stdin: bool, as_json: 
     if mail.sender.redirect_to.is_some() && !as_json {
         say("MAIL_REDIRECT_TO is set: the mail goes there, whatever address was given.");
     }
-    // A user of its own each time: receivers show mails with one Message-ID once.
+    // A new user each time, for a new Message-ID: mail clients show two mails of one Message-ID as one.
     let Ok(user) = format!("send-test-{}", EventId::fresh()).parse() else { return Exit::Bug };
     let composed = Composer::new(mail.sender)
         .and_then(|c| c.welcome(WelcomeEmail::<SmtpMailer>::NAME, &UserSignedUp::new(user, to, None)));

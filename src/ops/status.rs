@@ -1,9 +1,9 @@
-//! `status`: how deep each reaction's queues are, and what its worker waits for; now or as it changes.
+//! `status`: how deep each reaction's queues are, and what its worker waits for; once, or repeatedly.
 //!
-//! Enters: the configured queues, and where the worker of this machine listens. Leaves: a table of at most
-//! 80 columns with a line for each worker, or JSON. A queue that does not answer is told of in its row, and
-//! the others are shown; a worker that was not asked makes nothing fail. The age of the oldest message is
-//! not SQS's to tell: Amazon `CloudWatch` has it (`ApproximateAgeOfOldestMessage`).
+//! Enters: the configured queues, and the address of this machine's worker. Leaves: a table of at most 80 columns and
+//! a line for each worker, or JSON. A queue that does not answer has `?` in its row; the others are shown. It is no
+//! failure if no worker answers. SQS does not tell the age of the oldest message; Amazon `CloudWatch` does
+//! (`ApproximateAgeOfOldestMessage`).
 
 use std::io::IsTerminal;
 use std::time::{Duration, SystemTime};
@@ -21,12 +21,12 @@ use crate::plain;
 use engine::queue::QueueError;
 use engine::queue::sqs::admin::{QueueFacts, SqsAdmin};
 
-/// Between two looks of `--watch`.
+/// The time between two looks of `--watch`.
 const LOOK: Duration = Duration::from_secs(2);
-/// To the top left, and what was below is gone.
+/// Moves the cursor to the top left, and clears everything below it.
 const CLEAR: &str = "\x1b[H\x1b[J";
 
-/// One reaction's queues, as far as they answer.
+/// One reaction's queues, or why they did not answer.
 struct Row {
     name: &'static str,
     queue: Result<QueueFacts, QueueError>,
@@ -56,7 +56,7 @@ pub(super) async fn status(context: &Context<'_>, watch: bool, as_json: bool) ->
         if as_json {
             say(json!({ "reactions": rows.iter().map(|row| as_value(row, &told)).collect::<Vec<_>>() }));
         } else if watch {
-            // One screen after the other: when was this, and what stands for a `?`.
+            // Each screen says its time, and explains each `?`.
             let now = humantime::format_rfc3339_seconds(SystemTime::now());
             let foot = [problems(&rows), workers(&rows, &told)].concat();
             draw(clear);
@@ -112,7 +112,7 @@ fn shown(rows: &[Row]) -> String {
     table.trim_fmt()
 }
 
-/// What each worker says of itself.
+/// A line for each worker: what it says of itself.
 fn workers(rows: &[Row], told: &Told) -> Vec<String> {
     if rows.iter().all(|row| told.of(row.name).is_none()) {
         return vec!["workers: nobody was asked (HTTP_ADDR does not answer for them)".to_owned()];
@@ -125,7 +125,7 @@ fn lines(foot: &[String]) -> String {
     foot.iter().flat_map(|line| wrap(&plain::line(line), 1)).collect::<Vec<_>>().join("\n")
 }
 
-/// One that somebody just looks at is as dead as the others.
+/// All dead letters. A letter that somebody looks at is in flight, but as dead as the others.
 fn total(dlq: &QueueFacts) -> u64 {
     dlq.visible + dlq.in_flight + dlq.delayed
 }
@@ -144,7 +144,7 @@ fn as_value(Row { name, queue, dlq }: &Row, told: &Told) -> Value {
     }
 }
 
-/// Each queue that does not answer, and why.
+/// A line for each queue that did not answer, with the reason.
 fn problems(rows: &[Row]) -> Vec<String> {
     let of = |Row { name, queue, dlq }: &Row| {
         let problems = [("the queue", queue.as_ref().err()), ("the DLQ", dlq.as_ref().and_then(|d| d.as_ref().err()))];

@@ -1,17 +1,17 @@
-//! Tables and lines as every command prints them: they fit 80 columns; no frames, no colour.
+//! Tables and wrapped lines for all commands: they fit 80 columns, without frames and colours.
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
-/// A terminal's width.
+/// The width of a line, in characters.
 pub(super) const WIDTH: usize = 80;
 
-/// Lines of words, indented, none wider than a terminal unless a single word is.
+/// Breaks a text into indented lines. No line is wider than [`WIDTH`], unless a single word is.
 pub(super) fn wrap(text: &str, indent: usize) -> Vec<String> {
     wrap_to(text, indent, WIDTH)
 }
 
-/// The same, with lines of this width.
+/// Like [`wrap`], with lines of this width.
 pub(super) fn wrap_to(text: &str, indent: usize, width: usize) -> Vec<String> {
     let margin = " ".repeat(indent);
     let mut lines = vec![margin.clone()];
@@ -40,7 +40,7 @@ pub(super) fn table<const N: usize>(header: [&str; N], numbers: &[usize]) -> Tab
     table
 }
 
-/// So many of them, in words: `1 letter`, `2 letters`.
+/// A number with its noun: `1 letter`, `2 letters`.
 pub(super) fn counted(n: u64, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }

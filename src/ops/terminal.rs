@@ -1,7 +1,7 @@
-//! The one door to standard output and standard error, for every command.
+//! The only way to standard output and standard error, for every command.
 //!
-//! Enters: text, JSON or a document. Leaves: the same, and nothing in it that steers a terminal or hides. Promises:
-//! a reader who has gone (`| head`) is no fault; any other write that fails is remembered, and ends the command
+//! Enters: text, JSON or a document. Leaves: the same, with characters escaped that steer a terminal or cannot be seen.
+//! Promises: a reader that has gone (`| head`) is no error. Any other failed write is remembered, and ends the command
 //! with a message and exit code 74 ([`failure`]).
 
 use std::fmt::{Arguments, Display};
@@ -12,12 +12,12 @@ use serde_json::Value;
 
 use crate::plain;
 
-/// The first write that failed. One for the process, as its standard output is.
+/// The first write that failed. It is global, because standard output is.
 static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);
 
-/// What can be said, in the form in which it is harmless.
+/// What can be printed, with dangerous characters escaped.
 pub(super) trait Said {
-    /// As it is printed.
+    /// The text to print.
     fn said(&self) -> String;
 }
 
@@ -50,42 +50,42 @@ pub(super) fn say(line: impl Said) {
     draw(&format!("{}\n", line.said()));
 }
 
-/// Writes a line about what went wrong.
+/// Writes a line to standard error.
 pub(super) fn complain(line: impl Display) {
-    // Whom should a failure of this be told?
+    // The result is ignored: there is no place left to report a failure.
     let _ = writeln!(io::stderr(), "{}", plain::lines(&line.to_string()));
 }
 
-/// Writes what a file would hold, byte for byte; but not to a terminal, where a mail's line ends are no escapes.
+/// Writes a document. To a file or pipe byte for byte; to a terminal escaped, with CRLF as line breaks.
 pub(super) fn document(text: &str) {
     let text = text.trim_end();
     if io::stdout().is_terminal() { say(text.replace("\r\n", "\n")) } else { draw(&format!("{text}\n")) }
 }
 
-/// Writes what steers the terminal on purpose: whatever is not ours in it was made [`plain`] before.
+/// Writes text that may steer the terminal, such as colours. The caller has escaped foreign text by [`plain`].
 pub(super) fn draw(text: &str) {
     let mut out = io::stdout().lock();
     remember(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
 }
 
-/// For lines of JSON that are written one by one; how it ends is to be [remembered](remember).
+/// Standard output, for JSON written line by line. The caller must [remember] the result.
 pub(super) fn out() -> io::Stdout {
     io::stdout()
 }
 
-/// Keeps how a write ended; answers whether somebody still reads.
+/// Notes the result of a write. Answers whether the write succeeded.
 pub(super) fn remember(written: io::Result<()>) -> bool {
     let Err(error) = written else { return true };
     FAILED.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     false
 }
 
-/// Is there nobody to write for any more?
+/// Has a write failed before?
 pub(super) fn is_closed() -> bool {
     FAILED.lock().unwrap_or_else(PoisonError::into_inner).is_some()
 }
 
-/// What kept us from writing, unless the reader has gone.
+/// Why a write failed. `None`: none failed, or the reader has gone.
 pub(super) fn failure() -> Option<String> {
     let failed = FAILED.lock().unwrap_or_else(PoisonError::into_inner);
     failed.as_ref().filter(|error| error.kind() != ErrorKind::BrokenPipe).map(plain::said)

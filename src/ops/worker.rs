@@ -1,14 +1,14 @@
-//! What the worker that runs here says of itself: asked at `HTTP_ADDR`, by the commands that look.
+//! Asks the worker at `HTTP_ADDR` for its state, for `status` and `doctor`.
 //!
-//! Enters: an address. Leaves: a line for each reaction that runs there: `ready`, or what it waits for.
-//! Nobody there, or somebody else there, is an answer too: then nobody was asked. It judges nothing.
+//! Enters: an address. Leaves: a line for each reaction that runs there: `ready`, or what it waits for. It is no error
+//! if nobody or another program listens there: then there are no lines. It judges nothing.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::telemetry::health;
 
-/// What a reaction that lacks nothing says.
+/// The line of a reaction that waits for nothing.
 pub(super) const READY: &str = "ready";
 
 /// What each reaction's worker said, by the reaction's name.
@@ -16,7 +16,7 @@ pub(super) const READY: &str = "ready";
 pub(super) struct Told(BTreeMap<String, String>);
 
 impl Told {
-    /// A reaction's own words; `None`: its worker was not asked.
+    /// A reaction's line. `None`: its worker was not asked.
     pub(super) fn of(&self, reaction: &str) -> Option<&str> {
         self.0.get(reaction).map(String::as_str)
     }
@@ -30,7 +30,7 @@ pub(super) async fn ask(address: SocketAddr) -> Told {
 }
 
 impl From<&str> for Told {
-    /// Of a stranger's page hardly a line is one of these.
+    /// Reads lines of the form `name: text`, at most 300 characters each. Another program's page hardly has such lines.
     fn from(body: &str) -> Self {
         let lines = body.lines().filter_map(|line| line.split_once(": "));
         let cut = |text: &str| text.chars().take(300).collect::<String>();

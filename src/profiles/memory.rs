@@ -1,6 +1,6 @@
-//! Profiles in memory: the same rules as the script beside it. For the embedded default and tests.
+//! Profiles in memory, by the same rules as the script beside this file. For the embedded default and tests.
 //!
-//! Enters: a change. Leaves: what became of it. A process that ends forgets.
+//! Enters: a change. Leaves: what it changed. The profiles are lost when the process ends.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,11 +19,11 @@ pub struct MemoryProfiles {
 /// What is known of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
-    /// As of the newest event.
+    /// From the newest event.
     pub email: EmailAddress,
-    /// As of the newest event that names one.
+    /// From the newest event that names a plan.
     pub plan: Option<Plan>,
-    /// Of the oldest event.
+    /// From the oldest event.
     pub signed_up_at: Timestamp,
 }
 

@@ -1,9 +1,9 @@
 //! The profile store's port: effect and mark are one atomic step, so repeating it changes nothing.
 //!
-//! A profile is the join of all its events, field by field: each field belongs to the newest event that
-//! says anything of it (a version-1 event says nothing of the plan, and so never erases one), and
-//! `signed_up_at` to the oldest. "Newest" is by [`Stamp`], a total order, so any order and any repetition
-//! of the same events ends in the same profile.
+//! A profile is built from all its events, field by field. Each field comes from the newest event that has it:
+//! a version-1 event has no plan, so it never erases one. `signed_up_at` comes from the oldest event. "Newest"
+//! is by [`Stamp`], a total order. So the same events, in any order and repeated any number of times, end in the
+//! same profile.
 //!
 //! Two adapters pass one contract test: [`redis`] (one script) and [`memory`].
 
@@ -17,44 +17,44 @@ use sha2::{Digest, Sha256};
 use crate::events::UserSignedUp;
 use engine::idempotency::Fingerprint;
 
-/// When an event happened, with its id to break ties: fixed width and hexadecimal, so that every
-/// locale sorts it alike (Redis compares strings by its server's).
+/// When an event happened, then its id to break ties. Of fixed width and hexadecimal, so that it sorts the same in
+/// every locale: Redis compares strings by the locale of its server.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp(String);
 
-/// What one event says of a profile.
+/// The change that one event makes to a profile.
 #[derive(Debug, Clone)]
 pub struct Change<'a> {
     /// The event.
     pub event: &'a UserSignedUp,
     /// Its place in the order.
     pub stamp: Stamp,
-    /// Its content, in whatever spelling of the address: one stamp with two contents is a conflict.
+    /// Its content; the same for every spelling of the address. One stamp with two contents is a conflict.
     pub fingerprint: Fingerprint,
 }
 
-/// What became of a change.
+/// What a change did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Applied {
     /// There was no profile; now there is.
     Created,
-    /// A field is newer now.
+    /// It changed at least one field.
     Updated,
     /// This event was applied before.
     Done,
-    /// Newer events have said it all.
+    /// It changed nothing: newer events have set every field.
     Stale,
     /// The same event (id and time) came with other content.
     Conflict,
 }
 
-/// Why the store gave no answer; nothing is known to have changed. Applying again is safe.
+/// Why a change was not applied, as far as is known. Applying it again is safe.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProfilesError {
-    /// It is not there, or does nothing for us.
+    /// The store cannot be reached, or refuses us.
     #[error("the profile store did not answer: {0}")]
     Away(String),
-    /// It is there, and nobody can read this one profile, by this rule: asking again changes nothing. Never a value.
+    /// The store answers, but this one profile breaks this rule; asking again does not help. The text holds no value.
     #[error("the profile is broken: {0}")]
     Broken(&'static str),
 }
@@ -69,7 +69,7 @@ pub trait Profiles: Send + Sync + 'static {
 }
 
 impl<'a> Change<'a> {
-    /// The change that an event makes.
+    /// The change that this event makes.
     #[must_use]
     pub fn of(event: &'a UserSignedUp) -> Self {
         let id = data_encoding::HEXLOWER.encode(&Sha256::digest(event.head.id.as_str())[..16]);
@@ -83,7 +83,7 @@ impl<'a> Change<'a> {
 }
 
 impl Stamp {
-    /// The stamp as stored: 15 digits of milliseconds, 32 of the event id's hash.
+    /// The stamp as stored, 47 characters: 15 digits of milliseconds + 32 hexadecimal digits of the event id's hash.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,9 +1,9 @@
 -- Applies one event to one profile: effect and mark together.
 -- ARGV: stamp, fp, ff, user_id, email, plan ('' = the event says nothing of it), occurred_at
--- `email_at` and `plan_at` are the stamps of the events that wrote those fields; `first_at` of the oldest.
--- One stamp with two contents is a conflict: they differ in `fp`, to the byte, and in `ff`, folded. Older releases write
--- `fp` alone: it stands in for both.
--- BROKEN: a stamp that we did not write so, by which every event would be too old or too new.
+-- `email_at` and `plan_at` are the stamps of the events that wrote those fields; `first_at` is the oldest event's.
+-- One stamp with two contents is a conflict. Two contents differ in `fp` (exact bytes) and in `ff` (spelling folded).
+-- Older releases wrote only `fp`; then it counts as `ff` too.
+-- BROKEN: a stored stamp is not in our form. Compared with it, every event would be too old or too new.
 -- Stamps are of fixed width and hexadecimal: comparing them as strings compares time, then id.
 local key, stamp, fp, ff = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local user_id, email, plan, at = ARGV[4], ARGV[5], ARGV[6], ARGV[7]

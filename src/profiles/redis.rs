@@ -1,7 +1,7 @@
-//! Profiles in Redis: one hash a user, one script, no expiry (a profile is data, not cache).
+//! Profiles in Redis: one hash for each user, one script, no expiry (a profile is data, not a cache).
 //!
-//! Enters: a change. Leaves: what became of it. The script beside this file decides and writes in one
-//! moment; this file only speaks its language. Knows no handler.
+//! Enters: a change. Leaves: what it changed. The script beside this file decides and writes in one atomic step;
+//! this file only calls it and reads its answer. Knows no handler.
 
 use ::redis::Script;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ impl Profiles for RedisProfiles {
             Some("STALE") => Ok(Applied::Stale),
             Some("CONFLICT") => Ok(Applied::Conflict),
             Some("BROKEN") => Err(ProfilesError::Broken("a stamp of its is none")),
-            // Its words may be anybody's.
+            // The answer itself is not repeated: it may hold anything.
             _ => {
                 Err(ProfilesError::Away(format!("its script answered what is no answer of it, {} words", answer.len())))
             }

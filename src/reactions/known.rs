@@ -1,29 +1,29 @@
-//! What can be asked of a type of event without having one: for the commands, which know no type.
+//! What can be asked about an event type without having an event: for the commands, which know no Rust type.
 //!
-//! Enters: a type, once, when the list is made. Leaves: its names, its schema, what its rules say of a text.
+//! Enters: a type, once, when the list is made. Leaves: its names, its schema, and its check of a text.
 
 use engine::envelope;
 use engine::event::{Arrival, Event, EventError, Opened, Schema, Timestamp, to_be_published};
 
-/// A type of event, as functions. Of two that have the same names the first in a list counts.
+/// An event type as functions. If two in a list have the same `types`, the first counts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Known {
     /// [`Event::TYPES`].
     pub(crate) types: &'static [&'static str],
     /// [`Event::schema`].
     pub(crate) schema: fn() -> Schema,
-    /// Does a text that is to be published keep its rules?
+    /// Checks a text that is to be published against the type's rules.
     pub(crate) check: fn(&str, &Arrival<'_>) -> Result<(), EventError>,
-    /// What a received body tells of itself, if it is such an event.
+    /// The type and the subject of a received body, if the body is an event.
     pub(crate) tells: fn(&str, Timestamp) -> Option<Told>,
 }
 
-/// What an event tells of itself.
+/// What a received body tells of its event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Told {
     /// Its `type`.
     pub(crate) kind: String,
-    /// Whom or what it is about; nothing of an event of another team's.
+    /// Whom or what the event is about. `None`: the type is another team's.
     pub(crate) subject: Option<String>,
 }
 

@@ -1,7 +1,7 @@
-//! The list of reactions, a row each: what ships with this service, or a team's own.
+//! The list of reactions, one row each: those that ship with this service, or a team's own.
 //!
-//! Enters: handlers. Leaves: for each reaction its name, its types of event, whether its effects are recorded, and how its
-//! worker is made. `user-events` is the command line on [`shipped`]; a program of one's own is the same on its own list:
+//! Enters: handlers. Leaves: for each reaction its name, its event types, whether its effects are recorded, and how
+//! its worker is made. `user-events` is the command line on [`shipped`]; a team's program does the same with its list:
 //!
 //! ```no_run
 //! # use user_events::events::UserSignedUp;
@@ -43,19 +43,19 @@ use engine::handler::{Handler, Row};
 use engine::idempotency::atomic::AtomicEffect;
 use engine::worker::Vitals;
 
-/// A list of reactions. Each has a name of its own, which names its variables, too: `crm` reads `CRM_QUEUE_URL`.
+/// A list of reactions. Each has its own name. The name is also in its variables: `crm` reads `CRM_QUEUE_URL`.
 #[derive(Debug, Default)]
 pub struct Reactions(Vec<Listed>);
 
 /// One reaction.
 pub(crate) struct Listed {
-    /// Names its queue, its variables, its place in every table.
+    /// The name of its queue and its variables, and of its row in every table.
     pub(crate) name: &'static str,
-    /// What the engine asks; its name is the one that records and letters bear.
+    /// What the engine needs to know of it. `row.name` is the name in records and dead letters.
     pub(crate) row: Row,
-    /// Are its effects recorded, for `idem` to see? Else its effect is its own record.
+    /// Are its effects recorded, so that `idem` can see them? If not, effect and mark are one atomic step.
     pub(crate) is_recorded: bool,
-    /// What can be asked of its events without having one.
+    /// What can be asked about its event types without having an event.
     pub(crate) known: Known,
     sends_mail: bool,
     build: Build,
@@ -64,7 +64,7 @@ pub(crate) struct Listed {
 type Built = Result<(Vitals, Running), StartError>;
 type Build = Box<dyn FnOnce(Place<'_>) -> Built + Send>;
 
-/// What `user-events` runs.
+/// The reactions that `user-events` runs.
 #[must_use]
 pub fn shipped() -> Reactions {
     type Email = WelcomeEmail<SmtpMailer>;
@@ -83,19 +83,19 @@ pub fn shipped() -> Reactions {
 }
 
 impl Reactions {
-    /// None yet.
+    /// An empty list.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// And this one, by its [`Handler::NAME`]; its effects are recorded at `REDIS_URL`.
+    /// Adds this reaction, under its [`Handler::NAME`]. Its effects are recorded at `REDIS_URL`.
     #[must_use]
     pub fn with<H: Handler>(self, handler: H) -> Self {
         self.listed::<H>(H::NAME, true, false, move |place| place.recorded(handler))
     }
 
-    /// And this one, whose effect and mark are one atomic step, so that repeating it changes nothing: none is recorded.
+    /// Adds this reaction without a ledger: its effect and its mark are one atomic step, so a repeat changes nothing.
     #[must_use]
     pub fn with_atomic<H: Handler>(self, handler: H) -> Self {
         self.listed::<H>(H::NAME, false, false, move |place| place.starts(handler, AtomicEffect))
@@ -113,7 +113,7 @@ impl Reactions {
         self
     }
 
-    /// What is wrong with the list itself, whatever is configured.
+    /// What is wrong with the list itself, whatever the configuration is.
     pub(crate) fn fault(&self) -> Option<String> {
         let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
         let names = || self.0.iter().flat_map(|listed| [listed.name, listed.row.name]);
@@ -123,7 +123,7 @@ impl Reactions {
         if let Some(odd) = names().find(|name| name.is_empty() || !name.chars().all(is_plain)) {
             return Some(format!("a reaction's name is of a-z, 0-9, `-` and `_`, and not {odd:?}"));
         }
-        // One name for two would be one queue's variable, or one record, for two effects.
+        // Two reactions of one name would share one queue's variable, or one record for two effects.
         let shares =
             |one: &Listed, other: &Listed| prefix(one.name) == prefix(other.name) || one.row.name == other.row.name;
         let is_double = |n: &usize| self.0[..*n].iter().any(|other| shares(&self.0[*n], other));
@@ -147,12 +147,12 @@ impl Reactions {
         self.0.iter().find(|listed| listed.name == name)
     }
 
-    /// What the configuration asks of each.
+    /// What the configuration needs to know of each reaction.
     pub(crate) fn needs(&self) -> Vec<ReactionNeeds> {
         self.0.iter().map(|listed| ReactionNeeds { name: listed.name, mail: listed.sends_mail }).collect()
     }
 
-    /// Each type of event that some reaction takes, once, with its schema.
+    /// The event types of all reactions, each set of types once.
     pub(crate) fn events(&self) -> Vec<Known> {
         let mut events: Vec<Known> = Vec::new();
         for listed in &self.0 {
@@ -163,7 +163,7 @@ impl Reactions {
         events
     }
 
-    /// The schema of the events that some reaction takes.
+    /// One schema for the events of all reactions.
     pub(crate) fn schema(&self) -> Schema {
         let mut schemas: Vec<_> = self.events().iter().map(|known| (known.schema)()).collect();
         if schemas.len() == 1 { schemas.remove(0) } else { engine::event::one_schema_of(schemas) }
@@ -171,7 +171,7 @@ impl Reactions {
 }
 
 impl Listed {
-    /// Its worker, which runs nothing yet.
+    /// Its worker, not yet started.
     pub(crate) fn build(self, place: Place<'_>) -> Built {
         (self.build)(place)
     }

@@ -1,4 +1,4 @@
-//! Reactions of a team's own, for the unit tests of whatever is made from a list of them.
+//! Sample reactions of a team's own, for the unit tests of code that takes a list of reactions.
 
 use super::Reactions;
 use crate::events::UserSignedUp;
@@ -7,7 +7,7 @@ use engine::event::{Event, EventError, Fields, Head, Once};
 use engine::handler::{Handled, Handler, HandlerError};
 use engine::idempotency::Fence;
 
-/// An event of one's own.
+/// A team's own event.
 #[derive(Debug)]
 pub(crate) struct Paid(Head);
 
@@ -29,7 +29,7 @@ impl Event for Paid {
 
 one_of! { pub(crate) enum Sale { SignedUp(UserSignedUp), Paid(Paid) } }
 
-/// A reaction that does nothing, by its name, its events, and how often.
+/// Defines a reaction that does nothing: type name, reaction name, event, and how often its effect happens.
 macro_rules! reaction {
     ($name:ident, $called:literal, $event:ty, $once:expr) => {
         pub(crate) struct $name;
@@ -50,14 +50,14 @@ reaction!(Crm, "crm", UserSignedUp, Once::Subject);
 reaction!(Notify, "order-notify", Paid, Once::Subject);
 reaction!(Each, "each", Sale, Once::Event);
 reaction!(Follows, "follows", Sale, Once::Subject);
-// Names that are odd, or not to stand beside another.
+// Names that are not allowed, or not beside another name.
 reaction!(Hyphen, "order-notify", UserSignedUp, Once::Subject);
 reaction!(SameVariables, "order_notify", UserSignedUp, Once::Subject);
 reaction!(SameRecords, "welcome_email", UserSignedUp, Once::Subject);
 reaction!(Capital, "Crm", UserSignedUp, Once::Subject);
 reaction!(Colon, "crm:eu", UserSignedUp, Once::Subject);
 
-/// Two of them, one of which keeps no record.
+/// A list of two: the effects of `crm` are recorded, those of `order-notify` are not.
 pub(crate) fn two() -> Reactions {
     Reactions::new().with(Crm).with_atomic(Notify)
 }

@@ -1,6 +1,6 @@
-//! A worker from a handler: with its queue, its ledger, its settings, and whoever watches it.
+//! Builds a worker from a handler, with its queue, its ledger, its settings and its telemetry.
 //!
-//! Enters: a place to work at, and a handler. Leaves: a worker that runs nothing yet, or why its settings do not fit its queue.
+//! Enters: a [`Place`] and a handler. Leaves: a worker that is not started, or why its settings do not fit its queue.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use engine::worker::{Duty, Reaction, Summary, Vitals, Worker};
 /// Why a reaction cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Settings that are sound by themselves and do not fit the queue.
+    /// The settings are valid, but do not fit the servers that were found.
     #[error("{0}")]
     Misfit(String),
     /// A template is broken.
@@ -38,7 +38,7 @@ pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
 }
 
-/// Where one reaction works.
+/// What one reaction works with.
 pub(crate) struct Place<'a> {
     pub(crate) queue: SqsQueue,
     pub(crate) config: ReactionConfig,
@@ -46,7 +46,7 @@ pub(crate) struct Place<'a> {
     pub(crate) shared: &'a Shared,
 }
 
-/// A worker that has been started or not.
+/// A worker's future. It does nothing until it is polled.
 pub(crate) type Running = Pin<Box<dyn Future<Output = Summary> + Send>>;
 
 impl Place<'_> {

@@ -1,8 +1,8 @@
 //! Where telemetry goes: the scrape, and the collector if there is one.
 //!
 //! Enters: the configuration. Leaves: providers. Promises: without an endpoint there is no exporter, no thread
-//! and no span. Blocking clients on threads of their own, as the SDK's readers want them: one that needs this
-//! process's runtime would panic there. The only importer of the OTLP exporter.
+//! and no span. The exporters use blocking clients on their own threads, as the SDK's readers need it: a client that
+//! needs this process's runtime would panic there. Only this file imports the OTLP exporter.
 
 use std::collections::HashMap;
 
@@ -19,10 +19,10 @@ use crate::config::{Sampler, TelemetryConfig, pairs};
 /// Why telemetry could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// The exporter refused what the configuration allows: its text may quote a header, so it is left out.
+    /// The exporter refused valid settings. Its text is left out, because it may quote a header.
     #[error("the OTLP exporter could not be built")]
     Exporter,
-    /// The scrape could not be prepared.
+    /// The Prometheus exporter could not be built.
     #[error("the metrics could not be prepared: {0}")]
     Scrape(#[from] OTelSdkError),
 }
@@ -33,7 +33,7 @@ impl From<ExporterBuildError> for TelemetryError {
     }
 }
 
-/// Measures, for scrapes of `registry` and for the collector.
+/// The metrics' provider: for scrapes of `registry`, and for the collector if there is one.
 pub(super) fn meters(
     config: &TelemetryConfig,
     registry: &prometheus::Registry,
@@ -50,7 +50,7 @@ pub(super) fn meters(
     Ok(provider.build())
 }
 
-/// Traces, for the collector; none without one.
+/// The traces' provider. `None` without a collector.
 pub(super) fn traces(config: &TelemetryConfig) -> Result<Option<SdkTracerProvider>, TelemetryError> {
     let Some(endpoint) = config.endpoint.as_ref().filter(|_| !config.disabled) else { return Ok(None) };
     let exporter = SpanExporter::builder().with_http().with_endpoint(format!("{endpoint}/v1/traces"));
@@ -59,7 +59,7 @@ pub(super) fn traces(config: &TelemetryConfig) -> Result<Option<SdkTracerProvide
     Ok(Some(provider.with_batch_exporter(exporter).build()))
 }
 
-/// Ours alone: the SDK's own detectors would read variables past the configuration.
+/// Built empty and filled by us: the SDK's own detectors would read variables that our configuration does not check.
 fn resource(config: &TelemetryConfig) -> Resource {
     let attributes = config.resource.iter().map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
     let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));

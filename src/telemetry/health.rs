@@ -1,8 +1,8 @@
-//! `/livez`, `/readyz` and `/metrics`: does it turn, can it work, what has it done?
+//! `/livez`, `/readyz` and `/metrics`: do the poll loops turn, can the workers work, what have they done?
 //!
-//! Enters: the workers' vitals. Leaves: over HTTP 200 or 503 and lines; and a client of it, for the container's
-//! own check ([`check`]) and for commands that look ([`ask`]). Promises: `/livez` never asks whether Redis or the mail server is
-//! there, because a restart brings neither back. `/readyz` does, for people and for whoever routes work.
+//! Enters: the workers' vitals. Leaves: over HTTP, 200 or 503 and lines. Also a client of the endpoint: [`check`] for
+//! the container's health check, [`ask`] for commands. Promises: `/livez` never depends on Redis or the mail server,
+//! because a restart brings neither back. `/readyz` does, for people and for whoever routes work.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -22,9 +22,9 @@ use crate::plain;
 
 /// How long a client waits for the answer.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// More of an answer is not read: who listens there need not be one of ours.
+/// The most bytes of an answer that are read: another program may listen on that port.
 const LONGEST: u64 = 64 * 1024;
-/// What a scrape is.
+/// The content type of a scrape.
 const SCRAPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Answers on `listener` until `stop`.
@@ -58,7 +58,7 @@ fn readyz(workers: &Roster) -> (StatusCode, String) {
     (status, lines)
 }
 
-/// Asks the worker that listens on `address` in this machine or container whether it turns.
+/// Asks the worker that listens on `address`, on this machine or in this container, whether its loops turn.
 ///
 /// # Errors
 /// What was wrong, in one line.
@@ -69,10 +69,10 @@ pub async fn check(address: SocketAddr) -> Result<(), String> {
     }
 }
 
-/// Asks it for `path`: status and body.
+/// Asks the worker at `address` for `path`. Answers status and body.
 ///
 /// # Errors
-/// Who does not answer, and why, in one line.
+/// Who did not answer, and why, in one line.
 pub async fn ask(address: SocketAddr, path: &str) -> Result<(u16, String), String> {
     let host = if address.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { address.ip() };
     let target = SocketAddr::new(host, address.port());

@@ -1,7 +1,7 @@
-//! The instruments: what is measured as it happens, and what is read when somebody looks.
+//! The instruments: some record as things happen, the others are read at each scrape.
 //!
-//! Enters: a meter, and workers' vitals. Leaves: instruments to record with; everything that a worker counts
-//! anyway is read from its vitals at each scrape and costs nothing between two. Knows no worker's type.
+//! Enters: a meter, and workers' vitals. Leaves: instruments to record with. What a worker counts anyway is read
+//! from its vitals at each scrape, and costs nothing between two scrapes. Knows no worker's type.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::metrics::{self, Metric};
 use super::watch::REACTION;
 use engine::worker::Vitals;
 
-/// What is recorded as it happens. Clones are the same.
+/// The instruments that record as things happen. Clones share the measurements.
 #[derive(Debug, Clone)]
 pub(super) struct Instruments {
     pub(super) process: Histogram<f64>,
@@ -56,7 +56,7 @@ impl Instruments {
 /// One reaction's vitals, under its name.
 pub type Named = (&'static str, Vitals);
 
-/// Tells one count, with the label it has beside the reaction's.
+/// Reports one count, with its labels in addition to the reaction's.
 type Tell<'a> = dyn Fn(u64, &[(&'static str, &'static str)]) + 'a;
 
 /// Reads these vitals at each scrape.

@@ -1,7 +1,7 @@
-//! A ledger that is watched: the same port, each step measured.
+//! A ledger decorator: the same port, with each step measured.
 //!
-//! Enters: the port's calls, and what the ledger inside answers. Leaves: the same answers, unchanged, what they
-//! took, and how often one said that an effect may have happened before.
+//! Enters: the port's calls, and the answers of the ledger inside. Leaves: the same answers, unchanged; the time of
+//! each step; and how often a claim said that an effect may have happened before.
 
 use std::time::Instant;
 
@@ -19,7 +19,7 @@ pub struct WatchedLedger<L> {
     steps: Steps,
 }
 
-/// Where each step is recorded, its labels looked up once.
+/// The histogram of each step, its labels looked up once.
 #[derive(Debug)]
 struct Steps {
     claim: Step,

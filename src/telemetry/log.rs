@@ -1,9 +1,8 @@
-//! The log: lines on standard error, so that standard output stays a command's own.
+//! The log: lines on standard error, because standard output holds a command's result.
 //!
-//! Enters: events and spans of the whole process. Leaves: lines; and, if there is a collector, the spans that
-//! are meant for it (target [`TRACE`]) and nothing else. Promises: libraries that log bodies or passwords at
-//! debug stay quiet unless named in the filter; what goes to a trace does not show in the log, nor the log in
-//! a trace.
+//! Enters: events and spans of the whole process. Leaves: lines. If there is a collector, it gets the spans with the
+//! target [`TRACE`] and nothing else. Promises: libraries that log bodies or passwords at debug stay quiet unless
+//! the filter names them; spans for the trace do not show in the log, and log lines do not show in a trace.
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
@@ -18,8 +17,8 @@ use crate::config::LogFormat;
 use crate::plain;
 use engine::handler::TRACE;
 
-/// They log requests with bodies, AUTH lines or keys below warn, or their own comings and goings; so do those whose
-/// names begin so, `hyper_util` with `hyper`.
+/// Libraries that log bodies, AUTH lines or keys at levels below warn, or log too much about themselves. Each stands
+/// for all names that begin with it: `hyper` covers `hyper_util`.
 const TALKATIVE: [&str; 8] = [
     "aws_config",
     "aws_runtime",
@@ -51,17 +50,17 @@ pub(super) fn start(filter: &str, format: LogFormat, tracer: Option<SdkTracer>) 
         layer.with_filter(filter_fn(|metadata| metadata.target() == TRACE))
     };
     let registry = tracing_subscriber::registry().with(lines.with_filter(quieted(filter)));
-    // The only error is that a subscriber is there already.
+    // The only possible error: a subscriber is set already.
     drop(registry.with(tracer.map(traced)).try_init());
 }
 
-/// Standard error, for lines that may hold what others said.
+/// Standard error, for lines that may hold foreign text: it escapes that text.
 struct Shown {
     json: bool,
 }
 
 impl Write for Shown {
-    /// A line comes in one piece.
+    /// `bytes` is always one whole line.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
         let shown = if self.json { plain::json(&text) } else { in_colours(&text) };
@@ -73,8 +72,8 @@ impl Write for Shown {
     }
 }
 
-/// A line of text with the colours that it was given, and nothing else that steers a terminal: in what a field
-/// says, ESC was escaped before.
+/// A line of text with our colours, and with everything else that steers a terminal escaped. Colours here are ours:
+/// `tracing_subscriber` has already escaped ESC in the values of fields.
 fn in_colours(text: &str) -> Cow<'_, str> {
     let (line, end) = text.strip_suffix('\n').map_or((text, ""), |line| (line, "\n"));
     let mut parts = line.split('\u{1b}');
@@ -93,24 +92,25 @@ fn in_colours(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// The filter, with a cap on each talkative library that it does not name. One that names a part of it
-/// (`hyper_util=debug`) opens that part: the longer target wins.
+/// The filter, with a limit of warn on each talkative library that it does not name. If it names a part of a library
+/// (`hyper_util=debug`), that part is open: the longer target wins.
 fn quieted(filter: &str) -> EnvFilter {
     let caps = TALKATIVE.iter().filter(|name| is_loud(filter, name)).map(|name| format!("{name}=warn"));
     let all: Vec<String> = std::iter::once(filter.to_owned()).chain(caps).chain([format!("{TRACE}=off")]).collect();
     EnvFilter::try_new(all.join(",")).unwrap_or_else(|_| EnvFilter::new("info"))
 }
 
-/// Would more than its warnings show, and was that not asked for by name?
+/// Would this library log more than warnings, without being named in the filter?
 fn is_loud(filter: &str, name: &str) -> bool {
     let directives = || filter.split(',').filter_map(directive);
     let fits = directives().filter(|(target, _)| name.starts_with(target));
-    // Of two that are equally long, the later one counts.
+    // If two targets are equally long, the later one counts.
     let closest = fits.max_by_key(|(target, _)| target.len());
     closest.is_some_and(|(target, level)| target != name && level > LevelFilter::WARN)
 }
 
-/// A directive's target, and its level; a bare level has the empty target. What is about one span names no library.
+/// A directive's target and level. A bare level has an empty target. `None` for a directive about a span or a field:
+/// it names no library.
 fn directive(text: &str) -> Option<(&str, LevelFilter)> {
     if text.contains('[') || text.trim().is_empty() {
         return None;
@@ -128,7 +128,7 @@ mod tests {
 
     use super::*;
 
-    /// How much of each shows: T, D, I, W, E or nothing.
+    /// The lowest level that each library shows: T, D, I, W, E, or `-` for nothing.
     fn shown(filter: &str) -> String {
         macro_rules! most {
             ($($target:literal)+) => { [$(match () {

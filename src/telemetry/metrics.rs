@@ -1,19 +1,19 @@
-//! The metrics that exist: one table, for the instruments, for the README, and for the dashboard's test.
+//! The table of all metrics: for the instruments, for the README, and for the dashboard's test.
 //!
-//! Enters: nothing. Leaves: each metric's name, kind, unit, buckets and meaning. Promises: names are those of
-//! OpenTelemetry's messaging conventions where there is one, else they begin with `user_events.`; no label
-//! ever holds a subject, an event or a message. Knows no value of any of them.
+//! Enters: nothing. Leaves: each metric's name, kind, unit, buckets and meaning. Promises: a name is the one of
+//! OpenTelemetry's messaging conventions if there is one, else it begins with `user_events.`. No label ever holds a
+//! subject, an event or a message. Knows no metric's value.
 
 /// One metric.
 #[derive(Debug, Clone, Copy)]
 pub struct Metric {
-    /// Its name as OpenTelemetry has it.
+    /// Its name in OpenTelemetry's form, with dots.
     pub name: &'static str,
     /// What kind of metric it is.
     pub kind: Kind,
-    /// Its unit: `s`, or what is counted, in braces; none for a state.
+    /// Its unit: `s`, or the counted thing in braces. Empty for a state.
     pub unit: &'static str,
-    /// What it tells, and by what it is told apart.
+    /// What it means, and its labels.
     pub means: &'static str,
     /// A histogram's upper bounds.
     pub buckets: &'static [f64],
@@ -24,9 +24,9 @@ pub struct Metric {
 pub enum Kind {
     /// Only grows.
     Counter,
-    /// As of now.
+    /// The value now.
     Gauge,
-    /// How often which size.
+    /// How many measurements fall into each bucket.
     Histogram,
 }
 
@@ -52,11 +52,11 @@ impl Kind {
     }
 }
 
-/// OpenTelemetry's own for messaging.
+/// The buckets that OpenTelemetry's messaging conventions advise, in seconds.
 const DURATIONS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
-/// A long poll takes 20 s.
+/// [`DURATIONS`] and two more: a long poll takes 20 s.
 const CALLS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 25.0];
-/// From a worker that keeps up to an outage over a weekend.
+/// From 0.05 s, for a worker that keeps up, to 259,200 s = 3 days, for an outage over a weekend.
 const AGES: &[f64] =
     &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0, 259_200.0];
 const ATTEMPTS: &[f64] = &[1.0, 2.0, 3.0, 4.0, 5.0, 10.0, 20.0, 50.0, 100.0];

@@ -1,9 +1,9 @@
-//! Telemetry: the log (`log`), metrics ([`metrics`]), traces, and the endpoint that tells of health ([`health`]).
+//! Telemetry: the log (`log`), metrics ([`metrics`]), traces, and the health endpoint ([`health`]).
 //!
-//! Enters: what the process does, told by its workers' listeners ([`Watch`]) and decorated ports. Leaves: lines
-//! on standard error, a scrape, and, where a collector is configured, traces and metrics by OTLP. Promises: no
-//! address, no secret and no body in any of them; without a collector nothing is sent and no span is made. The
-//! one room that knows OpenTelemetry.
+//! Enters: what the process does, reported by the workers' observers ([`Watch`]) and the decorated ports. Leaves:
+//! lines on standard error, a scrape, and, if a collector is configured, traces and metrics by OTLP. Promises: none
+//! of them holds an address, a secret or a body; without a collector nothing is sent and no span is made. Only this
+//! folder knows OpenTelemetry.
 
 mod export;
 pub mod health;
@@ -41,13 +41,13 @@ use self::publishing::TopicWatch;
 use crate::config::{LogFormat, Propagators, TelemetryConfig};
 use engine::publisher;
 
-/// How long the end waits for the collector. With the longest drain and its last call to the queue it stays
-/// below the 120 s of ECS.
+/// How long the process's end waits for the collector. 110 s (the default drain) + 5 s (its last call to the queue)
+/// + 3 s = 118 s, below ECS's 120 s.
 const FLUSH: Duration = Duration::from_secs(3);
-/// Who measures: the scope of every span and metric.
+/// The scope of every span and metric.
 const SCOPE: &str = "user-events";
 
-/// What one process tells about itself.
+/// The telemetry of one process.
 #[derive(Debug)]
 pub struct Telemetry {
     registry: Registry,
@@ -98,15 +98,15 @@ impl Telemetry {
     /// Everything measured, in Prometheus's text format.
     #[must_use]
     pub fn scrape(&self) -> String {
-        // Text cannot fail to be encoded; a collector that could has told so in the log.
+        // Encoding text cannot fail. An instrument that failed has logged it already.
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }
 
-    /// Sends what was not sent yet. A collector that is slow is waited for, but no longer than 3 s.
+    /// Sends what was not sent yet. Waits for a slow collector, but 3 s at most.
     pub async fn stop(&self) {
         let (meters, traces) = (self.meters.clone(), self.traces.clone());
         let (sent, is_sent) = oneshot::channel();
-        // A thread of its own: the runtime would wait for one of its own, however long a silent collector takes.
+        // A plain thread: the runtime would wait for a blocking task of its own as long as the collector is silent.
         std::thread::spawn(move || {
             let ended = [traces.map_or(Ok(()), |traces| traces.shutdown()), meters.shutdown()];
             let _ = sent.send(ended.into_iter().find_map(Result::err));

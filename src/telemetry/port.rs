@@ -1,9 +1,9 @@
-//! Who is let in at the health port, for how long, and how it closes.
+//! The health port: who may connect, for how long, and how the port closes.
 //!
-//! Enters: connections, from anybody who reaches the port. Leaves: each is served HTTP/1, or shown out. Promises: at
-//! most [`MOST`] at once, and a quarter of what this process may open; a request comes within [`PATIENCE`] or its
-//! connection ends; strangers take no place from this machine, where the container's own check comes from; a stop
-//! waits for none of them longer than [`GOODBYE`]. Knows no path and no worker.
+//! Enters: connections, from anybody who reaches the port. Leaves: each is served HTTP/1, or closed. Promises: at
+//! most [`MOST`] connections at once, and at most a quarter of the files that this process may open. A request
+//! arrives within [`PATIENCE`], or its connection ends. Other machines cannot take the places of this machine, from
+//! which the container's health check comes. A stop waits [`GOODBYE`] at most. Knows no path and no worker.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -20,19 +20,19 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-/// Connections at once.
+/// The most connections at once.
 const MOST: usize = 256;
-/// Of these, for whoever comes from this machine.
+/// How many of [`MOST`] are kept for connections from this machine.
 const NEAR: usize = 32;
-/// A request's head takes no longer, nor does the wait for the next one.
+/// Time limit for a request's head, and for the wait for the next request.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// At the end, an answer that has begun has so long to go out.
+/// At a stop: time limit for answers that have begun.
 const GOODBYE: Duration = Duration::from_millis(500);
-/// A request of ours is one line.
+/// The most bytes of a request's head. A request to this port needs little more than one line.
 const HEAD: usize = 8 * 1024;
-/// After an accept that failed: whatever there is too little of comes back in its own time.
+/// Pause after a failed accept: the missing resource (such as file descriptors) needs time to come back.
 const PAUSE: Duration = Duration::from_millis(250);
-/// That it fails is told so often.
+/// Failed accepts are logged at most this often.
 const TOLD: Duration = Duration::from_secs(60);
 
 /// Serves on `listener` until `stop`.
@@ -62,14 +62,14 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
     while connections.join_next().await.is_some() {}
 }
 
-/// Who is let in: whoever comes from this machine has places that nobody else takes.
+/// The open connections. Those from this machine have their own places.
 struct Rows {
     near: Row,
     far: Row,
 }
 
 impl Rows {
-    /// As many as a process has that may open so many files.
+    /// The places of a process that may open `files` files: a quarter of them, [`MOST`] at most.
     fn within(files: usize) -> Self {
         let most = (files / 4).clamp(2, MOST);
         let near = (most / 4).clamp(1, NEAR);
@@ -81,7 +81,7 @@ impl Rows {
     }
 }
 
-/// Some of them, in the order of their coming.
+/// Connections of one kind, the oldest first.
 struct Row {
     most: usize,
     seated: VecDeque<AbortHandle>,
@@ -92,7 +92,8 @@ impl Row {
         Self { most, seated: VecDeque::new() }
     }
 
-    /// In a full row whoever has sat longest goes: an answer takes a moment, and all else is waiting.
+    /// Takes a connection in. If the row is full, the oldest connection is closed: an answer takes a moment, so an old
+    /// connection only waits.
     fn seat(&mut self, guest: AbortHandle) {
         self.seated.retain(|seated| !seated.is_finished());
         if self.seated.len() >= self.most
@@ -112,7 +113,7 @@ where
     served.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(HEAD);
     let served = served.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     tokio::pin!(served);
-    // A connection that ends badly is its client's to tell of.
+    // Errors of a connection are not logged: its client sees them.
     tokio::select! {
         _ = &mut served => {}
         () = stop.cancelled() => {
@@ -122,13 +123,13 @@ where
     }
 }
 
-/// Does it come from this machine? It may call itself by the address it called, which is ours.
+/// Does a connection come from this machine: from loopback, or from the same address that it called?
 fn is_near(peer: IpAddr, own: Option<IpAddr>) -> bool {
     let peer = peer.to_canonical();
     peer.is_loopback() || own.is_some_and(|own| own.to_canonical() == peer)
 }
 
-/// How many files and connections this process may have open; where the system does not tell, enough.
+/// How many files and connections this process may have open. Without `/proc`: no limit.
 fn open_files() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let soft = limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next());

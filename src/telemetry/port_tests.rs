@@ -1,4 +1,4 @@
-//! Who is let in at the health port and for how long, in virtual time and with the real figures.
+//! Tests of the health port's limits, in virtual time and with the real numbers.
 
 use std::future::pending;
 
@@ -19,7 +19,7 @@ fn router() -> Router {
     Router::new().route("/livez", get(async || "ok\n")).route("/slow/{millis}", get(slow))
 }
 
-/// Somebody who has been let in and has said this.
+/// A connected client that has sent `said`.
 async fn guest(said: &[u8], stop: &CancellationToken) -> DuplexStream {
     let (mut client, server) = duplex(1024);
     tokio::spawn(converse(server, router(), stop.clone()));
@@ -27,14 +27,14 @@ async fn guest(said: &[u8], stop: &CancellationToken) -> DuplexStream {
     client
 }
 
-/// What comes until the connection ends.
+/// Everything that comes until the connection ends.
 async fn rest(client: &mut DuplexStream) -> String {
     let mut rest = Vec::new();
     client.read_to_end(&mut rest).await.unwrap();
     String::from_utf8(rest).unwrap()
 }
 
-/// What comes next, which is there.
+/// The next piece of an answer.
 async fn next(client: &mut DuplexStream) -> String {
     let mut piece = [0; 1024];
     let read = client.read(&mut piece).await.unwrap();
@@ -94,7 +94,7 @@ async fn a_stop_lets_an_answer_out_for_half_a_second_and_waits_for_nothing_else(
         let (mut client, server) = duplex(1024);
         let serving = tokio::spawn(converse(server, router(), stop.clone()));
         client.write_all(said).await.unwrap();
-        // Whatever can be done by now is done: time moves on when all else waits.
+        // Virtual time moves only when every task waits, so after this sleep the request is being handled.
         sleep(Duration::from_millis(1)).await;
         let told = Instant::now();
         stop.cancel();
@@ -116,7 +116,7 @@ async fn a_port_full_of_bytes_is_closed_half_a_second_after_its_stop() {
         stream.write_all(b"G").await.unwrap();
         held.push(stream);
     }
-    // They are let in in their order: once the last one is answered, all are.
+    // Connections are accepted in order: once the last one has its answer, all are in.
     let mut last = TcpStream::connect(at).await.unwrap();
     last.write_all(LIVEZ).await.unwrap();
     last.read_exact(&mut [0; 12]).await.unwrap();
@@ -137,14 +137,14 @@ async fn http_2_is_shown_out_and_the_port_goes_on_to_answer() {
         let mut stream = TcpStream::connect(at).await.unwrap();
         stream.write_all(said).await.unwrap();
         let mut heard = Vec::new();
-        // Who is shown out while it still speaks may see a reset.
+        // A client that is closed while it still sends may see a reset.
         let _ = stream.read_to_end(&mut heard).await;
         heard
     };
-    // The preface with empty SETTINGS; a server of HTTP/2 answers by its own: a frame of kind 4.
+    // The preface with empty SETTINGS. An HTTP/2 server would answer with its own SETTINGS: a frame of type 4.
     let heard = ask(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
     assert!(heard.is_empty() || heard.starts_with(b"HTTP/1.1 400"), "{heard:?}");
-    // The other way in: asked for politely, it is not agreed to.
+    // The other way to HTTP/2, an upgrade, is ignored.
     let upgrade = b"GET /livez HTTP/1.1\r\nhost: h\r\nconnection: Upgrade, HTTP2-Settings, close\r\nupgrade: h2c\r\n\
         http2-settings: AAMAAABk\r\n\r\n";
     for said in [&upgrade[..], b"GET /livez HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n"] {
@@ -155,7 +155,7 @@ async fn http_2_is_shown_out_and_the_port_goes_on_to_answer() {
     serving.await.unwrap();
 }
 
-/// Guests in tasks of their own, in the order of their coming.
+/// Connections as tasks, in the order in which they came.
 #[derive(Default)]
 struct Guests(JoinSet<()>, Vec<AbortHandle>);
 
@@ -166,9 +166,9 @@ impl Guests {
         rows.seat(is_near, guest);
     }
 
-    /// Which of them had to go.
+    /// Which of them were closed.
     async fn gone(&self) -> Vec<usize> {
-        // Time moves on when all who had to go are gone.
+        // Virtual time moves only after all aborted tasks have ended.
         sleep(Duration::from_millis(1)).await;
         (0..self.1.len()).filter(|n| self.1[*n].is_finished()).collect()
     }

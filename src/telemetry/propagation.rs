@@ -1,8 +1,8 @@
-//! Whose trace a message belongs to, and what travels on with one that we send.
+//! Reads the trace context of a delivery, and writes the context of a message that we send.
 //!
-//! Enters: what a delivery carries. Leaves: the publisher's context, if one of the chosen forms tells it
-//! soundly; and a context as headers. Promises: W3C wins over X-Ray, because it came from the publisher and the
-//! other from the service between; what is malformed is no context, never an error. Pure.
+//! Enters: a delivery. Leaves: the publisher's context, if one of the chosen forms is there and valid; or a context
+//! as headers. Promises: W3C wins over X-Ray, because W3C comes from the publisher and X-Ray from the service in
+//! between. A malformed context counts as none; it is never an error. Pure.
 
 use std::collections::HashMap;
 
@@ -25,7 +25,7 @@ pub(super) fn extract(propagators: Propagators, delivery: &Delivery) -> Option<S
     found.or_else(|| if propagators.xray { xray() } else { None })
 }
 
-/// What travels with a message sent in this context.
+/// The headers of a message that is sent in this context.
 pub(super) fn inject(propagators: Propagators, context: &Context) -> Vec<(&'static str, String)> {
     let mut headers = HashMap::new();
     if propagators.trace_context {

@@ -1,7 +1,7 @@
-//! What is published, watched: a `send` span for each event, whose context travels with it.
+//! Observes publishing: a `send` span for each event. The event carries the span's context.
 //!
-//! Enters: events on their way out, and what became of them. Leaves: spans, and two measurements an event.
-//! Without a collector there is no span, and nothing travels.
+//! Enters: events being sent, and the result of each. Leaves: spans, and two measurements for each event. Without a
+//! collector there is no span, and the event carries no context.
 
 use std::sync::Arc;
 use std::time::Instant;

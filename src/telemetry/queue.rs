@@ -1,8 +1,9 @@
-//! A queue that is watched: the same port, each call measured.
+//! A queue decorator: the same port, with each call measured.
 //!
-//! Enters: the port's calls, and what the queue inside answers. Leaves: the same answers, unchanged, and what
-//! they took. A receive that brought something is a `receive` span: part of the event's trace if it brought
-//! one, linked to each event's if several. An empty long poll is none: one every 20 s would hide the rest.
+//! Enters: the port's calls, and the answers of the queue inside. Leaves: the same answers, unchanged, and the time of
+//! each call. A receive that brought messages makes a `receive` span: in the event's trace if it brought one event,
+//! linked to each event's trace if it brought several. An empty long poll makes no span: one every 20 s would hide
+//! the others.
 
 use std::time::{Duration, SystemTime};
 
@@ -89,7 +90,7 @@ impl<Q: Queue> Queue for WatchedQueue<Q> {
 }
 
 impl<Q> WatchedQueue<Q> {
-    /// A batch that failed for some of its entries failed as a call too, by the first one's error.
+    /// Records a batch call. If some of its entries failed, the call counts as failed, with the first entry's error.
     fn settled<'e>(
         &self,
         operation: &'static str,
@@ -122,7 +123,7 @@ impl Inside {
     }
 }
 
-/// The error as a label: few values, no text of the service's.
+/// The error as a label: few values, without the service's text.
 fn kind(error: &QueueError) -> &'static str {
     match error {
         QueueError::Refused(_) | QueueError::Denied { .. } => "refused",

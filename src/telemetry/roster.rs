@@ -1,14 +1,14 @@
-//! Who is asked how they are: the workers, or, while they are yet to start, what each waits for; and what is to be known of one
-//! although it works.
+//! The state of each reaction for the health endpoint: before the start what it waits for, later its worker's vitals.
+//! A remark is a warning about a reaction; the reaction may work all the same.
 //!
-//! Enters: what the start waits for, then the workers' vitals; remarks. Leaves: lines for `/livez` and `/readyz`.
+//! Enters: what the start waits for, then the workers' vitals; remarks. Leaves: the answers of `/livez` and `/readyz`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Named;
 
-/// The reactions of one process. Clones are the same.
+/// The reactions of one process. Clones share their state.
 #[derive(Debug, Clone)]
 pub struct Roster(Arc<Mutex<Inside>>);
 
@@ -25,14 +25,14 @@ enum Stage {
 }
 
 impl Roster {
-    /// None of these works yet.
+    /// The reactions of these names, none of them started.
     #[must_use]
     pub fn starting(names: impl Iterator<Item = &'static str>) -> Self {
         let stage = Stage::Starting(names.map(|name| (name, "starting".to_owned())).collect());
         Self(Arc::new(Mutex::new(Inside { stage, remarks: BTreeMap::new() })))
     }
 
-    /// It does not work yet, for this.
+    /// Notes why a reaction has not started yet. Does nothing once all have started.
     pub fn waits(&self, name: &str, why: String) {
         if let Stage::Starting(all) = &mut self.lock().stage
             && let Some((_, said)) = all.iter_mut().find(|(other, _)| *other == name)
@@ -41,12 +41,12 @@ impl Roster {
         }
     }
 
-    /// All of them work.
+    /// From now on these workers' vitals count: all reactions have started.
     pub fn work(&self, workers: Vec<Named>) {
         self.lock().stage = Stage::Working(workers);
     }
 
-    /// From now on this is to be known of `reaction`, whether it works or not; `None`: nothing. `true`: that was not so before.
+    /// Sets the remark about `reaction`; `None` removes it. Answers whether that changed anything.
     pub fn remark(&self, reaction: &'static str, remark: Option<String>) -> bool {
         let all = &mut self.lock().remarks;
         let before = match &remark {
@@ -63,7 +63,7 @@ impl Roster {
         }
     }
 
-    /// What each waits for; `None`: it is ready.
+    /// What each reaction waits for. `None`: it is ready.
     pub(super) fn told(&self) -> Vec<(&'static str, Option<String>)> {
         match &self.lock().stage {
             Stage::Starting(all) => all.iter().map(|(name, why)| (*name, Some(why.clone()))).collect(),
@@ -71,13 +71,13 @@ impl Roster {
         }
     }
 
-    /// What is to be known of each.
+    /// The remarks, with the reaction of each.
     pub(super) fn remarks(&self) -> Vec<(&'static str, String)> {
         self.lock().remarks.iter().map(|(name, remark)| (*name, remark.clone())).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside> {
-        // Every change is one assignment.
+        // A poisoned lock is safe: every change is one assignment.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,27 +1,27 @@
-//! `traceparent` and `tracestate`, by the grammar of the W3C's recommendation. Pure.
+//! `traceparent` and `tracestate`, by the grammar of the W3C recommendation. Pure.
 //!
-//! Enters: what a message carries under these names, from anybody. Leaves: a context, or none. Promises: a
-//! `tracestate` that breaks the grammar anywhere is dropped whole, and never costs the `traceparent` beside it.
+//! Enters: a message's values of these names, from anybody. Leaves: a context, or none. Promises: a `tracestate` that
+//! breaks the grammar anywhere is dropped as a whole; the `traceparent` beside it stays valid.
 
 use std::collections::HashSet;
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 
-/// Members of a list at most.
+/// The most members of a list.
 const MEMBERS: usize = 32;
-/// So much of a list is passed on: what the recommendation asks for at least, and little beside a message.
+/// The most characters of a list that are passed on. The recommendation asks for at least 512.
 const LENGTH: usize = 512;
-/// Where a list is too long, members longer than this go first.
+/// If a list is too long, members longer than this are dropped first.
 const LONG: usize = 128;
 
-/// The context that these two tell.
+/// The context that these two values describe.
 pub(super) fn context(traceparent: &str, tracestate: Option<&str>) -> Option<SpanContext> {
     let (trace, span, flags) = parent(traceparent.trim_matches([' ', '\t']))?;
     let found = SpanContext::new(trace, span, flags, true, tracestate.and_then(state).unwrap_or_default());
     found.is_valid().then_some(found)
 }
 
-/// `<version>-<trace>-<span>-<flags>`; what a version after ours adds is not read.
+/// Reads `<version>-<trace>-<span>-<flags>`. Fields that a newer version adds are ignored.
 fn parent(text: &str) -> Option<(TraceId, SpanId, TraceFlags)> {
     let mut parts = text.split('-');
     let mut part = |length| parts.next().filter(|part| part.len() == length && part.bytes().all(is_hex));
@@ -37,12 +37,12 @@ fn is_hex(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'f')
 }
 
-/// `key=value,key=value`. A member may be empty; of a key that comes twice, the first is the newer.
+/// Reads `key=value,key=value`. A member may be empty. If a key comes twice, the first counts: it is the newer one.
 fn state(text: &str) -> Option<TraceState> {
     let members = text.split(',').map(|member| member.trim_matches([' ', '\t'])).filter(|member| !member.is_empty());
     let members: Option<Vec<_>> = members.map(|member| member.split_once('=').filter(is_member)).collect();
     let (mut members, mut seen) = (members.filter(|members| members.len() <= MEMBERS)?, HashSet::new());
-    // OpenTelemetry's type counts the letters behind an `@` one short, and carries no system of fourteen.
+    // The recommendation allows 14 characters after an `@`, OpenTelemetry's `TraceState` only 13: drop a longer one.
     members.retain(|member| seen.insert(member.0) && TraceState::from_key_value([*member]).is_ok());
     let length = |(key, value): &(&str, &str)| key.len() + value.len() + 2;
     while members.iter().map(length).sum::<usize>() > LENGTH + 1 {
@@ -53,11 +53,11 @@ fn state(text: &str) -> Option<TraceState> {
 }
 
 fn is_member((key, value): &(&str, &str)) -> bool {
-    // In a value everything printable but `,` and `=`, and spaces that something follows: those at its end are cut.
+    // A value holds any printable ASCII but `,` and `=`. Spaces at its end were trimmed before.
     is_key(key) && (1..=256).contains(&value.len()) && value.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'=')
 }
 
-/// `vendor`, or `tenant@system`. A digit may be first in both, as the next edition has it.
+/// `vendor`, or `tenant@system`. Vendor and tenant may begin with a digit, as in the recommendation's next edition.
 fn is_key(key: &str) -> bool {
     let is_name = |name: &str, longest: usize| {
         let rest = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/');

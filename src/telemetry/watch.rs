@@ -1,9 +1,9 @@
-//! One reaction's listener: measures each delivery, and follows it in its trace.
+//! Observes one reaction's worker: measures each delivery, and puts it into its event's trace.
 //!
-//! Enters: what the worker tells. Leaves: measurements, and a `process` span whose parent is the publisher's.
-//! A parent, not a link: one event, one delivery, one trace from publish to effect is what an operator looks
-//! for; a `receive` brings up to ten events, so it is linked where there are several (see [`super::queue`]).
-//! Promises: labels are made once; without a collector there are no spans, only the trace id in the log.
+//! Enters: what the worker reports. Leaves: measurements, and a `process` span whose parent is the publisher's span.
+//! It is a parent and not a link, because an operator looks for one trace from publish to effect. A `receive` brings
+//! up to ten events, so it uses links if there are several (see [`super::queue`]). Promises: labels are made once;
+//! without a collector there are no spans, only the trace id in the log.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -30,7 +30,7 @@ pub(super) const DESTINATION: &str = "messaging.destination.name";
 pub(super) const OPERATION: &str = "messaging.operation.name";
 pub(super) const ERROR: &str = "error.type";
 
-/// Watches one reaction. Clones are the same.
+/// Watches one reaction. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct Watch {
     pub(super) inside: Arc<Inside>,
@@ -49,7 +49,7 @@ pub(super) struct Inside {
     usual: Usual,
 }
 
-/// What nearly every delivery records, its labels looked up once: looking them up costs ten times what recording does.
+/// The measurements of nearly every delivery, with their labels looked up once: a look-up costs ten times a recording.
 #[derive(Debug)]
 struct Usual {
     done: BoundHistogram<f64>,
@@ -74,7 +74,7 @@ impl Watch {
     ) -> Self {
         let reaction = KeyValue::new(REACTION, reaction);
         let system = KeyValue::new(SYSTEM, "aws_sqs");
-        // Shared: labels are cloned with each measurement.
+        // An `Arc`, because the label is cloned for each measurement.
         let destination = KeyValue::new(DESTINATION, Arc::<str>::from(queue));
         let done = processed([system.clone(), destination.clone(), reaction.clone()], &Outcome::Done);
         let usual = Usual {
@@ -90,7 +90,8 @@ impl Watch {
 }
 
 impl Inside {
-    /// A counter that is not there until its first failure hides that failure from `rate()`.
+    /// Sets each counter to 0 at the start. If a counter appeared only with its first failure, Prometheus's `rate()`
+    /// would miss that failure.
     fn begin_at_zero(&self) {
         let own = std::slice::from_ref(&self.reaction);
         self.instruments.possible_duplicates.add(0, own);
@@ -143,7 +144,7 @@ impl Observer for Watch {
             messaging.message.id = delivery.message_id, user_events.attempt = delivery.attempt.get(),
         );
         if let Some(context) = publisher {
-            // Fails only on a span that was entered before, or that no layer takes.
+            // Fails only for a span that was entered before, or that no layer takes.
             let _ = span.set_parent(Context::new().with_remote_span_context(context));
         }
         let context = span.context();

@@ -1,9 +1,10 @@
-//! The one conversation with a mail server: engine, `send-test` and `doctor` all speak through it.
+//! The conversation with a mail server. The engine, `send-test` and `doctor` all use this one.
 //!
-//! Enters: settings, then mails. Leaves: a connection ready for mails, the server's 354, its word on the body; or the [`Stop`].
-//! Promises: each reply is waited for as long as RFC 5321 4.5.3.2 means it to be, and never longer than was set; whatever comes
-//! unasked ends the connection before anything more is said on it; nothing learnt before TLS is believed under it; a connection
-//! is clean only when no reply is owed. Dropped at any point, it says nothing more.
+//! Enters: settings, then mails. Leaves: a connection ready for mails, the server's 354, its reply to the body; or the
+//! [`Stop`]. Promises: every wait for a reply has a limit, the one of its phase or the configured one if that is
+//! shorter; the 10 min for the final dot are RFC 5321's (4.5.3.2). If the server sends bytes that we did not ask for,
+//! we send nothing more on that connection. Nothing that came before TLS is used after it. A connection is clean only
+//! when the server owes no reply. A dropped connection sends nothing more.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -23,9 +24,9 @@ use crate::mail::{Mail, Phase};
 const TCP: Duration = Duration::from_secs(5);
 const HANDSHAKE: Duration = Duration::from_secs(30);
 const COMMAND: Duration = Duration::from_secs(60);
-/// A short wait here makes duplicates: the server may have taken the mail.
+/// A shorter wait makes duplicates: the server may have taken the mail and answer late.
 const DOT: Duration = Duration::from_secs(600);
-/// What no mail depends on.
+/// For replies that no mail depends on: to RSET and QUIT, and those after a refusal.
 const COURTESY: Duration = Duration::from_secs(5);
 
 /// A connection that has been greeted.
@@ -33,14 +34,14 @@ pub(super) struct Connection {
     wire: Wire,
     offers: Offers,
     longest_wait: Duration,
-    /// TLS is asked for, and not there yet.
+    /// The settings require STARTTLS, and the connection is not encrypted yet.
     awaits_tls: bool,
-    /// The server owes no reply, and waits for no body.
+    /// The server owes no reply and does not wait for a body.
     is_clean: bool,
 }
 
 impl Connection {
-    /// A connection ready for mails: encrypted and logged in, as the settings ask for.
+    /// Opens a connection ready for mails: encrypted and logged in, as the settings ask for.
     pub(super) async fn open(
         settings: &SmtpSettings,
         logins: &Logins,
@@ -61,7 +62,7 @@ impl Connection {
         connection.introduce(settings, listener).await?;
         if let Tls::Required(trust) = &settings.tls {
             connection.ask_for_tls().await?;
-            // Only the stream goes over: what was read or learnt before the handshake anybody may have said.
+            // Keep only the stream: before the handshake, anybody in between may have sent what we read.
             let wire = connection.wire.secured(trust, within(HANDSHAKE)).await.map_err(at(Phase::StartTls))?;
             listener.reached(Stage::Secured);
             connection = Self::over(wire, settings);
@@ -84,7 +85,8 @@ impl Connection {
         let name = settings.helo.clone().unwrap_or_else(|| own_name(self.wire.local_address()));
         let reply = self.ask(Phase::Ehlo, &format!("EHLO {name}")).await?;
         if reply.class() == Some(5) {
-            // A server of before 1995, or behind something of that age. One that goes away instead meant what it said.
+            // The server, or something before it, may be older than EHLO (1995): try HELO. If the connection ends
+            // on HELO, the 5xx to EHLO was the server's answer.
             match self.ask(Phase::Ehlo, &format!("HELO {name}")).await {
                 Ok(reply) => drop(expect(Phase::Ehlo, 2, reply)?),
                 Err(_) => return Err(Why::Said(reply).at(Phase::Ehlo)),
@@ -107,7 +109,7 @@ impl Connection {
         self.hushed(Phase::StartTls)
     }
 
-    /// The mail's envelope, up to the server's 354.
+    /// Sends the mail's envelope, up to the server's 354.
     pub(super) async fn envelope(&mut self, mail: &Mail, listener: &mut impl Listener) -> Result<(), Stop> {
         let sender = format!("MAIL FROM:<{}>{}", mail.from, self.parameters(mail)?);
         let recipient = format!("RCPT TO:<{}>", mail.to);
@@ -132,7 +134,7 @@ impl Connection {
         let mut first_no = None;
         let mut waits_for_a_body = false;
         for (phase, class, _) in asked {
-            // What follows a no is read to keep in step, and decides nothing.
+            // After a refusal, later replies decide nothing. They are read only to stay in step.
             let wait = if first_no.is_some() { COURTESY } else { COMMAND };
             let reply = match (self.reply(*phase, self.within(wait)).await, first_no.take()) {
                 (Err(_), Some(no)) => return Err(no),
@@ -152,13 +154,14 @@ impl Connection {
         first_no.map_or(Ok(()), Err)
     }
 
-    /// Body and dot, and the server's word on them: exactly a 2xx is a yes.
+    /// Sends body and final dot, and reads the reply to them: only a 2xx is a yes.
     pub(super) async fn body(&mut self, mail: &Mail, listener: &mut impl Listener) -> Result<(), Stop> {
-        // What came before the body is no reply to it, and the body is not out yet: no doubt need arise.
+        // Bytes that came before the body are no reply to it. Check now: the body is not out yet, so a stop here
+        // leaves no doubt.
         self.hushed(Phase::Data)?;
         let deadline = self.within(DOT);
         let written = self.wire.write(&dotted(&mail.message), deadline).await;
-        // A server that refuses in the middle of a body and closes has said why before it did.
+        // Read the reply even if the write failed: a server that closes in the middle of a body says why first.
         let reply = self.wire.reply_or_its_beginning(deadline).await.map_err(at(Phase::Dot))?;
         let reply = expect(Phase::Dot, 2, reply);
         self.is_clean = written.is_ok();
@@ -167,19 +170,19 @@ impl Connection {
                 listener.reached(Stage::Passed(Phase::Dot, &reply));
                 Ok(())
             }
-            // A yes to half a mail is none.
+            // A 2xx to half a mail is no yes.
             (Err(why), Ok(_)) => Err(why.at(Phase::Dot)),
             (_, Err(no)) => Err(no),
         }
     }
 
-    /// Takes back what a no left behind; is the connection as good as new?
+    /// Sends RSET after a refusal. Answers whether the connection can carry another mail.
     pub(super) async fn reset(&mut self) -> bool {
         let reset = self.is_clean && self.say(Phase::Mail, "RSET", self.within(COURTESY)).await.is_ok();
         reset && self.reply(Phase::Mail, self.within(COURTESY)).await.is_ok_and(|reply| reply.class() == Some(2))
     }
 
-    /// Says goodbye, and waits a moment for the answer.
+    /// Sends QUIT, and waits [`COURTESY`] at most for the answer.
     pub(super) async fn quit(mut self) {
         let deadline = self.within(COURTESY);
         if self.wire.write(b"QUIT\r\n", deadline).await.is_ok() {
@@ -187,7 +190,7 @@ impl Connection {
         }
     }
 
-    /// Neither closed nor spoken on while nobody asked?
+    /// Is the connection still open, and has the server sent nothing unasked?
     pub(super) fn is_quiet(&mut self) -> bool {
         self.wire.aside() == Aside::Nothing
     }
@@ -196,7 +199,7 @@ impl Connection {
         self.offers.clone()
     }
 
-    /// One command and its reply, whatever it is.
+    /// Sends one command and reads its reply, of any code.
     pub(super) async fn ask(&mut self, phase: Phase, line: &str) -> Result<Reply, Stop> {
         let deadline = self.within(COMMAND);
         self.say(phase, line, deadline).await?;
@@ -212,7 +215,7 @@ impl Connection {
         self.wire.reply(deadline).await.map_err(at(phase))
     }
 
-    /// Nothing may have come that was not asked for: taken for the reply to what comes next, it would be believed.
+    /// Stops if unasked bytes have come: they would be taken for the reply to the next command.
     fn hushed(&mut self, phase: Phase) -> Result<(), Stop> {
         let before_tls = self.awaits_tls;
         match self.wire.aside() {
@@ -260,13 +263,13 @@ fn expect(phase: Phase, class: u16, reply: Reply) -> Result<Reply, Stop> {
     if reply.class() == Some(class) { Ok(reply) } else { Err(Why::Said(reply).at(phase)) }
 }
 
-/// A server that ends a connection says so unasked, by 421.
+/// The unasked 421 by which a server announces that it ends the connection.
 fn going_away(bytes: &[u8]) -> Option<Reply> {
     let (_, reply) = super::reply::Parser::default().take(bytes).ok()?;
     reply.filter(|reply| reply.code == Some(421))
 }
 
-/// What we greet with: a name that can be one in the DNS, else the address that the server sees us by, as far as we know it.
+/// The name that we greet with: the host's name if it has a dot (so it can be in the DNS), else our local address.
 fn own_name(local: Option<SocketAddr>) -> String {
     let name = hostname::get().ok().and_then(|name| name.into_string().ok());
     let name = name.filter(|name| name.contains('.') && helo_name(name).is_ok());

@@ -1,9 +1,10 @@
 //! The form in which a message goes over the wire.
 //!
-//! Enters: headers and body. Leaves: the same, with nothing in it that ends it early, and its end. Pure.
+//! Enters: headers and body. Leaves: the same with its final dot, and with no line that would end it early. Pure.
 
-/// A message as it goes over the wire: lines ended by CRLF whatever ended them, dots at their beginnings doubled, and the dot
-/// that ends it. Sent in one piece: a dot of its own would wait for the server's word that the body has come, 40 ms a mail.
+/// A message as it goes over the wire: every line ends with CRLF, a dot at the beginning of a line is doubled, and the
+/// final dot follows. All in one piece: a dot sent alone would wait for the TCP acknowledgement of the body, 40 ms a
+/// mail.
 pub(super) fn dotted(message: &[u8]) -> Vec<u8> {
     let mut sent = Vec::with_capacity(message.len() + 16);
     let mut begins_line = true;

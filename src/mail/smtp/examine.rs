@@ -1,7 +1,7 @@
-//! Connecting step by step, to tell which step fails. Hands over no mail.
+//! Connects step by step, to find the step that fails. Hands over no mail.
 //!
-//! Enters: the settings of a mailer. Leaves: what became of the connection, of TLS and of AUTH, each by
-//! itself. Promises: tells no password and no server text.
+//! Enters: the settings of a mailer. Leaves: the results of the connection, of TLS and of AUTH, each separately.
+//! Promises: the results hold no password and no server text.
 
 use std::net::IpAddr;
 
@@ -11,12 +11,12 @@ use super::listener::{Step, Steps, Told};
 use super::settings::{SmtpSettings, Tls};
 use crate::mail::MailError;
 
-/// What became of each step; a step that was not reached, or is not asked for, is not told of.
+/// The result of each step. `None`: the step was not reached, or the settings do not ask for it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Examination {
     /// DNS, TCP and, without TLS from the start, the greeting.
     pub connect: Option<Result<(), String>>,
-    /// The handshake, and that the certificate is trusted.
+    /// The handshake, and whether the certificate is trusted.
     pub tls: Option<Result<(), String>>,
     /// User and password.
     pub auth: Option<Result<(), String>>,

@@ -1,7 +1,8 @@
-//! Who hears how a conversation goes on: nobody, or a person, step by step.
+//! Reports the progress of a conversation: to nobody, or to a person, step by step.
 //!
-//! Enters: each stage as it is reached. Leaves: nothing for the engine; for [`SmtpMailer::trial`](super::SmtpMailer::trial) and
-//! [`SmtpMailer::examine`](super::SmtpMailer::examine) the [`Step`]s a person knows. Changes nothing of what is said.
+//! Enters: each stage as it is reached. Leaves: nothing for the engine; the [`Step`]s for
+//! [`SmtpMailer::trial`](super::SmtpMailer::trial) and [`SmtpMailer::examine`](super::SmtpMailer::examine). Does not
+//! change the conversation.
 
 use super::reply::Reply;
 use super::settings::{SmtpSettings, Tls};
@@ -15,7 +16,7 @@ pub(super) enum Stage<'a> {
     Connected,
     /// The handshake is over.
     Secured,
-    /// The server has told what it offers; twice where STARTTLS lies in between.
+    /// The server has listed what it offers. Reached twice with STARTTLS: before and after the handshake.
     Introduced,
     LoggedIn,
     /// This phase of a mail ended well, with this reply.
@@ -26,19 +27,19 @@ pub(super) trait Listener: Send {
     fn reached(&mut self, stage: Stage<'_>);
 }
 
-/// The engine's.
+/// The engine's listener: reports nothing.
 pub(super) struct Silent;
 
 impl Listener for Silent {
     fn reached(&mut self, _stage: Stage<'_>) {}
 }
 
-/// The steps, in their order.
+/// A step as a person reads it, in the order of the conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// DNS and TCP; without TLS from the start, greeting and EHLO too.
+    /// DNS and TCP. Without TLS from the start: greeting and EHLO too.
     Connect,
-    /// The handshake, and what it protects: greeting or a second EHLO.
+    /// The handshake and the first replies after it: the greeting, or with STARTTLS a second EHLO.
     Tls,
     /// The password.
     Auth,
@@ -52,14 +53,14 @@ pub enum Step {
     Body,
 }
 
-/// What came of a step.
+/// The result of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
-    /// It went well; what the server said.
+    /// It went well. Holds what the server said.
     Passed(String),
-    /// It was not needed, and why.
+    /// It was not needed. Holds the reason.
     Skipped(&'static str),
-    /// It went wrong, and how; no later step was tried.
+    /// It went wrong, and no later step was tried. Holds what went wrong.
     Failed(String),
 }
 
@@ -79,7 +80,7 @@ impl Step {
     }
 }
 
-/// Tells of steps.
+/// Turns stages into steps, and passes each to `tell`.
 pub(super) struct Steps<'a, T> {
     settings: &'a SmtpSettings,
     tell: T,
@@ -92,7 +93,7 @@ impl<'a, T: FnMut(Step, Told) + Send> Steps<'a, T> {
         Self { settings, tell, has_connected: false, is_secured: false }
     }
 
-    /// The step in which it went wrong.
+    /// Reports the step in which the conversation stopped.
     pub(super) fn failed(&mut self, stop: &Stop, why: String) {
         let step = match stop.phase {
             Phase::Connect | Phase::Greeting | Phase::Ehlo if !self.has_connected => Step::Connect,
@@ -131,11 +132,11 @@ impl<T: FnMut(Step, Told) + Send> Listener for Steps<'_, T> {
     fn reached(&mut self, stage: Stage<'_>) {
         match stage {
             Stage::Connected if matches!(self.settings.tls, Tls::FromTheStart(_)) => self.connected(),
-            // Until the server has answered, a port that something listens on is no mail server.
+            // An open port alone proves no mail server: wait for the greeting.
             Stage::Connected => {}
             Stage::Secured => self.is_secured = true,
             Stage::Introduced => self.introduced(),
-            // Nothing that is said about a password is passed on.
+            // The reply to AUTH is not passed on: it may quote the password.
             Stage::LoggedIn => (self.tell)(Step::Auth, Told::Passed(String::new())),
             Stage::Passed(phase, reply) => {
                 let step = match phase {

@@ -1,8 +1,8 @@
 //! AUTH: PLAIN, LOGIN and XOAUTH2, one login at a time.
 //!
-//! Enters: a connection that has been greeted, and credentials. Leaves: the connection logged in, or why not. Promises: whoever
-//! was on the way while another's login failed gets that same failure and does not try: ten wrong passwords at once get an
-//! address banned. No credential is in any error.
+//! Enters: a connection that has been greeted, and credentials. Leaves: the connection logged in, or why not. Promises:
+//! if a login fails, each connection that was begun before the failure gets the same failure and does not try. Reason:
+//! ten wrong passwords at once get an address banned. No error holds a credential.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,7 +16,7 @@ use super::settings::Credentials;
 use super::stop::{Stop, Why};
 use crate::mail::Phase;
 
-/// Whose turn it is to log in, and how the last failed.
+/// Lets one connection log in at a time, and remembers the last failure.
 #[derive(Default)]
 pub(super) struct Logins {
     turn: Mutex<Option<Stop>>,
@@ -59,12 +59,12 @@ async fn login(connection: &mut Connection, credentials: &Credentials) -> Result
     let last = if *is_token && offers.xoauth2 {
         let bearer = encoded(&format!("user={user}\u{1}auth=Bearer {secret}\u{1}\u{1}"));
         let reply = say(connection, &format!("AUTH XOAUTH2 {bearer}")).await?;
-        // The challenge tells what is wrong, to programs; the code comes after an empty answer.
+        // On a failure the server sends a challenge with details first. The reply code comes after an empty line.
         if reply.class() == Some(3) { say(connection, "").await? } else { reply }
     } else if !*is_token && offers.plain {
         say(connection, &format!("AUTH PLAIN {}", encoded(&format!("\0{user}\0{secret}")))).await?
     } else if !*is_token && offers.login {
-        // What the prompts say is in any language; first comes the user, then the password.
+        // The texts of the prompts differ from server to server. The order does not: first the user, then the password.
         prompted(say(connection, "AUTH LOGIN").await?)?;
         prompted(say(connection, &encoded(user)).await?)?;
         say(connection, &encoded(secret)).await?

@@ -1,11 +1,12 @@
-//! SMTP, phase by phase, in a conversation of our own: on bytes, because mail servers are what they are.
+//! SMTP, phase by phase, in our own client. It works on bytes, because real mail servers break the RFC in many ways.
 //!
-//! Enters: a mail and the crossing of the fence. Leaves: exactly one of "taken" (the server's 2xx to
-//! the final dot was read), "surely not" (and whose fault it is), or "unknown". Promises: each phase has its deadline, and a
-//! connection is never used again after anything but a clean end: a reply read off by one would report a refused mail as sent.
-//! Nothing of what is said, an address or a password least of all, is logged. Knows no event.
+//! Enters: a mail and the crossing of the fence. Leaves: exactly one of "taken" (the server's 2xx to the final dot was
+//! read), "surely not" (and whose fault it is), or "unknown". Promises: each phase has its deadline. A connection is
+//! used again only after a clean end: a reply read one command too late would report a refused mail as sent. Nothing
+//! of the conversation is logged, above all no address and no password. Knows no event.
 //!
-//! [`reply`] reads, `verdict` judges, both pure; `conversation` speaks, over `wire` and `tls`; `pool` keeps.
+//! [`reply`] parses replies and `verdict` judges them, both pure. `conversation` talks to the server, over `wire` and
+//! `tls`. `pool` keeps connections.
 
 mod conversation;
 mod dotted;
@@ -38,7 +39,7 @@ use self::stop::Stop;
 use super::{Mail, MailError, Mailer, Ready};
 use engine::idempotency::{Crossing, Fence};
 
-/// For writing the body, and for the way there and back.
+/// Time for writing the body and for the network, in addition to the wait for the reply.
 const BESIDE_THE_REPLY: Duration = Duration::from_secs(30);
 
 /// Hands mails to one server. Clones share its connections and its rate.
@@ -50,14 +51,14 @@ pub struct SmtpMailer {
     rate: Option<Arc<Rate>>,
 }
 
-/// A connection at which the server has said 354: it waits for the body. Dropped unless all ends well.
+/// A connection on which the server has said 354: it waits for the body. Dropped unless all ends well.
 pub struct SmtpReady {
     connection: Connection,
     pool: Arc<Pool>,
 }
 
 impl SmtpMailer {
-    /// A mailer to this server, of at most `rate` mails a second. Connects at the first mail.
+    /// A mailer to this server, with at most `rate` mails a second. Connects at the first mail.
     #[must_use]
     pub fn new(settings: SmtpSettings, rate: Option<u32>) -> Self {
         let rate = rate.map(|mails| Arc::new(Rate::per_second(mails)));
@@ -81,7 +82,8 @@ impl Mailer for SmtpMailer {
             None => (fence.uncounted(self.open()).await?, false),
         };
         let mut ended = connection.envelope(mail, &mut Silent).await;
-        // It was closed while it was idle. Nothing has gone out: a fresh one tells. Whatever else a kept one says is an answer.
+        // The server closed the kept connection while it was idle. No mail went out, so try once on a fresh connection.
+        // Any other reply on a kept connection is an answer to this mail.
         if is_kept && ended.as_ref().is_err_and(Stop::was_closed) {
             connection = fence.uncounted(self.open()).await?;
             ended = connection.envelope(mail, &mut Silent).await;
@@ -93,9 +95,9 @@ impl Mailer for SmtpMailer {
     }
 
     async fn probe(&self) -> Result<(), MailError> {
-        // A fresh one: what is asked is whether the server takes connections, not whether it kept one.
+        // Always a fresh connection: the question is whether the server takes connections now.
         let fresh = self.open().await?;
-        // In the place of one that idles, so that no more are kept than are used.
+        // It replaces an idle one, so that the pool keeps no more connections than were in use.
         let replaced = self.pool.take();
         self.pool.put(fresh);
         if let Some(replaced) = replaced {
@@ -125,7 +127,7 @@ impl Ready for SmtpReady {
     }
 }
 
-/// What a conversation that stopped means; its connection is kept if it is as good as before.
+/// Judges a conversation that stopped. Keeps its connection if the connection can carry another mail.
 async fn left(pool: &Arc<Pool>, mut connection: Connection, stop: Stop) -> MailError {
     if stop.is_answer() && connection.reset().await {
         pool.put(connection);

@@ -1,10 +1,11 @@
 //! What a server offers: the lines of its reply to EHLO.
 //!
-//! Enters: the reply. Leaves: what of it we use. Keywords come in any case, and AUTH by its old form `AUTH=` too. Pure.
+//! Enters: the reply. Leaves: the offers that we use. Keywords may be in any case; AUTH may have its old form `AUTH=`.
+//! Pure.
 
 use super::reply::Reply;
 
-/// What of a server's offers we use. A server that was greeted by HELO offers nothing.
+/// The offers of a server that we use. A server that was greeted by HELO offers nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Offers {
     pub(super) starttls: bool,

@@ -1,8 +1,8 @@
-//! Connections that ended their last mail cleanly, and turns under a rate limit.
+//! Keeps connections whose last mail ended cleanly, and spreads mails under a rate limit.
 //!
-//! Enters: connections that have carried no mail yet, or whose last one ended cleanly: one that timed out, broke or was left in
-//! the middle is dropped by whoever held it. Leaves: the freshest of them that is quiet. Promises: no more are kept than were in
-//! use at once; one that idles is closed by QUIT. Knows no mail.
+//! Enters: connections that have carried no mail yet, or whose last mail ended cleanly. A connection that timed out,
+//! broke or was left in the middle is dropped by its user instead. Leaves: the connection used last that is still
+//! quiet. Promises: keeps no more connections than were in use at once; closes an idle one by QUIT. Knows no mail.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -12,12 +12,13 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::conversation::Connection;
 
-/// Servers close idle connections after a minute or more; a shorter time here saves the wasted try.
+/// Servers close idle connections after a minute or more. Closing them earlier ourselves saves a try on a dead one.
 const IDLE: Duration = Duration::from_secs(30);
-/// All goodbyes together.
+/// Time limit for all QUITs together.
 const GOODBYE: Duration = Duration::from_secs(5);
 
-/// Idle connections, the freshest last. There is one for each that was in use at once: a fresh one is opened only while all are.
+/// Idle connections, the one used last at the end. There are as many as were in use at once: a fresh one is opened
+/// only while all others are in use.
 #[derive(Default)]
 pub(super) struct Pool {
     idle: Mutex<Idle>,
@@ -29,7 +30,7 @@ struct Idle {
     is_watched: bool,
 }
 
-/// So many mails a second at most, evenly spread.
+/// A limit of mails a second, evenly spread.
 #[derive(Debug)]
 pub(super) struct Rate {
     between: Duration,
@@ -37,7 +38,7 @@ pub(super) struct Rate {
 }
 
 impl Pool {
-    /// The connection used last, of those that are quiet. Those that are not were closed, or are about to be.
+    /// The connection used last that is quiet. Others are dropped: the server has closed them, or is about to.
     pub(super) fn take(&self) -> Option<Connection> {
         let mut idle = self.lock();
         loop {
@@ -57,13 +58,13 @@ impl Pool {
         }
     }
 
-    /// Says goodbye on all that idle.
+    /// Closes all idle connections by QUIT.
     pub(super) async fn close(&self) {
         let all = std::mem::take(&mut self.lock().kept);
         goodbye(all).await;
     }
 
-    /// When the oldest has idled for long enough; none if nothing idles: whoever puts the next one watches anew.
+    /// When the oldest connection has idled for [`IDLE`]. `None`: nothing idles, and [`Pool::put`] starts a new watch.
     fn next_to_go(&self) -> Option<Instant> {
         let mut idle = self.lock();
         let oldest = idle.kept.first().map(|(_, since)| *since + IDLE);
@@ -78,12 +79,12 @@ impl Pool {
     }
 
     fn lock(&self) -> MutexGuard<'_, Idle> {
-        // Every change is one push or one removal.
+        // A poisoned lock is safe: every change is one push or one removal.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Lives while something idles, and no longer than the pool.
+/// Closes idle connections. Ends when nothing idles, or with the pool.
 async fn watch(pool: Weak<Pool>) {
     while let Some(next) = pool.upgrade().and_then(|pool| pool.next_to_go()) {
         sleep_until(next).await;

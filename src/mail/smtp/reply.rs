@@ -1,21 +1,21 @@
-//! What a mail server says, read byte by byte.
+//! Parses a mail server's replies, byte by byte.
 //!
-//! Enters: bytes, in pieces of any size. Leaves: replies, each with its code, its enhanced code and its lines. Promises: the same
-//! bytes make the same replies however they are cut; each byte is looked at once; no more than [`MOST`] are held; no byte
-//! makes it panic. Takes what RFC 5321 allows and what servers do beyond it: text in any encoding or none, a bare LF, lines
-//! without a code between lines with one. Pure.
+//! Enters: bytes, in pieces of any size. Leaves: replies, each with its code, its enhanced code and its lines.
+//! Promises: the same bytes make the same replies, however they are cut into pieces; it holds at most [`MOST`] bytes;
+//! no byte makes it panic. Accepts what RFC 5321 allows, and what servers do beyond it: text in any encoding, a bare
+//! LF, lines without a code between lines with one. Pure.
 
 use std::fmt;
 
-/// The longest reply: a server that says more means no good.
+/// The longest accepted reply, in bytes. The limit protects our memory against a hostile or broken server.
 pub const MOST: usize = 64 * 1024;
 
-/// One reply, whole or, where the first line alone decides, its beginning.
+/// One reply: whole, or only its beginning (see [`Parser::so_far`]).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// 200 to 599; none: its lines make no reply.
+    /// 200 to 599. `None`: its lines are no valid reply.
     pub code: Option<u16>,
-    /// The first one in it that fits its code.
+    /// The first enhanced code in it that has the class of `code`.
     pub enhanced: Option<Enhanced>,
     held: Vec<u8>,
 }
@@ -28,11 +28,11 @@ pub struct Enhanced(pub u16, pub u16, pub u16);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLong;
 
-/// A reply on its way.
+/// A reply that is still arriving.
 #[derive(Default)]
 pub struct Parser {
     held: Vec<u8>,
-    /// Where in `held` the line begins that is on its way.
+    /// Where the last, unfinished line begins in `held`.
     line: usize,
     has_line: bool,
     code: Option<u16>,
@@ -41,10 +41,10 @@ pub struct Parser {
 }
 
 impl Parser {
-    /// Takes bytes up to the end of a reply. Answers how many it took, and the reply if that was its end.
+    /// Takes bytes up to the end of a reply. Answers how many it took, and the reply if it is complete.
     ///
     /// # Errors
-    /// [`TooLong`]: the reply is longer than [`MOST`]. The parser is spent.
+    /// [`TooLong`]: the reply is longer than [`MOST`]. The parser takes nothing more until [`Parser::so_far`].
     pub fn take(&mut self, bytes: &[u8]) -> Result<(usize, Option<Reply>), TooLong> {
         for (at, byte) in bytes.iter().enumerate() {
             if self.held.len() >= MOST {
@@ -64,7 +64,7 @@ impl Parser {
         self.held.len()
     }
 
-    /// The beginning of a reply whose end never came: its code, if three digits of it did. The parser begins anew.
+    /// The beginning of a reply whose end did not come. It has a code if three digits came. The parser starts anew.
     pub fn so_far(&mut self) -> Reply {
         let mut begun = std::mem::take(self);
         if !begun.has_line {
@@ -87,20 +87,20 @@ impl Parser {
                 self.enhanced = self.enhanced.or(enhanced);
                 head.is_last
             }
-            // Text between lines with a code is the server's sloppiness; before them there is nothing to be sloppy about.
+            // A line without a code is accepted between lines with one. As the first line it ends a garbled reply.
             None => is_first,
         }
     }
 }
 
 impl Reply {
-    /// 2 for 250; none if its lines make no reply.
+    /// The first digit of the code: 2 for 250. `None` if its lines are no valid reply.
     #[must_use]
     pub fn class(&self) -> Option<u16> {
         self.code.map(|code| code / 100)
     }
 
-    /// The text of each line, without codes; whatever is no UTF-8 is replaced.
+    /// The text of each line, without codes. Bytes that are not UTF-8 are replaced.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         let lines = self.held.split_inclusive(|byte| *byte == b'\n').map(trimmed);
         lines.map(|line| {
@@ -110,7 +110,7 @@ impl Reply {
     }
 }
 
-/// Code and enhanced code: all of a reply that may be logged, for the text can hold an address.
+/// Code and enhanced code. Nothing else of a reply may be logged: the text can hold an address.
 impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.code, self.enhanced) {
@@ -128,7 +128,7 @@ impl fmt::Debug for Reply {
 }
 
 impl Enhanced {
-    /// The enhanced code at the beginning of a line's text, or behind its `#` as qmail has it.
+    /// The enhanced code at the beginning of a line's text, or after a `#` as qmail writes it.
     fn of(code: u16, text: &[u8]) -> Option<Self> {
         let behind = text.iter().position(|byte| *byte == b'#').map(|at| &text[at + 1..]);
         [Some(text), behind].into_iter().flatten().find_map(|text| Self::at(code, text))
@@ -138,7 +138,7 @@ impl Enhanced {
         let (class, rest) = number(text)?;
         let (subject, rest) = number(rest.strip_prefix(b".")?)?;
         let (detail, rest) = number(rest.strip_prefix(b".")?)?;
-        // Four numbers in a row are an address of the Internet.
+        // Four numbers in a row are an IP address.
         let is_whole = !rest.first().is_some_and(|next| *next == b'.' || next.is_ascii_alphanumeric());
         (is_whole && class == code / 100).then_some(Self(class, subject, detail))
     }
@@ -151,7 +151,7 @@ fn number(text: &[u8]) -> Option<(u16, &[u8])> {
     (1..=3).contains(&digits).then(|| (value, &text[digits..]))
 }
 
-/// How a line begins: three digits, and what says whether another line follows.
+/// How a line begins: three digits, and a character that says whether another line follows.
 struct Head {
     code: u16,
     is_last: bool,
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Each reply in these bytes, as it is shown; and how the last one ends.
+    /// Each reply in these bytes, and the rest: the unfinished last reply, or that it is too long.
     fn replies(pieces: &[&[u8]]) -> (Vec<Reply>, Result<Reply, TooLong>) {
         let (mut parser, mut found) = (Parser::default(), Vec::new());
         for piece in pieces {

@@ -1,8 +1,8 @@
-//! `SMTP_URL` becomes a server to connect to, or a fault that repeats none of it.
+//! Reads `SMTP_URL` into a server to connect to, or into a fault that repeats nothing of the URL.
 //!
-//! Enters: the URL, and what else is set about the conversation. Leaves: host, port, how TLS is used, credentials, the name we
-//! greet with, the longest wait. Promises: mail and password go unencrypted to this machine only, unless told otherwise.
-//! Connects to nothing.
+//! Enters: the URL, and the other settings of the conversation. Leaves: host, port, how TLS is used, credentials, the
+//! name we greet with, the longest wait. Promises: mail and password go unencrypted only to this machine, unless
+//! `allow_plaintext` is set. Connects to nothing.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -20,13 +20,13 @@ pub struct SmtpSettings {
     pub(super) port: u16,
     pub(super) tls: Tls,
     pub(super) credentials: Option<Credentials>,
-    /// Unset: the host's name, or its address.
+    /// The name we greet with. `None`: the host's name, or its address.
     pub(super) helo: Option<String>,
-    /// No reply is waited for longer, whatever it is a reply to.
+    /// The longest wait for any reply.
     pub(super) longest_wait: Duration,
 }
 
-/// Who we are to the server.
+/// How we log in to the server.
 #[derive(Clone)]
 pub(super) struct Credentials {
     pub(super) user: String,
@@ -35,24 +35,25 @@ pub(super) struct Credentials {
     pub(super) is_token: bool,
 }
 
-/// How TLS is used. The trusted roots are read once, here, not once a connection.
+/// How TLS is used. The trusted roots are read once with the settings, not for each connection.
 #[derive(Clone)]
 pub(super) enum Tls {
     FromTheStart(Trust),
-    /// By STARTTLS, or no mail.
+    /// By STARTTLS. A server without it gets no mail.
     Required(Trust),
     Off,
 }
 
 impl SmtpSettings {
-    /// What RFC 5321 has a client wait for the reply to the final dot: a shorter wait makes duplicates.
+    /// 10 min: RFC 5321 4.5.3.2.6 says how long a client waits for the reply to the final dot. A shorter wait makes
+    /// duplicates.
     pub const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
-    /// Reads `smtps://user:pass@host:465`, `smtp://host:587?tls=required` or `smtp://localhost:1025`; with `auth=xoauth2` the
-    /// password is a token. Without TLS only a loopback host is taken, or any with `allow_plaintext`.
+    /// Reads `smtps://user:pass@host:465`, `smtp://host:587?tls=required` or `smtp://localhost:1025`. With
+    /// `auth=xoauth2` the password is a token. Without TLS it accepts only a loopback host, unless `allow_plaintext`.
     ///
     /// # Errors
-    /// What is wrong with it, without repeating any of it.
+    /// What is wrong with the URL, without repeating any of it.
     pub fn parse(url: &SecretString, allow_plaintext: bool) -> Result<Self, &'static str> {
         let url = Url::parse(url.expose_secret()).map_err(|_| "is not a URL like smtps://user:password@host:465")?;
         let (mut required, mut is_token) = (false, false);
@@ -90,14 +91,14 @@ impl SmtpSettings {
         Ok(Self { host, port, tls, credentials, helo: None, longest_wait: Self::LONGEST_WAIT })
     }
 
-    /// No reply is waited for longer than this.
+    /// Limits the wait for any reply to `longest`.
     #[must_use]
     pub fn replies_within(mut self, longest: Duration) -> Self {
         self.longest_wait = longest;
         self
     }
 
-    /// Greets with this name; none: the host's name if it has a dot, else its address.
+    /// Greets with this name. `None`: the host's name if it has a dot, else its address.
     #[must_use]
     pub fn greeting_as(mut self, helo: Option<String>) -> Self {
         self.helo = helo;
@@ -105,7 +106,7 @@ impl SmtpSettings {
     }
 }
 
-/// A name to greet with: of a host, or an address in brackets.
+/// Checks a name to greet with: a host's name, or an IP address in brackets.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -124,7 +125,7 @@ pub fn helo_name(text: &str) -> Result<String, &'static str> {
 }
 
 fn is_loopback(url: &Url) -> bool {
-    // `smtp` is no scheme the URL standard knows, so its hosts arrive as opaque text.
+    // The URL standard does not know the scheme `smtp`, so even an IPv4 address arrives as `Domain`.
     match url.host() {
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
         Some(Host::Ipv6(ip)) => ip.is_loopback(),

@@ -1,7 +1,7 @@
-//! Where a conversation stopped, and why: for the engine as a judgement, for a person as a line.
+//! Where a conversation stopped, and why: as a [`MailError`] for the engine, as one line for a person.
 //!
-//! Enters: a phase and what was heard in it. Leaves: a [`MailError`] without a word of the server's, or one line of what it
-//! said in which no word is an address. Of AUTH's replies nothing but the code: they may quote the password.
+//! Enters: a phase and what came in it. Leaves: a [`MailError`] without any text of the server, or one line of the
+//! server's text in which every address is masked. Of a reply to AUTH only the codes: its text may quote the password.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use super::verdict::{Heard, judge};
 use crate::mail::{MailError, Phase};
 use engine::backoff::Outage;
 
-/// The end of a conversation that did not reach its own.
+/// A conversation that ended early.
 #[derive(Debug, Clone)]
 pub(super) struct Stop {
     pub(super) phase: Phase,
@@ -19,21 +19,21 @@ pub(super) struct Stop {
 
 #[derive(Debug, Clone)]
 pub(super) enum Why {
-    /// Another reply than was asked for.
+    /// Another reply than the one expected.
     Said(Reply),
-    /// No reply within its time.
+    /// No reply within the time limit.
     Silence,
-    /// The connection came to nothing, or to an end.
+    /// The connection could not be opened, or it broke.
     Broken(String),
     /// The handshake failed.
     Tls(String),
-    /// A reply without end.
+    /// A reply longer than [`MOST`](super::reply::MOST) bytes.
     TooLong,
-    /// Bytes that nothing had asked for: out of step at best, forged at worst.
+    /// Bytes that we had not asked for. At best the replies are out of step; at worst somebody forged them.
     Unasked { before_tls: bool },
-    /// The server does not do what every mail needs.
+    /// The server lacks a feature that every mail needs.
     Lacks(&'static str),
-    /// The server does not do what this recipient needs.
+    /// The server lacks a feature that this recipient needs.
     Beyond(&'static str),
 }
 
@@ -54,7 +54,7 @@ impl Why {
 }
 
 impl Stop {
-    /// Whose fault it is.
+    /// The stop as an error that says whose fault it is.
     pub(super) fn judged(self) -> MailError {
         let phase = self.phase;
         let unavailable = |why: &str, outage| MailError::Unavailable { phase, why: why.to_owned(), outage };
@@ -65,7 +65,7 @@ impl Stop {
             Why::Broken(_) => judge(phase, Heard::Nothing, "the connection broke".to_owned()),
             Why::Tls(_) => unavailable("TLS failed", Outage::Down),
             Why::TooLong => judge(phase, Heard::Garbled, "a reply without end".to_owned()),
-            // Whether it was said of this mail cannot be known, and nothing of it is out.
+            // The body is not out yet, so the mail is surely not sent. Nobody knows whether the bytes were about it.
             Why::Unasked { before_tls } if phase <= Phase::Mail => {
                 unavailable(Why::unasked(before_tls), Outage::Refusing)
             }
@@ -75,7 +75,8 @@ impl Stop {
         }
     }
 
-    /// Did the connection end before the server said anything of this mail? An idle one may: a fresh one tells.
+    /// Did the connection end before the server answered anything about this mail? A kept connection may have been
+    /// closed while idle; then a fresh one gives the answer.
     pub(super) fn was_closed(&self) -> bool {
         let is_closed = match &self.why {
             Why::Broken(_) => true,
@@ -85,7 +86,7 @@ impl Stop {
         is_closed && self.phase == Phase::Mail
     }
 
-    /// A clear no, after which the connection is as good as before.
+    /// A clear refusal (4xx or 5xx, not 421): after RSET the connection can be used again.
     pub(super) fn is_answer(&self) -> bool {
         matches!(&self.why, Why::Said(reply) if matches!(reply.code, Some(400..=599)) && reply.code != Some(421))
     }

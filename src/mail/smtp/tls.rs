@@ -1,7 +1,8 @@
 //! TLS to one host: which roots are trusted, and the handshake.
 //!
-//! Enters: the host's name, and a connection. Leaves: the connection encrypted, its peer's certificate verified. Promises: the
-//! roots are read once, when settings are (`SSL_CERT_FILE` adds its own), not once a connection. Knows no SMTP.
+//! Enters: the host's name, and a connection. Leaves: the connection encrypted, its peer's certificate verified.
+//! Promises: the roots are read once with the settings, not for each connection. If `SSL_CERT_FILE` is set, its roots
+//! replace the system's. Knows no SMTP.
 
 use std::io;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-/// Whom we trust to be this host.
+/// The host, and the roots that may vouch for its certificate.
 #[derive(Clone)]
 pub(super) struct Trust {
     config: Arc<ClientConfig>,
@@ -29,7 +30,7 @@ impl Trust {
         if roots.is_empty() {
             return Err(NO_ROOTS);
         }
-        // Named, not the process's: another library may have set another one.
+        // An explicit provider: another library may have set a different one for the process.
         let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|_| NO_ROOTS)?

@@ -1,9 +1,9 @@
-//! One mail, told step by step: for whoever sets a mail server up.
+//! Sends one mail and reports each step: for a person who sets a mail server up.
 //!
-//! Enters: a mail to an address that a person named. Leaves: what the server said at each [`Step`], and
-//! whether it took the mail. Promises: the same conversation as the engine's, its deadlines included; no address and nothing
-//! said about a password is passed on. Crosses no fence, for there is no event and no record behind it:
-//! nothing but a person's wish may come this way.
+//! Enters: a mail to an address that a person named. Leaves: what the server said at each [`Step`], and whether it
+//! took the mail. Promises: the same conversation as the engine's, with the same deadlines; the report holds no
+//! address and no reply to AUTH. Crosses no fence, because there is no event and no record. So only a person's
+//! command may use it.
 
 use super::SmtpMailer;
 use super::conversation::Connection;
@@ -12,13 +12,13 @@ use super::stop::Stop;
 use crate::mail::Mail;
 
 impl SmtpMailer {
-    /// Sends one mail on a connection of its own; `tell` hears of each step as it ends. Answers whether
-    /// the server took it.
+    /// Sends one mail on a connection of its own. Calls `tell` at the end of each step. Answers whether the server
+    /// took the mail.
     pub async fn trial(&self, mail: &Mail, tell: impl FnMut(Step, Told) + Send) -> bool {
         let mut steps = Steps::new(&self.settings, tell);
         match self.send_now(mail, &mut steps).await {
             Ok(connection) => {
-                // The mail is the server's by now, whatever becomes of the farewell.
+                // The server has taken the mail, whatever becomes of QUIT.
                 connection.quit().await;
                 true
             }

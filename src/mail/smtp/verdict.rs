@@ -1,16 +1,16 @@
-//! What a reply, or its absence, means for the mail: phase × reply → whose fault, and can it have gone out.
+//! What an unexpected reply, or no reply, means for the mail: whose fault it is, and whether the mail may be out.
 //!
-//! Enters: a phase and what was heard in it, which was not what was asked for. Leaves: a [`MailError`]. Pure. A server's text is
-//! never passed on: it quotes addresses.
+//! Enters: a phase, and what came in it instead of the expected reply. Leaves: a [`MailError`]. Promises: it never
+//! holds the server's text, because that quotes addresses. Pure.
 
 use super::reply::{Enhanced, Reply};
 use crate::mail::{MailError, Phase};
 use engine::backoff::Outage;
 
-/// What was heard in place of the reply that was asked for.
+/// What came instead of the expected reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Heard {
-    /// Nothing: the time was over, or the connection broke.
+    /// Nothing: the time limit passed, or the connection broke.
     Nothing,
     /// Something that is no reply.
     Garbled,
@@ -24,13 +24,13 @@ impl From<&Reply> for Heard {
     }
 }
 
-/// The table. The rows are tried in this order.
+/// The table. The first row that matches counts.
 pub(super) fn judge(phase: Phase, heard: Heard, why: String) -> MailError {
     use Heard::{Code, Garbled, Nothing};
     let unavailable = |why, outage| MailError::Unavailable { phase, why, outage };
     match (phase, heard) {
         (_, Nothing) if phase <= Phase::Mail => unavailable(why, Outage::Down),
-        // Going away (421), throttling (454, as Amazon SES does it), or a mailbox in transition (432).
+        // 421: the server goes away. 454: it throttles, as Amazon SES does. 432: a mailbox is in transition.
         (_, Code(421 | 432 | 454, _)) => unavailable(why, Outage::Busy),
         (_, _) if phase <= Phase::Auth => unavailable(why, Outage::Refusing),
         (Phase::Mail, Code(500..=599, _)) => unavailable(why, Outage::Refusing),
@@ -40,7 +40,7 @@ pub(super) fn judge(phase: Phase, heard: Heard, why: String) -> MailError {
         }
         (_, Code(500..=599, _)) => MailError::Suspect { phase, why },
         (_, Code(400..=499, _)) => MailError::Deferred { phase, why },
-        // Yes to something else than was asked is no no either.
+        // After the body, only 4xx and 5xx are a clear no. Anything else leaves it unknown.
         (Phase::Dot, Nothing | Garbled | Code(..)) => MailError::Unknown { phase, why },
         (_, Nothing | Garbled | Code(..)) => MailError::Deferred { phase, why },
     }
@@ -48,7 +48,7 @@ pub(super) fn judge(phase: Phase, heard: Heard, why: String) -> MailError {
 
 fn is_about_the_recipient(code: u16, enhanced: Option<Enhanced>) -> bool {
     match enhanced {
-        // 5.1.0 is said of any address, 5.1.7 and 5.1.8 of the sender's.
+        // 5.1.0 can mean any address; 5.1.7 and 5.1.8 mean the sender's.
         Some(Enhanced(_, 1, detail)) => !matches!(detail, 0 | 7 | 8),
         Some(Enhanced(_, subject, detail)) => subject == 2 && matches!(detail, 1 | 2),
         None => matches!(code, 501 | 551 | 553),
@@ -91,7 +91,7 @@ mod tests {
                     (_, _) => 'd',
                 };
                 assert_eq!(letter(phase, Heard::Code(code, None)), expected, "{code} at {phase}");
-                // Of each class one that speaks of policy: it speaks of nobody's mailbox.
+                // x.7.1 means policy, so it is never about the recipient's mailbox.
                 let expected = if expected == 'r' { 's' } else { expected };
                 let policy = Some(Enhanced(code / 100, 7, 1));
                 assert_eq!(letter(phase, Heard::Code(code, policy)), expected, "{code} with x.7.1 at {phase}");

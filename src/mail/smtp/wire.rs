@@ -1,7 +1,7 @@
-//! One connection: bytes out, replies in, each within its time.
+//! One connection: bytes out, replies in, each within its time limit.
 //!
-//! Enters: a host, then bytes to send. Leaves: replies. Promises: a deadline is for a whole reply, not for each read; nothing is
-//! sent late because of Nagle's algorithm, under TLS neither; what was read in plaintext never meets what is read under TLS.
+//! Enters: a host, then bytes to send. Leaves: replies. Promises: a deadline covers a whole reply, not each read;
+//! Nagle's algorithm delays nothing, also under TLS; bytes read before TLS are never mixed with bytes read under it.
 //! Knows no command.
 
 use std::io;
@@ -17,13 +17,13 @@ use super::reply::{Parser, Reply, TooLong};
 use super::stop::Why;
 use super::tls::Trust;
 
-/// Longer than any usual reply, and read at once.
+/// Bytes of one read: more than a usual reply has.
 const PIECE: usize = 4096;
 
 /// A connection that replies are read from.
 pub(super) struct Wire {
     stream: Stream,
-    /// Read already, and part of no reply yet.
+    /// Bytes that were read but not parsed yet.
     unread: Vec<u8>,
     parser: Parser,
 }
@@ -33,7 +33,7 @@ enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// What a server says that has not been asked anything.
+/// What a server did without being asked.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Aside {
     Nothing,
@@ -52,7 +52,7 @@ impl Wire {
         Self { stream, unread: Vec::new(), parser: Parser::default() }
     }
 
-    /// The same connection encrypted, and nothing else of it: [`Wire::aside`] has to say first that nothing is lost.
+    /// The same connection, encrypted. Bytes that were read before are dropped: call [`Wire::aside`] first.
     pub(super) async fn secured(self, trust: &Trust, deadline: Instant) -> Result<Self, Why> {
         let Stream::Plain(stream) = self.stream else { return Err(Why::Tls("is there already".to_owned())) };
         match timeout_at(deadline, trust.handshake(stream)).await {
@@ -83,7 +83,7 @@ impl Wire {
         }
     }
 
-    /// The reply that decides everything: its first line is enough, where the rest does not come.
+    /// The next reply. If its end does not come, its beginning is enough when that has a code.
     pub(super) async fn reply_or_its_beginning(&mut self, deadline: Instant) -> Result<Reply, Why> {
         match self.reply(deadline).await {
             Err(why) => {
@@ -109,7 +109,8 @@ impl Wire {
         }
     }
 
-    /// What has come by now though nothing was asked: it is read, so the connection is good for nothing more unless it is nothing.
+    /// What the server has sent unasked by now. This reads it, so the connection may be used again only after
+    /// [`Aside::Nothing`].
     pub(super) fn aside(&mut self) -> Aside {
         if self.unread.is_empty() {
             let mut piece = [0; PIECE];

@@ -1,7 +1,7 @@
-//! `demo`: the whole story on the embedded default. No AWS, no Redis, no mail server, no account.
+//! `demo`: the whole service in this process. Needs no AWS, no Redis, no mail server, no account.
 //!
-//! A publisher, a topic, two queues with their DLQs and two real workers in this process; mails become
-//! files. It ends with a table of what should have happened beside what did, and fails on a difference.
+//! It runs a publisher, a topic, two queues with one DLQ, and two real workers. Mails become files. It ends with a
+//! table of what should have happened beside what did happen, and fails on a difference.
 
 mod scenes;
 mod stage;
@@ -21,7 +21,7 @@ use crate::plain;
 use engine::publisher::PublishError;
 
 pub(super) async fn demo(context: &Context<'_>, mails: &Path, slow: Option<Duration>) -> Exit {
-    // A demo that scrolls its log over its story would tell none; RUST_LOG still brings it up.
+    // No log by default: its lines would push the demo's story off the screen. RUST_LOG turns it on.
     let environment = context.environment;
     let is_logged = environment.contains_key("RUST_LOG");
     if let Err(exit) = if is_logged { configured(context, |_| Some(())) } else { unlogged(context) } {
@@ -65,7 +65,7 @@ async fn at_once(stage: &Stage, teller: &Teller) -> Result<(), Exit> {
     stage.until_idle(|seen, waiting| teller.so_far(seen, waiting)).await.map_err(unkept)
 }
 
-/// For an audience: each scene is announced, played to its end and explained.
+/// For an audience: announces each scene, plays it to its end and explains it.
 async fn one_by_one(stage: &Stage, teller: &Teller) -> Result<(), Exit> {
     teller.steps().await;
     for (n, scene) in SCENES.iter().enumerate() {
@@ -89,7 +89,7 @@ fn unkept(why: String) -> Exit {
     Exit::Write
 }
 
-/// The table; answers how many rows are not as they should be.
+/// Prints the table. Answers how many rows are not as expected.
 fn show(summary: &Summary) -> usize {
     let mut table = Table::new();
     table.load_style(TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─')));
@@ -110,9 +110,9 @@ fn show(summary: &Summary) -> usize {
     differences
 }
 
-/// Commands that work where this one did.
+/// Prints commands that work in the place where this one was started.
 fn say_what_next(environment: &Environment) {
-    // Set by `cargo run`: then no `user-events` needs to be on the PATH, and the checkout is at hand.
+    // `cargo run` sets this variable. Then `user-events` need not be on the PATH, and the checkout is here.
     let by_cargo = environment.contains_key("CARGO_MANIFEST_DIR");
     let (us, third) = if by_cargo {
         ("cargo run --", ("make up".to_owned(), "the same services to deploy to: LocalStack, Redis, a mail server"))

@@ -1,4 +1,4 @@
-//! What the demo publishes, and what should come of it.
+//! What the demo publishes, and the expected results.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,18 +14,18 @@ pub(super) struct Scene {
     pub prefix: &'static str,
     pub entries: fn(&str) -> Vec<Entry>,
     pub expected: Seen,
-    /// Why it comes to that, for an audience.
+    /// Why this is the result, for an audience.
     pub because: &'static str,
 }
 
-/// What came of a scene, or should.
+/// The result of a scene, or the expected one.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Seen {
     pub mails: usize,
     pub profiles: usize,
     pub plan: Option<&'static str>,
     pub dead_letters: usize,
-    /// The reason that this scene's dead letters bear.
+    /// The reason in this scene's dead letters.
     pub reason: &'static str,
     pub ignored: usize,
 }
@@ -113,7 +113,7 @@ pub(super) const SCENES: &[Scene] = &[
 ];
 
 impl Seen {
-    /// What came in addition to `before`.
+    /// The difference between this and `before`.
     pub(super) fn since(&self, before: &Self) -> Self {
         Self {
             mails: self.mails - before.mails,
@@ -124,7 +124,7 @@ impl Seen {
         }
     }
 
-    /// What the summary shows of a scene.
+    /// The result of a scene, from the summary.
     pub(super) fn of(scene: &Scene, summary: &Summary) -> Self {
         let expected = &scene.expected;
         let plan = expected.plan.filter(|plan| summary.plan(scene.prefix).as_deref() == Some(plan));
@@ -158,7 +158,7 @@ impl fmt::Display for Seen {
 }
 
 fn version_2(user: &str, plan: &str) -> Entry {
-    // The same id for the same user: published again, it is the same event.
+    // One id for each user: if it is published again, it is the same event.
     entry(
         json!({ "userId": user, "version": "2", "plan": plan, "eventId": format!("signed-up-{user}"), "timestamp": "2026-01-02T03:04:05Z" }),
     )

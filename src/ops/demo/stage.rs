@@ -1,4 +1,4 @@
-//! Where the demo plays: topic, queues and workers in this process, and a mail server with bad moments.
+//! The parts of the demo: topic, queues and workers in this process, and a mail server that fails on purpose.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ use engine::topic::memory::MemoryTopic;
 use engine::worker::{self, Reaction, Settings, Tally, Worker};
 
 const VISIBILITY: Duration = Duration::from_secs(5);
-/// A demo that takes longer than this shows something broken.
+/// How long the demo waits for a scene's end. A scene that takes longer has a fault to show.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The running parts.
@@ -43,7 +43,7 @@ pub(super) struct Stage {
     stop: CancellationToken,
 }
 
-/// What was seen in the end.
+/// What there was at the end.
 pub(super) struct Summary {
     sent: HashMap<String, usize>,
     known: MemoryProfiles,
@@ -69,7 +69,7 @@ impl Stage {
 
         let short = |ms| Duration::from_millis(ms);
         let backoff = Backoff::try_new(short(200), short(800)).unwrap_or(Backoff::ENTRY);
-        // "Not now" would last half a minute: nobody waits as long for a demo.
+        // With the default a "not now" would last half a minute: too long for a demo.
         let retry_for = Some(Duration::from_secs(2));
         let settings = Settings { wait: short(200), backoff, retry_for, ..Settings::default() };
         let terms = Terms { lease: VISIBILITY * 3 / 4, retention: VISIBILITY, max_sends: 2 };
@@ -92,7 +92,7 @@ impl Stage {
         self.publisher.publish_entries(entries).await.into_iter().try_for_each(|result| result.map(drop))
     }
 
-    /// What has come of everything so far.
+    /// The results so far, of all scenes.
     pub(super) fn so_far(&self) -> Seen {
         Seen {
             mails: self.mailer.lock().sent.values().sum(),
@@ -104,10 +104,11 @@ impl Stage {
         }
     }
 
-    /// Waits until both queues are empty; meanwhile `each` is told of how far it is, and how many wait.
+    /// Waits until both queues are empty, or [`PATIENCE`] is over. Meanwhile calls `each` with the results so far and
+    /// the number of waiting messages.
     ///
     /// # Errors
-    /// Why no mail can be kept: what waits would wait in vain.
+    /// Why a mail could not be written to disk: waiting longer would not help.
     pub(super) async fn until_idle(&self, mut each: impl FnMut(&Seen, usize)) -> Result<(), String> {
         let deadline = Instant::now() + PATIENCE;
         let left = |queue: &MemoryQueue| queue.depth().visible + queue.depth().in_flight;
@@ -124,7 +125,7 @@ impl Stage {
         }
     }
 
-    /// Stops the workers and looks at what there is.
+    /// Stops the workers and collects the results.
     pub(super) async fn finish(mut self) -> Summary {
         self.stop.cancel();
         while self.workers.join_next().await.is_some() {}
@@ -143,7 +144,7 @@ impl Stage {
 }
 
 impl Summary {
-    /// Mails taken for this scene's users, copies counted.
+    /// Mails taken for this scene's users, with copies.
     pub(super) fn mails(&self, prefix: &str) -> usize {
         self.sent.iter().filter(|(user, _)| belongs(user, prefix)).map(|(_, n)| n).sum()
     }
@@ -159,7 +160,7 @@ impl Summary {
     }
 }
 
-/// The scene's users are its prefix, or its prefix and a number: `new-7` is of `new`, `newer` is not.
+/// Does this user belong to the scene? Its users are `prefix` and `prefix-<n>`: `new-7` belongs to `new`, `newer` not.
 fn belongs(user: &str, prefix: &str) -> bool {
     user.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
@@ -178,8 +179,8 @@ async fn reasons(dead_letters: &MemoryQueue) -> BTreeMap<String, usize> {
     reasons
 }
 
-/// An outbox behind a server with bad moments: it defers the first mail to each `later@`, and the first
-/// mail to a `down…@` takes it down for a second.
+/// An outbox behind a mail server that fails on purpose: it defers the first mail to `later@`, and the first mail to
+/// a `down…@` takes it down for 1 s.
 #[derive(Clone)]
 struct MoodyMailer {
     outbox: Outbox,
@@ -192,7 +193,7 @@ struct Mood {
     sent: HashMap<String, usize>,
     deferred: bool,
     down_until: Option<Instant>,
-    /// Why a mail could not be kept, which is no mood.
+    /// Why a mail could not be written to disk. This is a real error, not a part of the demo.
     unkept: Option<String>,
 }
 

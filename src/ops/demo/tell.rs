@@ -1,7 +1,7 @@
-//! What the demo shows while it plays: a line that counts, and for an audience each step at a pace to follow.
+//! What the demo shows while it runs: a line with the counts; for an audience each step, slowly enough to read.
 //!
-//! Enters: scenes and counts. Leaves: lines on standard output; on a terminal one more that is drawn anew.
-//! Knows nothing of queues and workers.
+//! Enters: scenes and counts. Leaves: lines on standard output; on a terminal one more line that is redrawn.
+//! Knows no queue and no worker.
 
 use std::fmt::Display;
 use std::io::IsTerminal;
@@ -25,14 +25,14 @@ const STEPS: [(&str, &str); 5] = [
 
 /// Shows what goes on.
 pub(super) struct Teller {
-    /// How long each line stands before the next one; none: nothing is told but the end.
+    /// The pause after each line. `None`: no line is shown before the end.
     pace: Option<Duration>,
     line: ProgressBar,
 }
 
 impl Teller {
     pub(super) fn new(environment: &Environment, pace: Option<Duration>) -> Self {
-        // With a log on the same terminal, the line would be drawn through it.
+        // Hidden if there is a log: on the same terminal the line would be drawn over the log.
         let is_alone = std::io::stderr().is_terminal() && !environment.contains_key("RUST_LOG");
         let line = if is_alone { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
@@ -41,7 +41,7 @@ impl Teller {
         Self { pace, line }
     }
 
-    /// The way of one delivery, before the first is on it.
+    /// Explains the five steps of a delivery, before the first scene.
     pub(super) async fn steps(&self) {
         self.line("\nEach delivery goes five steps:").await;
         for (step, what) in STEPS {
@@ -49,7 +49,7 @@ impl Teller {
         }
     }
 
-    /// Writes a line and lets it stand.
+    /// Writes a line and waits for the pace, if there is one. Otherwise it does nothing.
     pub(super) async fn line(&self, text: impl Display) {
         if let Some(pace) = self.pace {
             self.line.suspend(|| say(text.to_string()));

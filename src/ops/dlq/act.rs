@@ -1,8 +1,8 @@
-//! Going through a DLQ with a selection and a deed: move, drop, or only count.
+//! Goes through a DLQ and does one thing with each selected letter: send it back, drop it, or only count it.
 //!
-//! Enters: a look through the DLQ, which letters are meant, and what to do. Leaves: what was done, by
-//! reason. Promises: a letter leaves the DLQ only after the queue confirmed its original, so that a kill
-//! at any moment leaves it in one of the two, perhaps in both; what is not meant stays.
+//! Enters: the DLQ, the selection, and what to do. Leaves: what was done, by reason. Promises: a letter that is sent
+//! back leaves the DLQ only after the source queue confirmed its original. So after a kill at any moment it is in one
+//! of the two, perhaps in both. Letters that are not selected stay.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,33 +25,33 @@ pub(super) enum Deed<'a> {
     Count { sends: bool },
     /// Delete it for good.
     Drop,
-    /// Its original to this queue, so many a second at most, then delete it.
+    /// Send its original to this queue, then delete it. `rate`: the most letters a second.
     Send { admin: &'a SqsAdmin, url: &'a str, rate: Option<u32> },
 }
 
-/// What was done. Of what was meant and not moved, [`Told::sealed`] says why.
+/// What was done. [`Told::sealed`] says why selected letters were not moved.
 #[derive(Debug, Default)]
 pub(super) struct Told {
-    /// Letters that were meant.
+    /// Selected letters.
     pub(super) selected: u64,
-    /// Of these, moved or deleted.
+    /// Selected letters that were moved or deleted.
     pub(super) moved: u64,
-    /// Looked at and not meant.
+    /// Letters that were looked at and not selected.
     pub(super) left: u64,
-    /// Moved, or dead for good, and still in the DLQ: their delete failed.
+    /// Letters that are still in the DLQ because their delete failed: sent back all the same, or to be dropped.
     pub(super) doubled: u64,
-    /// Not to be opened, or refused by their queue for good: they stay. By why.
+    /// Letters that stay because they cannot be opened, or because their queue refuses them for good. By the reason.
     pub(super) sealed: BTreeMap<String, u64>,
-    /// Selected, by reason.
+    /// Selected letters, by reason.
     pub(super) reasons: BTreeMap<String, u64>,
-    /// The first thing that went wrong; it ends the work.
+    /// The first error. It ends the work.
     pub(super) error: Option<QueueError>,
 }
 
-/// A letter on its way: what to send, and the right to delete it.
+/// A selected letter, and the receipt to delete it with.
 type Chosen = (Letter, ReceiptHandle);
 
-/// Goes through the whole DLQ, or until `limit` letters were meant, or told to stop.
+/// Goes through the DLQ until its end, until `limit` letters were selected, or until `stop`.
 pub(super) async fn act<Q: Queue>(
     queue: Q,
     selection: &Selection,
@@ -112,7 +112,7 @@ pub(super) async fn act<Q: Queue>(
 }
 
 impl Told {
-    /// Passed over, for this reason.
+    /// Leaves a letter in the DLQ, for this reason.
     fn seal<Q: Queue>(&mut self, why: String, receipt: ReceiptHandle, browser: &mut Browser<Q>) {
         *self.sealed.entry(why).or_default() += 1;
         browser.keep(receipt);
@@ -176,7 +176,7 @@ impl Sending<'_> {
     }
 }
 
-/// Groups that one call can carry: at most `most` messages of 1 MiB together.
+/// Groups that one call can carry: at most `most` messages and 1 MiB each.
 fn groups(all: Vec<(DeadLetter, ReceiptHandle)>, most: usize) -> Vec<Vec<(DeadLetter, ReceiptHandle)>> {
     let (mut groups, mut bytes) = (Vec::<Vec<_>>::new(), 0);
     for (message, receipt) in all {

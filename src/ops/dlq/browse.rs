@@ -1,9 +1,9 @@
-//! Looking through a queue so that each message is seen once, and all of them are there afterwards.
+//! Looks through a queue: each message is seen once, and all of them are there afterwards.
 //!
-//! Enters: a queue. Leaves: its deliveries, a few at a time; each is given back by [`Browser::keep`] or
-//! deleted. Promises: what was given back stays hidden while the look goes on, however long, and is shown
-//! again by [`Browser::finish`]; a look that is killed shows it after [`HIDDEN`]. SQS counts each look as
-//! a receive. Knows no letter.
+//! Enters: a queue. Leaves: its deliveries, a few at a time; the caller gives each back by [`Browser::keep`] or deletes
+//! it. Promises: a message that was given back stays hidden while the look goes on, however long that takes.
+//! [`Browser::finish`] makes it visible again; if the look is killed, it becomes visible after [`HIDDEN`]. SQS counts
+//! each look as a receive. Knows no letter.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use tokio::time::Instant;
 
 use engine::queue::{Delivery, Hide, Hold, MAX_BATCH, Queue, QueueError, ReceiptHandle, Unsettled};
 
-/// How long a message is hidden at a time: short, for a look may be killed.
+/// How long a message is hidden at a time. Short, because a look may be killed.
 pub(super) const HIDDEN: Duration = Duration::from_secs(120);
 /// A wait above zero makes SQS ask all of its servers; without it an empty answer may be wrong.
 const WAIT: Duration = Duration::from_secs(1);
-/// Calls at once when many messages are hidden longer or shown again.
+/// How many calls run at once when many messages are hidden longer or made visible again.
 const CALLS: usize = 8;
 
 /// A look through one queue.
@@ -29,12 +29,12 @@ pub(super) struct Browser<Q> {
 }
 
 impl<Q: Queue> Browser<Q> {
-    /// `queue` must hide for [`HIDDEN`] what it hands out.
+    /// `queue` must have the visibility timeout [`HIDDEN`].
     pub(super) fn new(queue: Q) -> Self {
         Self { queue, held: Vec::new(), seen: HashSet::new(), extend_at: Instant::now() + HIDDEN / 3 }
     }
 
-    /// The next few; none at the end.
+    /// The next messages, 10 at most. `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<Delivery>>, QueueError> {
         self.keep_hidden().await;
         let received = self.queue.receive(MAX_BATCH, WAIT).await?;
@@ -43,7 +43,7 @@ impl<Q: Queue> Browser<Q> {
         }
         let mut fresh = Vec::new();
         for delivery in received {
-            // A copy, or one that no call kept hidden in time.
+            // Seen before: a copy, or a message that became visible before it was extended.
             if self.seen.insert(delivery.message_id.clone()) {
                 fresh.push(delivery);
             } else {
@@ -53,12 +53,12 @@ impl<Q: Queue> Browser<Q> {
         Ok(Some(fresh))
     }
 
-    /// Gives one back: hidden until the end, then shown.
+    /// Gives a message back: it stays hidden until the end of the look.
     pub(super) fn keep(&mut self, receipt: ReceiptHandle) {
         self.held.push(receipt);
     }
 
-    /// Deletes; what could not be deleted is kept, and the answer says how many that were.
+    /// Deletes messages. Keeps those that could not be deleted, and answers their number.
     pub(super) async fn delete(&mut self, receipts: Vec<ReceiptHandle>) -> usize {
         let unsettled: Vec<Unsettled> = self.queue.delete(receipts).await;
         let count = unsettled.len();
@@ -66,7 +66,8 @@ impl<Q: Queue> Browser<Q> {
         count
     }
 
-    /// Shows all that was given back; what cannot be shown now is so after [`HIDDEN`].
+    /// Makes all messages that were given back visible again. If a call fails, its messages become visible after
+    /// [`HIDDEN`].
     pub(super) async fn finish(self) {
         let mut held = self.held.into_iter();
         let batches = std::iter::from_fn(|| {
@@ -110,7 +111,7 @@ mod tests {
                 seen.push(delivery.body.as_str().to_owned());
                 browser.keep(delivery.receipt);
             }
-            // In all far longer than one hiding lasts.
+            // The whole look takes far longer than HIDDEN.
             tokio::time::sleep(HIDDEN / 2).await;
         }
         seen.sort_unstable();

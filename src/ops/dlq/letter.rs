@@ -1,7 +1,7 @@
-//! A dead letter as an operator sees it, and which of them are meant.
+//! A dead letter as an operator sees it, and the selection of letters.
 //!
-//! Enters: a delivery from a DLQ. Leaves: its reason and history, and what can be told of its event
-//! without telling an address. Pure: asks no queue.
+//! Enters: a delivery from a DLQ. Leaves: its reason and history, and its event's type and subject; its address only
+//! masked unless asked for. Pure: asks no queue.
 
 use std::time::Duration;
 
@@ -17,42 +17,43 @@ use engine::queue::{DeadLetter, Delivery, ReceiptHandle};
 
 /// One letter in a DLQ.
 pub(super) struct Letter {
-    /// Its message id there.
+    /// Its message id in the DLQ.
     pub(super) id: String,
-    /// How often it was received there, looks included.
+    /// How often it was received from the DLQ, looks included.
     pub(super) receives: u32,
-    /// When a worker put it there. SQS's own redrive keeps the moment it first entered the source queue.
+    /// When a worker sent it to the DLQ, in milliseconds since 1970. For a letter that SQS's own redrive moved: when it
+    /// first entered the source queue.
     pub(super) died_at: i64,
-    /// Did a worker write it? Else it is a message as it came, and what it says of itself is its sender's.
+    /// Did a worker write it? If not, it is the message as it came, and its attributes are the sender's.
     is_ours: bool,
     letter: DeadLetter,
     known: Known,
 }
 
-/// What a letter's event tells of itself.
+/// What a letter tells of its event.
 pub(super) struct Contents {
     pub(super) kind: String,
-    /// Whom or what it is about, hashed as in the log. In JSON it keeps its first name, `user`.
+    /// Whom or what the event is about, hashed as in the log. In JSON the field has its old name, `user`.
     pub(super) subject: Option<String>,
     pub(super) email: Option<EmailAddress>,
 }
 
-/// Which letters are meant.
+/// Which letters are selected.
 #[derive(Debug, Default)]
 pub(super) struct Selection {
-    /// Any of these reasons; none: any.
+    /// The reasons; empty: any reason.
     pub(super) reasons: Vec<String>,
-    /// Died not before this moment.
+    /// Letters that died at this moment or later, in milliseconds since 1970.
     pub(super) not_before: Option<i64>,
-    /// Died not after this moment: what comes while letters are moved is not moved in circles.
+    /// Letters that died at this moment or earlier: a letter that dies again during a redrive is not moved in circles.
     pub(super) not_after: Option<i64>,
 }
 
 impl Letter {
-    /// A letter from the queue of a reaction to these events.
+    /// A letter from the DLQ of a reaction to these events.
     pub(super) fn new(delivery: Delivery, known: Known) -> (Self, ReceiptHandle) {
         let Delivery { message_id, body, attributes, attempt, sent_at_millis, group, fairness, receipt, .. } = delivery;
-        // What a redrive policy moved, no worker wrote: its reason is a former one, or never was ours.
+        // If the redrive policy moved it, no worker wrote it: a reason in it is an old one, or the sender's.
         let is_ours = !delivery.moved_by_queue && is_ours(&attributes);
         let body = body.as_str().to_owned();
         let letter = DeadLetter { body, attributes, group, fairness, message_id: message_id.clone() };
@@ -63,7 +64,7 @@ impl Letter {
         self.field(REASON).unwrap_or(UNKNOWN)
     }
 
-    /// What was said beside the reason; empty: nothing.
+    /// The detail beside the reason. Empty: none.
     pub(super) fn detail(&self) -> &str {
         self.field(DETAIL).unwrap_or_default()
     }
@@ -82,10 +83,10 @@ impl Letter {
         self.field(BODY_ENCODING).is_some()
     }
 
-    /// The original as a message.
+    /// The original message.
     ///
     /// # Errors
-    /// It cannot be opened, and must stay where it is.
+    /// The letter cannot be opened, and must stay where it is.
     pub(super) fn original(&self) -> Result<DeadLetter, UnpackError> {
         if !self.is_ours {
             return Ok(self.letter.clone());
@@ -94,9 +95,9 @@ impl Letter {
         Ok(DeadLetter { body, attributes, ..self.letter.clone() })
     }
 
-    /// What its event tells, as far as it is one.
+    /// What it tells of its event. `None`: it holds no event.
     pub(super) fn contents(&self) -> Option<Contents> {
-        // A letter of a former life too: the worker would open it.
+        // Opened even if the redrive policy moved it: the worker would open it too.
         let (body, _) = self.letter.original().ok()?;
         let died_at = Timestamp::from_unix_millis(self.died_at)?;
         let told = (self.known.tells)(&body, died_at)?;
@@ -123,7 +124,7 @@ impl Letter {
         })
     }
 
-    /// One line of `dlq export`; without its body where that was not asked for.
+    /// One line of `dlq export`; without the body unless it was asked for.
     pub(super) fn export(&self, reaction: &str, with_body: bool) -> Value {
         let original = self.original();
         let unpacked = original.is_ok();
@@ -154,18 +155,18 @@ impl Letter {
     }
 }
 
-/// An address as asked for: whole, or masked.
+/// An address, whole or masked.
 pub(super) fn shown(email: &EmailAddress, whole: bool) -> String {
     if whole { email.as_str().to_owned() } else { email.to_string() }
 }
 
 impl Selection {
-    /// Of these reasons, whenever they died.
+    /// Letters of these reasons, of any age.
     pub(super) fn of(reasons: &[String]) -> Self {
         Self { reasons: reasons.to_vec(), ..Self::default() }
     }
 
-    /// Of these reasons, and not older than `since`, seen from now.
+    /// Letters of these reasons that died within the last `since`, and not after now.
     pub(super) fn new(reasons: &[String], since: Option<Duration>) -> Self {
         let now = Timestamp::now().unix_millis();
         let ago = since.map(|since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
@@ -201,7 +202,7 @@ mod tests {
 
     const EVENT: &str = r#"{"type":"user.signed_up","userId":"u","email":"anna@example.com"}"#;
 
-    /// The attributes of the letter that a worker would make of it.
+    /// The attributes of the letter that a worker would make of this body.
     fn attributes(body: &str) -> Attributes {
         let failure = Failure { reason: "conflict", handler: "profile", history: String::new(), detail: String::new() };
         DeadLetter::new(&delivery(body), "q", &failure).expect("fits").attributes

@@ -1,7 +1,7 @@
-//! `dlq list`: a line a letter, or a line for all that died of the same.
+//! `dlq list`: one line for each letter, or one line for all letters of the same reason, or reason and detail.
 //!
-//! Enters: opened DLQs, which letters are meant. Leaves: a table that fits a terminal, or JSON. Promises: addresses are masked
-//! unless asked for; of letters that were not all looked at, it says so.
+//! Enters: opened DLQs, the selection. Leaves: a table that fits a terminal, or JSON. Promises: addresses are masked
+//! unless asked for; if not all letters were looked at, it says so.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +16,10 @@ use crate::ops::{Exit, complain, say};
 use crate::plain;
 use engine::event::Timestamp;
 
-/// A table holds so much of a reason: ours are shorter, another tool's may not be.
+/// The width of a reason in a table. Our reasons are shorter; another tool's may be longer, and is cut.
 const REASON_WIDTH: usize = 22;
 
-/// How a list is wanted.
+/// What the list shows, and how.
 pub(super) struct Wanted {
     pub(super) which: Selection,
     pub(super) lines: Lines,
@@ -36,14 +36,14 @@ pub(super) enum Lines {
     Detail,
 }
 
-/// Letters that died of the same.
+/// Letters with the same reason, or the same reason and detail.
 struct Group {
     count: u64,
     oldest: i64,
     newest: i64,
 }
 
-/// Whose, and of what: the detail is empty where lines are by reason.
+/// By reaction, reason and detail. The detail is empty if the lines are by reason.
 type Groups<'p> = BTreeMap<(&'p str, String, String), Group>;
 
 pub(super) async fn list(places: &[Place], wanted: &Wanted, stop: &CancellationToken) -> Exit {
@@ -129,12 +129,12 @@ fn print_details(groups: &Groups<'_>) {
     say(table.trim_fmt());
 }
 
-/// Of a letter's line the last column is cut to what the others leave.
+/// Prints a line for each letter. The last column is cut to the width that the others leave.
 fn print_letters(rows: Vec<[String; 6]>, addresses: bool) {
     let header = ["id", "reaction", "reason", "died", "subject", if addresses { "email" } else { "detail" }];
     let (room, mut table) = (room(header, &rows), table(header, &[3]));
     for [id, reaction, reason, died, subject, last] in rows {
-        // An address that was asked for is wanted whole.
+        // An address that was asked for is not cut.
         let last = if addresses { last } else { cut(&last, room) };
         table.add_row([id, reaction, reason, died, subject, last]);
     }
@@ -154,7 +154,7 @@ fn row(reaction: &str, letter: &Letter, addresses: bool, now: i64) -> [String; 6
     ]
 }
 
-/// What a terminal has left for the last column: each one before it has a space on both sides.
+/// The width left for the last column. Each column before it has a space on both sides.
 fn room<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> usize {
     let width = |n: usize| rows.iter().map(|row| row[n].chars().count()).chain([header[n].len()]).max().unwrap_or(0);
     let others: usize = (0..N - 1).map(|n| width(n) + 2).sum();

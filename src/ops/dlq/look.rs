@@ -1,7 +1,7 @@
-//! `dlq show` and `export`, and the look that each command takes: letters are shown, and none is moved.
+//! `dlq show` and `dlq export`, and the look through a DLQ that `list` shares: letters are shown, none is moved.
 //!
-//! Enters: opened DLQs. Leaves: one letter, or JSON lines. Promises: addresses and bodies are
-//! masked unless asked for, and a look cut short by Ctrl-C or a limit says so.
+//! Enters: opened DLQs. Leaves: one letter, or JSON lines. Promises: `show` masks addresses and hides bodies unless
+//! asked for. If Ctrl-C or a limit cut the look short, the command says so.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -94,13 +94,13 @@ fn print(reaction: &str, letter: &Letter, body: bool, addresses: bool) {
     };
     line("attributes", if names.is_empty() { "-".to_owned() } else { names.join(", ") }.as_str());
     match whole["body"].as_str() {
-        // `dlq export` keeps every byte.
+        // Control characters are escaped here; `dlq export` keeps every byte.
         Some(body) => say(format_args!("\n{body}")),
         None => line("body", "hidden: --body shows it, with its address"),
     }
 }
 
-/// The failures of a history, a line each, with a time that people read.
+/// The failures of a history, one line each, with a time in RFC 3339.
 fn history(text: &str) -> impl Iterator<Item = String> {
     text.split_whitespace().map(|failure| {
         let known = failure.rsplit_once('@').and_then(|(outcome, millis)| {
@@ -142,12 +142,12 @@ pub(super) async fn export(place: &Place, which: &Which, file: Option<&Path>, st
     if stop.is_cancelled() { Exit::Interrupted } else { Exit::Clean }
 }
 
-/// For its owner's eyes: it will hold addresses.
+/// Creates a file that only its owner can read: it will hold addresses.
 fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-/// Shows each letter to `see` until it has seen enough. Answers whether all were looked at.
+/// Shows each letter to `see` until that answers `false`. Answers whether all letters were looked at.
 pub(super) async fn each(
     place: &Place,
     limit: Option<u64>,
@@ -163,7 +163,7 @@ pub(super) async fn each(
         }
         match browser.next().await {
             Ok(None) => break Ok(true),
-            // SQS hides 120,000 messages at once and no more: what was seen is told, and that it is not all.
+            // SQS hides 120,000 messages at once at most. Report the letters seen so far, and that there are more.
             Err(QueueError::Refused(code)) if code == "OverLimit" => break Ok(false),
             Err(error) => break Err(error),
             Ok(Some(batch)) => {

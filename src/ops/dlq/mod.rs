@@ -1,8 +1,8 @@
 //! `dlq`: look at dead letters, send them back, drop them.
 //!
-//! Enters: a command, the environment. Leaves: tables or JSON, and letters where they were told to go.
-//! Promises: nothing is moved or dropped without `--yes`; a look leaves every letter where it was, and
-//! no address or body is shown unless asked for.
+//! Enters: a command, the environment. Leaves: tables or JSON; letters in the source queue or a file, or deleted.
+//! Promises: nothing is moved or dropped without `--yes`. A look leaves every letter where it was. No address and no
+//! body is shown unless asked for.
 
 mod act;
 mod browse;
@@ -33,7 +33,7 @@ use engine::queue::sqs::admin::{QueueFacts, SqsAdmin};
 
 pub use reasons::{REASONS, Reason};
 
-/// From so many letters on, progress is shown.
+/// Progress is shown from this many letters on.
 const LONG: u64 = 100;
 
 /// One reaction's queue and DLQ, opened.
@@ -45,7 +45,7 @@ struct Place {
     depth: u64,
     dlq: SqsQueue,
     admin: SqsAdmin,
-    /// Its events.
+    /// The reaction's event types.
     known: Known,
 }
 
@@ -82,7 +82,7 @@ pub(super) async fn dlq(context: &Context<'_>, what: &Dlq) -> Exit {
         return Exit::Usage;
     }
     let Ok(stop) = shutdown::on_interrupt() else { return deaf() };
-    // Nothing is held yet.
+    // Opening may be cancelled at any point: no letter is held yet.
     let opening = async {
         let aws = super::aws(&aws).await?;
         let open = |queues| Place::open(&aws, queues, context.reactions);
@@ -154,7 +154,7 @@ impl Place {
     }
 }
 
-/// Shows progress through so many letters, on a terminal and on long work only.
+/// A progress bar for `total` letters. Hidden for few letters, and without a terminal.
 fn progress(total: u64) -> ProgressBar {
     if total < LONG || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();

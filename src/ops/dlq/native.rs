@@ -1,8 +1,8 @@
-//! `dlq redrive --all`: SQS itself moves every letter, and this watches.
+//! `dlq redrive --all`: SQS itself moves every letter, and this file watches the progress.
 //!
-//! SQS moves letters as they are, `failure.*` and packed bodies with them; the worker opens those when it
-//! receives them. Where SQS cannot (the DLQ is no redrive policy's target) the letters are sent and
-//! deleted one by one. Ctrl-C cancels the task; what it moved stays moved.
+//! SQS moves letters as they are, with `failure.*` attributes and packed bodies. The worker opens those when it
+//! receives them. If SQS cannot move them (the DLQ is no redrive policy's target), the letters are sent and deleted
+//! one by one. Ctrl-C cancels the task; letters that it has moved stay moved.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::ops::{Exit, complain, say};
 use engine::queue::QueueError;
 use engine::queue::sqs::admin::MoveTask;
 
-/// Between two looks at a task.
+/// The time between two looks at the task.
 const LOOK: Duration = Duration::from_millis(500);
 
 pub(super) async fn redrive(place: &Place, how: &How, stop: &CancellationToken) -> Exit {
@@ -57,7 +57,7 @@ async fn watch(place: &Place, how: &How, dlq_arn: &str, stop: &CancellationToken
         looks.tick().await;
         let task = match place.admin.latest_move(dlq_arn).await {
             Ok(Some(task)) => task,
-            // Just started, and not in the list yet.
+            // The task has just started, and SQS does not list it yet.
             Ok(None) => continue,
             Err(error) if error.is_passing() => continue,
             Err(error) => return failed(&error),
@@ -67,7 +67,7 @@ async fn watch(place: &Place, how: &How, dlq_arn: &str, stop: &CancellationToken
             break task;
         }
         if let (true, false, Some(handle)) = (stop.is_cancelled(), cancelled, &task.handle) {
-            // Refused where it has just ended by itself: the next look tells.
+            // SQS refuses this if the task has just ended. The next look shows it.
             cancelled = place.admin.cancel_move(handle).await.is_ok();
         }
     };

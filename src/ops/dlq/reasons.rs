@@ -1,8 +1,8 @@
-//! The reasons for which letters lie in a DLQ: all there are, and what each means.
+//! All reasons for which we quarantine a message, and what each means.
 //!
-//! The README's table is this one, and a test holds that no quarantine has a reason which is not here.
+//! The README's table is this one. A test checks that every reason in the code is listed here.
 
-/// Reasons that mean much the same, and what.
+/// Reasons of similar meaning, and that meaning.
 pub type Reason = (&'static [&'static str], &'static str);
 
 /// Every reason that we write.
@@ -61,10 +61,10 @@ pub const REASONS: &[Reason] = &[
     ),
 ];
 
-/// The reason of what the queue's own redrive policy moved: it tells none.
+/// Shown for letters that the queue's own redrive policy moved: they have no reason.
 pub(super) const UNKNOWN: &str = "unknown";
 
-/// Each reason that a selection may name.
+/// Each reason that `--reason` may name.
 pub(super) fn all() -> impl Iterator<Item = &'static str> {
     REASONS.iter().flat_map(|(codes, _)| codes.iter().copied()).chain([UNKNOWN])
 }

@@ -1,4 +1,4 @@
-//! `dlq redrive` and `drop`, letter by letter: a dry run unless told otherwise, and what came of it.
+//! `dlq redrive` and `dlq drop`, letter by letter: a dry run unless `--yes`, then the result.
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -11,7 +11,7 @@ use crate::ops::table::{counted, table};
 use crate::ops::{Exit, complain, say};
 use crate::plain;
 
-/// How it is wanted.
+/// How the command was called.
 pub(super) struct How {
     pub(super) yes: bool,
     pub(super) json: bool,

@@ -1,4 +1,4 @@
-//! Looking at everything once, all at the same time. Judges nothing, changes nothing, sends no mail.
+//! Looks at everything once, all at the same time. Judges nothing, changes nothing, sends no mail.
 
 use std::collections::BTreeMap;
 
@@ -111,7 +111,7 @@ async fn mail(config: &MailConfig) -> (Examination, Result<(), String>) {
     (examined, compose(config).map_err(|problem| problem.to_string()))
 }
 
-/// Makes the mail of an event that nobody sent, and throws it away.
+/// Composes a mail for a made-up event, and throws it away: this checks the settings of the sender.
 fn compose(config: &MailConfig) -> Result<(), Box<dyn std::error::Error>> {
     let event = UserSignedUp::new("doctor".parse()?, "doctor@example.com".parse()?, Some("pro".parse()?));
     Composer::new(config.sender.clone())?.welcome("doctor", &event)?;

@@ -1,4 +1,4 @@
-//! What the doctor looked at, as it was found; nothing is judged yet.
+//! What the doctor found; nothing is judged yet.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,23 +13,23 @@ use engine::redis_link::{RedisError, RedisFacts};
 use engine::topic::SendError;
 use engine::topic::sns::admin::Subscription;
 
-/// All of it.
+/// All findings.
 #[derive(Debug)]
 pub(super) struct Facts {
-    /// The region calls go to.
+    /// The region that calls go to.
     pub(super) region: Option<String>,
     /// Where calls go instead of to AWS.
     pub(super) endpoint: Option<String>,
     /// The topic, if one is configured.
     pub(super) topic: Option<Topic>,
     pub(super) reactions: Vec<Reaction>,
-    /// What it tells of itself, and whether it outlives a restart; none: it does not let us look.
+    /// Redis's facts, and whether its data survives a restart. `None`: Redis does not let us look.
     pub(super) redis: Result<(Option<RedisFacts>, Option<bool>), RedisError>,
-    /// The queues that are worked on there under each reaction's name.
+    /// The queues that are worked on in this Redis, by the reaction's name.
     pub(super) neighbours: BTreeMap<&'static str, Result<Vec<String>, RedisError>>,
-    /// The mail server, and whether a mail can be made; if a reaction sends any.
+    /// The mail server, and whether a mail can be composed. `None`: no reaction sends mail.
     pub(super) mail: Option<(Examination, Result<(), String>)>,
-    /// What the worker that runs here says of each reaction.
+    /// What the worker at HTTP_ADDR says of each reaction.
     pub(super) worker: Told,
 }
 
@@ -43,18 +43,18 @@ pub(super) struct Topic {
 #[derive(Debug, Clone)]
 pub(super) struct Reaction {
     pub(super) name: &'static str,
-    /// Are its effects recorded, and with them how often a message killed its worker?
+    /// Are its effects recorded? The records also count how often a message killed its worker.
     pub(super) is_recorded: bool,
-    /// The types of event that it takes; none named: any.
+    /// The event types that it takes; empty: any.
     pub(super) types: &'static [&'static str],
-    /// The field of its events that names their type.
+    /// The field that names an event's type.
     pub(super) type_field: &'static str,
     pub(super) queue: Result<QueueFacts, QueueError>,
     /// The DLQ, if one is named.
     pub(super) dlq: Option<Result<QueueFacts, QueueError>>,
-    /// How the queue is subscribed, if there is a topic to ask.
+    /// The queue's subscription. `None`: there is no topic to ask, or no queue.
     pub(super) subscription: Option<Result<Option<Subscription>, SendError>>,
-    /// Whose notifications it reads.
+    /// The topics whose notifications it accepts.
     pub(super) topics: Topics,
     pub(super) timing: Timing,
 }
@@ -62,14 +62,14 @@ pub(super) struct Reaction {
 /// Settings that have to fit each other.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timing {
-    /// If not the queue's own.
+    /// The visibility timeout. `None`: the queue's own.
     pub(super) visibility: Option<Duration>,
-    /// If not three quarters of it.
+    /// `None`: ¾ of the visibility timeout.
     pub(super) lease: Option<Duration>,
     pub(super) handler: Duration,
     pub(super) shutdown: Duration,
-    /// If not what follows from the receives that the queue allows.
+    /// `None`: it follows from the queue's maxReceiveCount.
     pub(super) max_attempts: Option<u32>,
-    /// Between those.
+    /// The delay between two attempts.
     pub(super) backoff: Backoff,
 }

@@ -1,11 +1,11 @@
-//! Every fault the doctor knows, with its remedy: one table, for the findings and for the README.
+//! The table of every fault that the doctor knows, with its remedy: for the findings and for the README.
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// As it should be.
     Ok,
-    /// It works, and not as well or as safely as it could.
+    /// It works, but not as well or as safely as it could.
     Warn,
     /// Events are lost, refused or not handled, or will be.
     Fail,
@@ -27,7 +27,7 @@ pub struct Fault {
 }
 
 impl Level {
-    /// As it is printed.
+    /// The word that is printed.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {

@@ -1,8 +1,8 @@
 //! Does a subscription's filter policy let a reaction's events through?
 //!
-//! Enters: the policy as JSON, whether it looks at the event itself or at SNS's attributes, the types of event, and the field that names them. Leaves:
-//! yes, no, or "it depends", with the field that says so. Pure. Knows only what is the same in every
-//! event of a type: its name, and of ours which other fields there may be.
+//! Enters: the policy as JSON, whether it filters the body or SNS's attributes, the event types, and the field that
+//! names the type. Leaves: yes, no, or "it depends", with the field that decides. Pure. Knows only what is the same
+//! in every event of a type: the type's name, and for our own type which other fields there can be.
 
 use serde_json::Value;
 
@@ -19,11 +19,11 @@ pub(super) enum Passage {
     Unclear(String),
 }
 
-/// Fields whose value differs from event to event; an event of ours has no other.
+/// The other fields of `user.signed_up`. Their values differ from event to event.
 const IN_BODY: &[&str] = &["version", "eventId", "userId", "email", "plan", "timestamp"];
 const IN_ATTRIBUTES: &[&str] = &["eventVersion"];
 
-/// A field as far as it is known beforehand.
+/// What is known of a field before an event comes.
 enum Field<'a> {
     Fixed(&'a str),
     Varies,
@@ -38,14 +38,14 @@ pub(super) fn passage(policy: &str, filters_body: bool, type_field: &str, types:
     let first = each.next().unwrap_or(Passage::Open);
     each.fold(first, |so_far, next| match (so_far, next) {
         (so_far, next) if so_far == next => so_far,
-        // One type passes and another does not: some events do not come.
+        // One type passes and another does not, so some events do not arrive.
         (Passage::Open, Passage::Shut(field) | Passage::Unclear(field))
         | (Passage::Shut(field) | Passage::Unclear(field), _) => Passage::Unclear(field),
         (Passage::Open, Passage::Open) => Passage::Open,
     })
 }
 
-/// `None`: of a type that is not known beforehand.
+/// The passage of one type. `None`: a type that is not known beforehand.
 fn of_type(policy: &str, filters_body: bool, type_field: &str, known: Option<&str>) -> Passage {
     let Ok(Value::Object(policy)) = serde_json::from_str(policy) else {
         return Passage::Unclear("the policy itself".to_owned());
@@ -58,7 +58,7 @@ fn of_type(policy: &str, filters_body: bool, type_field: &str, known: Option<&st
             name if known == Some(USER_SIGNED_UP) && !varying.contains(&name) => Field::Absent,
             _ => Field::Varies,
         };
-        // Every field must agree; the conditions of one are alternatives.
+        // Every field must match; the conditions of one field are alternatives.
         match any(conditions, &field) {
             Some(true) => {}
             Some(false) => return Passage::Shut(name.clone()),
@@ -68,7 +68,7 @@ fn of_type(policy: &str, filters_body: bool, type_field: &str, known: Option<&st
     passage
 }
 
-/// `None`: it depends, or the condition is none we know.
+/// Does one of the conditions match? `None`: it depends on the event, or we do not know the condition.
 fn any(conditions: &Value, field: &Field<'_>) -> Option<bool> {
     let Value::Array(conditions) = conditions else {
         // A nested field, or an operator over several fields.
@@ -123,7 +123,7 @@ mod tests {
             (r#"{"type":[{"suffix":"_up"}],"tenant":[{"exists":false}]}"#, true, Passage::Open),
             (r#"{"type":[{"anything-but":["order.placed"]}]}"#, true, Passage::Open),
             (r#"{"type":[{"equals-ignore-case":"USER.SIGNED_UP"}]}"#, true, Passage::Open),
-            // The right policy in the wrong scope: the field is not where SNS looks.
+            // The right policy in the wrong scope: SNS looks for the field in another place.
             (r#"{"type":["user.signed_up"]}"#, false, shut("type")),
             (r#"{"eventType":["user.signed_up"]}"#, true, shut("eventType")),
             (r#"{"type":["user.deleted"]}"#, true, shut("type")),

@@ -1,4 +1,4 @@
-//! One thing looked at, and what was found.
+//! A finding: one check and its result.
 
 use std::borrow::Cow;
 
@@ -12,9 +12,9 @@ pub(super) struct Finding {
     pub(super) group: Cow<'static, str>,
     /// What was looked at.
     pub(super) check: &'static str,
-    /// None: it is as it should be.
+    /// `None`: all is well.
     pub(super) fault: Option<&'static Fault>,
-    /// What was seen, in a few words; never a secret.
+    /// What was seen, in a few words. Never a secret.
     pub(super) seen: String,
 }
 
@@ -30,7 +30,7 @@ impl Finding {
     }
 }
 
-/// Findings of one group, as they are made.
+/// Collects the findings of one group.
 pub(super) struct Findings {
     group: &'static str,
     pub(super) all: Vec<Finding>,

@@ -1,7 +1,7 @@
 //! `doctor`: is everything as a worker needs it? One screen, each fault with its remedy.
 //!
-//! Enters: the whole configuration of `run`, and the topic's if it is set. Leaves: findings by group, and
-//! 69 if one of them is a failure. Promises: it changes nothing, sends no mail and shows no secret.
+//! Enters: the whole configuration of `run`, and the topic's ARN if it is set. Leaves: findings by group, and exit
+//! code 69 if one of them is a failure. Promises: it changes nothing, sends no mail and shows no secret.
 
 mod ask;
 mod facts;
@@ -26,7 +26,7 @@ use crate::aws;
 use crate::config;
 use crate::plain;
 
-/// Where the text of a line begins: after `  fail  `.
+/// The column where the text of a line begins: 8, after `  fail  `.
 const INDENT: usize = 8;
 
 pub(super) async fn doctor(context: &Context<'_>, as_json: bool) -> Exit {
@@ -58,7 +58,7 @@ pub(super) async fn doctor(context: &Context<'_>, as_json: bool) -> Exit {
 
 fn judge(facts: &Facts) -> Vec<Finding> {
     let mut all = servers::aws(facts);
-    // Without AWS no queue answers; to tell so of each of them would point to the wrong remedy.
+    // Without AWS no queue answers. One fault for each queue would point to the wrong remedy.
     let without_aws = [fault::NO_REGION, fault::AWS_SILENT, fault::NO_CREDENTIALS];
     if !all.iter().any(|finding| finding.fault.is_some_and(|fault| without_aws.contains(&fault))) {
         all.extend(facts.reactions.iter().flat_map(|reaction| reaction::judge(reaction, facts)));
@@ -75,11 +75,11 @@ fn as_value(finding: &Finding, program: &str) -> Value {
     })
 }
 
-/// Each group: what is well in one line, then each fault with its remedy.
+/// For each group: one line with all that is well, then each fault with its remedy.
 fn report(findings: &[Finding], program: &str, colour: bool) -> String {
     let mut lines = Vec::new();
     for group in findings.chunk_by(|a, b| a.group == b.group) {
-        // Where all this was asked is the first thing to check.
+        // The region or endpoint stands beside the group's name: it is the first thing to check.
         let place = group.iter().find(|finding| finding.check == "endpoint" && finding.fault.is_none());
         lines.push(match place {
             Some(place) => format!("{} ({})", place.group, plain::line(&place.seen)),

@@ -1,7 +1,7 @@
-//! May this topic, and no stranger's, send to the queue?
+//! May this topic send to the queue, and no other topic?
 //!
-//! Enters: the queue's access policy as JSON, the ARNs of queue and topic. Leaves: allowed, allowed to
-//! anyone's topic too, or not allowed. Pure. Deny statements are not weighed: ours deny plaintext only.
+//! Enters: the queue's access policy as JSON, the ARNs of queue and topic. Leaves: allowed, allowed to other topics
+//! too, or not allowed. Pure. Deny statements are ignored: ours deny plaintext only.
 
 use serde_json::Value;
 
@@ -46,7 +46,7 @@ fn lets_sns_send(statement: &Value, queue_arn: &str) -> bool {
         && texts(&statement["Resource"]).iter().any(|pattern| is_like(pattern, queue_arn))
 }
 
-/// The ARNs that `aws:SourceArn` is bound to; `None`: it is not.
+/// The ARNs that the statement requires as `aws:SourceArn`. `None`: it has no such condition.
 fn sources(statement: &Value) -> Option<Vec<&str>> {
     let conditions = statement["Condition"].as_object()?;
     let positive = ["arnequals", "arnlike", "stringequals", "stringlike"];
@@ -65,7 +65,7 @@ fn texts(value: &Value) -> Vec<&str> {
     }
 }
 
-/// Does the text fit the pattern, in which `*` stands for any run of characters?
+/// Does the text match the pattern? `*` stands for any number of characters.
 fn is_like(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(first) else { return false };

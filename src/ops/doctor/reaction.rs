@@ -1,4 +1,4 @@
-//! Judging one reaction: its queue, its DLQ, its timing, and its way from the topic.
+//! Judges one reaction: its queue, its DLQ, its timing, and its subscription to the topic.
 //!
 //! Enters: facts. Leaves: findings. Pure.
 
@@ -16,19 +16,19 @@ use engine::idempotency::neighbours::in_words;
 use engine::queue::sqs::admin::QueueFacts;
 use engine::topic::sns::admin::Subscription;
 
-/// What SQS keeps at the most, and what a DLQ should keep.
+/// 14 days: the longest retention of SQS, and the one that a DLQ should have.
 const FORTNIGHT: Duration = Duration::from_secs(14 * 24 * 3600);
-/// A DLQ that takes fewer bytes has hardly room for the reason, beside an event.
+/// The least message size of a DLQ, in bytes: a smaller one has hardly room for an event and its reason.
 const LETTER: usize = 16 * 1024;
-/// Below this a single slow call costs a second receive.
+/// With a shorter visibility timeout, one slow call makes the message visible again.
 const SHORT_VISIBILITY: Duration = Duration::from_secs(30);
-/// Fewer receives do not last through a mail server's "not now"; for a reaction whose record sees to the rest.
+/// For a reaction with records: fewer receives end before a mail server's "not now" does.
 const FEW_RECORDED: u32 = 20;
-/// Fewer receives do not last through a deploy and one hiccup.
+/// For a reaction without records: a deploy and one short failure take 2 receives, so fewer than 3 are not enough.
 const FEW: u32 = 3;
-/// What ECS allows a task to stop in.
+/// How long ECS lets a task stop, before it kills the task.
 const ECS_STOP: Duration = Duration::from_secs(120);
-/// So long the engine holds a message at the most.
+/// The engine holds a message for 900 s = 15 min at most.
 const HANDLER_CAP: Duration = Duration::from_secs(900);
 
 pub(super) fn judge(reaction: &Reaction, facts: &Facts) -> Vec<Finding> {
@@ -69,7 +69,8 @@ fn queues(findings: &mut Findings, reaction: &Reaction, queue: &QueueFacts, fact
     }
 }
 
-/// A publisher's topic may be another than the reaction's: it is a fault where the queue is known to hear it.
+/// Does the reaction accept notifications of our topic? If it does not, that is a failure only if the queue is known
+/// to be subscribed to it: `publish` may use another topic than the reaction.
 fn topics(findings: &mut Findings, reaction: &Reaction, arn: &str) {
     match &reaction.subscription {
         _ if reaction.topics.read(arn) => findings.ok("topics", "ours is read"),
@@ -90,7 +91,7 @@ fn neighbours(findings: &mut Findings, reaction: &Reaction, facts: &Facts) {
             }
         }
         (_, Some(Err(error))) if error.is_wrong_type() => findings.bad(MARKER_BROKEN, "no hash"),
-        // What Redis lacks is told of there.
+        // Other errors are found in the group `Redis`.
         _ => {}
     }
 }
@@ -103,7 +104,7 @@ fn dead_letters(findings: &mut Findings, reaction: &Reaction, queue: &QueueFacts
     let dlq = match &reaction.dlq {
         Some(Ok(dlq)) => dlq,
         Some(Err(error)) => return findings.bad(DLQ_MISSING, error.to_string()),
-        // Said already, by the missing policy.
+        // The missing redrive policy is a finding already.
         None => return,
     };
     if dlq.is_fifo() == queue.is_fifo() {
@@ -142,7 +143,7 @@ fn receives(findings: &mut Findings, reaction: &Reaction, receives: u32) {
     }
 }
 
-/// In hours from one on, below that in minutes or seconds: `23 h`.
+/// A time in hours (`23 h`), if less than one hour in minutes, if less than one minute in seconds.
 fn hours(time: Duration) -> String {
     match time.as_secs() {
         seconds @ 0..60 => format!("{seconds} s"),

@@ -1,4 +1,4 @@
-//! The table: one thing wrong with a reaction that is otherwise sound, and the one finding it makes.
+//! The table of faults: each case changes one thing in a sound reaction, and expects one finding.
 
 use super::*;
 use crate::ops::doctor::facts::{Timing, Topic};
@@ -158,7 +158,7 @@ fn each_thing_that_is_wrong_makes_the_one_finding_it_deserves() {
         let mut reaction = sound();
         change(&mut reaction);
         let mut found = faults(&reaction);
-        // That a handler of a quarter of an hour does not fit into ECS's two is true as well.
+        // This case has `shutdown_long` too: 902 s are more than ECS's 120 s.
         found.retain(|found| code != "handler_long" || *found != "shutdown_long");
         assert_eq!(found, [code]);
     }

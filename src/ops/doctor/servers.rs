@@ -1,4 +1,4 @@
-//! Judging what the reactions share: AWS itself, the topic, Redis, the mail server.
+//! Judges what the reactions share: AWS itself, the topic, Redis, the mail server.
 //!
 //! Enters: facts. Leaves: findings. Pure.
 
@@ -9,7 +9,7 @@ use crate::mail::smtp::Examination;
 use engine::queue::QueueError;
 use engine::topic::SendError;
 
-/// What AWS answers to those it does not know; anything else is said by someone who knows us.
+/// AWS's answers to a caller without valid credentials. Any other refusal means that AWS knows us.
 const STRANGER: &[&str] = &[
     "no credentials",
     "InvalidClientTokenId",
@@ -56,7 +56,7 @@ pub(super) fn aws(facts: &Facts) -> Vec<Finding> {
     match facts.topic.as_ref().map(|topic| &topic.found) {
         None => findings.bad(TOPIC_UNSET, "not set"),
         Some(Ok(())) => findings.ok("topic", "there"),
-        // Said already, and no matter of the topic.
+        // A finding already, and not the topic's fault.
         Some(Err(_)) if silent.is_some() || stranger.is_some() => {}
         Some(Err(SendError::Refused(code))) => findings.bad(TOPIC_MISSING, code),
         Some(Err(SendError::Unavailable(why))) => findings.bad(AWS_SILENT, format!("SNS: {why}")),

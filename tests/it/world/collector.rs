@@ -1,7 +1,7 @@
-//! A stand-in for an OpenTelemetry collector: takes OTLP over HTTP as a real one does, and remembers.
+//! A stand-in for an OpenTelemetry collector: takes OTLP over HTTP as a real one does, and stores what it gets.
 //!
-//! Enters: protobuf on 127.0.0.1. Leaves: spans and metric names, each with its service. Does not know: what
-//! they mean.
+//! Enters: protobuf on 127.0.0.1. Leaves: spans, names of metrics, names of services, and request headers. Does not
+//! know what they mean.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -20,7 +20,7 @@ use prost::Message;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Everything it was sent.
+/// Everything that was sent to it.
 #[derive(Default)]
 pub struct Received {
     pub spans: Vec<Span>,
@@ -77,7 +77,7 @@ async fn metrics(State(received): State<Shared>, body: Bytes) -> StatusCode {
     StatusCode::OK
 }
 
-/// An attribute that is text.
+/// The value of a text attribute.
 pub fn text(attributes: &[KeyValue], key: &str) -> Option<String> {
     let found = attributes.iter().find(|attribute| attribute.key == key)?;
     match &found.value {

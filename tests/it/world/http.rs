@@ -26,7 +26,7 @@ pub async fn get(address: &str, path: &str) -> (u16, String) {
     (status, body.to_owned())
 }
 
-/// Asks once; none: nobody listens yet.
+/// Asks once. `None`: nobody listens yet.
 pub async fn try_get(address: &str, path: &str) -> Option<(u16, String)> {
     TcpStream::connect(address).await.ok()?;
     Some(get(address, path).await)

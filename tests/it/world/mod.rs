@@ -1,7 +1,7 @@
-//! The world a test plays in: queues and topics of its own on LocalStack, workers as processes.
+//! The environment of a test: its own queues and topics on LocalStack, and workers as processes.
 //!
-//! Enters: what `tests/run` started, by `TEST_ENV_FILE`. Leaves: names no other test has. Promises: a
-//! missing server fails the test and says how to start it; whatever a test started ends with it.
+//! Enters: the servers that `tests/run` started, from `TEST_ENV_FILE`. Leaves: names that no other test has.
+//! Promises: if a server is missing, the test fails and says how to start it; what a test started ends with it.
 
 pub mod aws_faults;
 pub mod collector;
@@ -26,7 +26,7 @@ use user_events::redis_link::RedisLink;
 
 use self::patience::patience;
 
-/// Servers, and names of one's own.
+/// The servers, and a test's own names on them.
 pub struct World {
     pub id: String,
     pub aws: SdkConfig,
@@ -43,7 +43,7 @@ pub struct TestQueue {
     pub dlq_url: String,
 }
 
-/// Messages of a queue by where they are.
+/// The messages of a queue, visible and in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Depth {
     pub visible: u32,
@@ -52,7 +52,7 @@ pub struct Depth {
 
 pub const EMPTY: Depth = Depth { visible: 0, in_flight: 0 };
 
-/// What `tests/run` tells.
+/// The servers' settings, as `tests/run` wrote them.
 pub fn servers() -> BTreeMap<String, String> {
     let path = std::env::var("TEST_ENV_FILE")
         .expect("no servers: run the tests by `make test`, or `tests/run FILTER`, which starts and stops them");
@@ -70,7 +70,7 @@ pub fn unique() -> String {
     std::iter::repeat_with(fastrand::lowercase).take(8).collect()
 }
 
-/// Looks about ten times a second until `look` finds it; panics with `what` when this machine's patience is over.
+/// Looks ten times a second until `look` finds something. Panics with `what` after `within`, scaled by [`patience`].
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, within: Duration, look: impl Fn() -> F) -> T {
     let within = patience(within);
     let deadline = Instant::now() + within;
@@ -90,7 +90,7 @@ impl World {
         Self::with(servers()).await
     }
 
-    /// An AWS account that no other test has: names in it may be the real ones.
+    /// A world in an AWS account that no other test has, so that its names may be the real ones.
     pub async fn in_an_account_of_its_own() -> Self {
         let mut env = servers();
         let account = fastrand::u64(100_000_000_000..1_000_000_000_000).to_string();
@@ -116,7 +116,7 @@ impl World {
         Self { id: unique(), aws, sqs, sns, env }
     }
 
-    /// A queue with a DLQ that takes what was received five times.
+    /// A queue whose DLQ gets a message after five receives.
     pub async fn queue(&self, name: &str, visibility: Duration) -> TestQueue {
         self.queue_with(name, visibility, 5).await
     }
@@ -160,7 +160,7 @@ impl World {
         answer.attributes().expect("attributes")[&QueueAttributeName::QueueArn].clone()
     }
 
-    /// A topic that fans out to these queues, wrapped.
+    /// A topic that fans out to these queues, in SNS's envelope (no raw delivery).
     pub async fn topic(&self, queues: &[&TestQueue]) -> String {
         let topic = self.sns.create_topic().name(format!("user-events-{}", self.id)).send().await;
         let arn = topic.expect("LocalStack creates a topic").topic_arn.expect("an ARN");
@@ -171,12 +171,12 @@ impl World {
         arn
     }
 
-    /// Puts a body on a queue.
+    /// Sends a message to a queue.
     pub async fn send(&self, queue: &TestQueue, body: &str) {
         self.sqs.send_message().queue_url(&queue.url).message_body(body).send().await.expect("LocalStack takes it");
     }
 
-    /// Puts many bodies on a queue, ten a call.
+    /// Sends many messages to a queue, ten a call.
     pub async fn send_all(&self, queue: &TestQueue, bodies: &[String]) {
         for chunk in bodies.chunks(10) {
             let entry = |(n, body): (usize, &String)| {
@@ -190,8 +190,8 @@ impl World {
     }
 
     pub async fn depth(&self, url: &str) -> Depth {
-        // LocalStack counts the one and then the other: a message on its way between them is in neither. So an empty queue is
-        // one that looks so three times in a row.
+        // LocalStack counts visible messages first and hidden ones after that. A message that changes in between is in
+        // neither count. So a queue is empty only if it looks empty three times in a row.
         for _ in 0..2 {
             let seen = self.counted(url).await;
             if seen != EMPTY {
@@ -217,7 +217,7 @@ impl World {
         eventually(&format!("{} is empty", queue.url), within, empty).await;
     }
 
-    /// Takes every dead letter: body, and attributes by name.
+    /// Receives every dead letter: its body, and its attributes by name.
     pub async fn dead_letters(&self, queue: &TestQueue) -> Vec<(String, BTreeMap<String, String>)> {
         let mut letters = Vec::new();
         loop {

@@ -1,31 +1,31 @@
 //! How long a test waits on a machine that may be busy with other work.
 //!
-//! Enters: `TEST_SLOWNESS`, which `tests/run` measures, and the machine's load as this test begins. Leaves: one
-//! factor, applied here alone. Promises: a deadline that is met costs nothing, one that is not ends the test. Proves no
-//! speed: what the product promises to be quick at is shown in virtual time, by order or by a count (`house_clock`).
+//! Enters: `TEST_SLOWNESS`, which `tests/run` measures, and the machine's load when this test begins. Leaves: one
+//! factor, applied only here. Promises: a wait ends as soon as it can, and fails the test after its deadline. It proves
+//! no speed: tests show speed in virtual time, by order or by a count (see `house_clock.rs`).
 
 use std::sync::LazyLock;
 use std::time::Duration;
 
-/// Beyond this a machine is not busy but broken.
+/// The largest factor: a slower machine is not busy but broken.
 const MOST: u32 = 20;
-/// The load may come after the look at it.
+/// The least factor of a deadline: load may come after it was measured.
 const LEAST: u32 = 3;
 
 static SLOWNESS: LazyLock<u32> = LazyLock::new(|| measured().max(loaded()).clamp(1, MOST));
 
-/// How many times longer the same work takes here than on an idle machine of two cores.
+/// How many times longer work takes here than on an idle machine with two cores.
 fn slowness() -> u32 {
     *SLOWNESS
 }
 
-/// A deadline of a wait, after which nothing more is expected to happen.
+/// The deadline of a wait: `within`, multiplied for this machine. A test that reaches it fails.
 pub fn patience(within: Duration) -> Duration {
     within * slowness().max(LEAST)
 }
 
-/// A setting that a worker must be able to keep: a visibility, a lease, a handler's time; and what is measured by it.
-/// Half the factor, since each leaves time for several tries, and tests wait for its end.
+/// A setting that a worker must be able to keep, such as a visibility timeout, a lease, a handler's time; and times
+/// that depend on one. Multiplied by half the factor: a setting has room for several tries, and tests wait for its end.
 pub fn at_this_pace(setting: Duration) -> Duration {
     setting * slowness().div_ceil(2)
 }
@@ -34,7 +34,7 @@ fn measured() -> u32 {
     std::env::var("TEST_SLOWNESS").ok().map_or(1, |text| text.parse().expect("a whole number"))
 }
 
-/// Processes that want a processor, by processor; the tests themselves and their servers are some three.
+/// Waiting processes for each processor, divided by 3: the tests and their servers alone are about three.
 fn loaded() -> u32 {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load: f64 = load.split(' ').next().and_then(|minute| minute.parse().ok()).unwrap_or(0.0);

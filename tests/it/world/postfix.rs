@@ -1,8 +1,9 @@
-//! A Postfix of a test's own: the mail server most mails meet, by Debian's package.
+//! A test's own Postfix, from Debian's package: a mail server that many mails really meet.
 //!
-//! Enters: a directory. Leaves: three ports on 127.0.0.1, the mails it delivered, its log. Promises: it ends with the test, however
-//! that ends; it delivers into its directory and nowhere else; where there is no Postfix the test fails and says how to get it.
-//! Its own user database has `user` with the password `p@ss`; `gone@`, `later@` and `spam@example.com` are refused, each its way.
+//! Enters: nothing. Leaves: three ports on 127.0.0.1, the delivered mails, its log. Promises: it ends with the test,
+//! however that ends; it delivers into its own directory and nowhere else. Without an installed Postfix the test fails
+//! and says how to get it. Its user database has `user` with the password `p@ss`. It refuses `gone@example.com` (550),
+//! `later@example.com` (451) and `spam@example.com` (554).
 
 use std::fs;
 use std::io::Write;
@@ -18,16 +19,16 @@ use super::eventually;
 use super::smtp::certificate;
 
 pub struct Postfix {
-    /// Plain, with STARTTLS and AUTH on offer.
+    /// Without TLS at first; offers STARTTLS and AUTH.
     pub port: u16,
     /// TLS from the start.
     pub tls_port: u16,
-    /// As `port`, and takes mail only from who has logged in.
+    /// Like `port`, but accepts mail only after a login.
     pub login_port: u16,
-    /// What `SSL_CERT_FILE` has to name.
+    /// The file for a client's `SSL_CERT_FILE`.
     pub certificate: PathBuf,
     directory: TempDir,
-    // Ends it when its standard input closes, were it by the test's death.
+    // A shell that stops Postfix when its standard input closes, also if the test process is killed.
     keeper: Child,
 }
 
@@ -113,7 +114,7 @@ impl Postfix {
         write("conf/master.cf", MASTER);
         write("conf/sasl/smtpd.conf", SASL);
         let certificate = certificate::write(root);
-        // Its processes are other users.
+        // Postfix's processes run as other users and must read this directory.
         fs::set_permissions(root, fs::Permissions::from_mode(0o755)).expect("ours");
         let prepare = "cd \"$1\" && saslpasswd2 -p -c -f conf/sasl/users -u mail.test user && chown root conf conf/* \
             && chown postfix data conf/sasl conf/sasl/users && chown 65534 mail";
@@ -134,7 +135,7 @@ impl Postfix {
         fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 
-    /// The mails it has put into its one mailbox, once there are so many.
+    /// The mails in its one mailbox. Waits until there are `many`.
     pub async fn delivered(&self, many: usize) -> Vec<String> {
         let new = self.directory.path().join("mail/box/new");
         eventually(&format!("{many} mails from Postfix"), Duration::from_secs(30), || async {
@@ -150,7 +151,7 @@ impl Drop for Postfix {
     fn drop(&mut self) {
         drop(self.keeper.stdin.take());
         let _ = self.keeper.wait();
-        // What other users wrote is not ours to remove, unless we are root.
+        // Files of other users: only root can remove them.
         let _ = as_root("rm -rf \"$1\"", self.directory.path()).status();
     }
 }

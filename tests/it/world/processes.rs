@@ -1,7 +1,8 @@
-//! Our own binary as a process, or a team's own program: a worker that runs, or a command that ends.
+//! Our own binary, or a team's own program, as a process: a worker that runs, or a command that ends.
 //!
-//! Promises: the environment is what the test says and nothing else; what still runs is killed when the
-//! test drops it; everything it wrote to standard error can be read, and is searched for what no log may tell.
+//! Enters: an environment and arguments. Leaves: output, log lines, an exit code. Promises: the process has exactly the
+//! given environment. A process that still runs is killed when the test drops it. Its standard error can be read, and
+//! is searched for addresses, secrets and bodies.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,17 +20,17 @@ use super::{TestQueue, World, smtp::SmtpServer};
 /// How long a command may take.
 const COMMAND: Duration = Duration::from_secs(30);
 
-/// A running worker. When it is dropped, its log must not have told what no log may tell.
+/// A running worker. On drop its log is searched for addresses, secrets and bodies.
 pub struct Worker {
     child: Child,
     secrets: Vec<String>,
     log: watch::Receiver<Vec<String>>,
     out: Option<ChildStdout>,
-    /// Open for as long as this is held.
+    /// Its standard input, open as long as this is held.
     _keyboard: Option<ChildStdin>,
 }
 
-/// A worker's environment: both reactions on short waits, so that tests stop quickly.
+/// A worker's environment, without queues. The long poll is short, so that tests stop quickly.
 pub fn environment(world: &World, smtp_url: &str) -> BTreeMap<String, String> {
     let mut env = world.env.clone();
     let ours = [
@@ -74,14 +75,14 @@ fn secrets(env: &BTreeMap<String, String>) -> Vec<String> {
     urls.chain(keys).filter(|secret| secret.len() > 3).collect()
 }
 
-/// What a line tells that no log may tell: an address, a password, a body.
+/// What a log line holds that no log may hold: an address, a secret or a body.
 pub fn indiscretion(line: &str, secrets: &[String]) -> Option<&'static str> {
-    // Examples of ours: what a setting should look like, and what stands in for one that is unset.
+    // Our own example addresses are allowed: one shows the form of a setting, one is the default sender.
     let line = &line.replace("name@example.com", "").replace("welcome@example.com", "");
     let domain = |at: usize| line[at + 1..].split(|c: char| !c.is_alphanumeric() && c != '-' && c != '.').next();
     let address = line.match_indices('@').any(|(at, _)| domain(at).is_some_and(|domain| domain.contains('.')));
     let secret = secrets.iter().any(|secret| line.contains(secret));
-    // As a name in JSON, escaped or not: a mistake may say that an event has no field `userId`.
+    // Only as a name in JSON, escaped or not: an error may say that an event has no field `userId`.
     let is_name = |at: usize, word: &str| line[at + word.len()..].trim_start_matches('\\').starts_with('"');
     let names = |word: &'static str| line.match_indices(word).any(|(at, _)| is_name(at, word));
     let body = names("userId") || names("MessageAttributes");
@@ -96,12 +97,12 @@ fn assert_discreet<'l>(lines: impl Iterator<Item = &'l str>, secrets: &[String])
     }
 }
 
-/// Runs a command to its end. Its standard error is a log too.
+/// Runs a command to its end. Its standard error is checked like a log.
 pub async fn execute(env: &BTreeMap<String, String>, arguments: &[&str]) -> Output {
     execute_by(Path::new(OURS), env, arguments).await
 }
 
-/// The same of another program.
+/// Like [`execute`], for another program.
 pub async fn execute_by(program: &Path, env: &BTreeMap<String, String>, arguments: &[&str]) -> Output {
     let run = command(program, env, arguments).output();
     let ended = timeout(patience(COMMAND), run).await.expect("the command ends");
@@ -110,13 +111,13 @@ pub async fn execute_by(program: &Path, env: &BTreeMap<String, String>, argument
     output
 }
 
-/// The same, with this text on its standard input.
+/// Like [`execute`], with this text on its standard input. Its standard error is not checked.
 pub async fn execute_with_input(env: &BTreeMap<String, String>, arguments: &[&str], input: &str) -> Output {
     let mut command = command(OURS, env, arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the binary runs");
     let mut stdin = child.stdin.take().expect("a pipe");
-    // A command that refuses its settings reads nothing: then the pipe is closed early.
+    // The result is ignored: a command that refuses its settings closes the pipe without reading.
     let _ = stdin.write_all(input.as_bytes()).await;
     drop(stdin);
     timeout(patience(COMMAND), child.wait_with_output()).await.expect("the command ends").expect("its output")
@@ -136,7 +137,7 @@ impl Worker {
         Self::of(env, &["run"])
     }
 
-    /// One that may have so many files and connections open.
+    /// A worker that may have only `files` files and connections open.
     pub fn limited(env: &BTreeMap<String, String>, files: u32) -> Self {
         let mut shell = Command::new("/bin/sh");
         let script = format!("ulimit -n {files}; exec \"$0\" run");
@@ -145,19 +146,19 @@ impl Worker {
         Self::spawned(shell, env)
     }
 
-    /// Another command that runs until it is told to stop, or for long.
+    /// Another command that runs until it is stopped, or for a long time.
     pub fn of(env: &BTreeMap<String, String>, arguments: &[&str]) -> Self {
         Self::spawned(command(OURS, env, arguments), env)
     }
 
-    /// Another program that runs until it is told to stop, in a folder that it may write to.
+    /// Another program that runs until it is stopped, in a folder that it may write to.
     pub fn by(program: &Path, env: &BTreeMap<String, String>, folder: &Path, arguments: &[&str]) -> Self {
         let mut worker = command(program, env, arguments);
         worker.current_dir(folder);
         Self::spawned(worker, env)
     }
 
-    /// The same, and nobody types anything on its standard input, nor closes it.
+    /// Like [`Worker::of`], with a standard input that stays open and silent.
     pub fn listening(env: &BTreeMap<String, String>, arguments: &[&str]) -> Self {
         let mut command = command(OURS, env, arguments);
         command.stdin(Stdio::piped());
@@ -186,7 +187,7 @@ impl Worker {
         }
     }
 
-    /// Waits for its next lines on standard output.
+    /// Waits for its next `count` lines on standard output.
     pub async fn prints(&mut self, count: usize, within: Duration) -> Vec<String> {
         let within = patience(within);
         let mut lines = BufReader::new(self.out.as_mut().expect("a pipe")).lines();
@@ -202,14 +203,14 @@ impl Worker {
         read
     }
 
-    /// All that it has printed on standard output and was not read, once it has ended.
+    /// The unread rest of its standard output. Waits for the process's end.
     pub async fn printed(&mut self) -> String {
         let mut text = String::new();
         self.out.as_mut().expect("a pipe").read_to_string(&mut text).await.expect("UTF-8");
         text
     }
 
-    /// Where it listens.
+    /// The address at which it listens.
     pub async fn address(&self) -> String {
         let line = self.says("\"message\":\"running\"", Duration::from_secs(20)).await;
         let line: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
@@ -220,19 +221,19 @@ impl Worker {
         self.log.borrow().clone()
     }
 
-    /// Its process id, until its end was waited for.
+    /// Its process id. `None` once [`Worker::exit`] has seen its end.
     pub fn pid(&self) -> Option<u32> {
         self.child.id()
     }
 
-    /// To a process that has ended meanwhile a signal says nothing.
+    /// Sends a signal. Does nothing if the process has ended.
     pub fn signal(&self, name: &str) {
         let Some(pid) = self.child.id() else { return };
         let sent = std::process::Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
         assert!(sent.expect("kill runs").success());
     }
 
-    /// The exit code, or none if a signal ended it. By then its log has been read to the end.
+    /// The exit code. `None`: a signal ended it. By then its log has been read to the end.
     pub async fn exit(&mut self, within: Duration) -> Option<i32> {
         let within = patience(within);
         let ended = async {

@@ -1,8 +1,8 @@
-//! A TCP proxy that breaks what passes through it, at the moment a test says so.
+//! A TCP proxy that breaks connections at the moment a test says so.
 //!
-//! Enters: a port to pass on to, and faults switched at run time. Leaves: a port of its own, how many
-//! connections came, and when each broken one ended. Promises: without a fault every byte and every end
-//! passes; a connection that lost a byte in a black hole stays silent, as a half-open socket does.
+//! Enters: the server's port, and faults that a test switches. Leaves: its own port, the number of connections, and
+//! when it broke one. Promises: without a fault it passes every byte and every end of a connection. A connection that
+//! lost a byte in [`Mode::Hole`] stays silent, as a half-open socket does.
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,19 +15,19 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{interval, sleep};
 
-/// What happens to all that passes, until it is changed.
+/// What happens to all bytes, until the mode changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     Pass,
-    /// Each chunk, either way, comes this much later.
+    /// Each chunk in both directions is delayed by this time.
     Delay(Duration),
-    /// Connections are taken and bytes swallowed; nothing is answered or closed.
+    /// Connections are accepted and bytes are dropped. Nothing is answered or closed.
     Hole,
     /// The port is closed; open connections go on.
     Refuse,
 }
 
-/// Ends one connection after that many bytes in one direction.
+/// Resets one connection after this many bytes in one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
     ToServer(usize),
@@ -43,7 +43,7 @@ struct Shared {
     broken: Mutex<Vec<Instant>>,
 }
 
-/// Why a connection does not end in good order.
+/// Why a connection did not end cleanly.
 #[derive(PartialEq, Eq)]
 enum Broken {
     ByUs,
@@ -76,17 +76,17 @@ impl Proxy {
         self.port
     }
 
-    /// From now on, open connections included.
+    /// Sets the mode, also for open connections.
     pub fn set(&self, mode: Mode) {
         self.shared.mode.send_replace(mode);
     }
 
-    /// Resets every connection there is now.
+    /// Resets every connection that is open now.
     pub fn reset(&self) {
         self.shared.resets.send_modify(|count| *count += 1);
     }
 
-    /// Cuts the next connection that comes.
+    /// Cuts the next new connection.
     pub fn cut_next(&self, cut: Cut) {
         *self.shared.next_cut.lock().unwrap() = Some(cut);
     }
@@ -107,7 +107,7 @@ impl Drop for Proxy {
     }
 }
 
-/// A port that stays free while nobody listens: below those the kernel gives to outgoing connections.
+/// A port that stays free while nobody listens: it is below the kernel's ports for outgoing connections.
 pub fn free_port() -> u16 {
     let free = |port: &u16| std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
     std::iter::repeat_with(|| fastrand::u16(20_000..32_000)).find(free).expect("a free port")
@@ -146,7 +146,7 @@ async fn accept(port: u16, first: TcpListener, shared: Arc<Shared>) {
             accepted = open.accept() => {
                 let (client, _) = accepted.expect("accept on the loopback");
                 shared.connections.fetch_add(1, Ordering::Relaxed);
-                // Of this moment: a reset that comes while the server is connected to counts.
+                // Subscribed now, so that a reset during the connect to the server counts.
                 connections.spawn(carry(client, shared.clone(), shared.resets.subscribe()));
             }
         }
@@ -186,7 +186,7 @@ async fn carry(mut client: TcpStream, shared: Arc<Shared>, mut resets: watch::Re
     }
 }
 
-/// Passes one direction on, to its end.
+/// Passes on the bytes of one direction until its end.
 async fn pump(
     mut from: impl AsyncReadExt + Unpin,
     mut to: impl AsyncWriteExt + Unpin,
@@ -207,7 +207,7 @@ async fn pump(
         }
         match read {
             Ok(1..) if silent.load(Ordering::Relaxed) => {}
-            // Behind the hole nobody tells the client that its server has gone.
+            // In a black hole the client does not learn that its server has gone.
             Ok(0) | Err(_) if silent.load(Ordering::Relaxed) && !is_up => std::future::pending().await,
             Ok(0) if !silent.load(Ordering::Relaxed) => return to.shutdown().await.map_err(|_| Broken::ByPeer),
             Ok(0) | Err(_) => return Err(Broken::ByPeer),

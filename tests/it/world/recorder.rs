@@ -1,8 +1,7 @@
-//! A way to AWS that writes down each call as IAM would judge it.
+//! A proxy to AWS that records each call in the form in which IAM judges it.
 //!
-//! Enters: requests of an AWS SDK. Leaves: LocalStack's answers as they are, and the set of
-//! (action, resource) asked for. Promises: whatever is no call to SQS or SNS is written down too, by its
-//! path. Judges nothing.
+//! Enters: requests of an AWS SDK. Leaves: LocalStack's answers, unchanged, and the set of called (action, resource).
+//! Promises: a request that is no call to SQS or SNS is recorded too, by its path. Judges nothing.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -19,7 +18,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
-/// An action and what it is done to: `sqs:SendMessage`, `arn:aws:sqs:…`.
+/// An action and its resource: `sqs:SendMessage`, `arn:aws:sqs:…`.
 pub type Call = (String, String);
 
 /// A running recorder; ends when dropped.
@@ -56,7 +55,7 @@ impl Recorder {
         self.calls.lock().unwrap().clone()
     }
 
-    /// Was this action asked for?
+    /// Was this action called?
     pub fn saw(&self, action: &str) -> bool {
         self.calls.lock().unwrap().iter().any(|(seen, _)| seen == action)
     }
@@ -71,7 +70,7 @@ async fn pass(State(to): State<Passage>, request: Request) -> Response {
     answer.map(Body::new)
 }
 
-/// The batch forms are judged as the single ones.
+/// The call in a request. A batch call counts as the single call: IAM judges both by the same action.
 fn call(path: &str, headers: &HeaderMap, body: &Bytes) -> Call {
     if let Some(target) =
         headers.get("x-amz-target").and_then(|target| target.to_str().ok()?.strip_prefix("AmazonSQS."))
@@ -99,7 +98,7 @@ fn queue_arn(url: &str) -> String {
     format!("arn:aws:sqs:us-east-1:{account}:{name}")
 }
 
-/// A move task's handle is opaque, but for the ARN in it, by which IAM judges.
+/// The source queue's ARN in a move task's handle: IAM judges the call by it. The rest of the handle is opaque.
 fn moved_from(handle: &str) -> String {
     let decoded = BASE64.decode(handle.as_bytes()).expect("base64");
     let task: Value = serde_json::from_slice(&decoded).expect("JSON");

@@ -1,8 +1,8 @@
-//! A redis-server of a test's own: it can be killed, frozen, started again and given commands.
+//! A test's own redis-server: it can be killed, frozen, started again and given commands.
 //!
-//! Enters: nothing; `redis-server` is on the path wherever `localstack/servers` works. Leaves: a port on
-//! 127.0.0.1 that stays the same over restarts. Promises: whoever waited for `start` or `restart` gets
-//! answers; with `Keep::Everything` a kill loses no write that was answered. Dropped, it is killed.
+//! Enters: nothing; `localstack/servers` has installed `redis-server`. Leaves: a port on 127.0.0.1 that stays the same
+//! over restarts. Promises: after `start` or `restart` it answers; with `Keep::Everything` a kill loses no confirmed
+//! write; a drop kills it.
 
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -15,18 +15,18 @@ use super::eventually;
 use super::patience::patience;
 use super::proxy::free_port;
 
-/// What outlives a kill.
+/// Which data survives a kill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
     Nothing,
-    /// Each write is on disk before it is answered.
+    /// Each write is on disk before Redis confirms it.
     Everything,
 }
 
 pub struct RedisServer {
     port: u16,
     keep: Keep,
-    /// Where it hears the others, if it is one of a cluster.
+    /// The port of the cluster bus, if it belongs to a cluster.
     bus: Option<u16>,
     dir: TempDir,
     child: Mutex<Option<Child>>,
@@ -71,7 +71,7 @@ impl RedisServer {
         url(self.port)
     }
 
-    /// SIGKILL; returns once the port refuses.
+    /// Sends SIGKILL, and returns once the process has ended.
     pub fn kill(&self) {
         if let Some(mut child) = self.child.lock().unwrap_or_else(PoisonError::into_inner).take() {
             child.kill().expect("it was ours to kill");
@@ -79,7 +79,7 @@ impl RedisServer {
         }
     }
 
-    /// Starts it, after a kill or not, on its port, and waits for its PONG.
+    /// Kills it if it runs, starts it on its port, and waits for its PONG.
     pub async fn restart(&self) {
         self.kill();
         let durable: &[&str] = match self.keep {
@@ -98,7 +98,7 @@ impl RedisServer {
         eventually("redis-server answers", Duration::from_secs(15), answers).await;
     }
 
-    /// SIGSTOP: connections stay, answers do not come.
+    /// Sends SIGSTOP: connections stay open, but no answer comes.
     pub fn pause(&self) {
         self.signal("STOP");
     }
@@ -107,7 +107,7 @@ impl RedisServer {
         self.signal("CONT");
     }
 
-    /// Runs a command that must succeed, past any proxy.
+    /// Runs a command that must succeed. Does not use a proxy.
     pub async fn command<T: FromRedisValue>(&self, words: &[&str]) -> T {
         self.ask(words).await.unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }

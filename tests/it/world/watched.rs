@@ -1,11 +1,11 @@
-//! A watch without a worker: what is decorated with it must stay what it was.
+//! A watch without a worker: for tests that a decorated port behaves like the port inside.
 //!
-//! Enters: nothing. Leaves: a watch that measures for nobody.
+//! Enters: nothing. Leaves: a watch whose measurements nobody reads.
 
 use user_events::config::{Environment, LogFormat, Reader, telemetry};
 use user_events::telemetry::{Telemetry, Watch};
 
-/// As `run` makes it where no collector is set.
+/// A watch as `run` makes it without a collector.
 pub fn watch() -> Watch {
     let config = telemetry(&mut Reader::new(&Environment::default()));
     Telemetry::start(&config, "off", LogFormat::Json).expect("it measures").reaction("contract", "contract")

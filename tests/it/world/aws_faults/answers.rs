@@ -1,6 +1,6 @@
-//! What the proxy answers: LocalStack's word, or what a fault makes of it.
+//! The proxy's answers: LocalStack's answer, or what a fault makes of it.
 //!
-//! Enters: one connection. Leaves: answers as HTTP, or an end in their place. Does not know when a fault
+//! Enters: one connection. Leaves: HTTP answers, or the connection's end instead of one. Does not know when a fault
 //! begins or ends.
 
 use std::convert::Infallible;
@@ -40,7 +40,7 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let resets = AtomicBool::new(false);
     let answer = service_fn(|request| Box::pin(shared.answer(request, &resets)));
     let mut connection = server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
-    // An end by the client, or one that a fault asked for: both are as they should be.
+    // The result is ignored: the client ended the connection, or a fault did. Both are expected.
     let _ = poll_fn(|context| connection.poll_without_shutdown(context)).await;
     let stream = connection.into_parts().io.into_inner();
     if resets.load(Ordering::Relaxed) {
@@ -50,7 +50,7 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
 
 type Answer = Response<Text>;
 
-/// An answer's body, as long as it says or shorter.
+/// An answer's body. With [`Fault::Torn`] it is shorter than its content length says.
 struct Text {
     said: u64,
     bytes: Option<Bytes>,
@@ -122,7 +122,7 @@ impl Shared {
         }
     }
 
-    /// Notes a call, and says what is to become of it.
+    /// Records a call, and answers the fault that it gets.
     fn came(&self, kind: &str, body: &Bytes) -> Option<Fault> {
         let entries = read(body)["Entries"].as_array().cloned().unwrap_or_default();
         let receipts = entries.iter().filter_map(|entry| Some(entry["ReceiptHandle"].as_str()?.to_owned())).collect();
@@ -161,7 +161,7 @@ impl Shared {
         Ok(whole((answer, said.to_string().into())))
     }
 
-    /// Receives; shows the first message again at once, and receives that too.
+    /// Receives, makes the first message visible again at once, and receives it a second time.
     async fn receive_again(&self, head: &http::request::Parts, call: &Value) -> Result<Answer, NoAnswer> {
         let (answer, mut received) = self.ask(head, None, call).await?;
         if let Some(first) = received["Messages"].get(0) {
@@ -186,7 +186,7 @@ impl Shared {
         Ok((head, read(&body)))
     }
 
-    /// LocalStack's answer to this call, or to one of another name in its place.
+    /// LocalStack's answer to this call. `kind`: to a call of this name instead.
     async fn pass(
         &self,
         head: &http::request::Parts,
@@ -199,7 +199,7 @@ impl Shared {
             let target = format!("AmazonSQS.{kind}").parse().expect("a header's value");
             request.headers_mut().insert("x-amz-target", target);
         }
-        // A connection a call: none can go stale in between.
+        // One connection for each call, because a kept one could go stale.
         let stream = TcpStream::connect(&self.upstream).await.map_err(|_| NoAnswer)?;
         let (mut sender, connection) =
             client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|_| NoAnswer)?;

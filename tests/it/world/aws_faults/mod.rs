@@ -1,9 +1,9 @@
-//! An SQS that is not well: a proxy before LocalStack that knows one call from another.
+//! A faulty SQS: a proxy before LocalStack that can break calls by their name.
 //!
-//! Enters: SQS calls in the JSON protocol, and faults switched by a call's name. Leaves: LocalStack's
-//! answers, or what a fault makes of them, and every call that came, in order. Promises: without a fault a
-//! call passes unchanged; a call is on the list before anything happens to it; calls that the proxy makes
-//! itself are not. Does not know: SNS, signatures, the older query protocol.
+//! Enters: SQS calls in the JSON protocol, and faults that a test switches by a call's name. Leaves: LocalStack's
+//! answers, or what a fault makes of them; and the list of all calls, in order. Promises: without a fault a call passes
+//! unchanged. A call is on the list before anything happens to it. The proxy's own calls are not on the list. Does not
+//! know SNS, signatures, and the older query protocol.
 
 mod answers;
 
@@ -25,30 +25,30 @@ pub const DELETE: &str = "DeleteMessageBatch";
 pub const SEND: &str = "SendMessageBatch";
 pub const VISIBILITY: &str = "ChangeMessageVisibilityBatch";
 
-/// What becomes of a call.
+/// What happens to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Never passed on, never answered.
+    /// The call is not passed on, and never answered.
     Silent,
-    /// It happens, and its answer never comes.
+    /// The call is passed on, and never answered.
     SilentAfter,
-    /// It happens, and the connection ends in place of the answer.
+    /// The call is passed on, and the connection ends without an answer.
     AnswerLost,
-    /// Not passed on: the connection is reset.
+    /// The call is not passed on, and the connection is reset.
     Reset,
-    /// Not passed on: 500, and a page that is no JSON.
+    /// The call is not passed on. The answer is status 500 and a page that is no JSON.
     Error,
-    /// Not passed on: an error of AWS by this name.
+    /// The call is not passed on. The answer is the AWS error of this name.
     Refused(&'static str),
-    /// It happens; half of its answer comes.
+    /// The call is passed on, and half of its answer comes.
     Torn,
-    /// Of a batch the entries at these places fail and are not passed on; the others are.
+    /// A batch call: the entries at these places fail and are not passed on; the others are.
     FailEntries(&'static [usize]),
-    /// The same, and by this code it is the sender's fault.
+    /// Like `FailEntries`, with this error code, as the sender's fault.
     RefuseEntries(&'static [usize], &'static str),
-    /// What a receive brings first, it brings twice, by the same receipt handle.
+    /// A receive's first message is in the answer twice, with the same receipt handle.
     TwiceByOneHandle,
-    /// What a receive brings first, it brings twice, received twice in truth.
+    /// A receive's first message is in the answer twice, because it was really received twice.
     TwiceByTwoHandles,
 }
 
@@ -57,7 +57,7 @@ pub enum Fault {
 pub struct Call {
     pub kind: String,
     pub at: Instant,
-    /// Of a batch.
+    /// The receipt handles of a batch call's entries.
     pub receipts: Vec<String>,
 }
 
@@ -70,7 +70,7 @@ pub struct SqsProxy {
 
 struct Shared {
     upstream: String,
-    /// By the call's name: for how many calls more.
+    /// By the call's name: the fault, and for how many more calls.
     faults: Mutex<BTreeMap<&'static str, (usize, Fault)>>,
     calls: Mutex<Vec<Call>>,
 }
@@ -89,7 +89,7 @@ impl SqsProxy {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The world's settings, by way of this proxy.
+    /// The world's AWS settings, with this proxy as the endpoint.
     pub fn aws(&self, world: &World) -> SdkConfig {
         world.aws.to_builder().endpoint_url(self.url()).build()
     }
@@ -99,12 +99,12 @@ impl SqsProxy {
         self.next(kind, usize::MAX, fault);
     }
 
-    /// Breaks the next so many calls of this name.
+    /// Breaks the next `calls` calls of this name.
     pub fn next(&self, kind: &'static str, calls: usize, fault: Fault) {
         self.shared.faults.lock().unwrap().insert(kind, (calls, fault));
     }
 
-    /// All is well again.
+    /// Ends all faults.
     pub fn heal(&self) {
         self.shared.faults.lock().unwrap().clear();
     }

@@ -1,4 +1,4 @@
-//! A certificate for `localhost` that nobody trusts yet, and a server's end of TLS that shows it.
+//! A self-signed certificate for `localhost`, and a server's side of TLS with it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +10,7 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// Writes it into `directory`. For a client to trust it: `SSL_CERT_FILE`.
+/// Writes the certificate into `directory`. A client trusts it by `SSL_CERT_FILE`.
 pub fn write(directory: &Path) -> PathBuf {
     let path = directory.join("localhost.pem");
     let interop = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop");

@@ -2,8 +2,8 @@
 //!
 //! Enters: SMTP conversations on 127.0.0.1, and a script that says where each one goes wrong.
 //! Leaves: the accepted mails, the verbs seen, the number of connections.
-//! Promises: a mail is counted before its client sees the 250; refused or cut short, it never is.
-//! Does not know: delivery, or who the client is. How a session goes is `session`'s, certificates are `certificate`'s.
+//! Promises: a mail is counted before its client sees the 250. A refused or incomplete mail is never counted.
+//! Does not know delivery, or who the client is. `session` holds the conversation, `certificate` the certificates.
 
 pub mod certificate;
 mod session;
@@ -39,19 +39,19 @@ pub enum Reaction {
     /// Stays connected and says nothing more until the client goes away.
     Silent { at: Phase },
     Close { at: Phase },
-    /// These bytes and no others. At the dot the mail counts if they begin as a yes does.
+    /// These bytes instead of the reply. At the dot the mail counts if they begin with `2`.
     Raw { at: Phase, bytes: &'static [u8] },
-    /// These bytes, and the end of the connection.
+    /// These bytes, then the connection ends.
     LastWords { at: Phase, bytes: &'static [u8] },
-    /// The usual reply, and these bytes in the same breath.
+    /// The usual reply and these bytes, in one write.
     Also { at: Phase, bytes: &'static [u8] },
-    /// These bytes for ever, so far apart.
+    /// These bytes for ever, with a pause of `every` between them.
     Endless { at: Phase, bytes: &'static [u8], every: Duration },
-    /// The usual reply, so much later.
+    /// The usual reply, this much later.
     Late { at: Phase, after: Duration },
-    /// The mail counts, its 250 never comes.
+    /// The mail counts, but its 250 never comes.
     AcceptButNeverReply,
-    /// The mail counts, and the connection ends in place of the 250.
+    /// The mail counts, and the connection ends instead of the 250.
     AcceptThenClose,
 }
 
@@ -89,10 +89,10 @@ struct State {
     lines: Vec<String>,
 }
 
-/// The lock and the bell in one: whoever waits for a mail is woken by the change itself.
+/// A watch channel is lock and notification in one: a change wakes everyone who waits for a mail.
 type Shared = Arc<watch::Sender<State>>;
 
-/// Dropping it stops it: `running` holds the sender whose end the acceptor waits for.
+/// Stops when dropped: the acceptor waits for the end of the sender in `running`.
 pub struct SmtpServer {
     port: u16,
     state: Shared,
@@ -111,10 +111,10 @@ impl SmtpServer {
     /// Every command as it came, arguments included.
     pub fn lines(&self) -> Vec<String> { self.state.borrow().lines.clone() }
 
-    /// Comes back on a port that was just given up, with an empty list and no script.
+    /// Starts on this port, which another server may just have left, with an empty list and no script.
     pub async fn start_on(port: u16) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
-        // Connections of the stopped server linger in TIME_WAIT and would block the bind.
+        // Connections of the stopped server stay in TIME_WAIT and would block the bind.
         socket.set_reuseaddr(true).expect("SO_REUSEADDR");
         let listening = socket.bind((Ipv4Addr::LOCALHOST, port).into()).and_then(|()| socket.listen(1024));
         let listener = listening.unwrap_or_else(|e| panic!("cannot listen on port {port}: {e}"));
@@ -125,19 +125,19 @@ impl SmtpServer {
         Self { port, state, running: Mutex::new(Some((stop, acceptor))) }
     }
 
-    /// Returns once the port refuses and every connection is cut; the accepted mails stay readable.
+    /// Returns once the port refuses and every connection is closed. The accepted mails stay readable.
     pub async fn stop(&self) {
         let Some((stop, acceptor)) = self.running.lock().unwrap().take() else { return };
         drop(stop);
         acceptor.await.expect("the SMTP server ran without a panic");
     }
 
-    /// From now on, open connections included, for every mail without a reaction of its own.
+    /// Sets the reaction for every mail without one of its own, also on open connections.
     pub fn script(&self, reaction: Reaction) { self.state.send_modify(|s| s.script = reaction); }
 
-    /// Queues reactions for mails to `address`: each RCPT uses one up, then `.script` holds again.
-    /// Nobody knows the address before RCPT: a reaction for an earlier phase works through
-    /// `.script` only and panics here. Of several scripted recipients the last one decides.
+    /// Queues reactions for mails to `address`: each RCPT uses one, and after the last one `.script` counts again.
+    /// Before RCPT the server does not know the address: a reaction for an earlier phase panics here; use `.script`.
+    /// If several recipients of a mail have a reaction, the last one decides.
     pub fn script_for(&self, address: &str, reactions: Vec<Reaction>) {
         let early = reactions.iter().find(|r| r.phase() < Rcpt);
         assert!(early.is_none(), "before RCPT, use .script: {early:?}");
@@ -149,15 +149,15 @@ impl SmtpServer {
         self.state.send_modify(|s| s.credentials = Some(format!("{user}\0{password}")));
     }
 
-    /// The lines after the first of its reply to EHLO; with `STARTTLS` after [`SmtpServer::start_tls`] alone.
+    /// Sets the lines of its reply to EHLO after the first. `STARTTLS` is added after [`SmtpServer::start_tls`] only.
     pub fn offer(&self, keywords: &[&'static str]) {
         self.state.send_modify(|s| s.offers = Some(keywords.to_vec()));
     }
 
-    /// HELO has its usual reply, whatever the script says of EHLO.
+    /// HELO gets its usual reply, even if the script has a reaction for EHLO.
     pub fn knows_helo_alone(&self) { self.state.send_modify(|s| s.helo_alone = true); }
 
-    /// Takes STARTTLS from now on, by this certificate.
+    /// Accepts STARTTLS from now on, with this certificate.
     pub fn start_tls(&self, acceptor: TlsAcceptor) { self.state.send_modify(|s| s.tls = Some(acceptor)); }
 
     pub fn accepted_to(&self, address: &str) -> usize {
@@ -183,7 +183,7 @@ async fn serve(listener: TcpListener, state: Shared, mut stopped: oneshot::Recei
                 let (stream, _) = accepted.expect("accept on the loopback");
                 state.send_modify(|s| s.connections += 1);
                 let session = Session::new(stream, Arc::clone(&state));
-                // Clients that hang up are part of the tests: how a session ends says nothing.
+                // The session's result is ignored: clients that hang up are part of the tests.
                 sessions.spawn(async move { session.run().await.ok() });
             }
             Some(ended) = sessions.join_next() => drop(ended.expect("a session without a panic")),

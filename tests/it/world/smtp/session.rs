@@ -1,4 +1,4 @@
-//! One conversation of the scripted server: what is said usually, and what the script says instead.
+//! One conversation of the scripted server: its usual replies, or those of the script.
 //!
 //! Enters: a connection and the server's script. Leaves: accepted mails, verbs and lines in the server's state.
 
@@ -71,7 +71,7 @@ impl Session {
                 ("AUTH", _) => self.authenticated |= ok,
                 ("MAIL", None) if ok => self.mail.insert(AcceptedMail::default()).envelope_from = address.unwrap_or_default(),
                 ("RCPT", Some(mail)) if ok => mail.recipients.extend(address),
-                // A refused recipient has had its reaction; it decides nothing for the others.
+                // The reaction of a refused recipient is used up. It does not count for the other recipients.
                 ("RCPT", _) => self.own = None,
                 ("DATA", _) if ok => self.data().await?,
                 _ => open = verb != "QUIT",
@@ -110,7 +110,7 @@ impl Session {
         let mut data = String::new();
         loop {
             let line = self.line().await?;
-            // Only CRLF ends a line: a client that ends its mail with a bare LF must not pass.
+            // Only CRLF ends a line: a mail that ends with a bare LF must not be accepted.
             let begins = data.is_empty() || data.ends_with("\r\n");
             match line.strip_prefix('.').filter(|_| begins) {
                 Some("\r\n") => break,
@@ -118,7 +118,7 @@ impl Session {
                 None => data += &line,
             }
         }
-        // Pinned: a test that wakes up on this mail may change the script before the reply.
+        // Fix the reaction now: a test that sees this mail may change the script before the reply is sent.
         let reaction = *self.own.get_or_insert(self.state.borrow().script);
         let accepted = match reaction {
             Reply { at, code, .. } => at != Dot || code / 100 == 2,
@@ -208,7 +208,7 @@ impl Session {
     async fn line(&mut self) -> io::Result<String> {
         let mut line = Vec::new();
         self.peer.read_until(b'\n', &mut line).await?;
-        // Half a line is a client that died in the middle of it, not a shorter command.
+        // Half a line means that the client died in the middle of it. It is no shorter command.
         if !line.ends_with(b"\n") { return Err(io::ErrorKind::UnexpectedEof.into()); }
         Ok(String::from_utf8_lossy(&line).into_owned())
     }
