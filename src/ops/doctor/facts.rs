@@ -29,7 +29,7 @@ pub(super) struct Facts {
     pub(super) neighbours: BTreeMap<&'static str, Result<Vec<String>, RedisError>>,
     /// The mail server, and whether a mail can be composed. `None`: no reaction sends mail.
     pub(super) mail: Option<(Examination, Result<(), String>)>,
-    /// What the worker at HTTP_ADDR says of each reaction.
+    /// What the worker at `HTTP_ADDR` says of each reaction.
     pub(super) worker: Told,
 }
 
@@ -68,7 +68,7 @@ pub(super) struct Timing {
     pub(super) lease: Option<Duration>,
     pub(super) handler: Duration,
     pub(super) shutdown: Duration,
-    /// `None`: it follows from the queue's maxReceiveCount.
+    /// `None`: it follows from the queue's `maxReceiveCount`.
     pub(super) max_attempts: Option<u32>,
     /// The delay between two attempts.
     pub(super) backoff: Backoff,
