@@ -7,10 +7,12 @@ mod address;
 pub mod schema;
 mod signed_up;
 mod values;
+mod with_fields;
 
 pub use address::{EmailAddress, a_labels};
 pub use signed_up::{USER_SIGNED_UP, UserSignedUp};
 pub use values::{Plan, UserId};
+pub use with_fields::WithFields;
 
 #[cfg(test)]
 mod tests;

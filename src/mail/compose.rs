@@ -1,28 +1,43 @@
-//! Composing: an event becomes a mail, in plain text and in HTML.
+//! Composing: an event becomes a mail, in the language that it asks for.
 //!
-//! Enters: an event. Leaves: a [`Mail`] ready to hand over. Promises: the same user gets the same Message-ID
-//! every time; text that a user chose is escaped in the HTML and cannot add a header. The templates are part of
-//! the binary. Knows no server.
+//! Enters: an event. Leaves: a [`Mail`] ready to hand over. Promises: the same user gets the same Message-ID every time; text
+//! that a user chose is escaped in the HTML, becomes no link and cannot add a header. Knows no server.
+
+use std::fmt;
+use std::sync::Arc;
 
 use data_encoding::BASE32_NOPAD;
 use lettre::Address;
-use lettre::address::Envelope;
-use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MultiPart};
-use minijinja::{Environment, UndefinedBehavior, context};
+use lettre::message::Mailbox;
+use minijinja::Value;
 use sha2::{Digest, Sha256};
 
-use super::Mail;
-use crate::events::{UserSignedUp, a_labels};
+use super::faults::TemplateFault;
+use super::message::{self, Parts};
+use super::templates::{Bodies, Language, Templates};
+use super::values::{self, Values};
+use super::{Mail, header};
+use crate::events::{UserSignedUp, WithFields, a_labels};
+use engine::event::Event;
 
-/// Turns events into mails.
-#[derive(Debug)]
-pub struct Composer {
-    /// Its domains are A-labels (ASCII, `xn--…`).
-    sender: Sender,
+/// The field of an event that names its language, unless told.
+pub const LOCALE_FIELD: &str = "locale";
+
+/// Turns events into mails. Clones share the templates.
+#[derive(Clone)]
+pub struct Composer(Arc<Inner>);
+
+struct Inner {
+    from: Address,
+    redirect_to: Option<Address>,
+    /// What stands behind the `@` of every Message-ID.
+    domain: String,
+    /// Headers that every mail has.
+    headers: String,
     /// The name under the mail's text.
-    name: String,
-    templates: Environment<'static>,
+    name: Value,
+    templates: Templates,
+    locale_field: String,
 }
 
 /// Who the mails are from, where answers go, and where mails go in staging.
@@ -36,99 +51,101 @@ pub struct Sender {
     pub redirect_to: Option<Address>,
 }
 
-/// The text of a mail, in both forms.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bodies {
-    /// Plain text: for a terminal and for readers without HTML.
-    pub text: String,
-    /// HTML for a mail client, with the style sheet inlined.
-    pub html: String,
+/// What a mail says, and in which language.
+#[derive(Debug)]
+pub struct Wording {
+    /// The templates.
+    pub templates: Templates,
+    /// The field of an event that names its language.
+    pub locale_field: String,
+    /// More headers, by name.
+    pub headers: Vec<(String, String)>,
 }
 
-/// A mail could not be made from this event. The error never repeats the event's content.
-#[derive(Debug, thiserror::Error)]
-pub enum ComposeError {
-    /// A template is broken or lacks a value.
-    #[error("template: {0}")]
-    Template(minijinja::ErrorKind),
-    /// The CSS could not be put into the HTML.
-    #[error("inlining the style sheet failed")]
-    Css,
-    /// The mail library refused the parts.
-    #[error("the parts make no mail")]
-    Message,
+/// A mail could not be made from this event: a template failed. Never repeats the event's content.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ComposeError(pub TemplateFault);
+
+impl Wording {
+    /// These templates, without more headers.
+    #[must_use]
+    pub fn of(templates: Templates) -> Self {
+        Self { templates, locale_field: LOCALE_FIELD.to_owned(), headers: Vec::new() }
+    }
 }
 
 impl Composer {
     /// The welcome template's id; part of the effect's fingerprint.
     pub const WELCOME: &'static str = "welcome";
-    /// The welcome mail's subject.
-    pub const SUBJECT: &'static str = "Welcome";
 
-    /// A composer with the built-in templates.
-    ///
-    /// # Errors
-    /// [`ComposeError::Template`] if one does not parse.
-    pub fn new(sender: Sender) -> Result<Self, ComposeError> {
-        let mut templates = Environment::new();
-        templates.set_undefined_behavior(UndefinedBehavior::Strict);
-        templates.add_template("welcome.txt", include_str!("templates/welcome.txt"))?;
-        templates.add_template("welcome.html", include_str!("templates/welcome.html"))?;
+    /// Mails of this wording, from this sender.
+    #[must_use]
+    pub fn new(sender: Sender, wording: Wording) -> Self {
         let name = sender.from.name.clone().unwrap_or_else(|| sender.from.email.domain().to_owned());
-        Ok(Self { sender: sender.in_a_labels(), name, templates })
+        let Sender { from, reply_to, redirect_to } = sender.in_a_labels();
+        let domain = from.email.domain();
+        Self(Arc::new(Inner {
+            domain: a_labels(domain).map_or_else(|| domain.to_owned(), |domain| domain.into_owned()),
+            headers: header::constant(&from, reply_to, &wording.headers),
+            from: from.email,
+            redirect_to,
+            name: values::sender(&name),
+            templates: wording.templates,
+            locale_field: wording.locale_field,
+        }))
     }
 
     /// The welcome mail for this event. `handler` goes into the Message-ID.
     ///
     /// # Errors
-    /// [`ComposeError`]: this event will never make a mail.
-    pub fn welcome(&self, handler: &str, event: &UserSignedUp) -> Result<Mail, ComposeError> {
-        self.assemble(handler, event, self.bodies(event)?)
+    /// [`ComposeError`]: this event will never make a mail, unless the templates change.
+    pub fn welcome(&self, handler: &str, event: &WithFields<UserSignedUp>) -> Result<Mail, ComposeError> {
+        let language = self.0.templates.language(self.locale(event).as_deref());
+        let bodies = self.bodies_in(language, event)?;
+        let to = self.0.redirect_to.clone().unwrap_or_else(|| event.event.email.deliverable());
+        let reference = reference(handler, event.subject());
+        let message_id = format!("{reference}@{}", self.0.domain);
+        let parts = Parts { to: to.as_ref(), message_id: &message_id, reference: &reference, bodies: &bodies };
+        let message = message::write(&self.0.headers, &parts, &self.0.templates.images(language).collect::<Vec<_>>());
+        Ok(Mail { message_id, from: self.0.from.clone(), to, message })
     }
 
     /// The text of the welcome mail for this event.
     ///
     /// # Errors
-    /// [`ComposeError`]: this event will never make a mail.
-    pub fn bodies(&self, event: &UserSignedUp) -> Result<Bodies, ComposeError> {
-        let values = context! {
-            plan => event.plan.as_ref().map(|plan| plan.as_str()),
-            signed_up_on => &event.head.occurred_at.to_string()[..10],
-            sender => &self.name,
-        };
-        let text = self.templates.get_template("welcome.txt")?.render(&values)?;
-        let html = self.templates.get_template("welcome.html")?.render(&values)?;
-        let html = css_inline::inline(&html).map_err(|_| ComposeError::Css)?;
-        Ok(Bodies { text, html })
+    /// [`ComposeError`]: this event will never make a mail, unless the templates change.
+    pub fn bodies(&self, event: &WithFields<UserSignedUp>) -> Result<Bodies, ComposeError> {
+        self.bodies_in(self.0.templates.language(self.locale(event).as_deref()), event)
     }
 
-    fn assemble(&self, handler: &str, event: &UserSignedUp, bodies: Bodies) -> Result<Mail, ComposeError> {
-        let Sender { from, reply_to, redirect_to } = &self.sender;
-        let to = redirect_to.clone().unwrap_or_else(|| event.email.deliverable());
-        let id = reference(handler, event.user_id.as_str());
-        let domain = from.email.domain();
-        let message_id = format!("{id}@{}", a_labels(domain).as_deref().unwrap_or(domain));
-        // Without an explicit envelope the library parses the headers again, and refuses `"a..b"`.
-        let envelope = Envelope::new(Some(from.email.clone()), vec![to.clone()]).map_err(|_| ComposeError::Message)?;
-        let mut builder = lettre::Message::builder()
-            .envelope(envelope)
-            .from(from.clone())
-            .to(Mailbox::new(None, to.clone()))
-            .subject(Self::SUBJECT)
-            .message_id(Some(format!("<{message_id}>")));
-        if let Some(reply_to) = reply_to {
-            builder = builder.reply_to(reply_to.clone());
+    /// What is wrong with the templates, tried in every language for these events; with `stands_in` for whatever fields an event
+    /// may have beside these.
+    #[must_use]
+    pub fn check(&self, events: &[WithFields<UserSignedUp>], stands_in: bool) -> Vec<TemplateFault> {
+        let mut faults = Vec::new();
+        for event in events {
+            let values = Values::new(event, &self.0.name);
+            let values = if stands_in { values.standing_in() } else { values };
+            for fault in self.0.templates.check(&Value::from_object(values)) {
+                if !faults.contains(&fault) {
+                    faults.push(fault);
+                }
+            }
         }
-        let mut message = builder
-            .multipart(MultiPart::alternative_plain_html(bodies.text, bodies.html))
-            .map_err(|_| ComposeError::Message)?;
-        // Amazon SES replaces Message-ID, but not X-Entity-Ref-ID.
-        let extra = [("Auto-Submitted", "auto-generated"), ("X-Entity-Ref-ID", id.as_str())];
-        for (name, value) in extra {
-            let name = HeaderName::new_from_ascii_str(name);
-            message.headers_mut().insert_raw(HeaderValue::new(name, value.to_owned()));
-        }
-        Ok(Mail { message_id, from: from.email.clone(), to, message: message.formatted() })
+        faults
+    }
+
+    fn bodies_in(&self, language: &Language, event: &WithFields<UserSignedUp>) -> Result<Bodies, ComposeError> {
+        let values = Value::from_object(Values::new(event, &self.0.name));
+        self.0.templates.render(language, &values).map_err(ComposeError)
+    }
+
+    /// The language that an event asks for.
+    fn locale(&self, event: &WithFields<UserSignedUp>) -> Option<String> {
+        // Nobody could be given another one.
+        self.0.templates.tags().next()?;
+        event.text(&self.0.locale_field)
     }
 }
 
@@ -154,103 +171,12 @@ fn reference(handler: &str, user: &str) -> String {
     BASE32_NOPAD.encode(&digest)[..26].to_ascii_lowercase()
 }
 
-impl From<minijinja::Error> for ComposeError {
-    fn from(error: minijinja::Error) -> Self {
-        Self::Template(error.kind())
+impl fmt::Debug for Composer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Composer(..)")
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::events::{EmailAddress, Plan, UserId};
-
-    fn composer(redirect_to: Option<Address>) -> Composer {
-        from("Acme <hello@acme.example>", redirect_to)
-    }
-
-    fn from(mailbox: &str, redirect_to: Option<Address>) -> Composer {
-        let from = mailbox.parse().expect("a mailbox");
-        Composer::new(Sender { from, reply_to: None, redirect_to }).expect("templates parse")
-    }
-
-    fn event(plan: &str) -> UserSignedUp {
-        let (user, email): (UserId, EmailAddress) =
-            ("u1".parse().expect("id"), "ann@example.com".parse().expect("address"));
-        UserSignedUp::new(user, email, Some(plan.parse::<Plan>().expect("plan")))
-    }
-
-    fn to(address: &str) -> UserSignedUp {
-        UserSignedUp { email: address.parse().expect("an address"), ..event("pro") }
-    }
-
-    fn text(mail: &Mail) -> String {
-        String::from_utf8_lossy(&mail.message).replace("=\r\n", "").replace("=3D", "=")
-    }
-
-    #[test]
-    fn a_mail_has_both_forms_inlined_css_and_the_same_id_every_time() {
-        let (first, second) = (composer(None).welcome("h", &event("pro")), composer(None).welcome("h", &event("pro")));
-        let (first, second) = (first.expect("a mail"), second.expect("a mail"));
-        assert_eq!(first.message_id, second.message_id);
-        assert!(first.message_id.ends_with("@acme.example"));
-        let text = text(&first);
-        for part in ["multipart/alternative", "text/plain", "text/html", "style=\"", "Auto-Submitted: auto-generated"] {
-            assert!(text.contains(part), "no {part} in\n{text}");
-        }
-        assert!(!text.contains("<style"), "the style sheet was left behind:\n{text}");
-    }
-
-    #[test]
-    fn what_a_user_chose_is_escaped_in_the_html() {
-        let mail = composer(None).welcome("h", &event("<script>")).expect("a mail");
-        assert!(text(&mail).contains("&lt;script&gt;"));
-    }
-
-    #[test]
-    fn a_redirect_keeps_the_users_address_out_of_the_mail_altogether() {
-        let staging = "staging@acme.example".parse().expect("address");
-        let mail = composer(Some(staging)).welcome("h", &event("pro")).expect("a mail");
-        assert_eq!(mail.to.to_string(), "staging@acme.example");
-        assert!(!text(&mail).contains("ann@example.com"));
-    }
-
-    #[test]
-    fn domains_beyond_ascii_are_in_a_labels_in_headers_and_envelope_and_signed_as_they_are_written() {
-        let mail = from("hallo@bücher.example", None).welcome("h", &to("user@köln.example")).expect("a mail");
-        let addresses = [mail.from.to_string(), mail.to.to_string()];
-        assert_eq!(addresses, ["hallo@xn--bcher-kva.example", "user@xn--kln-sna.example"]);
-        assert!(mail.message_id.ends_with("@xn--bcher-kva.example"));
-        let headers = text(&mail).split("\r\n\r\n").next().expect("headers").to_owned();
-        for line in ["From: hallo@xn--bcher-kva.example", "To: user@xn--kln-sna.example"] {
-            assert!(headers.contains(line), "no {line} in\n{headers}");
-        }
-        assert!(headers.is_ascii(), "{headers}");
-        let redirect = "alle@köln.example".parse().expect("an address");
-        let mail = from("hallo@acme.example", Some(redirect)).welcome("h", &event("pro")).expect("a mail");
-        assert_eq!(mail.to.to_string(), "alle@xn--kln-sna.example");
-        let bodies = from("hallo@bücher.example", None).bodies(&event("pro")).expect("bodies");
-        assert!(bodies.text.contains("bücher.example"), "{}", bodies.text);
-    }
-
-    #[test]
-    fn a_local_part_beyond_ascii_keeps_its_domain_as_it_is_written_and_the_message_id_is_ascii() {
-        let mail = from("jürgen@bücher.example", None).welcome("h", &to("jörg@köln.example")).expect("a mail");
-        assert_eq!([mail.from.to_string(), mail.to.to_string()], ["jürgen@bücher.example", "jörg@köln.example"]);
-        assert!(mail.message_id.ends_with("@xn--bcher-kva.example"));
-    }
-
-    #[test]
-    fn an_address_with_two_dots_in_a_row_makes_a_mail_and_is_quoted() {
-        let mail = composer(None).welcome("h", &to("a..b.@docomo.ne.jp")).expect("a mail");
-        assert_eq!(mail.to.to_string(), "\"a..b.\"@docomo.ne.jp");
-        assert!(text(&mail).contains("To: \"a..b.\"@docomo.ne.jp\r\n"), "{}", text(&mail));
-    }
-
-    #[test]
-    fn another_handler_or_user_has_another_reference() {
-        assert_eq!(reference("h", "u").len(), 26);
-        assert_ne!(reference("h", "u"), reference("h", "v"));
-        assert_ne!(reference("h", "u"), reference("i", "u"));
-    }
-}
+#[path = "compose_tests.rs"]
+mod tests;

@@ -4,14 +4,25 @@
 //! that can fail without harm. [`Ready::send`] does the rest and needs proof that the fence was crossed.
 
 mod compose;
+mod faults;
+mod header;
+mod image;
+mod locale;
+mod message;
 pub mod outbox;
+mod shown;
 pub mod smtp;
+mod templates;
+mod values;
 
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-pub use compose::{Bodies, ComposeError, Composer, Sender};
+pub use compose::{ComposeError, Composer, LOCALE_FIELD, Sender, Wording};
+pub use faults::TemplateFault;
+pub use header::parse as parse_headers;
+pub use templates::{BUILTIN, Bodies, Templates};
 
 use engine::backoff::Outage;
 use engine::idempotency::{Crossing, Fence};

@@ -19,6 +19,8 @@ use super::{EventError, InvalidValue};
 pub struct Fields<'a> {
     /// The whole text as published.
     whole: &'a str,
+    /// The object that they were read from.
+    json: &'a str,
     pairs: Vec<(Name<'a>, &'a RawValue)>,
 }
 
@@ -38,7 +40,7 @@ impl<'a> Fields<'a> {
 
     /// No fields.
     pub(super) fn none(&self) -> Self {
-        Self { whole: self.whole, pairs: Vec::new() }
+        Self { whole: self.whole, json: "{}", pairs: Vec::new() }
     }
 
     /// The fields of another object, which was published as a part of this one.
@@ -49,7 +51,13 @@ impl<'a> Fields<'a> {
     fn read(whole: &'a str, text: &'a str) -> Result<Self, EventError> {
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let pairs = deserializer.deserialize_map(AllPairs).and_then(|pairs| deserializer.end().map(|()| pairs));
-        pairs.map(|pairs| Self { whole, pairs }).map_err(|_| EventError::NotAnObject)
+        pairs.map(|pairs| Self { whole, json: text, pairs }).map_err(|_| EventError::NotAnObject)
+    }
+
+    /// The object that they were read from, to the byte: of a `CloudEvent` its `data`.
+    #[must_use]
+    pub fn json(&self) -> &'a str {
+        self.json
     }
 
     /// A text that must be there, and keep its type's rule.

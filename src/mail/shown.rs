@@ -1,0 +1,114 @@
+//! How a value of an event is shown in a mail: as text. What a user chose for a name must not become a link in somebody's mail
+//! program, nor turn the direction of the text around it.
+//!
+//! Enters: values. Leaves: text. Promises: in HTML every value is escaped; a control character becomes a space; marks that turn
+//! the direction are left out; what looks like a link is parted by U+2060, which is not seen, so that no mail program makes a
+//! link of it. A template that wants a link says so: `{{ event.url | link }}`.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use minijinja::value::{Object, ObjectRepr};
+use minijinja::{Error, ErrorKind, Output, State, Value, escape_formatter};
+
+/// Not seen, and no part of an address: mail programs end a link before it.
+const WORD_JOINER: char = '\u{2060}';
+
+/// A value that is written as it is, but for HTML's escapes: it is ours, or the template asked for it.
+#[derive(Debug)]
+pub(super) struct AsItIs(pub(super) String);
+
+impl Object for AsItIs {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The filter `link`: an address to go to, or a part of one.
+pub(super) fn link(value: &Value) -> Result<Value, Error> {
+    let text = value.to_string();
+    let scheme = text.split_once(':').map(|(scheme, _)| scheme).filter(|s| s.bytes().all(|b| b.is_ascii_alphanumeric()));
+    let is_usual = |scheme: &str| ["http", "https", "mailto", "tel"].contains(&scheme.to_ascii_lowercase().as_str());
+    if text.contains(|c: char| c.is_control() || turns(c)) || scheme.is_some_and(|scheme| !is_usual(scheme)) {
+        return Err(Error::new(ErrorKind::InvalidOperation, "no link"));
+    }
+    Ok(Value::from_object(AsItIs(text)))
+}
+
+/// Writes each value of a template.
+pub(super) fn write(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    if let Some(own) = value.downcast_object_ref::<AsItIs>() {
+        return escape_formatter(out, state, &Value::from(own.0.as_str()));
+    }
+    let Some(text) = value.as_str().filter(|_| !value.is_safe()) else {
+        return escape_formatter(out, state, value);
+    };
+    match as_text(text) {
+        Cow::Borrowed(_) => escape_formatter(out, state, value),
+        Cow::Owned(text) => escape_formatter(out, state, &Value::from(text)),
+    }
+}
+
+fn turns(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn as_text(text: &str) -> Cow<'_, str> {
+    let is_odd = |byte: u8| byte < b' ' || byte >= 0x7f || matches!(byte, b'.' | b':' | b'@');
+    if !text.bytes().any(is_odd) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    let mut before = ' ';
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let after = rest.peek().copied().unwrap_or(' ');
+        match c {
+            _ if turns(c) => continue,
+            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => shown.push(' '),
+            // `name.example`, `https://`, `user@`: inside of a word alone.
+            '.' | '@' if before.is_alphanumeric() && after.is_alphabetic() => shown.extend([WORD_JOINER, c]),
+            ':' if after == '/' => shown.extend([c, WORD_JOINER]),
+            c => shown.push(c),
+        }
+        before = c;
+    }
+    if shown == text { Cow::Borrowed(text) } else { Cow::Owned(shown) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_like_a_link_is_parted_and_other_text_stays() {
+        for (given, shown) in [
+            ("evil.example", "evil\u{2060}.example"),
+            ("https://evil.example/x", "https:\u{2060}//evil\u{2060}.example/x"),
+            ("www.evil.example", "www\u{2060}.evil\u{2060}.example"),
+            ("ann@evil.example", "ann\u{2060}@evil\u{2060}.example"),
+            ("a\u{202e}b\r\nc\t", "ab  c "),
+            ("a\u{2028}b", "a b"),
+        ] {
+            assert_eq!(as_text(given), shown, "{given}");
+        }
+        for same in ["", "Zoë B. Miller", "v1.2", "10:30", "…", "مرحبا", "No. 5", "@home", "end.", "日本語"] {
+            assert!(matches!(as_text(same), Cow::Borrowed(_)), "{same}");
+        }
+    }
+
+    #[test]
+    fn a_link_goes_to_a_page_a_mailbox_or_a_number_and_nowhere_else() {
+        for good in ["https://acme.example/a?b=c:d", "HTTP://acme.example", "mailto:a@acme.example", "tel:+1", "u%201", "a/b:c"] {
+            assert!(link(&Value::from(good)).is_ok(), "{good}");
+        }
+        for bad in ["javascript:alert(1)", "data:text/html,x", "vbscript:x", "https://a\nb", "a\u{202e}b"] {
+            assert!(link(&Value::from(bad)).is_err(), "{bad}");
+        }
+    }
+}
