@@ -1,7 +1,7 @@
-//! Configuration: the environment becomes valid settings, or a list of every fault.
+//! Configuration: the environment becomes valid settings, or a list of every mistake.
 //!
 //! Enters: a snapshot of the environment. Leaves: settings, each within its range and consistent with the others,
-//! or [`Faults`] with all mistakes at once. Promises: no fault repeats a value (it may be a secret or an address).
+//! or [`Mistakes`] with all mistakes at once. Promises: no mistake repeats a value (it may be a secret or an address).
 //! Nothing else in the crate reads the environment. Only the AWS SDK reads its own variables itself.
 
 mod aws;
@@ -27,7 +27,7 @@ pub use observe::{Propagators, Sampler, TelemetryConfig, telemetry};
 pub use operate::{Queues, queues};
 use places::{distinct, queue_url, redis_url, topic_arn, topics};
 pub use places::{masked, redis_prefix};
-pub use reader::{Fault, Faults, Reader, Setting};
+pub use reader::{Mistake, Mistakes, Reader, Setting};
 pub use variables::{VARIABLES, Variable, all, misspelt, of_reaction, prefix};
 
 use crate::ecs::Agent;
@@ -128,7 +128,7 @@ pub fn run(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) 
     let mut mail = false;
     for needs in reactions.iter().filter(named) {
         let name = of_reaction(needs.name, "QUEUE_URL");
-        // A reaction with a faulty queue URL was still asked for: go on and report its other mistakes too.
+        // A reaction with a wrong queue URL was still asked for: go on and report its other mistakes too.
         if only.is_empty() && !is_given(read.environment(), &name) {
             read.parsed(&name, queue_url);
             continue;
@@ -152,7 +152,7 @@ pub fn run(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) 
         let sends = |r: &&ReactionConfig| reactions.iter().any(|needs| needs.mail && needs.name == r.name);
         // A mail's lease runs while the mail waits for its turn. The wait is concurrency ÷ rate: 10 s at most.
         if configured.iter().filter(sends).any(|r| r.settings.concurrency > 10 * rate as usize) {
-            read.fault(
+            read.mistake(
                 "SMTP_RATE",
                 "is too low for WORKER_CONCURRENCY: at most ten times as many mails may wait for their turn",
             );
@@ -233,12 +233,12 @@ fn reaction(read: &mut Reader<'_>, name: &'static str, queue_url: Option<String>
     if let (Some(visibility), Some(lease)) = (visibility, lease)
         && lease >= visibility
     {
-        of.fault("IDEMPOTENCY_LEASE", "must be shorter than VISIBILITY_TIMEOUT");
+        of.mistake("IDEMPOTENCY_LEASE", "must be shorter than VISIBILITY_TIMEOUT");
     }
     let wait = of.duration("RECEIVE_WAIT", Duration::ZERO..=seconds(20)).unwrap_or(defaults.wait);
     let shutdown = of.duration("SHUTDOWN_TIMEOUT", seconds(1)..=seconds(3600)).unwrap_or(defaults.shutdown);
     if shutdown <= wait {
-        of.fault("SHUTDOWN_TIMEOUT", "must be longer than RECEIVE_WAIT: the last long poll is waited for");
+        of.mistake("SHUTDOWN_TIMEOUT", "must be longer than RECEIVE_WAIT: the last long poll is waited for");
     }
     let settings = Settings {
         concurrency: of.parsed("WORKER_CONCURRENCY", concurrency).unwrap_or(defaults.concurrency),
@@ -285,7 +285,7 @@ fn mail_config(read: &mut Reader<'_>) -> Option<MailConfig> {
     Some(MailConfig { server, rate, sender: sender? })
 }
 
-/// Reads who the mails are from, and where they go in staging. `None` while `MAIL_FROM` is unset or faulty.
+/// Reads who the mails are from, and where they go in staging. `None` while `MAIL_FROM` is unset or wrong.
 pub fn sender(read: &mut Reader<'_>) -> Option<Sender> {
     let mailbox = |text: &str| {
         let mailbox = text.parse().ok().filter(|mailbox: &Mailbox| a_labels(mailbox.email.domain()).is_some());

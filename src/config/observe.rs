@@ -1,7 +1,7 @@
 //! Where telemetry goes: OpenTelemetry's variables, by their standard names.
 //!
-//! Enters: a snapshot of the environment. Leaves: a [`TelemetryConfig`], or the faults. Promises: a value that
-//! the SDK would drop with a warning is a fault here. The SDK does not read `OTEL_PROPAGATORS` and
+//! Enters: a snapshot of the environment. Leaves: a [`TelemetryConfig`], or the mistakes. Promises: a value that
+//! the SDK would drop with a warning is a mistake here. The SDK does not read `OTEL_PROPAGATORS` and
 //! `OTEL_SDK_DISABLED`; we read them. Knows no exporter.
 
 use std::collections::HashMap;
@@ -142,7 +142,7 @@ mod tests {
         let environment: Environment = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let mut reader = Reader::new(&environment);
         let config = telemetry(&mut reader);
-        reader.finish(Some(config)).map_err(|faults| faults.to_string())
+        reader.finish(Some(config)).map_err(|mistakes| mistakes.to_string())
     }
 
     #[test]
@@ -174,11 +174,11 @@ mod tests {
             ("OTEL_PROPAGATORS", "b3"),
             ("OTEL_SDK_DISABLED", "yes"),
         ];
-        let faults = read(&bad).unwrap_err();
+        let mistakes = read(&bad).unwrap_err();
         for (name, _) in bad {
-            assert!(faults.contains(&format!("  {name} must ")), "{name} is not named in {faults}");
+            assert!(mistakes.contains(&format!("  {name} must ")), "{name} is not named in {mistakes}");
         }
-        assert!(!faults.contains("hunter2"), "{faults}");
+        assert!(!mistakes.contains("hunter2"), "{mistakes}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What the operator's commands need: queues and nothing else.
 //!
-//! Enters: a snapshot of the environment. Leaves: each reaction's queue, or the faults. A command that
+//! Enters: a snapshot of the environment. Leaves: each reaction's queue, or the mistakes. A command that
 //! only looks at queues must not ask for a mail server's password.
 
 use super::ReactionNeeds;

@@ -1,6 +1,6 @@
 //! Where things are: the URLs of queues and of Redis, the ARNs of topics. Checks that no queue has two purposes.
 //!
-//! Enters: a value, or all queues of a snapshot. Leaves: the value as it is used, or the fault. Promises: two URLs
+//! Enters: a value, or all queues of a snapshot. Leaves: the value as it is used, or the mistake. Promises: two URLs
 //! of one queue count as the same, whatever the case of the host, and with or without a slash at the end. Makes no
 //! call.
 
@@ -71,12 +71,12 @@ pub(super) fn distinct(read: &mut Reader<'_>, reactions: &[ReactionNeeds]) {
     let (queues, dlqs) = (named("QUEUE_URL"), named("DLQ_URL"));
     for (n, (name, queue)) in queues.iter().enumerate() {
         if let Some((other, _)) = queues[..n].iter().find(|(_, other)| other == queue) {
-            read.fault(name, &format!("is the queue of {other} too: each reaction needs one of its own"));
+            read.mistake(name, &format!("is the queue of {other} too: each reaction needs one of its own"));
         }
     }
     for (name, dlq) in &dlqs {
         if let Some((queue, _)) = queues.iter().find(|(_, queue)| queue == dlq) {
-            read.fault(name, &format!("is the queue of {queue}: a dead-letter queue is one that no reaction reads"));
+            read.mistake(name, &format!("is the queue of {queue}: a dead-letter queue is one that no reaction reads"));
         }
     }
 }

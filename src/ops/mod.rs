@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::thread::{self, available_parallelism};
 
 pub use self::dlq::{REASONS, Reason};
-pub use self::doctor::{FAULTS, Fault, Level};
+pub use self::doctor::{DIAGNOSES, Diagnosis, Level};
 use self::terminal::{complain, say};
 use aws_config::SdkConfig;
 use tokio::runtime::{Builder, Runtime};
@@ -37,7 +37,7 @@ use tokio::sync::oneshot;
 
 use crate::aws;
 use crate::cli::{self, Cli, Command, Unread};
-use crate::config::{self as settings, AwsConfig, Environment, Faults, Reader, logging, misspelt};
+use crate::config::{self as settings, AwsConfig, Environment, Mistakes, Reader, logging, misspelt};
 use crate::reactions::Reactions;
 use crate::shutdown;
 use crate::telemetry::{self, Telemetry};
@@ -202,7 +202,7 @@ fn configured<T>(context: &Context<'_>, read: impl FnOnce(&mut Reader<'_>) -> Op
             telemetry::init(&filter, format);
             Ok(settings)
         }
-        Err(faults) => Err(refuse(&faults)),
+        Err(mistakes) => Err(refuse(&mistakes)),
     }
 }
 
@@ -210,7 +210,7 @@ fn configured<T>(context: &Context<'_>, read: impl FnOnce(&mut Reader<'_>) -> Op
 fn unlogged(context: &Context<'_>) -> Result<(), Exit> {
     let mut reader = Reader::new(context.environment);
     failpoints(&mut reader);
-    reader.finish(Some(())).map_err(|faults| refuse(&faults))
+    reader.finish(Some(())).map_err(|mistakes| refuse(&mistakes))
 }
 
 /// Like [`configured`], for a command with telemetry: metrics, and traces if a collector is set.
@@ -224,7 +224,7 @@ fn observed<T>(
     let telemetry = settings::telemetry(&mut reader);
     let settings = read(&mut reader);
     warn_of_misspelt(context);
-    let settings = reader.finish(settings).map_err(|faults| refuse(&faults))?;
+    let settings = reader.finish(settings).map_err(|mistakes| refuse(&mistakes))?;
     match Telemetry::start(&telemetry, &filter, format) {
         Ok(telemetry) => Ok((settings, Arc::new(telemetry))),
         Err(error) => {
@@ -243,8 +243,8 @@ fn failpoints(read: &mut Reader<'_>) {
 #[cfg(not(feature = "failpoints"))]
 fn failpoints(_read: &mut Reader<'_>) {}
 
-fn refuse(faults: &Faults) -> Exit {
-    complain(faults);
+fn refuse(mistakes: &Mistakes) -> Exit {
+    complain(mistakes);
     Exit::Config
 }
 
