@@ -7,7 +7,7 @@
 use secrecy::SecretString;
 
 use super::environment::{is_given, set};
-use super::reader::Reader;
+use super::reader::SettingsReader;
 
 /// Values that we pass to the SDK, so that it does not read them itself.
 #[derive(Debug, Clone, Default)]
@@ -48,7 +48,7 @@ const SWITCHES: [&str; 3] =
 const OF_A_SERVICE: &str = "AWS_ENDPOINT_URL_";
 
 /// Reads the values that we pass to the SDK, and checks its other variables.
-pub fn aws(read: &mut Reader<'_>) -> AwsConfig {
+pub fn aws(read: &mut SettingsReader<'_>) -> AwsConfig {
     let environment = read.environment();
     let region = |text: &str| if is_region(text) { Ok(text.to_owned()) } else { Err(REGION) };
     read.texts("AWS_");
@@ -141,7 +141,7 @@ mod tests {
 
     fn read(variables: &[(&str, &str)]) -> (AwsConfig, Vec<String>) {
         let environment: Environment = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let mut reader = Reader::new(&environment);
+        let mut reader = SettingsReader::new(&environment);
         let config = aws(&mut reader);
         let mistakes = reader.finish(None::<()>).map_err(|mistakes| mistakes.0).unwrap_err();
         (config, mistakes.into_iter().map(|mistake| mistake.variable).collect())

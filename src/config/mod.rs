@@ -27,7 +27,7 @@ pub use observe::{Propagators, Sampler, TelemetryConfig, telemetry};
 pub use operate::{Queues, queues};
 use places::{distinct, queue_url, redis_url, topic_arn, topics};
 pub use places::{masked, redis_prefix};
-pub use reader::{Mistake, Mistakes, Reader, Setting};
+pub use reader::{Mistake, Mistakes, Setting, SettingsReader};
 pub use variables::{VARIABLES, Variable, all, misspelt, of_reaction, prefix};
 
 use crate::ecs::Agent;
@@ -122,7 +122,7 @@ pub enum LogFormat {
 }
 
 /// Reads what `run` needs. `only` names the reactions; if it is empty, each one whose queue is set.
-pub fn run(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) -> Option<RunConfig> {
+pub fn run(read: &mut SettingsReader<'_>, reactions: &[ReactionNeeds], only: &[String]) -> Option<RunConfig> {
     let named = |r: &&ReactionNeeds| only.is_empty() || only.iter().any(|name| name == r.name);
     let mut configured = Vec::new();
     let mut mail = false;
@@ -172,7 +172,7 @@ pub fn run(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) 
 }
 
 /// Reads where records and profiles are kept.
-pub fn redis(read: &mut Reader<'_>) -> Option<SecretString> {
+pub fn redis(read: &mut SettingsReader<'_>) -> Option<SecretString> {
     let url = read.secret("REDIS_URL", redis_url);
     if url.is_none() {
         read.missing("REDIS_URL", "records and profiles are kept there");
@@ -181,7 +181,7 @@ pub fn redis(read: &mut Reader<'_>) -> Option<SecretString> {
 }
 
 /// Reads what `publish` needs: the topic's ARN.
-pub fn publish(read: &mut Reader<'_>) -> Option<String> {
+pub fn publish(read: &mut SettingsReader<'_>) -> Option<String> {
     let arn = read.parsed("USER_EVENTS_TOPIC_ARN", topic_arn);
     if arn.is_none() {
         read.missing("USER_EVENTS_TOPIC_ARN", "events are published there");
@@ -190,7 +190,7 @@ pub fn publish(read: &mut Reader<'_>) -> Option<String> {
 }
 
 /// Reads what `send-test` needs: how mail goes out, and the recipient unless that comes from standard input.
-pub fn send_test(read: &mut Reader<'_>, from_stdin: bool) -> Option<(MailConfig, Option<EmailAddress>)> {
+pub fn send_test(read: &mut SettingsReader<'_>, from_stdin: bool) -> Option<(MailConfig, Option<EmailAddress>)> {
     let mail = mail_config(read);
     if from_stdin {
         return Some((mail?, None));
@@ -203,13 +203,13 @@ pub fn send_test(read: &mut Reader<'_>, from_stdin: bool) -> Option<(MailConfig,
 }
 
 /// Reads where the health endpoint listens.
-pub fn http_addr(read: &mut Reader<'_>) -> SocketAddr {
+pub fn http_addr(read: &mut SettingsReader<'_>) -> SocketAddr {
     let address = read.parsed("HTTP_ADDR", |text| text.parse().map_err(|_| "must be an address like 0.0.0.0:8080"));
     address.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 8080)))
 }
 
 /// Reads how to log.
-pub fn logging(read: &mut Reader<'_>) -> (String, LogFormat) {
+pub fn logging(read: &mut SettingsReader<'_>) -> (String, LogFormat) {
     let filter = read.parsed("RUST_LOG", |text| match EnvFilter::try_new(text) {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => Err("must be a filter like info or user_events=debug"),
@@ -223,7 +223,7 @@ pub fn logging(read: &mut Reader<'_>) -> (String, LogFormat) {
     (filter.unwrap_or_else(|| "info".to_owned()), format.unwrap_or(LogFormat::Auto))
 }
 
-fn reaction(read: &mut Reader<'_>, name: &'static str, queue_url: Option<String>) -> Option<ReactionConfig> {
+fn reaction(read: &mut SettingsReader<'_>, name: &'static str, queue_url: Option<String>) -> Option<ReactionConfig> {
     let defaults = Settings::default();
     let dlq_url = read.parsed(&of_reaction(name, "DLQ_URL"), self::queue_url);
     let mut of = read.for_reaction(name);
@@ -266,7 +266,7 @@ fn reaction(read: &mut Reader<'_>, name: &'static str, queue_url: Option<String>
     })
 }
 
-fn mail_config(read: &mut Reader<'_>) -> Option<MailConfig> {
+fn mail_config(read: &mut SettingsReader<'_>) -> Option<MailConfig> {
     let plain = read.parsed("SMTP_ALLOW_PLAINTEXT", boolean);
     let server = read.secret("SMTP_URL", |url| SmtpSettings::parse(url, plain.unwrap_or(false)));
     if server.is_none() {
@@ -286,7 +286,7 @@ fn mail_config(read: &mut Reader<'_>) -> Option<MailConfig> {
 }
 
 /// Reads who the mails are from, and where they go in staging. `None` while `MAIL_FROM` is unset or wrong.
-pub fn sender(read: &mut Reader<'_>) -> Option<Sender> {
+pub fn sender(read: &mut SettingsReader<'_>) -> Option<Sender> {
     let mailbox = |text: &str| {
         let mailbox = text.parse().ok().filter(|mailbox: &Mailbox| a_labels(mailbox.email.domain()).is_some());
         mailbox.ok_or("must be a mailbox like Name <name@example.com>")

@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::boolean;
-use super::reader::Reader;
+use super::reader::SettingsReader;
 
 /// Metrics and traces: where they go, and under which name.
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ impl Default for Propagators {
 }
 
 /// Reads where telemetry goes.
-pub fn telemetry(read: &mut Reader<'_>) -> TelemetryConfig {
+pub fn telemetry(read: &mut SettingsReader<'_>) -> TelemetryConfig {
     let disabled = read.parsed("OTEL_SDK_DISABLED", boolean).unwrap_or(false);
     let endpoint = read.parsed("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
     read.parsed("OTEL_EXPORTER_OTLP_PROTOCOL", |text| match text {
@@ -89,7 +89,7 @@ fn endpoint(text: &str) -> Result<String, &'static str> {
     if sound { Ok(text.trim_end_matches('/').to_owned()) } else { Err(RULE) }
 }
 
-fn sampler(read: &mut Reader<'_>) -> Sampler {
+fn sampler(read: &mut SettingsReader<'_>) -> Sampler {
     let ratio = read.parsed("OTEL_TRACES_SAMPLER_ARG", |text| {
         text.parse().ok().filter(|n| (0.0..=1.0).contains(n)).ok_or("must be a number from 0 to 1")
     });
@@ -140,7 +140,7 @@ mod tests {
 
     fn read(variables: &[(&str, &str)]) -> Result<TelemetryConfig, String> {
         let environment: Environment = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let mut reader = Reader::new(&environment);
+        let mut reader = SettingsReader::new(&environment);
         let config = telemetry(&mut reader);
         reader.finish(Some(config)).map_err(|mistakes| mistakes.to_string())
     }

@@ -5,7 +5,7 @@
 
 use super::ReactionNeeds;
 use super::places::{distinct, queue_url};
-use super::reader::Reader;
+use super::reader::SettingsReader;
 use super::variables::of_reaction;
 
 /// Where one reaction's messages are.
@@ -20,7 +20,7 @@ pub struct Queues {
 }
 
 /// Reads the queues of the named reactions. If none is named: of each reaction whose queue is set.
-pub fn queues(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) -> Option<Vec<Queues>> {
+pub fn queues(read: &mut SettingsReader<'_>, reactions: &[ReactionNeeds], only: &[String]) -> Option<Vec<Queues>> {
     let mut found = Vec::new();
     for needs in reactions.iter().filter(|r| only.is_empty() || only.iter().any(|name| name == r.name)) {
         let name = of_reaction(needs.name, "QUEUE_URL");

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::ReactionNeeds;
 use super::environment::set;
-use super::reader::Reader;
+use super::reader::SettingsReader;
 use super::variables::of_reaction;
 use engine::envelope::{Topics, is_topic_arn};
 use engine::redis_link::RedisLink;
@@ -50,7 +50,7 @@ pub(super) fn redis_url(url: &SecretString) -> Result<SecretString, &'static str
 }
 
 /// Reads the prefix of every key in Redis; unset: none. Its allowed characters cannot begin a hash tag or a pattern.
-pub fn redis_prefix(read: &mut Reader<'_>) -> String {
+pub fn redis_prefix(read: &mut SettingsReader<'_>) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || [':', '_', '-'].contains(&c);
     let prefix = read.parsed("REDIS_PREFIX", |text| match text.chars().all(is_plain) {
         true => Ok(text.to_owned()),
@@ -62,11 +62,11 @@ pub fn redis_prefix(read: &mut Reader<'_>) -> String {
 /// Checks that no queue has two purposes. Two reactions on one queue would each get a random part of the events. A
 /// DLQ that is a reaction's queue would be emptied by that reaction. All listed reactions are checked, also those
 /// that do not run in this process: they run elsewhere.
-pub(super) fn distinct(read: &mut Reader<'_>, reactions: &[ReactionNeeds]) {
-    let named = |suffix: &str| -> Vec<(String, Place)> {
+pub(super) fn distinct(read: &mut SettingsReader<'_>, reactions: &[ReactionNeeds]) {
+    let named = |suffix: &str| -> Vec<(String, QueueIdentity)> {
         let name = |needs: &ReactionNeeds| of_reaction(needs.name, suffix);
-        let place = |name: String| Some((place(set(read.environment(), &name)?)?, name));
-        reactions.iter().map(name).filter_map(place).map(|(place, name)| (name, place)).collect()
+        let identified = |name: String| Some((identity(set(read.environment(), &name)?)?, name));
+        reactions.iter().map(name).filter_map(identified).map(|(identity, name)| (name, identity)).collect()
     };
     let (queues, dlqs) = (named("QUEUE_URL"), named("DLQ_URL"));
     for (n, (name, queue)) in queues.iter().enumerate() {
@@ -93,13 +93,13 @@ pub fn masked(text: &str) -> String {
 
 /// What identifies a queue: host, port and path.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Place(String, Option<u16>, String);
+struct QueueIdentity(String, Option<u16>, String);
 
 /// The queue that a URL names. `None` if it is no URL.
-pub(crate) fn place(url: &str) -> Option<Place> {
+fn identity(url: &str) -> Option<QueueIdentity> {
     let url = Url::parse(url).ok()?;
     // The parser writes the host in lower case, and drops the scheme's default port.
-    Some(Place(url.host_str()?.to_owned(), url.port(), url.path().trim_matches('/').to_owned()))
+    Some(QueueIdentity(url.host_str()?.to_owned(), url.port(), url.path().trim_matches('/').to_owned()))
 }
 
 #[cfg(test)]
@@ -150,10 +150,10 @@ mod tests {
     fn one_queue_is_one_by_whatever_name() {
         let one = "https://sqs.eu-west-1.amazonaws.com/1/q";
         for same in ["https://SQS.eu-west-1.amazonaws.com/1/q/", "https://sqs.eu-west-1.amazonaws.com:443/1/q"] {
-            assert_eq!(place(one), place(same), "{same}");
+            assert_eq!(identity(one), identity(same), "{same}");
         }
         for other in ["https://sqs.eu-west-1.amazonaws.com/1/Q", "https://sqs.eu-west-2.amazonaws.com/1/q"] {
-            assert_ne!(place(one), place(other), "{other}");
+            assert_ne!(identity(one), identity(other), "{other}");
         }
     }
 }

@@ -44,10 +44,10 @@ pub struct Setting {
 /// Reads settings from a snapshot.
 ///
 /// ```
-/// use user_events::config::{self, Environment, Reader};
+/// use user_events::config::{self, Environment, SettingsReader};
 ///
 /// let environment: Environment = [("SMTP_RATE", "many"), ("MAIL_FROM", "nobody")].map(|(k, v)| (k.into(), v.into())).into();
-/// let mut reader = Reader::new(&environment);
+/// let mut reader = SettingsReader::new(&environment);
 /// let settings = config::send_test(&mut reader, true);
 /// let mistakes = reader.finish(settings).expect_err("three mistakes");
 /// let named: Vec<_> = mistakes.0.iter().map(|mistake| mistake.variable.as_str()).collect();
@@ -55,7 +55,7 @@ pub struct Setting {
 /// assert!(!mistakes.to_string().contains("nobody"));
 /// ```
 #[derive(Debug)]
-pub struct Reader<'a> {
+pub struct SettingsReader<'a> {
     environment: &'a Environment,
     mistakes: Vec<Mistake>,
     seen: Vec<Setting>,
@@ -63,11 +63,11 @@ pub struct Reader<'a> {
 
 /// Reads engine settings for one reaction: `EMAIL_RECEIVE_WAIT` before `RECEIVE_WAIT`.
 pub struct ReactionReader<'r, 'a> {
-    reader: &'r mut Reader<'a>,
+    reader: &'r mut SettingsReader<'a>,
     reaction: &'r str,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> SettingsReader<'a> {
     /// Reads from this snapshot.
     #[must_use]
     pub fn new(environment: &'a Environment) -> Self {

@@ -2,7 +2,7 @@
 
 use super::ReactionNeeds;
 use super::environment::is_given;
-use super::reader::Reader;
+use super::reader::SettingsReader;
 
 /// One environment variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,7 +181,7 @@ pub(super) fn known(name: &str) -> Option<&'static Variable> {
 }
 
 /// Reads every variable of the table as text, used or not: for commands that show them all.
-pub fn all(read: &mut Reader<'_>, reactions: &[ReactionNeeds]) {
+pub fn all(read: &mut SettingsReader<'_>, reactions: &[ReactionNeeds]) {
     for variable in VARIABLES {
         let own = variable.name.strip_prefix("<NAME>_");
         for needs in reactions {

@@ -4,13 +4,13 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 
 use super::{Context, Exit, refuse, say, warn_of_misspelt};
-use crate::config::{self, Mistakes, Reader, Setting};
+use crate::config::{self, Mistakes, Setting, SettingsReader};
 use crate::plain;
 
 pub(super) fn config(context: &Context<'_>, json: bool) -> Exit {
     let (environment, reactions) = (context.environment, context.reactions.needs());
     warn_of_misspelt(context);
-    let mut reader = Reader::new(environment);
+    let mut reader = SettingsReader::new(environment);
     config::logging(&mut reader);
     config::telemetry(&mut reader);
     if config::is_given(environment, "USER_EVENTS_TOPIC_ARN") {
@@ -19,7 +19,7 @@ pub(super) fn config(context: &Context<'_>, json: bool) -> Exit {
     let run = config::run(&mut reader, &reactions, &[]);
     let mut settings: Vec<Setting> = reader.seen().to_vec();
     // Variables that no setting in force needs are shown too. Their mistakes are not reported.
-    let mut rest = Reader::new(environment);
+    let mut rest = SettingsReader::new(environment);
     config::all(&mut rest, &reactions);
     let is_new = |setting: &&Setting| reader.seen().iter().all(|seen| seen.name != setting.name);
     settings.extend(rest.seen().iter().filter(is_new).cloned());

@@ -24,7 +24,7 @@ use engine::redis_link::{RedisError, RedisLink};
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) async fn idem(context: &Context<'_>, what: &Idem) -> Exit {
-    let read = |read: &mut config::Reader<'_>| {
+    let read = |read: &mut config::SettingsReader<'_>| {
         let (url, prefix) = (config::redis(read), config::redis_prefix(read));
         Some((url?, prefix))
     };

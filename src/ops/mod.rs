@@ -37,7 +37,7 @@ use tokio::sync::oneshot;
 
 use crate::aws;
 use crate::cli::{self, Cli, Command, Unread};
-use crate::config::{self as settings, AwsConfig, Environment, Mistakes, Reader, logging, misspelt};
+use crate::config::{self as settings, AwsConfig, Environment, Mistakes, SettingsReader, logging, misspelt};
 use crate::reactions::Reactions;
 use crate::shutdown;
 use crate::telemetry::{self, Telemetry};
@@ -191,8 +191,8 @@ async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 }
 
 /// Reads a command's settings and starts the log. Prints every mistake at once.
-fn configured<T>(context: &Context<'_>, read: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Result<T, Exit> {
-    let mut reader = Reader::new(context.environment);
+fn configured<T>(context: &Context<'_>, read: impl FnOnce(&mut SettingsReader<'_>) -> Option<T>) -> Result<T, Exit> {
+    let mut reader = SettingsReader::new(context.environment);
     let (filter, format) = logging(&mut reader);
     failpoints(&mut reader);
     let settings = read(&mut reader);
@@ -208,7 +208,7 @@ fn configured<T>(context: &Context<'_>, read: impl FnOnce(&mut Reader<'_>) -> Op
 
 /// Like [`configured`], for a command without settings and without a log.
 fn unlogged(context: &Context<'_>) -> Result<(), Exit> {
-    let mut reader = Reader::new(context.environment);
+    let mut reader = SettingsReader::new(context.environment);
     failpoints(&mut reader);
     reader.finish(Some(())).map_err(|mistakes| refuse(&mistakes))
 }
@@ -216,9 +216,9 @@ fn unlogged(context: &Context<'_>) -> Result<(), Exit> {
 /// Like [`configured`], for a command with telemetry: metrics, and traces if a collector is set.
 fn observed<T>(
     context: &Context<'_>,
-    read: impl FnOnce(&mut Reader<'_>) -> Option<T>,
+    read: impl FnOnce(&mut SettingsReader<'_>) -> Option<T>,
 ) -> Result<(T, Arc<Telemetry>), Exit> {
-    let mut reader = Reader::new(context.environment);
+    let mut reader = SettingsReader::new(context.environment);
     let (filter, format) = logging(&mut reader);
     failpoints(&mut reader);
     let telemetry = settings::telemetry(&mut reader);
@@ -236,12 +236,12 @@ fn observed<T>(
 
 /// Reads `FAILPOINTS`: the steps at which tests kill or freeze this process. Only in a build with that feature.
 #[cfg(feature = "failpoints")]
-fn failpoints(read: &mut Reader<'_>) {
+fn failpoints(read: &mut SettingsReader<'_>) {
     read.parsed("FAILPOINTS", engine::failpoint::arm);
 }
 
 #[cfg(not(feature = "failpoints"))]
-fn failpoints(_read: &mut Reader<'_>) {}
+fn failpoints(_read: &mut SettingsReader<'_>) {}
 
 fn refuse(mistakes: &Mistakes) -> Exit {
     complain(mistakes);

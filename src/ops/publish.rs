@@ -32,7 +32,7 @@ const PROGRESS: usize = 1_000;
 struct Invalid(String);
 
 pub(super) async fn publish(context: &Context<'_>, what: cli::Publish) -> Exit {
-    let read = |read: &mut config::Reader<'_>| {
+    let read = |read: &mut config::SettingsReader<'_>| {
         let aws = config::aws(read);
         Some((config::publish(read)?, aws))
     };

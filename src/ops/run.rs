@@ -10,7 +10,7 @@ use engine::worker::Summary;
 
 pub(super) async fn run(program: &str, environment: &Environment, reactions: Reactions, only: &[String]) -> Exit {
     let needs = reactions.needs();
-    let read = |read: &mut config::Reader<'_>| {
+    let read = |read: &mut config::SettingsReader<'_>| {
         // A handler may read other variables that begin with its reaction's name: check that they are UTF-8.
         reactions.names().for_each(|name| read.texts(&config::of_reaction(name, "")));
         config::run(read, &needs, only)

@@ -34,7 +34,7 @@ struct Row {
 }
 
 pub(super) async fn status(context: &Context<'_>, watch: bool, as_json: bool) -> Exit {
-    let read = |read: &mut config::Reader<'_>| {
+    let read = |read: &mut config::SettingsReader<'_>| {
         let aws = config::aws(read);
         Some((config::http_addr(read), config::queues(read, &context.reactions.needs(), &[])?, aws))
     };

@@ -24,7 +24,7 @@ pub struct Stamp(String);
 
 /// The change that one event makes to a profile.
 #[derive(Debug, Clone)]
-pub struct Change<'a> {
+pub struct ProfileChange<'a> {
     /// The event.
     pub event: &'a UserSignedUp,
     /// Its place in the order.
@@ -62,13 +62,13 @@ pub enum ProfilesError {
 /// Where profiles are kept.
 pub trait Profiles: Send + Sync + 'static {
     /// Applies one change: effect and mark in one atomic step.
-    fn apply(&self, change: &Change<'_>) -> impl Future<Output = Result<Applied, ProfilesError>> + Send;
+    fn apply(&self, change: &ProfileChange<'_>) -> impl Future<Output = Result<Applied, ProfilesError>> + Send;
 
     /// Is the store there and writable?
     fn ping(&self) -> impl Future<Output = Result<(), ProfilesError>> + Send;
 }
 
-impl<'a> Change<'a> {
+impl<'a> ProfileChange<'a> {
     /// The change that this event makes.
     #[must_use]
     pub fn of(event: &'a UserSignedUp) -> Self {

@@ -6,7 +6,7 @@
 use ::redis::Script;
 use std::sync::Arc;
 
-use super::{Applied, Change, Profiles, ProfilesError};
+use super::{Applied, ProfileChange, Profiles, ProfilesError};
 use crate::events::UserId;
 use engine::idempotency::key_part;
 use engine::redis_link::{RedisError, RedisLink};
@@ -33,7 +33,7 @@ impl RedisProfiles {
 }
 
 impl Profiles for RedisProfiles {
-    async fn apply(&self, change: &Change<'_>) -> Result<Applied, ProfilesError> {
+    async fn apply(&self, change: &ProfileChange<'_>) -> Result<Applied, ProfilesError> {
         let event = change.event;
         let occurred_at = event.head.occurred_at.to_string();
         let args = [

@@ -12,7 +12,7 @@ use user_events::event::Timestamp;
 use user_events::events::{Plan, UserId, UserSignedUp};
 use user_events::profiles::memory::MemoryProfiles;
 use user_events::profiles::redis::RedisProfiles;
-use user_events::profiles::{Applied, Change, Profiles};
+use user_events::profiles::{Applied, ProfileChange, Profiles};
 
 use crate::world::{redis, unique};
 
@@ -33,7 +33,7 @@ fn user() -> UserId {
 }
 
 async fn apply(store: &impl Profiles, user: &UserId, said: Said) -> Applied {
-    store.apply(&Change::of(&event(user, said))).await.expect("an answer")
+    store.apply(&ProfileChange::of(&event(user, said))).await.expect("an answer")
 }
 
 async fn the_first_event_of_a_user_creates_the_profile(store: impl Profiles) {
@@ -84,7 +84,7 @@ async fn one_event_with_two_contents_is_a_conflict(store: impl Profiles) {
 async fn one_event_in_two_spellings_of_its_address_is_done(store: impl Profiles) {
     let said = async |user: &UserId, email: &str, plan| {
         let event = UserSignedUp { email: email.parse().expect("an address"), ..event(user, (1, 0, 0, plan)) };
-        store.apply(&Change::of(&event)).await.expect("an answer")
+        store.apply(&ProfileChange::of(&event)).await.expect("an answer")
     };
     for (first, again) in [
         ("user@bücher.example", "user@xn--bcher-kva.example"),
@@ -140,7 +140,7 @@ fn events_and_an_order() -> impl Strategy<Value = (Vec<Said>, Vec<Said>)> {
 /// The profile by its definition: the newest address, the newest plan, the oldest time.
 fn by_definition(user: &UserId, events: &[Said]) -> [Option<String>; 3] {
     let mut events: Vec<_> = events.iter().map(|said| event(user, *said)).collect();
-    events.sort_by_key(|event| Change::of(event).stamp);
+    events.sort_by_key(|event| ProfileChange::of(event).stamp);
     let email = events.last().map(|event| event.email.as_str().to_owned());
     let plan = events.iter().rev().find_map(|event| event.plan.as_ref()).map(|plan| plan.as_str().to_owned());
     [email, plan, events.first().map(|event| event.head.occurred_at.to_string())]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::dotted::dotted;
-use super::listener::{Listener, Stage};
+use super::listener::{Listener, Milestone};
 use super::login::Logins;
 use super::offers::Offers;
 use super::reply::Reply;
@@ -50,10 +50,10 @@ impl Connection {
         let begun = logins.begin();
         let within = |own: Duration| Instant::now() + own.min(settings.longest_wait);
         let mut wire = Wire::open((&settings.host, settings.port), within(TCP)).await.map_err(at(Phase::Connect))?;
-        listener.reached(Stage::Connected);
+        listener.reached(Milestone::Connected);
         if let Tls::FromTheStart(trust) = &settings.tls {
             wire = wire.secured(trust, within(HANDSHAKE)).await.map_err(at(Phase::Connect))?;
-            listener.reached(Stage::Secured);
+            listener.reached(Milestone::Secured);
         }
         let mut connection = Self::over(wire, settings);
         connection.awaits_tls = matches!(settings.tls, Tls::Required(_));
@@ -64,13 +64,13 @@ impl Connection {
             connection.ask_for_tls().await?;
             // Keep only the stream: before the handshake, anybody in between may have sent what we read.
             let wire = connection.wire.secured(trust, within(HANDSHAKE)).await.map_err(at(Phase::StartTls))?;
-            listener.reached(Stage::Secured);
+            listener.reached(Milestone::Secured);
             connection = Self::over(wire, settings);
             connection.introduce(settings, listener).await?;
         }
         if let Some(credentials) = &settings.credentials {
             logins.login(&mut connection, credentials, begun).await?;
-            listener.reached(Stage::LoggedIn);
+            listener.reached(Milestone::LoggedIn);
         }
         connection.is_clean = true;
         Ok(connection)
@@ -94,7 +94,7 @@ impl Connection {
         } else {
             self.offers = Offers::of(&expect(Phase::Ehlo, 2, reply)?);
         }
-        listener.reached(Stage::Introduced);
+        listener.reached(Milestone::Introduced);
         Ok(())
     }
 
@@ -121,7 +121,7 @@ impl Connection {
             self.is_clean = false;
             let reply = self.ask(phase, &line).await?;
             self.is_clean = class != 3 || reply.class() != Some(3);
-            listener.reached(Stage::Passed(phase, &expect(phase, class, reply)?));
+            listener.reached(Milestone::Passed(phase, &expect(phase, class, reply)?));
         }
         Ok(())
     }
@@ -145,7 +145,7 @@ impl Connection {
             };
             waits_for_a_body = *phase == Phase::Data && reply.class() == Some(3);
             match expect(*phase, *class, reply) {
-                Ok(reply) if first_no.is_none() => listener.reached(Stage::Passed(*phase, &reply)),
+                Ok(reply) if first_no.is_none() => listener.reached(Milestone::Passed(*phase, &reply)),
                 Ok(_) => {}
                 Err(no) => first_no = first_no.or(Some(no)),
             }
@@ -167,7 +167,7 @@ impl Connection {
         self.is_clean = written.is_ok();
         match (written, reply) {
             (Ok(()), Ok(reply)) => {
-                listener.reached(Stage::Passed(Phase::Dot, &reply));
+                listener.reached(Milestone::Passed(Phase::Dot, &reply));
                 Ok(())
             }
             // A 2xx to half a mail is no yes.

@@ -62,7 +62,7 @@ pub(super) async fn dlq(context: &Context<'_>, what: &Dlq) -> Exit {
         wrap(&reasons::all().collect::<Vec<_>>().join(", "), 2).iter().for_each(complain);
         return Exit::Usage;
     }
-    let read = |read: &mut config::Reader<'_>| {
+    let read = |read: &mut config::SettingsReader<'_>| {
         let aws = config::aws(read);
         Some((config::queues(read, &context.reactions.needs(), &only)?, aws))
     };

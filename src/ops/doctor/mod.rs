@@ -30,7 +30,7 @@ use crate::plain;
 const INDENT: usize = 8;
 
 pub(super) async fn doctor(context: &Context<'_>, as_json: bool) -> Exit {
-    let read = |read: &mut config::Reader<'_>| {
+    let read = |read: &mut config::SettingsReader<'_>| {
         let is_set = config::is_given(context.environment, "USER_EVENTS_TOPIC_ARN");
         let topic = if is_set { config::publish(read) } else { None };
         Some((config::run(read, &context.reactions.needs(), &[])?, topic))
