@@ -166,7 +166,7 @@ fn each_foreign_client_is_imported_by_its_adapters_alone() {
                 "src/events/address.rs",
                 "src/mail/compose.rs",
                 "src/mail/mod.rs",
-                "src/ops/demo/stage.rs",
+                "src/ops/demo/system.rs",
             ],
         ),
         ("idna", &["src/events/address.rs"]),
