@@ -61,8 +61,8 @@ impl From<RecordError> for Problem {
 
 async fn act(records: &Records, context: &Context<'_>, what: &Idem) -> Result<Exit, Problem> {
     Ok(match what {
-        Idem::Get { effect, json } => get(records, effect, &key(context.reactions, effect)?, *json).await?,
-        Idem::Forget { effect, force, yes } => forget(records, &key(context.reactions, effect)?, *force, *yes).await?,
+        Idem::Get { effect, json } => get(records, effect, &key(&context.reactions, effect)?, *json).await?,
+        Idem::Forget { effect, force, yes } => forget(records, &key(&context.reactions, effect)?, *force, *yes).await?,
         Idem::Stats { json } => stats(records, *json).await?,
     })
 }

@@ -92,7 +92,7 @@ struct Context<'a> {
     /// This program's name.
     program: &'a str,
     environment: &'a Environment,
-    reactions: &'a Reactions,
+    reactions: Reactions,
 }
 
 /// Runs the command line on this list of reactions: a program's `main` need do nothing else. Sets the process's panic
@@ -110,14 +110,17 @@ pub fn main(reactions: Reactions) -> ExitCode {
         Err(words) => return answer(words).into(),
     };
     match runtime() {
-        Ok(runtime) => runtime.block_on(execute(cli.command, &program, &Environment::of_process(), reactions)).into(),
+        Ok(runtime) => {
+            let context = Context { program: &program, environment: &Environment::of_process(), reactions };
+            runtime.block_on(execute(cli.command, context)).into()
+        }
         Err(_) => Exit::Bug.into(),
     }
 }
 
 /// Answers arguments that are no command.
 fn answer(words: Unread) -> Exit {
-    told(match words {
+    reported(match words {
         Unread::Help(written) => {
             terminal::remember(written);
             Exit::Clean
@@ -130,32 +133,31 @@ fn answer(words: Unread) -> Exit {
 }
 
 /// Executes one command, and reports a failed write.
-async fn execute(command: Command, program: &str, environment: &Environment, reactions: Reactions) -> Exit {
-    let context = &Context { program, environment, reactions: &reactions };
+async fn execute(command: Command, context: Context<'_>) -> Exit {
     let exit = match command {
-        // Only `run` takes the list itself: the handlers move into the workers.
-        Command::Run { reactions: only } => run::run(program, environment, reactions, &only).await,
+        // Only `run` takes the context itself: the handlers move into the workers.
+        Command::Run { reactions: only } => run::run(context, &only).await,
         // These handle signals themselves: they first give back held letters, or finish and count the sends.
-        Command::Publish(what) => publish::publish(context, what).await,
-        Command::Dlq { what } => dlq::dlq(context, &what).await,
+        Command::Publish(what) => publish::publish(&context, what).await,
+        Command::Dlq { what } => dlq::dlq(&context, &what).await,
         // These wait for nothing, so they do not listen for signals: a signal ends the process.
-        Command::Config { json } => config::config(context, json),
-        Command::Schema { what } => schema::schema(context, what),
-        Command::Completions { shell } => completions::completions(context, shell),
+        Command::Config { json } => config::config(&context, json),
+        Command::Schema { what } => schema::schema(&context, what),
+        Command::Completions { shell } => completions::completions(&context, shell),
         // These can be cancelled at any point: they hold nothing.
-        Command::Demo { mails, slow } => or_interrupted(demo::demo(context, &mails, slow)).await,
-        Command::Doctor { json } => or_interrupted(doctor::doctor(context, json)).await,
-        Command::Status { watch, json } => or_interrupted(status::status(context, watch, json)).await,
-        Command::Idem { what } => or_interrupted(idem::idem(context, &what)).await,
-        Command::Render(what) => or_interrupted(render::render(context, &what)).await,
-        Command::SendTest { stdin, json } => or_interrupted(send_test::send_test(context, stdin, json)).await,
-        Command::Healthcheck => or_interrupted(healthcheck::healthcheck(context)).await,
+        Command::Demo { mails, slow } => or_interrupted(demo::demo(&context, &mails, slow)).await,
+        Command::Doctor { json } => or_interrupted(doctor::doctor(&context, json)).await,
+        Command::Status { watch, json } => or_interrupted(status::status(&context, watch, json)).await,
+        Command::Idem { what } => or_interrupted(idem::idem(&context, &what)).await,
+        Command::Render(what) => or_interrupted(render::render(&context, &what)).await,
+        Command::SendTest { stdin, json } => or_interrupted(send_test::send_test(&context, stdin, json)).await,
+        Command::Healthcheck => or_interrupted(healthcheck::healthcheck(&context)).await,
     };
-    told(exit)
+    reported(exit)
 }
 
 /// The final exit: a failed write replaces it by [`Exit::Write`].
-fn told(exit: Exit) -> Exit {
+fn reported(exit: Exit) -> Exit {
     if exit == Exit::Interrupted {
         complain("interrupted");
     }
@@ -256,8 +258,8 @@ fn warn_of_misspelt(context: &Context<'_>) {
 }
 
 /// The AWS SDK's settings, for a command that prints. If its calls do not go to AWS, it prints where they go.
-async fn aws(told: &AwsConfig) -> Result<SdkConfig, Exit> {
-    let config = aws::load(told).await.map_err(|lack| misconfigured(&lack))?;
+async fn aws(config: &AwsConfig) -> Result<SdkConfig, Exit> {
+    let config = aws::load(config).await.map_err(|lack| misconfigured(&lack))?;
     if let Some(endpoint) = aws::elsewhere(&config) {
         complain(format_args!("not AWS: {endpoint}"));
     }

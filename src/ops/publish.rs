@@ -43,7 +43,7 @@ pub(super) async fn publish(context: &Context<'_>, what: cli::Publish) -> Exit {
     let Ok(stop) = shutdown::on_interrupt() else { return deaf() };
     // This part may be cancelled at any point: nothing is sent yet.
     let begun = stop.run_until_cancelled(async {
-        let events = events(&what, context.reactions).await.map_err(|Invalid(problem)| {
+        let events = events(&what, &context.reactions).await.map_err(|Invalid(problem)| {
             complain(problem);
             Exit::Usage
         })?;

@@ -16,7 +16,7 @@ use engine::envelope;
 const TOPIC: &str = "user-events";
 
 pub(super) fn schema(context: &Context<'_>, what: Contract) -> Exit {
-    let reactions = context.reactions;
+    let reactions = &context.reactions;
     let document = match what {
         Contract::Event => reactions.schema(),
         Contract::Envelope => standalone(envelope::schema(&reactions.schema())),

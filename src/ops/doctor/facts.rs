@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::mail::smtp::Examination;
-use crate::ops::worker::Told;
+use crate::ops::worker::WorkerStates;
 use engine::backoff::Backoff;
 use engine::envelope::Topics;
 use engine::queue::QueueError;
@@ -30,7 +30,7 @@ pub(super) struct SystemFacts {
     /// The mail server, and whether a mail can be composed. `None`: no reaction sends mail.
     pub(super) mail: Option<(Examination, Result<(), String>)>,
     /// What the worker at HTTP_ADDR says of each reaction.
-    pub(super) worker: Told,
+    pub(super) worker: WorkerStates,
 }
 
 #[derive(Debug)]

@@ -43,7 +43,7 @@ pub(super) async fn doctor(context: &Context<'_>, as_json: bool) -> Exit {
         Ok(aws) => aws,
         Err(lack) => return misconfigured(lack),
     };
-    let facts = ask::ask(&config, context.reactions, topic, &aws).await;
+    let facts = ask::ask(&config, &context.reactions, topic, &aws).await;
     let findings = judge(&facts);
     let failed = findings.iter().any(|finding| finding.level() == Level::Fail);
     if as_json {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ops::doctor::facts::{Timing, TopicFacts};
-use crate::ops::worker::Told;
+use crate::ops::worker::WorkerStates;
 use engine::backoff::Backoff;
 use engine::envelope::Topics;
 use engine::queue::QueueError;
@@ -68,7 +68,7 @@ fn facts() -> SystemFacts {
         redis: Err(RedisError::Timeout { at: "redis:6379".into() }),
         neighbours: Default::default(),
         mail: None,
-        worker: Told::default(),
+        worker: WorkerStates::default(),
     }
 }
 
@@ -193,7 +193,7 @@ fn what_the_receives_mean_is_told_in_tries_and_in_hours() {
 
 #[test]
 fn a_worker_that_waits_is_told_of_in_its_own_words_even_where_its_queue_is_gone() {
-    let told = |line: &str| SystemFacts { worker: Told::from(line), ..facts() };
+    let told = |line: &str| SystemFacts { worker: WorkerStates::from(line), ..facts() };
     let paused = "paused: waiting for smtp (554 5.7.1 at dot)";
     let of = |reaction: &ReactionFacts, line: &str| {
         let last = judge(reaction, &told(line)).pop().expect("the worker comes last");

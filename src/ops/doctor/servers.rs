@@ -123,7 +123,7 @@ pub(super) fn mail(facts: &SystemFacts) -> Vec<Finding> {
 mod tests {
     use super::*;
     use crate::ops::doctor::facts::{ReactionFacts, Timing, TopicFacts};
-    use crate::ops::worker::Told;
+    use crate::ops::worker::WorkerStates;
     use engine::backoff::Backoff;
     use engine::envelope::Topics;
     use engine::redis_link::{RedisError, RedisFacts};
@@ -140,7 +140,7 @@ mod tests {
             redis: Ok((Some(server), Some(true))),
             neighbours: Default::default(),
             mail: Some((mail, Ok(()))),
-            worker: Told::default(),
+            worker: WorkerStates::default(),
         }
     }
 
