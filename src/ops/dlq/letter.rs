@@ -1,7 +1,7 @@
 //! A dead letter as an operator sees it, and the selection of letters.
 //!
 //! Enters: a delivery from a DLQ. Leaves: its reason and history, and its event's type and subject; its address only
-//! masked unless asked for. Pure: asks no queue.
+//! masked unless asked for. Asks no queue; [`Selection::new`] alone asks for the time.
 
 use std::time::Duration;
 
