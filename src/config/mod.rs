@@ -24,11 +24,11 @@ pub(crate) use aws::{endpoint as aws_endpoint, is_adaptive, max_attempts as aws_
 pub use environment::{Environment, is_given, set};
 pub(crate) use observe::pairs;
 pub use observe::{Propagators, Sampler, TelemetryConfig, telemetry};
-pub use operate::{Queues, queues};
+pub use operate::{Queues, all, queues};
+pub use places::redis_prefix;
 use places::{distinct, queue_url, redis_url, topic_arn, topics};
-pub use places::{masked, redis_prefix};
-pub use reader::{Mistake, Mistakes, Setting, SettingsReader};
-pub use variables::{VARIABLES, Variable, all, misspelt, of_reaction, prefix};
+pub use reader::{Mistake, Mistakes, Setting, SettingsReader, masked};
+pub use variables::{VARIABLES, Variable, misspelt, of_reaction, prefix};
 
 use crate::ecs::Agent;
 use crate::events::{EmailAddress, a_labels};

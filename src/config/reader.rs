@@ -10,7 +10,6 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::environment::{Environment, is_given, set};
-use super::places::masked;
 use super::variables::{self, Variable};
 use crate::plain;
 
@@ -240,5 +239,36 @@ impl fmt::Display for Mistakes {
         let mistakes = if self.0.len() == 1 { "mistake" } else { "mistakes" };
         writeln!(f, "the configuration has {} {mistakes}:", self.0.len())?;
         self.0.iter().try_for_each(|mistake| writeln!(f, "  {} {}", mistake.variable, mistake.problem))
+    }
+}
+
+/// A value as it may be shown. In a URL the user, the password and the query are masked. If a URL is malformed,
+/// this hides too much rather than too little.
+#[must_use]
+pub fn masked(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let (credentials, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, rest)| ("****@", rest));
+    let (rest, query) = rest.split_once('?').map_or((rest, ""), |(rest, _)| (rest, "?****"));
+    format!("{scheme}://{credentials}{rest}{query}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_url_that_is_shown_no_credentials_are() {
+        for (url, shown) in [
+            ("http://localhost:4566/x", "http://localhost:4566/x"),
+            ("http://key:hunter2@h:1/api", "http://****@h:1/api"),
+            ("https://hunter2@h", "https://****@h"),
+            ("http://a:hunter2/@b@h/x", "http://****@h/x"),
+            ("http://a:hunter2?b@h/", "http://****@h/"),
+            ("http://h/x?token=hunter2", "http://h/x?****"),
+            ("odd://:hunter2@", "odd://****@"),
+            ("Name <name@example.com>", "Name <name@example.com>"),
+        ] {
+            assert_eq!(masked(url), shown);
+        }
     }
 }

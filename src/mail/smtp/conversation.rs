@@ -9,6 +9,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use data_encoding::BASE64;
+use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
 use super::dotted::dotted;
@@ -16,7 +18,7 @@ use super::listener::{Listener, Milestone};
 use super::login::Logins;
 use super::offers::Offers;
 use super::reply::Reply;
-use super::settings::{SmtpSettings, Tls, helo_name};
+use super::settings::{Credentials, SmtpSettings, Tls, helo_name};
 use super::stop::{Stop, Why};
 use super::wire::{Aside, Wire};
 use crate::mail::{Mail, Phase};
@@ -69,7 +71,7 @@ impl Connection {
             connection.introduce(settings, listener).await?;
         }
         if let Some(credentials) = &settings.credentials {
-            logins.login(&mut connection, credentials, begun).await?;
+            logins.in_turn(begun, connection.log_in(credentials)).await?;
             listener.reached(Milestone::LoggedIn);
         }
         connection.is_clean = true;
@@ -107,6 +109,28 @@ impl Connection {
             return Err(Why::Said(reply).at(Phase::StartTls));
         }
         self.hushed(Phase::StartTls)
+    }
+
+    /// AUTH: PLAIN, LOGIN or XOAUTH2. No error holds a credential.
+    async fn log_in(&mut self, Credentials { user, secret, is_token }: &Credentials) -> Result<(), Stop> {
+        let secret = secret.expose_secret();
+        let encoded = |text: &str| BASE64.encode(text.as_bytes());
+        let last = if *is_token && self.offers.xoauth2 {
+            let bearer = encoded(&format!("user={user}\u{1}auth=Bearer {secret}\u{1}\u{1}"));
+            let reply = self.ask(Phase::Auth, &format!("AUTH XOAUTH2 {bearer}")).await?;
+            // On a failure the server sends a challenge with details first. The reply code comes after an empty line.
+            if reply.class() == Some(3) { self.ask(Phase::Auth, "").await? } else { reply }
+        } else if !*is_token && self.offers.plain {
+            self.ask(Phase::Auth, &format!("AUTH PLAIN {}", encoded(&format!("\0{user}\0{secret}")))).await?
+        } else if !*is_token && self.offers.login {
+            // The texts of the prompts differ from server to server. The order does not: first the user, then the password.
+            expect(Phase::Auth, 3, self.ask(Phase::Auth, "AUTH LOGIN").await?)?;
+            expect(Phase::Auth, 3, self.ask(Phase::Auth, &encoded(user)).await?)?;
+            self.ask(Phase::Auth, &encoded(secret)).await?
+        } else {
+            return Err(Why::Lacks("the server offers no AUTH that we speak").at(Phase::Auth));
+        };
+        expect(Phase::Auth, 2, last).map(drop)
     }
 
     /// Sends the mail's envelope, up to the server's 354.
@@ -195,12 +219,8 @@ impl Connection {
         self.wire.aside() == Aside::Nothing
     }
 
-    pub(super) fn offers(&self) -> Offers {
-        self.offers.clone()
-    }
-
     /// Sends one command and reads its reply, of any code.
-    pub(super) async fn ask(&mut self, phase: Phase, line: &str) -> Result<Reply, Stop> {
+    async fn ask(&mut self, phase: Phase, line: &str) -> Result<Reply, Stop> {
         let deadline = self.within(COMMAND);
         self.say(phase, line, deadline).await?;
         self.reply(phase, deadline).await
