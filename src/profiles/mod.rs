@@ -5,7 +5,15 @@
 //! is by [`Stamp`], a total order. So the same events, in any order and repeated any number of times, end in the
 //! same profile.
 //!
-//! Two adapters pass one contract test: [`redis`] (one script) and [`memory`].
+//! Two adapters pass one contract test: [`redis`] (one script) and [`memory`]. Another service may read profiles in
+//! Redis, and only read them:
+//!
+//! - The key is [`redis::RedisProfiles::key`], behind `REDIS_PREFIX`: `profile:{` + the user's id + `}`. An id that is not
+//!   1 to 128 of `A-Za-z0-9_-` is replaced by its SHA-256 in hex.
+//! - The value is a hash. [`redis::FIELDS`] are all of its fields, each with its form; the README has the same table.
+//! - A newer event changes `email` and, if it has a plan, `plan`, each with its marks; an older one may change
+//!   `signed_up_at`. A profile never expires and is never deleted.
+//! - A release may add fields. It keeps the names and the forms of these.
 
 pub mod memory;
 pub mod redis;

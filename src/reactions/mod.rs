@@ -23,12 +23,12 @@
 //! }
 //! ```
 
-mod known;
+mod event_type;
 #[cfg(test)]
 pub(crate) mod samples;
 mod start;
 
-pub(crate) use known::Known;
+pub(crate) use event_type::EventType;
 use start::Built;
 pub use start::StartError;
 pub(crate) use start::WorkerParts;
@@ -56,7 +56,7 @@ pub(crate) struct Listed {
     /// Are its effects recorded, so that `idem` can see them? If not, effect and mark are one atomic step.
     pub(crate) is_recorded: bool,
     /// What can be asked about its event types without having an event.
-    pub(crate) known: Known,
+    pub(crate) event_type: EventType,
     sends_mail: bool,
     build: Build,
 }
@@ -107,8 +107,8 @@ impl Reactions {
         sends_mail: bool,
         build: impl FnOnce(WorkerParts<'_>) -> Built + Send + 'static,
     ) -> Self {
-        let (row, known, build) = (Row::of::<H>(), Known::of::<H::Event>(), Box::new(build));
-        self.0.push(Listed { name, row, is_recorded, known, sends_mail, build });
+        let (row, event_type, build) = (Row::of::<H>(), EventType::of::<H::Event>(), Box::new(build));
+        self.0.push(Listed { name, row, is_recorded, event_type, sends_mail, build });
         self
     }
 
@@ -152,11 +152,11 @@ impl Reactions {
     }
 
     /// The event types of all reactions, each set of types once.
-    pub(crate) fn events(&self) -> Vec<Known> {
-        let mut events: Vec<Known> = Vec::new();
+    pub(crate) fn events(&self) -> Vec<EventType> {
+        let mut events: Vec<EventType> = Vec::new();
         for listed in &self.0 {
-            if events.iter().all(|known| known.types != listed.known.types) {
-                events.push(listed.known);
+            if events.iter().all(|event_type| event_type.types != listed.event_type.types) {
+                events.push(listed.event_type);
             }
         }
         events
@@ -164,7 +164,7 @@ impl Reactions {
 
     /// One schema for the events of all reactions.
     pub(crate) fn schema(&self) -> Schema {
-        let mut schemas: Vec<_> = self.events().iter().map(|known| (known.schema)()).collect();
+        let mut schemas: Vec<_> = self.events().iter().map(|event_type| (event_type.schema)()).collect();
         if schemas.len() == 1 { schemas.remove(0) } else { engine::event::one_schema_of(schemas) }
     }
 }

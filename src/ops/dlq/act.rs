@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::browse::Browser;
 use super::letter::{Letter, Selection};
-use crate::reactions::Known;
+use crate::reactions::EventType;
 use engine::event::AnyEvent;
 use engine::failpoint::{self, Step};
 use engine::queue::sqs::admin::SqsAdmin;
@@ -75,7 +75,7 @@ pub(super) async fn act<Q: Queue>(
         bar.inc(batch.len() as u64);
         let mut chosen = Vec::new();
         for delivery in batch {
-            let (letter, receipt) = Letter::new(delivery, Known::of::<AnyEvent>());
+            let (letter, receipt) = Letter::new(delivery, EventType::of::<AnyEvent>());
             if report.selected < limit && selection.takes(&letter) {
                 report.selected += 1;
                 *report.reasons.entry(letter.reason().to_owned()).or_default() += 1;

@@ -169,7 +169,7 @@ pub(super) async fn each(
             Ok(Some(batch)) => {
                 bar.inc(batch.len() as u64);
                 for delivery in batch {
-                    let (letter, receipt) = Letter::new(delivery, dlq.known);
+                    let (letter, receipt) = Letter::new(delivery, dlq.event_type);
                     browser.keep(receipt);
                     if !enough && limit.is_none_or(|limit| seen < limit) {
                         seen += 1;

@@ -25,7 +25,7 @@ use super::table::wrap;
 use super::{Context, Exit, complain, configured, deaf};
 use crate::cli::{Dlq, Which};
 use crate::config::{self, AwsConfig, Queues};
-use crate::reactions::{Known, Reactions};
+use crate::reactions::{EventType, Reactions};
 use crate::shutdown;
 use engine::event::AnyEvent;
 use engine::queue::sqs::SqsQueue;
@@ -46,7 +46,7 @@ struct OpenedDlq {
     dlq: SqsQueue,
     admin: SqsAdmin,
     /// The reaction's event types.
-    known: Known,
+    event_type: EventType,
 }
 
 pub(super) async fn dlq(context: &Context<'_>, what: &Dlq) -> Exit {
@@ -150,7 +150,7 @@ async fn open<T>(
 impl OpenedDlq {
     async fn open(aws: &SdkConfig, queues: Queues, reactions: &Reactions) -> Result<Self, String> {
         let Queues { name, url, dlq_url } = queues;
-        let known = reactions.get(name).map_or_else(Known::of::<AnyEvent>, |listed| listed.known);
+        let event_type = reactions.get(name).map_or_else(EventType::of::<AnyEvent>, |listed| listed.event_type);
         let admin = SqsAdmin::new(aws);
         let source = admin.facts(&url).await.map_err(|error| format!("the queue of `{name}`: {error}"))?;
         let by_policy = source.redrive.as_ref().map(|redrive| redrive.dlq_url.clone());
@@ -162,7 +162,7 @@ impl OpenedDlq {
         let depth = admin.facts(&dlq_url).await.map_err(failed)?.visible;
         let dlq = SqsQueue::open(aws, dlq_url.clone(), None, Duration::from_secs(20)).await.map_err(failed)?;
         let dlq = dlq.with_visibility(browse::HIDDEN);
-        Ok(Self { name, url, source, dlq_url, depth, dlq, admin, known })
+        Ok(Self { name, url, source, dlq_url, depth, dlq, admin, event_type })
     }
 
     fn source_name(&self) -> &str {
