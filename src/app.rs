@@ -3,6 +3,8 @@
 //! Enters: valid settings, the list of reactions, and a token that says stop. Leaves: how each worker ended, or
 //! what was missing at the start.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
@@ -18,7 +20,7 @@ use crate::aws::{self, AwsError};
 use crate::config::{AwsConfig, ReactionConfig, RunConfig, masked};
 use crate::ecs;
 use crate::plain;
-use crate::reactions::{Place, Reactions, Shared, StartError};
+use crate::reactions::{Reactions, StartError, WorkerParts};
 use crate::telemetry::health;
 use crate::telemetry::roster::Roster;
 use crate::telemetry::{Named, Telemetry};
@@ -84,8 +86,7 @@ pub async fn run(
     let aws = aws(&config.aws).await?;
     let redis = RedisLink::new(&config.redis_url)?.under(&config.redis_prefix);
     check_redis(&redis, config.require_noeviction).await?;
-    let listener = TcpListener::bind(config.http_addr).await.map_err(|error| RunError::Listen(plain::said(&error)))?;
-    let address = listener.local_addr().map_err(|error| RunError::Listen(plain::said(&error)))?;
+    let (listener, address) = listen(config.http_addr).await.map_err(|error| RunError::Listen(plain::said(&error)))?;
 
     // The health endpoint closes after the workers: a slow drain must still look alive.
     let closed = CancellationToken::new();
@@ -98,44 +99,55 @@ pub async fn run(
         info!("stopped before it began");
         return Ok(Vec::new());
     };
-    let shared = Shared { redis, mail: config.mail, duty: Duty::default(), stop };
-    let mut watched: Vec<Named> = Vec::new();
-    let mut built = Vec::new();
+    let (mail, duty) = (config.mail, Duty::default());
+    let (mut watched, mut built) = (Vec::<Named>::new(), Vec::new());
     let mut opened: Vec<_> = opened?.into_iter().zip(config.reactions).collect();
     let places = opened.iter().map(|(queue, config)| (config.name, masked(queue.identity()))).collect();
     for listed in reactions.into_rows() {
         let (name, of_it) = (listed.name, opened.extract_if(.., |(_, config)| config.name == listed.name).next());
         let Some((queue, config)) = of_it else { continue };
         let watch = telemetry.reaction(name, queue.name());
-        let (vitals, worker) = listed.build(Place { queue, config, watch, shared: &shared })?;
+        let (redis, mail, duty, stop) = (&redis, mail.as_ref(), &duty, &stop);
+        let (vitals, worker) = listed.build(WorkerParts { queue, config, watch, redis, mail, duty, stop })?;
         watched.push((name, vitals));
         built.push(worker);
     }
     telemetry.read(&watched);
     roster.work(watched);
-    let announced = announce(Neighbours::new(shared.redis.clone()), places, roster);
+    let announced = announce(Neighbours::new(redis), places, roster);
     let _announced = AbortOnDropHandle::new(tokio::spawn(announced));
-    let _protected =
-        config.ecs_agent.map(|agent| AbortOnDropHandle::new(tokio::spawn(ecs::protect(agent, shared.duty))));
+    let _protected = config.ecs_agent.map(|agent| AbortOnDropHandle::new(tokio::spawn(ecs::protect(agent, duty))));
     info!(%address, reactions = built.len(), "running");
 
     // No message was received before this line. No start can fail after it.
-    let mut workers: JoinSet<Summary> = built.into_iter().collect();
+    let summaries = ends(built.into_iter().collect(), &stop).await;
+    closed.cancel();
+    if endpoint.await.is_err() {
+        warn!("the health endpoint ended by itself");
+    }
+    summaries
+}
+
+/// The address is the one in use: `:0` in the settings lets the system choose a port.
+async fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// Waits until every worker has ended. If one panics the others stop too: restarting the whole service is better than
+/// running half of it.
+async fn ends(mut workers: JoinSet<Summary>, stop: &CancellationToken) -> Result<Vec<Summary>, RunError> {
     let (mut summaries, mut failed) = (Vec::new(), Ok(()));
     while let Some(ended) = workers.join_next().await {
         match ended {
             Ok(summary) => summaries.push(summary),
             // The panic's text is not logged: it may hold a value of an event.
             Err(_panic) => {
-                // The other workers stop too: restarting the whole service is better than running half of it.
-                shared.stop.cancel();
+                stop.cancel();
                 failed = Err(RunError::Ended);
             }
         }
-    }
-    closed.cancel();
-    if endpoint.await.is_err() {
-        warn!("the health endpoint ended by itself");
     }
     failed.map(|()| summaries)
 }

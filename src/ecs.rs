@@ -40,7 +40,7 @@ pub struct Agent {
 
 /// ECS's answer to a request for protection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum Protection {
     /// Done: the task is protected, or no longer protected, as asked.
     Granted,
     /// The task is not protected, and ECS may stop it soon: take nothing more. Holds ECS's reason.
@@ -54,20 +54,20 @@ pub enum Answer {
 pub struct NoAnswer(String);
 
 #[derive(Deserialize)]
-struct Reply {
-    failure: Option<Failure>,
-    error: Option<Error>,
+struct AgentResponse {
+    failure: Option<AgentFailure>,
+    error: Option<AgentError>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Failure {
+struct AgentFailure {
     reason: String,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Error {
+struct AgentError {
     code: String,
 }
 
@@ -77,7 +77,7 @@ pub async fn protect(agent: Agent, duty: Duty) {
     loop {
         at_work(&mut running).await;
         match hold(&agent, &duty).await {
-            Ok(Answer::NotInAService) => return info!("this task belongs to no service: it needs no protection"),
+            Ok(Protection::NotInAService) => return info!("this task belongs to no service: it needs no protection"),
             Ok(_) => {}
             Err(error) => warn!(%error, "not protected from scale-in; going on"),
         }
@@ -93,10 +93,10 @@ pub async fn protect(agent: Agent, duty: Duty) {
 }
 
 /// Asks for protection. While ECS refuses, the task takes nothing and asks again every [`RETRY`].
-async fn hold(agent: &Agent, duty: &Duty) -> Result<Answer, NoAnswer> {
+async fn hold(agent: &Agent, duty: &Duty) -> Result<Protection, NoAnswer> {
     loop {
         match agent.set(true).await {
-            Ok(Answer::Refused(reason)) => {
+            Ok(Protection::Refused(reason)) => {
                 warn!(reason, "ECS refuses to protect this task: it takes nothing more and finishes what runs");
                 duty.may_take(false);
                 sleep(RETRY).await;
@@ -137,7 +137,7 @@ impl Agent {
     ///
     /// # Errors
     /// [`NoAnswer`]: it is not known whether the task is protected.
-    pub async fn set(&self, protected: bool) -> Result<Answer, NoAnswer> {
+    pub async fn set(&self, protected: bool) -> Result<Protection, NoAnswer> {
         let body = if protected {
             serde_json::json!({ "ProtectionEnabled": true, "ExpiresInMinutes": EXPIRES.as_secs() / 60 })
         } else {
@@ -154,13 +154,15 @@ impl Agent {
     }
 }
 
-fn read(body: &[u8]) -> Result<Answer, NoAnswer> {
-    let reply: Reply = serde_json::from_slice(body).map_err(|_| NoAnswer("no JSON".to_owned()))?;
+fn read(body: &[u8]) -> Result<Protection, NoAnswer> {
+    let reply: AgentResponse = serde_json::from_slice(body).map_err(|_| NoAnswer("no JSON".to_owned()))?;
     match reply {
-        Reply { failure: Some(failure), .. } if failure.reason == "TASK_NOT_VALID" => Ok(Answer::NotInAService),
-        Reply { failure: Some(failure), .. } => Ok(Answer::Refused(failure.reason)),
-        Reply { error: Some(error), .. } => Err(NoAnswer(error.code)),
-        Reply { .. } => Ok(Answer::Granted),
+        AgentResponse { failure: Some(failure), .. } if failure.reason == "TASK_NOT_VALID" => {
+            Ok(Protection::NotInAService)
+        }
+        AgentResponse { failure: Some(failure), .. } => Ok(Protection::Refused(failure.reason)),
+        AgentResponse { error: Some(error), .. } => Err(NoAnswer(error.code)),
+        AgentResponse { .. } => Ok(Protection::Granted),
     }
 }
 
@@ -181,9 +183,9 @@ mod tests {
         let refused = br#"{"failure":{"Arn":"arn","Detail":null,"Reason":"DEPLOYMENT_BLOCKED"}}"#;
         let standalone = br#"{"failure":{"Arn":"arn","Detail":null,"Reason":"TASK_NOT_VALID"}}"#;
         let denied = br#"{"error":{"Arn":"arn","Code":"AccessDeniedException","Message":"not you"},"requestID":"id"}"#;
-        assert_eq!(read(granted), Ok(Answer::Granted));
-        assert_eq!(read(refused), Ok(Answer::Refused("DEPLOYMENT_BLOCKED".to_owned())));
-        assert_eq!(read(standalone), Ok(Answer::NotInAService));
+        assert_eq!(read(granted), Ok(Protection::Granted));
+        assert_eq!(read(refused), Ok(Protection::Refused("DEPLOYMENT_BLOCKED".to_owned())));
+        assert_eq!(read(standalone), Ok(Protection::NotInAService));
         assert_eq!(read(denied), Err(NoAnswer("AccessDeniedException".to_owned())));
         assert_eq!(read(b"<html>"), Err(NoAnswer("no JSON".to_owned())));
     }

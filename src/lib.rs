@@ -58,7 +58,8 @@
 //! are decorated from outside.
 //!
 //! # Who imports whom
-//! [`app`] and [`reactions`] alone know every adapter. The engine cannot know this crate.
+//! Adapters are chosen in [`app`] and [`reactions`]; beside them only the commands ([`ops`]) and [`config`] name any. The engine
+//! cannot know this crate. `tests/it/house/imports.rs` holds the whole table.
 
 pub mod app;
 pub mod aws;

@@ -2,12 +2,12 @@
 //!
 //! Enters: a snapshot of the environment. Leaves: an [`AwsConfig`]: values that we pass to the SDK, because the SDK
 //! takes spaces around a value as part of the value. Promises: a variable that the SDK reads itself has no spaces
-//! around its value, or is a fault. Knows no profile file: see [`crate::aws`].
+//! around its value, or is a mistake. Knows no profile file: see [`crate::aws`].
 
 use secrecy::SecretString;
 
 use super::environment::{is_given, set};
-use super::reader::Reader;
+use super::reader::SettingsReader;
 
 /// Values that we pass to the SDK, so that it does not read them itself.
 #[derive(Debug, Clone, Default)]
@@ -30,7 +30,7 @@ const URL: &str = "must be a URL like http://localhost:4566";
 const REGION: &str = "must be a region like eu-west-1";
 /// Id, secret and token, in the order of [`AwsConfig::keys`].
 const KEYS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
-/// Variables whose values we trim, like those in [`KEYS`]. Spaces around any other `AWS_` variable are a fault.
+/// Variables whose values we trim, like those in [`KEYS`]. Spaces around any other `AWS_` variable are a mistake.
 const TOLD: [&str; 8] = [
     "AWS_REGION",
     "AWS_DEFAULT_REGION",
@@ -48,7 +48,7 @@ const SWITCHES: [&str; 3] =
 const OF_A_SERVICE: &str = "AWS_ENDPOINT_URL_";
 
 /// Reads the values that we pass to the SDK, and checks its other variables.
-pub fn aws(read: &mut Reader<'_>) -> AwsConfig {
+pub fn aws(read: &mut SettingsReader<'_>) -> AwsConfig {
     let environment = read.environment();
     let region = |text: &str| if is_region(text) { Ok(text.to_owned()) } else { Err(REGION) };
     read.texts("AWS_");
@@ -69,7 +69,7 @@ pub fn aws(read: &mut Reader<'_>) -> AwsConfig {
     for (name, _) in spaced {
         let name = name.as_str();
         if !TOLD.contains(&name) && !KEYS.contains(&name) && set(environment, name).is_some() {
-            read.fault(name, "has spaces around its value: the AWS SDK would take them as part of it");
+            read.mistake(name, "has spaces around its value: the AWS SDK would take them as part of it");
         }
     }
     let is_spaced = |name: &str| environment.get(name).is_some_and(|value| is_spaced(value));
@@ -141,10 +141,10 @@ mod tests {
 
     fn read(variables: &[(&str, &str)]) -> (AwsConfig, Vec<String>) {
         let environment: Environment = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let mut reader = Reader::new(&environment);
+        let mut reader = SettingsReader::new(&environment);
         let config = aws(&mut reader);
-        let faults = reader.finish(None::<()>).map_err(|faults| faults.0).unwrap_err();
-        (config, faults.into_iter().map(|fault| fault.variable).collect())
+        let mistakes = reader.finish(None::<()>).map_err(|mistakes| mistakes.0).unwrap_err();
+        (config, mistakes.into_iter().map(|mistake| mistake.variable).collect())
     }
 
     #[test]
@@ -169,9 +169,9 @@ mod tests {
         }
         let sound =
             [("AWS_REGION", "us-gov-west-1"), ("AWS_DEFAULT_REGION", "not read"), ("AWS_RETRY_MODE", "Adaptive")];
-        let (config, faults) = read(&sound);
+        let (config, mistakes) = read(&sound);
         assert_eq!(
-            (config.region.as_deref(), config.is_adaptive, faults.len()),
+            (config.region.as_deref(), config.is_adaptive, mistakes.len()),
             (Some("us-gov-west-1"), Some(true), 0)
         );
     }
@@ -187,13 +187,13 @@ mod tests {
         let (config, _) = read(&plain);
         assert!(config.endpoint.is_none() && config.profile.is_none() && config.keys.is_none());
         let spaced = plain.map(|(name, value)| (name, format!(" {value}\n")));
-        let (config, faults) = read(&spaced.each_ref().map(|(name, value)| (*name, value.as_str())));
+        let (config, mistakes) = read(&spaced.each_ref().map(|(name, value)| (*name, value.as_str())));
         assert_eq!((config.endpoint.as_deref(), config.profile.as_deref()), (Some("http://h"), Some("p")));
         let (id, secret, token) = config.keys.expect("told");
-        assert_eq!((id.as_str(), secret.expose_secret(), token.is_none(), faults.len()), ("i", "s", true, 0));
+        assert_eq!((id.as_str(), secret.expose_secret(), token.is_none(), mistakes.len()), ("i", "s", true, 0));
         let ignored = [("AWS_ENDPOINT_URL", " http://h"), ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "TRUE")];
-        let (config, faults) = read(&ignored);
-        assert_eq!((config.endpoint, faults.len()), (None, 0));
+        let (config, mistakes) = read(&ignored);
+        assert_eq!((config.endpoint, mistakes.len()), (None, 0));
         assert_eq!(read(&[("AWS_ENDPOINT_URL_SQS", " http://h "), ("AWS_ENDPOINT_URL_SNS", " ")]).1, [""; 0]);
         assert_eq!(read(&[("AWS_PROFILE", " ")]).0.profile.as_deref(), Some("default"));
         let blank = read(&[("AWS_REGION", " "), ("AWS_DEFAULT_REGION", "eu-west-1 "), ("AWS_MAX_ATTEMPTS", "")]);

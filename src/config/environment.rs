@@ -1,7 +1,7 @@
 //! The environment as it was when this process started.
 //!
 //! Enters: the process's variables, or a test's. Leaves: text by name. Promises: of a value that is not UTF-8 only
-//! the variable's name is kept, not its bytes, so that a reader of that variable can report a fault.
+//! the variable's name is kept, not its bytes, so that a reader of that variable can report a mistake.
 
 use std::collections::BTreeSet;
 use std::collections::btree_map::{self, BTreeMap};

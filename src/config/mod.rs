@@ -1,7 +1,7 @@
-//! Configuration: the environment becomes valid settings, or a list of every fault.
+//! Configuration: the environment becomes valid settings, or a list of every mistake.
 //!
 //! Enters: a snapshot of the environment. Leaves: settings, each within its range and consistent with the others,
-//! or [`Faults`] with all mistakes at once. Promises: no fault repeats a value (it may be a secret or an address).
+//! or [`Mistakes`] with all mistakes at once. Promises: no mistake repeats a value (it may be a secret or an address).
 //! Nothing else in the crate reads the environment. Only the AWS SDK reads its own variables itself.
 
 mod aws;
@@ -24,11 +24,11 @@ pub(crate) use aws::{endpoint as aws_endpoint, is_adaptive, max_attempts as aws_
 pub use environment::{Environment, is_given, set};
 pub(crate) use observe::pairs;
 pub use observe::{Propagators, Sampler, TelemetryConfig, telemetry};
-pub use operate::{Queues, queues};
+pub use operate::{Queues, all, queues};
+pub use places::redis_prefix;
 use places::{distinct, queue_url, redis_url, topic_arn, topics};
-pub use places::{masked, redis_prefix};
-pub use reader::{Fault, Faults, Reader, Setting};
-pub use variables::{VARIABLES, Variable, all, misspelt, of_reaction, prefix};
+pub use reader::{Mistake, Mistakes, Setting, SettingsReader, masked};
+pub use variables::{VARIABLES, Variable, misspelt, of_reaction, prefix};
 
 use crate::ecs::Agent;
 use crate::events::{EmailAddress, a_labels};
@@ -122,13 +122,13 @@ pub enum LogFormat {
 }
 
 /// Reads what `run` needs. `only` names the reactions; if it is empty, each one whose queue is set.
-pub fn run(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) -> Option<RunConfig> {
+pub fn run(read: &mut SettingsReader<'_>, reactions: &[ReactionNeeds], only: &[String]) -> Option<RunConfig> {
     let named = |r: &&ReactionNeeds| only.is_empty() || only.iter().any(|name| name == r.name);
     let mut configured = Vec::new();
     let mut mail = false;
     for needs in reactions.iter().filter(named) {
         let name = of_reaction(needs.name, "QUEUE_URL");
-        // A reaction with a faulty queue URL was still asked for: go on and report its other mistakes too.
+        // A reaction with a wrong queue URL was still asked for: go on and report its other mistakes too.
         if only.is_empty() && !is_given(read.environment(), &name) {
             read.parsed(&name, queue_url);
             continue;
@@ -152,7 +152,7 @@ pub fn run(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) 
         let sends = |r: &&ReactionConfig| reactions.iter().any(|needs| needs.mail && needs.name == r.name);
         // A mail's lease runs while the mail waits for its turn. The wait is concurrency ÷ rate: 10 s at most.
         if configured.iter().filter(sends).any(|r| r.settings.concurrency > 10 * rate as usize) {
-            read.fault(
+            read.mistake(
                 "SMTP_RATE",
                 "is too low for WORKER_CONCURRENCY: at most ten times as many mails may wait for their turn",
             );
@@ -172,7 +172,7 @@ pub fn run(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) 
 }
 
 /// Reads where records and profiles are kept.
-pub fn redis(read: &mut Reader<'_>) -> Option<SecretString> {
+pub fn redis(read: &mut SettingsReader<'_>) -> Option<SecretString> {
     let url = read.secret("REDIS_URL", redis_url);
     if url.is_none() {
         read.missing("REDIS_URL", "records and profiles are kept there");
@@ -181,7 +181,7 @@ pub fn redis(read: &mut Reader<'_>) -> Option<SecretString> {
 }
 
 /// Reads what `publish` needs: the topic's ARN.
-pub fn publish(read: &mut Reader<'_>) -> Option<String> {
+pub fn publish(read: &mut SettingsReader<'_>) -> Option<String> {
     let arn = read.parsed("USER_EVENTS_TOPIC_ARN", topic_arn);
     if arn.is_none() {
         read.missing("USER_EVENTS_TOPIC_ARN", "events are published there");
@@ -190,7 +190,7 @@ pub fn publish(read: &mut Reader<'_>) -> Option<String> {
 }
 
 /// Reads what `send-test` needs: how mail goes out, and the recipient unless that comes from standard input.
-pub fn send_test(read: &mut Reader<'_>, from_stdin: bool) -> Option<(MailConfig, Option<EmailAddress>)> {
+pub fn send_test(read: &mut SettingsReader<'_>, from_stdin: bool) -> Option<(MailConfig, Option<EmailAddress>)> {
     let mail = mail_config(read);
     if from_stdin {
         return Some((mail?, None));
@@ -203,13 +203,13 @@ pub fn send_test(read: &mut Reader<'_>, from_stdin: bool) -> Option<(MailConfig,
 }
 
 /// Reads where the health endpoint listens.
-pub fn http_addr(read: &mut Reader<'_>) -> SocketAddr {
+pub fn http_addr(read: &mut SettingsReader<'_>) -> SocketAddr {
     let address = read.parsed("HTTP_ADDR", |text| text.parse().map_err(|_| "must be an address like 0.0.0.0:8080"));
     address.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 8080)))
 }
 
 /// Reads how to log.
-pub fn logging(read: &mut Reader<'_>) -> (String, LogFormat) {
+pub fn logging(read: &mut SettingsReader<'_>) -> (String, LogFormat) {
     let filter = read.parsed("RUST_LOG", |text| match EnvFilter::try_new(text) {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => Err("must be a filter like info or user_events=debug"),
@@ -223,7 +223,7 @@ pub fn logging(read: &mut Reader<'_>) -> (String, LogFormat) {
     (filter.unwrap_or_else(|| "info".to_owned()), format.unwrap_or(LogFormat::Auto))
 }
 
-fn reaction(read: &mut Reader<'_>, name: &'static str, queue_url: Option<String>) -> Option<ReactionConfig> {
+fn reaction(read: &mut SettingsReader<'_>, name: &'static str, queue_url: Option<String>) -> Option<ReactionConfig> {
     let defaults = Settings::default();
     let dlq_url = read.parsed(&of_reaction(name, "DLQ_URL"), self::queue_url);
     let mut of = read.for_reaction(name);
@@ -233,12 +233,12 @@ fn reaction(read: &mut Reader<'_>, name: &'static str, queue_url: Option<String>
     if let (Some(visibility), Some(lease)) = (visibility, lease)
         && lease >= visibility
     {
-        of.fault("IDEMPOTENCY_LEASE", "must be shorter than VISIBILITY_TIMEOUT");
+        of.mistake("IDEMPOTENCY_LEASE", "must be shorter than VISIBILITY_TIMEOUT");
     }
     let wait = of.duration("RECEIVE_WAIT", Duration::ZERO..=seconds(20)).unwrap_or(defaults.wait);
     let shutdown = of.duration("SHUTDOWN_TIMEOUT", seconds(1)..=seconds(3600)).unwrap_or(defaults.shutdown);
     if shutdown <= wait {
-        of.fault("SHUTDOWN_TIMEOUT", "must be longer than RECEIVE_WAIT: the last long poll is waited for");
+        of.mistake("SHUTDOWN_TIMEOUT", "must be longer than RECEIVE_WAIT: the last long poll is waited for");
     }
     let settings = Settings {
         concurrency: of.parsed("WORKER_CONCURRENCY", concurrency).unwrap_or(defaults.concurrency),
@@ -266,7 +266,7 @@ fn reaction(read: &mut Reader<'_>, name: &'static str, queue_url: Option<String>
     })
 }
 
-fn mail_config(read: &mut Reader<'_>) -> Option<MailConfig> {
+fn mail_config(read: &mut SettingsReader<'_>) -> Option<MailConfig> {
     let plain = read.parsed("SMTP_ALLOW_PLAINTEXT", boolean);
     let server = read.secret("SMTP_URL", |url| SmtpSettings::parse(url, plain.unwrap_or(false)));
     if server.is_none() {
@@ -285,8 +285,8 @@ fn mail_config(read: &mut Reader<'_>) -> Option<MailConfig> {
     Some(MailConfig { server, rate, sender: sender? })
 }
 
-/// Reads who the mails are from, and where they go in staging. `None` while `MAIL_FROM` is unset or faulty.
-pub fn sender(read: &mut Reader<'_>) -> Option<Sender> {
+/// Reads who the mails are from, and where they go in staging. `None` while `MAIL_FROM` is unset or wrong.
+pub fn sender(read: &mut SettingsReader<'_>) -> Option<Sender> {
     let mailbox = |text: &str| {
         let mailbox = text.parse().ok().filter(|mailbox: &Mailbox| a_labels(mailbox.email.domain()).is_some());
         mailbox.ok_or("must be a mailbox like Name <name@example.com>")

@@ -1,7 +1,7 @@
 //! Where telemetry goes: OpenTelemetry's variables, by their standard names.
 //!
-//! Enters: a snapshot of the environment. Leaves: a [`TelemetryConfig`], or the faults. Promises: a value that
-//! the SDK would drop with a warning is a fault here. The SDK does not read `OTEL_PROPAGATORS` and
+//! Enters: a snapshot of the environment. Leaves: a [`TelemetryConfig`], or the mistakes. Promises: a value that
+//! the SDK would drop with a warning is a mistake here. The SDK does not read `OTEL_PROPAGATORS` and
 //! `OTEL_SDK_DISABLED`; we read them. Knows no exporter.
 
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::boolean;
-use super::reader::Reader;
+use super::reader::SettingsReader;
 
 /// Metrics and traces: where they go, and under which name.
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ impl Default for Propagators {
 }
 
 /// Reads where telemetry goes.
-pub fn telemetry(read: &mut Reader<'_>) -> TelemetryConfig {
+pub fn telemetry(read: &mut SettingsReader<'_>) -> TelemetryConfig {
     let disabled = read.parsed("OTEL_SDK_DISABLED", boolean).unwrap_or(false);
     let endpoint = read.parsed("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
     read.parsed("OTEL_EXPORTER_OTLP_PROTOCOL", |text| match text {
@@ -89,7 +89,7 @@ fn endpoint(text: &str) -> Result<String, &'static str> {
     if sound { Ok(text.trim_end_matches('/').to_owned()) } else { Err(RULE) }
 }
 
-fn sampler(read: &mut Reader<'_>) -> Sampler {
+fn sampler(read: &mut SettingsReader<'_>) -> Sampler {
     let ratio = read.parsed("OTEL_TRACES_SAMPLER_ARG", |text| {
         text.parse().ok().filter(|n| (0.0..=1.0).contains(n)).ok_or("must be a number from 0 to 1")
     });
@@ -140,9 +140,9 @@ mod tests {
 
     fn read(variables: &[(&str, &str)]) -> Result<TelemetryConfig, String> {
         let environment: Environment = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let mut reader = Reader::new(&environment);
+        let mut reader = SettingsReader::new(&environment);
         let config = telemetry(&mut reader);
-        reader.finish(Some(config)).map_err(|faults| faults.to_string())
+        reader.finish(Some(config)).map_err(|mistakes| mistakes.to_string())
     }
 
     #[test]
@@ -174,11 +174,11 @@ mod tests {
             ("OTEL_PROPAGATORS", "b3"),
             ("OTEL_SDK_DISABLED", "yes"),
         ];
-        let faults = read(&bad).unwrap_err();
+        let mistakes = read(&bad).unwrap_err();
         for (name, _) in bad {
-            assert!(faults.contains(&format!("  {name} must ")), "{name} is not named in {faults}");
+            assert!(mistakes.contains(&format!("  {name} must ")), "{name} is not named in {mistakes}");
         }
-        assert!(!faults.contains("hunter2"), "{faults}");
+        assert!(!mistakes.contains("hunter2"), "{mistakes}");
     }
 
     #[test]

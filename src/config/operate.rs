@@ -1,12 +1,13 @@
-//! What the operator's commands need: queues and nothing else.
+//! What the operator's commands read: queues and nothing else; for `config`, every variable as it is.
 //!
-//! Enters: a snapshot of the environment. Leaves: each reaction's queue, or the faults. A command that
+//! Enters: a snapshot of the environment. Leaves: each reaction's queue, or the mistakes. A command that
 //! only looks at queues must not ask for a mail server's password.
 
 use super::ReactionNeeds;
+use super::environment::is_given;
 use super::places::{distinct, queue_url};
-use super::reader::Reader;
-use super::variables::of_reaction;
+use super::reader::SettingsReader;
+use super::variables::{SECRETS, VARIABLES, of_reaction};
 
 /// Where one reaction's messages are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub struct Queues {
 }
 
 /// Reads the queues of the named reactions. If none is named: of each reaction whose queue is set.
-pub fn queues(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String]) -> Option<Vec<Queues>> {
+pub fn queues(read: &mut SettingsReader<'_>, reactions: &[ReactionNeeds], only: &[String]) -> Option<Vec<Queues>> {
     let mut found = Vec::new();
     for needs in reactions.iter().filter(|r| only.is_empty() || only.iter().any(|name| name == r.name)) {
         let name = of_reaction(needs.name, "QUEUE_URL");
@@ -38,4 +39,22 @@ pub fn queues(read: &mut Reader<'_>, reactions: &[ReactionNeeds], only: &[String
     }
     distinct(read, reactions);
     Some(found)
+}
+
+/// Reads every variable of the table as text, used or not: for commands that show them all.
+pub fn all(read: &mut SettingsReader<'_>, reactions: &[ReactionNeeds]) {
+    for variable in VARIABLES {
+        let own = variable.name.strip_prefix("<NAME>_");
+        for needs in reactions {
+            let name = of_reaction(needs.name, own.unwrap_or(variable.name));
+            if own.is_some() || variable.per_reaction && is_given(read.environment(), &name) {
+                read.parsed(&name, |_| Ok(()));
+            }
+        }
+        if SECRETS.contains(&variable.name) {
+            read.secret(variable.name, |_| Ok(()));
+        } else if own.is_none() {
+            read.parsed(variable.name, |_| Ok(()));
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Where things are: the URLs of queues and of Redis, the ARNs of topics. Checks that no queue has two purposes.
 //!
-//! Enters: a value, or all queues of a snapshot. Leaves: the value as it is used, or the fault. Promises: two URLs
+//! Enters: a value, or all queues of a snapshot. Leaves: the value as it is used, or the mistake. Promises: two URLs
 //! of one queue count as the same, whatever the case of the host, and with or without a slash at the end. Makes no
 //! call.
 
@@ -9,7 +9,7 @@ use url::Url;
 
 use super::ReactionNeeds;
 use super::environment::set;
-use super::reader::Reader;
+use super::reader::SettingsReader;
 use super::variables::of_reaction;
 use engine::envelope::{Topics, is_topic_arn};
 use engine::redis_link::RedisLink;
@@ -50,7 +50,7 @@ pub(super) fn redis_url(url: &SecretString) -> Result<SecretString, &'static str
 }
 
 /// Reads the prefix of every key in Redis; unset: none. Its allowed characters cannot begin a hash tag or a pattern.
-pub fn redis_prefix(read: &mut Reader<'_>) -> String {
+pub fn redis_prefix(read: &mut SettingsReader<'_>) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || [':', '_', '-'].contains(&c);
     let prefix = read.parsed("REDIS_PREFIX", |text| match text.chars().all(is_plain) {
         true => Ok(text.to_owned()),
@@ -62,44 +62,34 @@ pub fn redis_prefix(read: &mut Reader<'_>) -> String {
 /// Checks that no queue has two purposes. Two reactions on one queue would each get a random part of the events. A
 /// DLQ that is a reaction's queue would be emptied by that reaction. All listed reactions are checked, also those
 /// that do not run in this process: they run elsewhere.
-pub(super) fn distinct(read: &mut Reader<'_>, reactions: &[ReactionNeeds]) {
-    let named = |suffix: &str| -> Vec<(String, Place)> {
+pub(super) fn distinct(read: &mut SettingsReader<'_>, reactions: &[ReactionNeeds]) {
+    let named = |suffix: &str| -> Vec<(String, QueueIdentity)> {
         let name = |needs: &ReactionNeeds| of_reaction(needs.name, suffix);
-        let place = |name: String| Some((place(set(read.environment(), &name)?)?, name));
-        reactions.iter().map(name).filter_map(place).map(|(place, name)| (name, place)).collect()
+        let identified = |name: String| Some((identity(set(read.environment(), &name)?)?, name));
+        reactions.iter().map(name).filter_map(identified).map(|(identity, name)| (name, identity)).collect()
     };
     let (queues, dlqs) = (named("QUEUE_URL"), named("DLQ_URL"));
     for (n, (name, queue)) in queues.iter().enumerate() {
         if let Some((other, _)) = queues[..n].iter().find(|(_, other)| other == queue) {
-            read.fault(name, &format!("is the queue of {other} too: each reaction needs one of its own"));
+            read.mistake(name, &format!("is the queue of {other} too: each reaction needs one of its own"));
         }
     }
     for (name, dlq) in &dlqs {
         if let Some((queue, _)) = queues.iter().find(|(_, queue)| queue == dlq) {
-            read.fault(name, &format!("is the queue of {queue}: a dead-letter queue is one that no reaction reads"));
+            read.mistake(name, &format!("is the queue of {queue}: a dead-letter queue is one that no reaction reads"));
         }
     }
 }
 
-/// A value as it may be shown. In a URL the user, the password and the query are masked. If a URL is malformed,
-/// this hides too much rather than too little.
-#[must_use]
-pub fn masked(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    let (credentials, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, rest)| ("****@", rest));
-    let (rest, query) = rest.split_once('?').map_or((rest, ""), |(rest, _)| (rest, "?****"));
-    format!("{scheme}://{credentials}{rest}{query}")
-}
-
 /// What identifies a queue: host, port and path.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Place(String, Option<u16>, String);
+struct QueueIdentity(String, Option<u16>, String);
 
 /// The queue that a URL names. `None` if it is no URL.
-pub(crate) fn place(url: &str) -> Option<Place> {
+fn identity(url: &str) -> Option<QueueIdentity> {
     let url = Url::parse(url).ok()?;
     // The parser writes the host in lower case, and drops the scheme's default port.
-    Some(Place(url.host_str()?.to_owned(), url.port(), url.path().trim_matches('/').to_owned()))
+    Some(QueueIdentity(url.host_str()?.to_owned(), url.port(), url.path().trim_matches('/').to_owned()))
 }
 
 #[cfg(test)]
@@ -131,29 +121,13 @@ mod tests {
     }
 
     #[test]
-    fn of_a_url_that_is_shown_no_credentials_are() {
-        for (url, shown) in [
-            ("http://localhost:4566/x", "http://localhost:4566/x"),
-            ("http://key:hunter2@h:1/api", "http://****@h:1/api"),
-            ("https://hunter2@h", "https://****@h"),
-            ("http://a:hunter2/@b@h/x", "http://****@h/x"),
-            ("http://a:hunter2?b@h/", "http://****@h/"),
-            ("http://h/x?token=hunter2", "http://h/x?****"),
-            ("odd://:hunter2@", "odd://****@"),
-            ("Name <name@example.com>", "Name <name@example.com>"),
-        ] {
-            assert_eq!(masked(url), shown);
-        }
-    }
-
-    #[test]
     fn one_queue_is_one_by_whatever_name() {
         let one = "https://sqs.eu-west-1.amazonaws.com/1/q";
         for same in ["https://SQS.eu-west-1.amazonaws.com/1/q/", "https://sqs.eu-west-1.amazonaws.com:443/1/q"] {
-            assert_eq!(place(one), place(same), "{same}");
+            assert_eq!(identity(one), identity(same), "{same}");
         }
         for other in ["https://sqs.eu-west-1.amazonaws.com/1/Q", "https://sqs.eu-west-2.amazonaws.com/1/q"] {
-            assert_ne!(place(one), place(other), "{other}");
+            assert_ne!(identity(one), identity(other), "{other}");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Reads settings one by one and keeps every fault for the end.
+//! Reads settings one by one and keeps every mistake for the end.
 //!
-//! Enters: a snapshot of the environment. Leaves: values; also the faults found and the settings read (with their
+//! Enters: a snapshot of the environment. Leaves: values; also the mistakes found and the settings read (with their
 //! source, secrets masked). Knows no variable's meaning.
 
 use std::fmt;
@@ -10,7 +10,6 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::environment::{Environment, is_given, set};
-use super::places::masked;
 use super::variables::{self, Variable};
 use crate::plain;
 
@@ -19,7 +18,7 @@ const NO_TEXT: &str = "is not UTF-8";
 
 /// One mistake. Never repeats the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct Mistake {
     /// Which variable.
     pub variable: String,
     /// What is wrong with it.
@@ -28,7 +27,7 @@ pub struct Fault {
 
 /// All mistakes of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct Faults(pub Vec<Fault>);
+pub struct Mistakes(pub Vec<Mistake>);
 
 /// A setting and its current value.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -44,44 +43,44 @@ pub struct Setting {
 /// Reads settings from a snapshot.
 ///
 /// ```
-/// use user_events::config::{self, Environment, Reader};
+/// use user_events::config::{self, Environment, SettingsReader};
 ///
 /// let environment: Environment = [("SMTP_RATE", "many"), ("MAIL_FROM", "nobody")].map(|(k, v)| (k.into(), v.into())).into();
-/// let mut reader = Reader::new(&environment);
+/// let mut reader = SettingsReader::new(&environment);
 /// let settings = config::send_test(&mut reader, true);
-/// let faults = reader.finish(settings).expect_err("three mistakes");
-/// let named: Vec<_> = faults.0.iter().map(|fault| fault.variable.as_str()).collect();
+/// let mistakes = reader.finish(settings).expect_err("three mistakes");
+/// let named: Vec<_> = mistakes.0.iter().map(|mistake| mistake.variable.as_str()).collect();
 /// assert_eq!(named, ["SMTP_URL", "MAIL_FROM", "SMTP_RATE"], "every one at once, and no value repeated");
-/// assert!(!faults.to_string().contains("nobody"));
+/// assert!(!mistakes.to_string().contains("nobody"));
 /// ```
 #[derive(Debug)]
-pub struct Reader<'a> {
+pub struct SettingsReader<'a> {
     environment: &'a Environment,
-    faults: Vec<Fault>,
+    mistakes: Vec<Mistake>,
     seen: Vec<Setting>,
 }
 
 /// Reads engine settings for one reaction: `EMAIL_RECEIVE_WAIT` before `RECEIVE_WAIT`.
 pub struct ReactionReader<'r, 'a> {
-    reader: &'r mut Reader<'a>,
+    reader: &'r mut SettingsReader<'a>,
     reaction: &'r str,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> SettingsReader<'a> {
     /// Reads from this snapshot.
     #[must_use]
     pub fn new(environment: &'a Environment) -> Self {
-        Self { environment, faults: Vec::new(), seen: Vec::new() }
+        Self { environment, mistakes: Vec::new(), seen: Vec::new() }
     }
 
-    /// The value, or all faults that this reader has found.
+    /// The value, or all mistakes that this reader has found.
     ///
     /// # Errors
-    /// [`Faults`], all of them.
-    pub fn finish<T>(self, value: Option<T>) -> Result<T, Faults> {
+    /// [`Mistakes`], all of them.
+    pub fn finish<T>(self, value: Option<T>) -> Result<T, Mistakes> {
         match value {
-            Some(value) if self.faults.is_empty() => Ok(value),
-            _ => Err(Faults(self.faults)),
+            Some(value) if self.mistakes.is_empty() => Ok(value),
+            _ => Err(Mistakes(self.mistakes)),
         }
     }
 
@@ -91,10 +90,10 @@ impl<'a> Reader<'a> {
         self.environment
     }
 
-    /// No fault so far?
+    /// No mistake so far?
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        self.faults.is_empty()
+        self.mistakes.is_empty()
     }
 
     /// The settings read so far.
@@ -103,7 +102,7 @@ impl<'a> Reader<'a> {
         &self.seen
     }
 
-    /// Reads a variable by `parse`. `None` if unset or faulty.
+    /// Reads a variable by `parse`. `None` if unset or wrong.
     pub fn parsed<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, &'static str>) -> Option<T> {
         if !self.is_text(name) {
             return None;
@@ -113,7 +112,7 @@ impl<'a> Reader<'a> {
         self.checked(name, parse(value?))
     }
 
-    /// Notes a fault for each variable whose name starts with `beginning` and whose value is not UTF-8. For variables
+    /// Notes a mistake for each variable whose name starts with `beginning` and whose value is not UTF-8. For variables
     /// that a library reads itself: the library would say nothing.
     pub fn texts(&mut self, beginning: &str) {
         let environment = self.environment;
@@ -131,11 +130,11 @@ impl<'a> Reader<'a> {
             return Some(parsed);
         }
         let (from, to) = (humantime::format_duration(*range.start()), humantime::format_duration(*range.end()));
-        self.fault(name, &format!("must lie between {from} and {to}"));
+        self.mistake(name, &format!("must lie between {from} and {to}"));
         None
     }
 
-    /// Reads a secret from `NAME` or from the file that `NAME_FILE` names. `None` if unset or faulty.
+    /// Reads a secret from `NAME` or from the file that `NAME_FILE` names. `None` if unset or wrong.
     pub fn secret<T>(&mut self, name: &str, parse: impl FnOnce(&SecretString) -> Result<T, &'static str>) -> Option<T> {
         let file_name = format!("{name}_FILE");
         if ![name, &file_name].map(|name| self.is_text(name)).iter().all(|is_text| *is_text) {
@@ -144,14 +143,14 @@ impl<'a> Reader<'a> {
         let (value, file) = (set(self.environment, name), set(self.environment, &file_name));
         let (secret, source) = match (value, file) {
             (Some(_), Some(_)) => {
-                self.fault(name, &format!("is set twice: here and by {file_name}"));
+                self.mistake(name, &format!("is set twice: here and by {file_name}"));
                 return None;
             }
             (Some(value), None) => (Some(value.to_owned()), "environment"),
             (None, Some(path)) => match std::fs::read_to_string(path) {
                 Ok(text) => (Some(text.trim_start_matches('\u{feff}').trim().to_owned()), "file"),
                 Err(error) => {
-                    self.fault(&file_name, &format!("cannot be read: {}", plain::said(&error)));
+                    self.mistake(&file_name, &format!("cannot be read: {}", plain::said(&error)));
                     return None;
                 }
             },
@@ -161,11 +160,11 @@ impl<'a> Reader<'a> {
         self.checked(name, parse(&SecretString::from(secret?)))
     }
 
-    /// Notes that a variable must be set, unless the variable has a fault already.
+    /// Notes that a variable must be set, unless the variable has a mistake already.
     pub fn missing(&mut self, name: &str, why: &str) {
-        let faulty = |fault: &Fault| fault.variable == name || fault.variable == format!("{name}_FILE");
-        if !self.faults.iter().any(faulty) {
-            self.fault(name, &format!("must be set: {why}"));
+        let mistaken = |mistake: &Mistake| mistake.variable == name || mistake.variable == format!("{name}_FILE");
+        if !self.mistakes.iter().any(mistaken) {
+            self.mistake(name, &format!("must be set: {why}"));
         }
     }
 
@@ -175,26 +174,26 @@ impl<'a> Reader<'a> {
     }
 
     /// Notes a mistake.
-    pub fn fault(&mut self, name: &str, problem: &str) {
-        let fault = Fault { variable: name.to_owned(), problem: problem.to_owned() };
+    pub fn mistake(&mut self, name: &str, problem: &str) {
+        let mistake = Mistake { variable: name.to_owned(), problem: problem.to_owned() };
         // Two reactions may read the same shared variable: its mistake is listed once.
-        if !self.faults.contains(&fault) {
-            self.faults.push(fault);
+        if !self.mistakes.contains(&mistake) {
+            self.mistakes.push(mistake);
         }
     }
 
-    /// Notes a fault if the value is not UTF-8. Such a value is shown masked, like a secret.
+    /// Notes a mistake if the value is not UTF-8. Such a value is shown masked, like a secret.
     fn is_text(&mut self, name: &str) -> bool {
         let unreadable = self.environment.is_unreadable(name);
         if unreadable {
-            self.fault(name, NO_TEXT);
+            self.mistake(name, NO_TEXT);
             self.note(name, Some("****".to_owned()), "environment");
         }
         !unreadable
     }
 
     fn checked<T>(&mut self, name: &str, result: Result<T, &'static str>) -> Option<T> {
-        result.map_err(|problem| self.fault(name, problem)).ok()
+        result.map_err(|problem| self.mistake(name, problem)).ok()
     }
 
     fn note(&mut self, name: &str, value: Option<String>, source: &'static str) {
@@ -223,10 +222,10 @@ impl ReactionReader<'_, '_> {
         self.reader.duration(&name, range)
     }
 
-    /// Notes a fault that two settings have only together.
-    pub fn fault(&mut self, name: &str, problem: &str) {
+    /// Notes a mistake that two settings have only together.
+    pub fn mistake(&mut self, name: &str, problem: &str) {
         let name = self.name(name);
-        self.reader.fault(&name, problem);
+        self.reader.mistake(&name, problem);
     }
 
     fn name(&self, shared: &str) -> String {
@@ -235,10 +234,41 @@ impl ReactionReader<'_, '_> {
     }
 }
 
-impl fmt::Display for Faults {
+impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mistakes = if self.0.len() == 1 { "mistake" } else { "mistakes" };
         writeln!(f, "the configuration has {} {mistakes}:", self.0.len())?;
-        self.0.iter().try_for_each(|fault| writeln!(f, "  {} {}", fault.variable, fault.problem))
+        self.0.iter().try_for_each(|mistake| writeln!(f, "  {} {}", mistake.variable, mistake.problem))
+    }
+}
+
+/// A value as it may be shown. In a URL the user, the password and the query are masked. If a URL is malformed,
+/// this hides too much rather than too little.
+#[must_use]
+pub fn masked(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let (credentials, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, rest)| ("****@", rest));
+    let (rest, query) = rest.split_once('?').map_or((rest, ""), |(rest, _)| (rest, "?****"));
+    format!("{scheme}://{credentials}{rest}{query}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_url_that_is_shown_no_credentials_are() {
+        for (url, shown) in [
+            ("http://localhost:4566/x", "http://localhost:4566/x"),
+            ("http://key:hunter2@h:1/api", "http://****@h:1/api"),
+            ("https://hunter2@h", "https://****@h"),
+            ("http://a:hunter2/@b@h/x", "http://****@h/x"),
+            ("http://a:hunter2?b@h/", "http://****@h/"),
+            ("http://h/x?token=hunter2", "http://h/x?****"),
+            ("odd://:hunter2@", "odd://****@"),
+            ("Name <name@example.com>", "Name <name@example.com>"),
+        ] {
+            assert_eq!(masked(url), shown);
+        }
     }
 }

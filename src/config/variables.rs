@@ -1,9 +1,5 @@
 //! The table of all variables: for the reader's defaults, for `config`, and for the README.
 
-use super::ReactionNeeds;
-use super::environment::is_given;
-use super::reader::Reader;
-
 /// One environment variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variable {
@@ -152,7 +148,7 @@ pub const VARIABLES: &[Variable] = &[
 ];
 
 /// Variables that are never shown. Each may come from a file instead: `REDIS_URL_FILE`.
-const SECRETS: [&str; 3] = ["REDIS_URL", "SMTP_URL", "OTEL_EXPORTER_OTLP_HEADERS"];
+pub(super) const SECRETS: [&str; 3] = ["REDIS_URL", "SMTP_URL", "OTEL_EXPORTER_OTLP_HEADERS"];
 
 /// A reaction's name as its variables have it: in capitals, with `_` for each character that a shell does not allow.
 ///
@@ -179,24 +175,6 @@ pub(super) fn known(name: &str) -> Option<&'static Variable> {
         let placeholder = variable.name.strip_prefix("<NAME>").is_some_and(|suffix| name.ends_with(suffix));
         variable.name == name || placeholder || name.strip_suffix(variable.name).is_some_and(own)
     })
-}
-
-/// Reads every variable of the table as text, used or not: for commands that show them all.
-pub fn all(read: &mut Reader<'_>, reactions: &[ReactionNeeds]) {
-    for variable in VARIABLES {
-        let own = variable.name.strip_prefix("<NAME>_");
-        for needs in reactions {
-            let name = of_reaction(needs.name, own.unwrap_or(variable.name));
-            if own.is_some() || variable.per_reaction && is_given(read.environment(), &name) {
-                read.parsed(&name, |_| Ok(()));
-            }
-        }
-        if SECRETS.contains(&variable.name) {
-            read.secret(variable.name, |_| Ok(()));
-        } else if own.is_none() {
-            read.parsed(variable.name, |_| Ok(()));
-        }
-    }
 }
 
 /// Names in the environment that are probably misspelt names of ours, each with the name that was probably meant.

@@ -4,7 +4,7 @@
 //! Needs no fence and no ledger, because repeating the step changes nothing.
 
 use crate::events::UserSignedUp;
-use crate::profiles::{Applied, Change, Profiles, ProfilesError};
+use crate::profiles::{Applied, ProfileChange, Profiles, ProfilesError};
 use engine::handler::{Handled, Handler, HandlerError, traced};
 use engine::idempotency::Fence;
 
@@ -27,7 +27,7 @@ impl<P: Profiles> Handler for ProfileHandler<P> {
     const NAME: &'static str = "profile";
 
     async fn handle(&self, event: &UserSignedUp, _fence: &Fence<'_>) -> Result<Handled, HandlerError> {
-        match traced("profile write", self.profiles.apply(&Change::of(event))).await? {
+        match traced("profile write", self.profiles.apply(&ProfileChange::of(event))).await? {
             Applied::Created | Applied::Updated => Ok(Handled::Applied),
             Applied::Done => Ok(Handled::AlreadyApplied),
             Applied::Stale => Ok(Handled::Superseded),

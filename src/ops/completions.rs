@@ -5,6 +5,6 @@ use super::{Context, Exit};
 use crate::cli::{self, Shell};
 
 pub(super) fn completions(context: &Context<'_>, shell: Shell) -> Exit {
-    document(&cli::completions(shell, context.program, context.reactions));
+    document(&cli::completions(shell, context.program, &context.reactions));
     Exit::Clean
 }

@@ -4,13 +4,13 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 
 use super::{Context, Exit, refuse, say, warn_of_misspelt};
-use crate::config::{self, Faults, Reader, Setting};
+use crate::config::{self, Mistakes, Setting, SettingsReader};
 use crate::plain;
 
 pub(super) fn config(context: &Context<'_>, json: bool) -> Exit {
     let (environment, reactions) = (context.environment, context.reactions.needs());
     warn_of_misspelt(context);
-    let mut reader = Reader::new(environment);
+    let mut reader = SettingsReader::new(environment);
     config::logging(&mut reader);
     config::telemetry(&mut reader);
     if config::is_given(environment, "USER_EVENTS_TOPIC_ARN") {
@@ -19,18 +19,18 @@ pub(super) fn config(context: &Context<'_>, json: bool) -> Exit {
     let run = config::run(&mut reader, &reactions, &[]);
     let mut settings: Vec<Setting> = reader.seen().to_vec();
     // Variables that no setting in force needs are shown too. Their mistakes are not reported.
-    let mut rest = Reader::new(environment);
+    let mut rest = SettingsReader::new(environment);
     config::all(&mut rest, &reactions);
     let is_new = |setting: &&Setting| reader.seen().iter().all(|seen| seen.name != setting.name);
     settings.extend(rest.seen().iter().filter(is_new).cloned());
     settings.sort_by(|a, b| a.name.cmp(&b.name));
-    let faults = reader.finish(run).err();
+    let mistakes = reader.finish(run).err();
     if json {
-        print_json(&settings, faults.as_ref());
+        print_json(&settings, mistakes.as_ref());
     } else {
         print_table(&settings);
     }
-    faults.map_or(Exit::Clean, |faults| refuse(&faults))
+    mistakes.map_or(Exit::Clean, |mistakes| refuse(&mistakes))
 }
 
 fn print_table(settings: &[Setting]) {
@@ -43,9 +43,9 @@ fn print_table(settings: &[Setting]) {
     say(table.trim_fmt());
 }
 
-fn print_json(settings: &[Setting], faults: Option<&Faults>) {
-    let faults: Vec<_> = faults.iter().flat_map(|faults| &faults.0).collect();
-    let fault = |f: &&config::Fault| serde_json::json!({ "variable": f.variable, "problem": f.problem });
-    let faults: Vec<_> = faults.iter().map(fault).collect();
-    say(serde_json::json!({ "settings": settings, "faults": faults }));
+fn print_json(settings: &[Setting], mistakes: Option<&Mistakes>) {
+    let mistakes: Vec<_> = mistakes.iter().flat_map(|mistakes| &mistakes.0).collect();
+    let mistake = |f: &&config::Mistake| serde_json::json!({ "variable": f.variable, "problem": f.problem });
+    let mistakes: Vec<_> = mistakes.iter().map(mistake).collect();
+    say(serde_json::json!({ "settings": settings, "faults": mistakes }));
 }

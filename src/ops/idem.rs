@@ -24,7 +24,7 @@ use engine::redis_link::{RedisError, RedisLink};
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) async fn idem(context: &Context<'_>, what: &Idem) -> Exit {
-    let read = |read: &mut config::Reader<'_>| {
+    let read = |read: &mut config::SettingsReader<'_>| {
         let (url, prefix) = (config::redis(read), config::redis_prefix(read));
         Some((url?, prefix))
     };
@@ -61,8 +61,8 @@ impl From<RecordError> for Problem {
 
 async fn act(records: &Records, context: &Context<'_>, what: &Idem) -> Result<Exit, Problem> {
     Ok(match what {
-        Idem::Get { effect, json } => get(records, effect, &key(context.reactions, effect)?, *json).await?,
-        Idem::Forget { effect, force, yes } => forget(records, &key(context.reactions, effect)?, *force, *yes).await?,
+        Idem::Get { effect, json } => get(records, effect, &key(&context.reactions, effect)?, *json).await?,
+        Idem::Forget { effect, force, yes } => forget(records, &key(&context.reactions, effect)?, *force, *yes).await?,
         Idem::Stats { json } => stats(records, *json).await?,
     })
 }

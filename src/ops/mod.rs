@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::thread::{self, available_parallelism};
 
 pub use self::dlq::{REASONS, Reason};
-pub use self::doctor::{FAULTS, Fault, Level};
+pub use self::doctor::{DIAGNOSES, Diagnosis, Level};
 use self::terminal::{complain, say};
 use aws_config::SdkConfig;
 use tokio::runtime::{Builder, Runtime};
@@ -37,7 +37,7 @@ use tokio::sync::oneshot;
 
 use crate::aws;
 use crate::cli::{self, Cli, Command, Unread};
-use crate::config::{self as settings, AwsConfig, Environment, Faults, Reader, logging, misspelt};
+use crate::config::{self as settings, AwsConfig, Environment, Mistakes, SettingsReader, logging, misspelt};
 use crate::reactions::Reactions;
 use crate::shutdown;
 use crate::telemetry::{self, Telemetry};
@@ -92,7 +92,7 @@ struct Context<'a> {
     /// This program's name.
     program: &'a str,
     environment: &'a Environment,
-    reactions: &'a Reactions,
+    reactions: Reactions,
 }
 
 /// Runs the command line on this list of reactions: a program's `main` need do nothing else. Sets the process's panic
@@ -110,14 +110,17 @@ pub fn main(reactions: Reactions) -> ExitCode {
         Err(words) => return answer(words).into(),
     };
     match runtime() {
-        Ok(runtime) => runtime.block_on(execute(cli.command, &program, &Environment::of_process(), reactions)).into(),
+        Ok(runtime) => {
+            let context = Context { program: &program, environment: &Environment::of_process(), reactions };
+            runtime.block_on(execute(cli.command, context)).into()
+        }
         Err(_) => Exit::Bug.into(),
     }
 }
 
 /// Answers arguments that are no command.
 fn answer(words: Unread) -> Exit {
-    told(match words {
+    reported(match words {
         Unread::Help(written) => {
             terminal::remember(written);
             Exit::Clean
@@ -130,32 +133,31 @@ fn answer(words: Unread) -> Exit {
 }
 
 /// Executes one command, and reports a failed write.
-async fn execute(command: Command, program: &str, environment: &Environment, reactions: Reactions) -> Exit {
-    let context = &Context { program, environment, reactions: &reactions };
+async fn execute(command: Command, context: Context<'_>) -> Exit {
     let exit = match command {
-        // Only `run` takes the list itself: the handlers move into the workers.
-        Command::Run { reactions: only } => run::run(program, environment, reactions, &only).await,
+        // Only `run` takes the context itself: the handlers move into the workers.
+        Command::Run { reactions: only } => run::run(context, &only).await,
         // These handle signals themselves: they first give back held letters, or finish and count the sends.
-        Command::Publish(what) => publish::publish(context, what).await,
-        Command::Dlq { what } => dlq::dlq(context, &what).await,
+        Command::Publish(what) => publish::publish(&context, what).await,
+        Command::Dlq { what } => dlq::dlq(&context, &what).await,
         // These wait for nothing, so they do not listen for signals: a signal ends the process.
-        Command::Config { json } => config::config(context, json),
-        Command::Schema { what } => schema::schema(context, what),
-        Command::Completions { shell } => completions::completions(context, shell),
+        Command::Config { json } => config::config(&context, json),
+        Command::Schema { what } => schema::schema(&context, what),
+        Command::Completions { shell } => completions::completions(&context, shell),
         // These can be cancelled at any point: they hold nothing.
-        Command::Demo { mails, slow } => or_interrupted(demo::demo(context, &mails, slow)).await,
-        Command::Doctor { json } => or_interrupted(doctor::doctor(context, json)).await,
-        Command::Status { watch, json } => or_interrupted(status::status(context, watch, json)).await,
-        Command::Idem { what } => or_interrupted(idem::idem(context, &what)).await,
-        Command::Render(what) => or_interrupted(render::render(context, &what)).await,
-        Command::SendTest { stdin, json } => or_interrupted(send_test::send_test(context, stdin, json)).await,
-        Command::Healthcheck => or_interrupted(healthcheck::healthcheck(context)).await,
+        Command::Demo { mails, slow } => or_interrupted(demo::demo(&context, &mails, slow)).await,
+        Command::Doctor { json } => or_interrupted(doctor::doctor(&context, json)).await,
+        Command::Status { watch, json } => or_interrupted(status::status(&context, watch, json)).await,
+        Command::Idem { what } => or_interrupted(idem::idem(&context, &what)).await,
+        Command::Render(what) => or_interrupted(render::render(&context, &what)).await,
+        Command::SendTest { stdin, json } => or_interrupted(send_test::send_test(&context, stdin, json)).await,
+        Command::Healthcheck => or_interrupted(healthcheck::healthcheck(&context)).await,
     };
-    told(exit)
+    reported(exit)
 }
 
 /// The final exit: a failed write replaces it by [`Exit::Write`].
-fn told(exit: Exit) -> Exit {
+fn reported(exit: Exit) -> Exit {
     if exit == Exit::Interrupted {
         complain("interrupted");
     }
@@ -191,8 +193,8 @@ async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 }
 
 /// Reads a command's settings and starts the log. Prints every mistake at once.
-fn configured<T>(context: &Context<'_>, read: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Result<T, Exit> {
-    let mut reader = Reader::new(context.environment);
+fn configured<T>(context: &Context<'_>, read: impl FnOnce(&mut SettingsReader<'_>) -> Option<T>) -> Result<T, Exit> {
+    let mut reader = SettingsReader::new(context.environment);
     let (filter, format) = logging(&mut reader);
     failpoints(&mut reader);
     let settings = read(&mut reader);
@@ -202,29 +204,29 @@ fn configured<T>(context: &Context<'_>, read: impl FnOnce(&mut Reader<'_>) -> Op
             telemetry::init(&filter, format);
             Ok(settings)
         }
-        Err(faults) => Err(refuse(&faults)),
+        Err(mistakes) => Err(refuse(&mistakes)),
     }
 }
 
 /// Like [`configured`], for a command without settings and without a log.
 fn unlogged(context: &Context<'_>) -> Result<(), Exit> {
-    let mut reader = Reader::new(context.environment);
+    let mut reader = SettingsReader::new(context.environment);
     failpoints(&mut reader);
-    reader.finish(Some(())).map_err(|faults| refuse(&faults))
+    reader.finish(Some(())).map_err(|mistakes| refuse(&mistakes))
 }
 
 /// Like [`configured`], for a command with telemetry: metrics, and traces if a collector is set.
 fn observed<T>(
     context: &Context<'_>,
-    read: impl FnOnce(&mut Reader<'_>) -> Option<T>,
+    read: impl FnOnce(&mut SettingsReader<'_>) -> Option<T>,
 ) -> Result<(T, Arc<Telemetry>), Exit> {
-    let mut reader = Reader::new(context.environment);
+    let mut reader = SettingsReader::new(context.environment);
     let (filter, format) = logging(&mut reader);
     failpoints(&mut reader);
     let telemetry = settings::telemetry(&mut reader);
     let settings = read(&mut reader);
     warn_of_misspelt(context);
-    let settings = reader.finish(settings).map_err(|faults| refuse(&faults))?;
+    let settings = reader.finish(settings).map_err(|mistakes| refuse(&mistakes))?;
     match Telemetry::start(&telemetry, &filter, format) {
         Ok(telemetry) => Ok((settings, Arc::new(telemetry))),
         Err(error) => {
@@ -236,15 +238,15 @@ fn observed<T>(
 
 /// Reads `FAILPOINTS`: the steps at which tests kill or freeze this process. Only in a build with that feature.
 #[cfg(feature = "failpoints")]
-fn failpoints(read: &mut Reader<'_>) {
+fn failpoints(read: &mut SettingsReader<'_>) {
     read.parsed("FAILPOINTS", engine::failpoint::arm);
 }
 
 #[cfg(not(feature = "failpoints"))]
-fn failpoints(_read: &mut Reader<'_>) {}
+fn failpoints(_read: &mut SettingsReader<'_>) {}
 
-fn refuse(faults: &Faults) -> Exit {
-    complain(faults);
+fn refuse(mistakes: &Mistakes) -> Exit {
+    complain(mistakes);
     Exit::Config
 }
 
@@ -256,8 +258,8 @@ fn warn_of_misspelt(context: &Context<'_>) {
 }
 
 /// The AWS SDK's settings, for a command that prints. If its calls do not go to AWS, it prints where they go.
-async fn aws(told: &AwsConfig) -> Result<SdkConfig, Exit> {
-    let config = aws::load(told).await.map_err(|lack| misconfigured(&lack))?;
+async fn aws(config: &AwsConfig) -> Result<SdkConfig, Exit> {
+    let config = aws::load(config).await.map_err(|lack| misconfigured(&lack))?;
     if let Some(endpoint) = aws::elsewhere(&config) {
         complain(format_args!("not AWS: {endpoint}"));
     }

@@ -17,7 +17,7 @@ use crate::cli;
 use crate::config;
 use crate::events::UserSignedUp;
 use crate::plain;
-use crate::reactions::{Known, Reactions};
+use crate::reactions::{EventType, Reactions};
 use crate::shutdown;
 use engine::envelope;
 use engine::event::{AnyEvent, Arrival, Event, EventError, InvalidValue, Published, Timestamp};
@@ -32,7 +32,7 @@ const PROGRESS: usize = 1_000;
 struct Invalid(String);
 
 pub(super) async fn publish(context: &Context<'_>, what: cli::Publish) -> Exit {
-    let read = |read: &mut config::Reader<'_>| {
+    let read = |read: &mut config::SettingsReader<'_>| {
         let aws = config::aws(read);
         Some((config::publish(read)?, aws))
     };
@@ -43,7 +43,7 @@ pub(super) async fn publish(context: &Context<'_>, what: cli::Publish) -> Exit {
     let Ok(stop) = shutdown::on_interrupt() else { return deaf() };
     // This part may be cancelled at any point: nothing is sent yet.
     let begun = stop.run_until_cancelled(async {
-        let events = events(&what, context.reactions).await.map_err(|Invalid(problem)| {
+        let events = events(&what, &context.reactions).await.map_err(|Invalid(problem)| {
             complain(problem);
             Exit::Usage
         })?;
@@ -86,7 +86,7 @@ pub(super) async fn publish(context: &Context<'_>, what: cli::Publish) -> Exit {
 
 async fn events(what: &cli::Publish, reactions: &Reactions) -> Result<Vec<AnyEvent>, Invalid> {
     let mut known = reactions.events();
-    known.push(Known::of::<UserSignedUp>());
+    known.push(EventType::of::<UserSignedUp>());
     match (&what.user_id, &what.email, &what.file) {
         (Some(user_id), Some(email), _) => from_arguments(what, user_id, email),
         (_, _, Some(path)) => from_lines(&typed(Some(path.clone())).await?, &known),
@@ -136,13 +136,13 @@ fn several(count: u32, event: impl Fn() -> Result<AnyEvent, Invalid>) -> Result<
     }
 }
 
-fn from_data(kind: &str, data: &str, known: &[Known]) -> Result<AnyEvent, Invalid> {
+fn from_data(kind: &str, data: &str, known: &[EventType]) -> Result<AnyEvent, Invalid> {
     let event = AnyEvent::with_fields(kind, data).and_then(|event| checked(event, known));
     event.map_err(|error| Invalid(format!("--data: {}", plain::line(&error.to_string()))))
 }
 
 /// Checks an event against its type's rules, if the type is known here.
-fn checked(event: AnyEvent, known: &[Known]) -> Result<AnyEvent, EventError> {
+fn checked(event: AnyEvent, known: &[EventType]) -> Result<AnyEvent, EventError> {
     if envelope::is_too_deep(event.text()) {
         return Err(EventError::NotAnObject);
     }
@@ -154,7 +154,7 @@ fn checked(event: AnyEvent, known: &[Known]) -> Result<AnyEvent, EventError> {
 }
 
 /// The events of a text, one a line. If lines are faulty, the error names all of them.
-fn from_lines(text: &str, known: &[Known]) -> Result<Vec<AnyEvent>, Invalid> {
+fn from_lines(text: &str, known: &[EventType]) -> Result<Vec<AnyEvent>, Invalid> {
     let mut events = Vec::new();
     let mut faults = Vec::new();
     // Some editors write a byte order mark at the beginning.
@@ -204,7 +204,7 @@ mod tests {
     const LINE: &str = r#"{"type":"user.signed_up","userId":"u","email":"u@example.com","eventId":"e-1"}"#;
 
     fn lines(text: &str) -> Result<Vec<AnyEvent>, String> {
-        from_lines(text, &[Known::of::<UserSignedUp>()]).map_err(|Invalid(problem)| problem)
+        from_lines(text, &[EventType::of::<UserSignedUp>()]).map_err(|Invalid(problem)| problem)
     }
 
     #[test]
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn data_is_an_object_of_fields_and_the_type_stands_beside_it() {
-        let known = [Known::of::<UserSignedUp>()];
+        let known = [EventType::of::<UserSignedUp>()];
         let text = |kind, data| from_data(kind, data, &known).map(|event| event.text().to_owned());
         let event = text("order.paid", r#" {"orderId":"o-1"}"#).map_err(|Invalid(problem)| problem).expect("an event");
         assert!(

@@ -26,7 +26,7 @@ const NOBODY: &str = "Example <welcome@example.com>";
 const HAND_OVER: Duration = Duration::from_secs(3);
 
 pub(super) async fn render(context: &Context<'_>, what: &Render) -> Exit {
-    let read = |read: &mut config::Reader<'_>| {
+    let read = |read: &mut config::SettingsReader<'_>| {
         let folder = read.parsed("TMPDIR", |folder| Ok(folder.to_owned()));
         Some((config::sender(read), folder.unwrap_or_else(|| "/tmp".to_owned())))
     };

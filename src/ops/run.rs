@@ -2,25 +2,25 @@
 
 use super::{Context, Exit, complain, deaf, observed};
 use crate::app::{self, RunError};
-use crate::config::{self, Environment};
-use crate::reactions::{Reactions, StartError};
+use crate::config;
+use crate::reactions::StartError;
 use crate::shutdown;
 use engine::redis_link::RedisError;
 use engine::worker::Summary;
 
-pub(super) async fn run(program: &str, environment: &Environment, reactions: Reactions, only: &[String]) -> Exit {
-    let needs = reactions.needs();
-    let read = |read: &mut config::Reader<'_>| {
+pub(super) async fn run(context: Context<'_>, only: &[String]) -> Exit {
+    let needs = context.reactions.needs();
+    let read = |read: &mut config::SettingsReader<'_>| {
         // A handler may read other variables that begin with its reaction's name: check that they are UTF-8.
-        reactions.names().for_each(|name| read.texts(&config::of_reaction(name, "")));
+        context.reactions.names().for_each(|name| read.texts(&config::of_reaction(name, "")));
         config::run(read, &needs, only)
     };
-    let (config, telemetry) = match observed(&Context { program, environment, reactions: &reactions }, read) {
+    let (config, telemetry) = match observed(&context, read) {
         Ok(started) => started,
         Err(exit) => return exit,
     };
     let Ok(stop) = shutdown::on_signal() else { return deaf() };
-    let result = app::run(config, reactions, &telemetry, stop).await;
+    let result = app::run(config, context.reactions, &telemetry, stop).await;
     telemetry.stop().await;
     ended(result)
 }

@@ -9,14 +9,14 @@ use super::{Context, Exit, say};
 use crate::cli::Contract;
 use crate::events::USER_SIGNED_UP;
 use crate::events::schema as signed_up;
-use crate::reactions::{Known, Listed, Reactions};
+use crate::reactions::{EventType, Listed, Reactions};
 use engine::envelope;
 
 /// The topic's name in `infra/topic.yaml`, and the beginning of the queues' names in `infra/reaction.yaml`.
 const TOPIC: &str = "user-events";
 
 pub(super) fn schema(context: &Context<'_>, what: Contract) -> Exit {
-    let reactions = context.reactions;
+    let reactions = &context.reactions;
     let document = match what {
         Contract::Event => reactions.schema(),
         Contract::Envelope => standalone(envelope::schema(&reactions.schema())),
@@ -41,22 +41,22 @@ struct Message {
 }
 
 /// Our event has one message for each version. Another event, or several that one reaction takes, are one message.
-fn messages(known: &Known) -> Vec<Message> {
+fn messages(event_type: &EventType) -> Vec<Message> {
     let of = |key: &str, title: &str, schema| Message {
         key: key.to_owned(),
         title: title.to_owned(),
-        types: known.types,
+        types: event_type.types,
         schema,
     };
-    match known.types {
+    match event_type.types {
         [USER_SIGNED_UP] => {
             vec![
                 of("version1", "Version 1", signed_up::version_1()),
                 of("version2", "Version 2", signed_up::version_2()),
             ]
         }
-        [] => vec![of("any", "Any event", (known.schema)())],
-        types => vec![of(&types.join("_or_"), &types.join(" or "), (known.schema)())],
+        [] => vec![of("any", "Any event", (event_type.schema)())],
+        types => vec![of(&types.join("_or_"), &types.join(" or "), (event_type.schema)())],
     }
 }
 

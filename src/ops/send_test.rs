@@ -10,7 +10,7 @@ use crate::config;
 use crate::events::{EmailAddress, UserSignedUp};
 use crate::handlers::welcome_email::WelcomeEmail;
 use crate::mail::Composer;
-use crate::mail::smtp::{SmtpMailer, Step, Told};
+use crate::mail::smtp::{SmtpMailer, SmtpStep, StepResult};
 use crate::plain;
 use engine::event::{EventId, InvalidValue};
 use engine::handler::Handler;
@@ -46,16 +46,16 @@ pub(super) async fn send_test(context: &Context<'_>, from_stdin: bool, as_json: 
         }
     };
     let mut steps = Vec::new();
-    let tell = |step: Step, told: Told| {
-        let (result, detail) = match told {
-            Told::Passed(said) => ("ok", said),
-            Told::Skipped(why) => ("-", why.to_owned()),
-            Told::Failed(why) => ("FAILED", why),
+    let tell = |step: SmtpStep, result: StepResult| {
+        let (word, detail) = match result {
+            StepResult::Passed(said) => ("ok", said),
+            StepResult::Skipped(why) => ("-", why.to_owned()),
+            StepResult::Failed(why) => ("FAILED", why),
         };
         if as_json {
-            steps.push(json!({ "step": step.word(), "result": result, "detail": detail }));
+            steps.push(json!({ "step": step.word(), "result": word, "detail": detail }));
         } else {
-            say(format_args!("{:<8} {result:<7} {}", step.word(), plain::line(&detail)).to_string().trim_end());
+            say(format_args!("{:<8} {word:<7} {}", step.word(), plain::line(&detail)).to_string().trim_end());
         }
     };
     let sent = SmtpMailer::new(mail.server, mail.rate).trial(&composed, tell).await;

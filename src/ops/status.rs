@@ -14,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::table::{table, wrap};
 use super::terminal::{draw, is_closed};
-use super::worker::{self, Told};
+use super::worker::{self, WorkerStates};
 use super::{Context, Exit, complain, configured, say};
 use crate::config::{self, Queues};
 use crate::plain;
@@ -27,14 +27,14 @@ const LOOK: Duration = Duration::from_secs(2);
 const CLEAR: &str = "\x1b[H\x1b[J";
 
 /// One reaction's queues, or why they did not answer.
-struct Row {
+struct ReactionStatus {
     name: &'static str,
     queue: Result<QueueFacts, QueueError>,
     dlq: Option<Result<QueueFacts, QueueError>>,
 }
 
 pub(super) async fn status(context: &Context<'_>, watch: bool, as_json: bool) -> Exit {
-    let read = |read: &mut config::Reader<'_>| {
+    let read = |read: &mut config::SettingsReader<'_>| {
         let aws = config::aws(read);
         Some((config::http_addr(read), config::queues(read, &context.reactions.needs(), &[])?, aws))
     };
@@ -51,18 +51,18 @@ pub(super) async fn status(context: &Context<'_>, watch: bool, as_json: bool) ->
     loop {
         looks.tick().await;
         let rows = join_all(queues.iter().map(|queues| look(&admin, queues)));
-        let (rows, told) = tokio::join!(rows, worker::ask(address));
+        let (rows, states) = tokio::join!(rows, worker::ask(address));
         let clear = if watch && !as_json && std::io::stdout().is_terminal() { CLEAR } else { "" };
         if as_json {
-            say(json!({ "reactions": rows.iter().map(|row| as_value(row, &told)).collect::<Vec<_>>() }));
+            say(json!({ "reactions": rows.iter().map(|row| as_value(row, &states)).collect::<Vec<_>>() }));
         } else if watch {
             // Each screen says its time, and explains each `?`.
             let now = humantime::format_rfc3339_seconds(SystemTime::now());
-            let foot = [problems(&rows), workers(&rows, &told)].concat();
+            let foot = [problems(&rows), workers(&rows, &states)].concat();
             draw(clear);
             say(format_args!("{now}\n{}\n{}", shown(&rows), lines(&foot)));
         } else {
-            say(format_args!("{}\n{}", shown(&rows), lines(&workers(&rows, &told))));
+            say(format_args!("{}\n{}", shown(&rows), lines(&workers(&rows, &states))));
         }
         if !watch {
             return conclude(&rows);
@@ -73,20 +73,20 @@ pub(super) async fn status(context: &Context<'_>, watch: bool, as_json: bool) ->
     }
 }
 
-async fn look(admin: &SqsAdmin, queues: &Queues) -> Row {
+async fn look(admin: &SqsAdmin, queues: &Queues) -> ReactionStatus {
     let queue = admin.facts(&queues.url).await;
     let by_policy = queue.as_ref().ok().and_then(|facts| facts.redrive.as_ref()).map(|redrive| &redrive.dlq_url);
     let dlq = match queues.dlq_url.as_ref().or(by_policy) {
         Some(url) => Some(admin.facts(url).await),
         None => None,
     };
-    Row { name: queues.name, queue, dlq }
+    ReactionStatus { name: queues.name, queue, dlq }
 }
 
-fn shown(rows: &[Row]) -> String {
+fn shown(rows: &[ReactionStatus]) -> String {
     let header = ["reaction", "visible", "in flight", "delayed", "dead", "visibility", "max receives"];
     let mut table = table(header, &[1, 2, 3, 4, 5, 6]);
-    for Row { name, queue, dlq } in rows {
+    for ReactionStatus { name, queue, dlq } in rows {
         let dead = dlq.as_ref().map_or("-".to_owned(), |dlq| match dlq {
             Ok(facts) => total(facts).to_string(),
             Err(_) => "?".to_owned(),
@@ -113,11 +113,13 @@ fn shown(rows: &[Row]) -> String {
 }
 
 /// A line for each worker: what it says of itself.
-fn workers(rows: &[Row], told: &Told) -> Vec<String> {
-    if rows.iter().all(|row| told.of(row.name).is_none()) {
+fn workers(rows: &[ReactionStatus], states: &WorkerStates) -> Vec<String> {
+    if rows.iter().all(|row| states.of(row.name).is_none()) {
         return vec!["workers: nobody was asked (HTTP_ADDR does not answer for them)".to_owned()];
     }
-    let line = |row: &Row| format!("{}: {}", row.name, told.of(row.name).unwrap_or("not asked, it runs elsewhere"));
+    let line = |row: &ReactionStatus| {
+        format!("{}: {}", row.name, states.of(row.name).unwrap_or("not asked, it runs elsewhere"))
+    };
     rows.iter().map(line).collect()
 }
 
@@ -130,8 +132,8 @@ fn total(dlq: &QueueFacts) -> u64 {
     dlq.visible + dlq.in_flight + dlq.delayed
 }
 
-fn as_value(Row { name, queue, dlq }: &Row, told: &Told) -> Value {
-    let worker = told.of(name);
+fn as_value(ReactionStatus { name, queue, dlq }: &ReactionStatus, states: &WorkerStates) -> Value {
+    let worker = states.of(name);
     match queue {
         Ok(facts) => json!({
             "reaction": name, "visible": facts.visible, "inFlight": facts.in_flight, "delayed": facts.delayed,
@@ -145,15 +147,15 @@ fn as_value(Row { name, queue, dlq }: &Row, told: &Told) -> Value {
 }
 
 /// A line for each queue that did not answer, with the reason.
-fn problems(rows: &[Row]) -> Vec<String> {
-    let of = |Row { name, queue, dlq }: &Row| {
+fn problems(rows: &[ReactionStatus]) -> Vec<String> {
+    let of = |ReactionStatus { name, queue, dlq }: &ReactionStatus| {
         let problems = [("the queue", queue.as_ref().err()), ("the DLQ", dlq.as_ref().and_then(|d| d.as_ref().err()))];
         problems.map(|(which, error)| error.map(|error| format!("{which} of `{name}`: {error}")))
     };
     rows.iter().flat_map(of).flatten().collect()
 }
 
-fn conclude(rows: &[Row]) -> Exit {
+fn conclude(rows: &[ReactionStatus]) -> Exit {
     let problems = problems(rows);
     problems.iter().for_each(complain);
     if problems.is_empty() { Exit::Clean } else { Exit::Unavailable }

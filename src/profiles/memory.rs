@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Applied, Change, Profiles, ProfilesError, Stamp};
+use super::{Applied, ProfileChange, Profiles, ProfilesError, Stamp};
 use crate::events::{EmailAddress, Plan, UserId};
 use engine::event::Timestamp;
 use engine::idempotency::Fingerprint;
@@ -13,7 +13,7 @@ use engine::idempotency::Fingerprint;
 /// Profiles in memory. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryProfiles {
-    profiles: Arc<Mutex<HashMap<UserId, Stored>>>,
+    profiles: Arc<Mutex<HashMap<UserId, StoredProfile>>>,
 }
 
 /// What is known of a user.
@@ -28,7 +28,7 @@ pub struct Profile {
 }
 
 #[derive(Debug)]
-struct Stored {
+struct StoredProfile {
     profile: Profile,
     email_mark: Mark,
     plan_mark: Option<Mark>,
@@ -55,14 +55,14 @@ impl MemoryProfiles {
         self.lock().len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<UserId, Stored>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<UserId, StoredProfile>> {
         // No step panics half way, so a poisoned lock still guards whole profiles.
         self.profiles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Stored {
-    fn first(change: &Change<'_>, mark: Mark) -> Self {
+impl StoredProfile {
+    fn first(change: &ProfileChange<'_>, mark: Mark) -> Self {
         let event = change.event;
         Self {
             profile: Profile {
@@ -76,7 +76,7 @@ impl Stored {
         }
     }
 
-    fn join(&mut self, change: &Change<'_>, mark: Mark) -> Applied {
+    fn join(&mut self, change: &ProfileChange<'_>, mark: Mark) -> Applied {
         let known = [Some(&self.email_mark), self.plan_mark.as_ref()];
         if let Some(same) = known.into_iter().flatten().find(|m| m.stamp == mark.stamp) {
             return if same.fingerprint.agrees_with(&mark.fingerprint) { Applied::Done } else { Applied::Conflict };
@@ -103,13 +103,13 @@ impl Stored {
 }
 
 impl Profiles for MemoryProfiles {
-    async fn apply(&self, change: &Change<'_>) -> Result<Applied, ProfilesError> {
+    async fn apply(&self, change: &ProfileChange<'_>) -> Result<Applied, ProfilesError> {
         let mark = Mark { stamp: change.stamp.clone(), fingerprint: change.fingerprint.clone() };
         let mut profiles = self.lock();
         match profiles.get_mut(&change.event.user_id) {
             Some(stored) => Ok(stored.join(change, mark)),
             None => {
-                profiles.insert(change.event.user_id.clone(), Stored::first(change, mark));
+                profiles.insert(change.event.user_id.clone(), StoredProfile::first(change, mark));
                 Ok(Applied::Created)
             }
         }

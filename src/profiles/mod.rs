@@ -5,7 +5,15 @@
 //! is by [`Stamp`], a total order. So the same events, in any order and repeated any number of times, end in the
 //! same profile.
 //!
-//! Two adapters pass one contract test: [`redis`] (one script) and [`memory`].
+//! Two adapters pass one contract test: [`redis`] (one script) and [`memory`]. Another service may read profiles in
+//! Redis, and only read them:
+//!
+//! - The key is [`redis::RedisProfiles::key`], behind `REDIS_PREFIX`: `profile:{` + the user's id + `}`. An id that is not
+//!   1 to 128 of `A-Za-z0-9_-` is replaced by its SHA-256 in hex.
+//! - The value is a hash. [`redis::FIELDS`] are all of its fields, each with its form; the README has the same table.
+//! - A newer event changes `email` and, if it has a plan, `plan`, each with its marks; an older one may change
+//!   `signed_up_at`. A profile never expires and is never deleted.
+//! - A release may add fields. It keeps the names and the forms of these.
 
 pub mod memory;
 pub mod redis;
@@ -24,7 +32,7 @@ pub struct Stamp(String);
 
 /// The change that one event makes to a profile.
 #[derive(Debug, Clone)]
-pub struct Change<'a> {
+pub struct ProfileChange<'a> {
     /// The event.
     pub event: &'a UserSignedUp,
     /// Its place in the order.
@@ -62,13 +70,13 @@ pub enum ProfilesError {
 /// Where profiles are kept.
 pub trait Profiles: Send + Sync + 'static {
     /// Applies one change: effect and mark in one atomic step.
-    fn apply(&self, change: &Change<'_>) -> impl Future<Output = Result<Applied, ProfilesError>> + Send;
+    fn apply(&self, change: &ProfileChange<'_>) -> impl Future<Output = Result<Applied, ProfilesError>> + Send;
 
     /// Is the store there and writable?
     fn ping(&self) -> impl Future<Output = Result<(), ProfilesError>> + Send;
 }
 
-impl<'a> Change<'a> {
+impl<'a> ProfileChange<'a> {
     /// The change that this event makes.
     #[must_use]
     pub fn of(event: &'a UserSignedUp) -> Self {

@@ -6,10 +6,25 @@
 use ::redis::Script;
 use std::sync::Arc;
 
-use super::{Applied, Change, Profiles, ProfilesError};
+use super::{Applied, ProfileChange, Profiles, ProfilesError};
 use crate::events::UserId;
 use engine::idempotency::key_part;
 use engine::redis_link::{RedisError, RedisLink};
+
+/// Fields of a profile's hash, and what each of them holds: for whoever reads profiles, and for the README.
+pub type Field = (&'static [&'static str], &'static str);
+
+/// Every field that is written.
+pub const FIELDS: &[Field] = &[
+    (&["user_id"], "the user's id, 1 to 256 bytes"),
+    (&["email"], "the address in the newest event, at most 254 bytes, as a person writes it"),
+    (&["plan"], "the plan in the newest event that has one, 1 to 64 bytes; absent while no event had one"),
+    (&["signed_up_at"], "when the oldest event occurred, as `2026-01-02T03:04:05.000Z`: UTC, always with milliseconds"),
+    (
+        &["email_at", "email_fp", "email_ff", "plan_at", "plan_fp", "plan_ff", "first_at"],
+        "marks by which events are compared: which event wrote the address, the plan, the time, and hashes of its content; for the worker alone",
+    ),
+];
 
 /// Profiles in Redis. Clones share the connection.
 #[derive(Debug, Clone)]
@@ -33,7 +48,7 @@ impl RedisProfiles {
 }
 
 impl Profiles for RedisProfiles {
-    async fn apply(&self, change: &Change<'_>) -> Result<Applied, ProfilesError> {
+    async fn apply(&self, change: &ProfileChange<'_>) -> Result<Applied, ProfilesError> {
         let event = change.event;
         let occurred_at = event.head.occurred_at.to_string();
         let args = [

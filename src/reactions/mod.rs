@@ -23,14 +23,15 @@
 //! }
 //! ```
 
-mod known;
+mod event_type;
 #[cfg(test)]
 pub(crate) mod samples;
 mod start;
 
-pub(crate) use known::Known;
+pub(crate) use event_type::EventType;
+use start::Built;
 pub use start::StartError;
-pub(crate) use start::{Place, Running, Shared};
+pub(crate) use start::WorkerParts;
 
 use crate::config::{ReactionNeeds, prefix};
 use crate::handlers::profile::ProfileHandler;
@@ -41,7 +42,6 @@ use crate::profiles::redis::RedisProfiles;
 use engine::event::Schema;
 use engine::handler::{Handler, Row};
 use engine::idempotency::atomic::AtomicEffect;
-use engine::worker::Vitals;
 
 /// A list of reactions. Each has its own name. The name is also in its variables: `crm` reads `CRM_QUEUE_URL`.
 #[derive(Debug, Default)]
@@ -56,13 +56,12 @@ pub(crate) struct Listed {
     /// Are its effects recorded, so that `idem` can see them? If not, effect and mark are one atomic step.
     pub(crate) is_recorded: bool,
     /// What can be asked about its event types without having an event.
-    pub(crate) known: Known,
+    pub(crate) event_type: EventType,
     sends_mail: bool,
     build: Build,
 }
 
-type Built = Result<(Vitals, Running), StartError>;
-type Build = Box<dyn FnOnce(Place<'_>) -> Built + Send>;
+type Build = Box<dyn FnOnce(WorkerParts<'_>) -> Built + Send>;
 
 /// The reactions that `user-events` runs.
 #[must_use]
@@ -70,15 +69,15 @@ pub fn shipped() -> Reactions {
     type Email = WelcomeEmail<SmtpMailer>;
     type Profile = ProfileHandler<RedisProfiles>;
     Reactions::new()
-        .listed::<Email>("email", true, true, |place| {
-            let mail = place.mail()?;
+        .listed::<Email>("email", true, true, |parts| {
+            let mail = parts.mail()?;
             let mailer = SmtpMailer::new(mail.server.clone(), mail.rate);
             let handler = WelcomeEmail::new(Composer::new(mail.sender.clone())?, mailer);
-            place.recorded(handler)
+            parts.recorded_worker(handler)
         })
-        .listed::<Profile>("profile", false, false, |place| {
-            let handler = ProfileHandler::new(RedisProfiles::new(place.redis()));
-            place.starts(handler, AtomicEffect)
+        .listed::<Profile>("profile", false, false, |parts| {
+            let handler = ProfileHandler::new(RedisProfiles::new(parts.redis.clone()));
+            parts.worker(handler, AtomicEffect)
         })
 }
 
@@ -92,13 +91,13 @@ impl Reactions {
     /// Adds this reaction, under its [`Handler::NAME`]. Its effects are recorded at `REDIS_URL`.
     #[must_use]
     pub fn with<H: Handler>(self, handler: H) -> Self {
-        self.listed::<H>(H::NAME, true, false, move |place| place.recorded(handler))
+        self.listed::<H>(H::NAME, true, false, move |parts| parts.recorded_worker(handler))
     }
 
     /// Adds this reaction without a ledger: its effect and its mark are one atomic step, so a repeat changes nothing.
     #[must_use]
     pub fn with_atomic<H: Handler>(self, handler: H) -> Self {
-        self.listed::<H>(H::NAME, false, false, move |place| place.starts(handler, AtomicEffect))
+        self.listed::<H>(H::NAME, false, false, move |parts| parts.worker(handler, AtomicEffect))
     }
 
     fn listed<H: Handler>(
@@ -106,10 +105,10 @@ impl Reactions {
         name: &'static str,
         is_recorded: bool,
         sends_mail: bool,
-        build: impl FnOnce(Place<'_>) -> Built + Send + 'static,
+        build: impl FnOnce(WorkerParts<'_>) -> Built + Send + 'static,
     ) -> Self {
-        let (row, known, build) = (Row::of::<H>(), Known::of::<H::Event>(), Box::new(build));
-        self.0.push(Listed { name, row, is_recorded, known, sends_mail, build });
+        let (row, event_type, build) = (Row::of::<H>(), EventType::of::<H::Event>(), Box::new(build));
+        self.0.push(Listed { name, row, is_recorded, event_type, sends_mail, build });
         self
     }
 
@@ -153,11 +152,11 @@ impl Reactions {
     }
 
     /// The event types of all reactions, each set of types once.
-    pub(crate) fn events(&self) -> Vec<Known> {
-        let mut events: Vec<Known> = Vec::new();
+    pub(crate) fn events(&self) -> Vec<EventType> {
+        let mut events: Vec<EventType> = Vec::new();
         for listed in &self.0 {
-            if events.iter().all(|known| known.types != listed.known.types) {
-                events.push(listed.known);
+            if events.iter().all(|event_type| event_type.types != listed.event_type.types) {
+                events.push(listed.event_type);
             }
         }
         events
@@ -165,15 +164,15 @@ impl Reactions {
 
     /// One schema for the events of all reactions.
     pub(crate) fn schema(&self) -> Schema {
-        let mut schemas: Vec<_> = self.events().iter().map(|known| (known.schema)()).collect();
+        let mut schemas: Vec<_> = self.events().iter().map(|event_type| (event_type.schema)()).collect();
         if schemas.len() == 1 { schemas.remove(0) } else { engine::event::one_schema_of(schemas) }
     }
 }
 
 impl Listed {
     /// Its worker, not yet started.
-    pub(crate) fn build(self, place: Place<'_>) -> Built {
-        (self.build)(place)
+    pub(crate) fn build(self, parts: WorkerParts<'_>) -> Built {
+        (self.build)(parts)
     }
 }
 

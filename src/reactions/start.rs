@@ -1,6 +1,6 @@
 //! Builds a worker from a handler, with its queue, its ledger, its settings and its telemetry.
 //!
-//! Enters: a [`Place`] and a handler. Leaves: a worker that is not started, or why its settings do not fit its queue.
+//! Enters: [`WorkerParts`] and a handler. Leaves: a worker that is not started, or why its settings do not fit its queue.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -30,43 +30,35 @@ pub enum StartError {
     Compose(#[from] ComposeError),
 }
 
-/// What the reactions of one process share.
-pub(crate) struct Shared {
-    pub(crate) redis: RedisLink,
-    pub(crate) mail: Option<MailConfig>,
-    pub(crate) duty: Duty,
-    pub(crate) stop: CancellationToken,
-}
-
-/// What one reaction works with.
-pub(crate) struct Place<'a> {
+/// What a worker is made of. What it borrows, all workers of this process share.
+pub(crate) struct WorkerParts<'a> {
     pub(crate) queue: SqsQueue,
     pub(crate) config: ReactionConfig,
     pub(crate) watch: Watch,
-    pub(crate) shared: &'a Shared,
+    pub(crate) redis: &'a RedisLink,
+    pub(crate) mail: Option<&'a MailConfig>,
+    pub(crate) duty: &'a Duty,
+    pub(crate) stop: &'a CancellationToken,
 }
 
 /// A worker's future. It does nothing until it is polled.
-pub(crate) type Running = Pin<Box<dyn Future<Output = Summary> + Send>>;
+pub(crate) type WorkerFuture = Pin<Box<dyn Future<Output = Summary> + Send>>;
+pub(super) type Built = Result<(Vitals, WorkerFuture), StartError>;
 
-impl Place<'_> {
+impl WorkerParts<'_> {
     pub(super) fn mail(&self) -> Result<&MailConfig, StartError> {
         let misfit = || StartError::Misfit(format!("the reaction `{}` lacks what it needs", self.config.name));
-        self.shared.mail.as_ref().ok_or_else(misfit)
-    }
-
-    pub(super) fn redis(&self) -> RedisLink {
-        self.shared.redis.clone()
+        self.mail.ok_or_else(misfit)
     }
 
     /// The worker of a handler whose effects are recorded.
-    pub(super) fn recorded<H: Handler>(self, handler: H) -> Result<(Vitals, Running), StartError> {
-        let ledger = self.watch.ledger(RedisLedger::new(self.redis()));
-        self.starts(handler, ledger)
+    pub(super) fn recorded_worker<H: Handler>(self, handler: H) -> Built {
+        let ledger = self.watch.ledger(RedisLedger::new(self.redis.clone()));
+        self.worker(handler, ledger)
     }
 
-    pub(super) fn starts<L: Ledger, H: Handler>(self, handler: H, ledger: L) -> Result<(Vitals, Running), StartError> {
-        let Self { queue, config, watch, shared } = self;
+    pub(super) fn worker<L: Ledger, H: Handler>(self, handler: H, ledger: L) -> Built {
+        let Self { queue, config, watch, duty, stop, .. } = self;
         let Facts { visibility, max_receive_count, .. } = queue.facts();
         let lease = config.lease.unwrap_or(visibility * 3 / 4);
         if lease >= visibility || lease < Duration::from_secs(1) {
@@ -85,8 +77,8 @@ impl Place<'_> {
         }
         let terms = Terms { lease, retention: config.retention, max_sends: config.max_sends };
         let reaction = Reaction::new(handler, ledger, terms, config.handler_timeout);
-        let worker = Worker::new(watch.queue(queue), reaction, config.settings).on_duty(&shared.duty);
+        let worker = Worker::new(watch.queue(queue), reaction, config.settings).on_duty(duty);
         let worker = worker.of_topics(config.topics.clone()).observed(Arc::new(watch.clone()));
-        Ok((worker.vitals(), Box::pin(worker.run(shared.stop.clone()))))
+        Ok((worker.vitals(), Box::pin(worker.run(stop.clone()))))
     }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Counter, Histogram, Meter};
 
+use super::labels::REACTION;
 use super::metrics::{self, Metric};
-use super::watch::REACTION;
 use engine::worker::Vitals;
 
 /// The instruments that record as things happen. Clones share the measurements.

@@ -8,7 +8,8 @@ use std::time::Instant;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::BoundHistogram;
 
-use super::watch::{ERROR, Watch};
+use super::labels::ERROR;
+use super::watch::Watch;
 use engine::idempotency::{Begin, Claim, Lease, Ledger, LedgerError, Release, Request, Setbacks, Terms};
 
 /// A ledger with its watch.
@@ -16,21 +17,21 @@ use engine::idempotency::{Begin, Claim, Lease, Ledger, LedgerError, Release, Req
 pub struct WatchedLedger<L> {
     ledger: L,
     watch: Watch,
-    steps: Steps,
+    steps: StepTimers,
 }
 
 /// The histogram of each step, its labels looked up once.
 #[derive(Debug)]
-struct Steps {
-    claim: Step,
-    begin: Step,
-    renew: Step,
-    commit: Step,
-    release: Step,
+struct StepTimers {
+    claim: StepTimer,
+    begin: StepTimer,
+    renew: StepTimer,
+    commit: StepTimer,
+    release: StepTimer,
 }
 
 #[derive(Debug)]
-struct Step {
+struct StepTimer {
     operation: KeyValue,
     answered: BoundHistogram<f64>,
 }
@@ -41,11 +42,11 @@ impl Watch {
     pub fn ledger<L: Ledger>(&self, ledger: L) -> WatchedLedger<L> {
         let step = |name| {
             let operation = KeyValue::new("operation", name);
-            let labels = [self.inside.reaction.clone(), operation.clone()];
-            Step { operation, answered: self.inside.instruments.ledger.bind(&labels) }
+            let labels = [self.inner.reaction.clone(), operation.clone()];
+            StepTimer { operation, answered: self.inner.instruments.ledger.bind(&labels) }
         };
         let (claim, begin, renew) = (step("claim"), step("begin"), step("renew"));
-        let steps = Steps { claim, begin, renew, commit: step("commit"), release: step("release") };
+        let steps = StepTimers { claim, begin, renew, commit: step("commit"), release: step("release") };
         WatchedLedger { ledger, watch: self.clone(), steps }
     }
 }
@@ -56,7 +57,7 @@ impl<L: Ledger> Ledger for WatchedLedger<L> {
     async fn claim(&self, request: &Request, token: &str, terms: &Terms) -> Result<Claim, LedgerError> {
         let claim = self.timed(&self.steps.claim, self.ledger.claim(request, token, terms)).await;
         if let Ok(Claim::Ambiguous(_)) = &claim {
-            let watch = &*self.watch.inside;
+            let watch = &*self.watch.inner;
             watch.instruments.possible_duplicates.add(1, std::slice::from_ref(&watch.reaction));
         }
         claim
@@ -86,7 +87,7 @@ impl<L: Ledger> Ledger for WatchedLedger<L> {
 impl<L: Ledger> WatchedLedger<L> {
     async fn timed<T>(
         &self,
-        step: &Step,
+        step: &StepTimer,
         call: impl Future<Output = Result<T, LedgerError>>,
     ) -> Result<T, LedgerError> {
         let started = Instant::now();
@@ -98,7 +99,7 @@ impl<L: Ledger> WatchedLedger<L> {
             Err(LedgerError::Broken(_)) => Some("record_broken"),
         };
         if let Some(error) = error {
-            let watch = &*self.watch.inside;
+            let watch = &*self.watch.inner;
             let labels = [watch.reaction.clone(), step.operation.clone(), KeyValue::new(ERROR, error)];
             watch.instruments.ledger.record(seconds, &labels);
         } else {

@@ -8,6 +8,7 @@
 mod export;
 pub mod health;
 mod instruments;
+mod labels;
 mod ledger;
 mod log;
 pub mod metrics;

@@ -37,7 +37,7 @@ const TOLD: Duration = Duration::from_secs(60);
 
 /// Serves on `listener` until `stop`.
 pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let mut rows = Rows::within(open_files());
+    let mut limits = ConnectionLimits::within(open_files());
     let (mut connections, mut told) = (JoinSet::new(), None::<Instant>);
     loop {
         let accepted = tokio::select! {
@@ -48,7 +48,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
         match accepted {
             Ok((stream, peer)) => {
                 let is_near = is_near(peer.ip(), stream.local_addr().ok().map(|own| own.ip()));
-                rows.seat(is_near, connections.spawn(converse(stream, router.clone(), stop.clone())));
+                limits.admit(is_near, connections.spawn(converse(stream, router.clone(), stop.clone())));
             }
             Err(error) => {
                 if told.is_none_or(|told| told.elapsed() >= TOLD) {
@@ -63,45 +63,45 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
 }
 
 /// The open connections. Those from this machine have their own places.
-struct Rows {
-    near: Row,
-    far: Row,
+struct ConnectionLimits {
+    near: ConnectionLimit,
+    far: ConnectionLimit,
 }
 
-impl Rows {
+impl ConnectionLimits {
     /// The places of a process that may open `files` files: a quarter of them, [`MOST`] at most.
     fn within(files: usize) -> Self {
         let most = (files / 4).clamp(2, MOST);
         let near = (most / 4).clamp(1, NEAR);
-        Self { near: Row::of(near), far: Row::of(most - near) }
+        Self { near: ConnectionLimit::of(near), far: ConnectionLimit::of(most - near) }
     }
 
-    fn seat(&mut self, is_near: bool, guest: AbortHandle) {
-        if is_near { self.near.seat(guest) } else { self.far.seat(guest) }
+    fn admit(&mut self, is_near: bool, guest: AbortHandle) {
+        if is_near { self.near.admit(guest) } else { self.far.admit(guest) }
     }
 }
 
 /// Connections of one kind, the oldest first.
-struct Row {
+struct ConnectionLimit {
     most: usize,
-    seated: VecDeque<AbortHandle>,
+    open: VecDeque<AbortHandle>,
 }
 
-impl Row {
+impl ConnectionLimit {
     fn of(most: usize) -> Self {
-        Self { most, seated: VecDeque::new() }
+        Self { most, open: VecDeque::new() }
     }
 
-    /// Takes a connection in. If the row is full, the oldest connection is closed: an answer takes a moment, so an old
+    /// Takes a connection in. At the limit, the oldest connection is closed: an answer takes a moment, so an old
     /// connection only waits.
-    fn seat(&mut self, guest: AbortHandle) {
-        self.seated.retain(|seated| !seated.is_finished());
-        if self.seated.len() >= self.most
-            && let Some(longest) = self.seated.pop_front()
+    fn admit(&mut self, guest: AbortHandle) {
+        self.open.retain(|open| !open.is_finished());
+        if self.open.len() >= self.most
+            && let Some(longest) = self.open.pop_front()
         {
             longest.abort();
         }
-        self.seated.push_back(guest);
+        self.open.push_back(guest);
     }
 }
 

@@ -160,10 +160,10 @@ async fn http_2_is_shown_out_and_the_port_goes_on_to_answer() {
 struct Guests(JoinSet<()>, Vec<AbortHandle>);
 
 impl Guests {
-    fn come(&mut self, rows: &mut Rows, is_near: bool) {
+    fn come(&mut self, limits: &mut ConnectionLimits, is_near: bool) {
         let guest = self.0.spawn(pending());
         self.1.push(guest.clone());
-        rows.seat(is_near, guest);
+        limits.admit(is_near, guest);
     }
 
     /// Which of them were closed.
@@ -176,13 +176,13 @@ impl Guests {
 
 #[tokio::test(start_paused = true)]
 async fn two_hundred_and_fifty_six_are_let_in_and_32_of_the_places_are_this_machines() {
-    let (mut rows, mut near, mut far) = (Rows::within(usize::MAX), Guests::default(), Guests::default());
-    (0..32).for_each(|_| near.come(&mut rows, true));
-    (0..224).for_each(|_| far.come(&mut rows, false));
+    let (mut limits, mut near, mut far) = (ConnectionLimits::within(usize::MAX), Guests::default(), Guests::default());
+    (0..32).for_each(|_| near.come(&mut limits, true));
+    (0..224).for_each(|_| far.come(&mut limits, false));
     assert_eq!((near.gone().await, far.gone().await), (vec![], vec![]), "256 have a place");
-    (0..1_000).for_each(|_| far.come(&mut rows, false));
+    (0..1_000).for_each(|_| far.come(&mut limits, false));
     assert_eq!((near.gone().await.len(), far.gone().await), (0, (0..1_000).collect()), "strangers make room alone");
-    near.come(&mut rows, true);
+    near.come(&mut limits, true);
     assert_eq!((near.gone().await, far.gone().await.len()), (vec![0], 1_000), "and so does this machine");
 }
 
@@ -190,8 +190,8 @@ async fn two_hundred_and_fifty_six_are_let_in_and_32_of_the_places_are_this_mach
 fn a_quarter_of_what_the_process_may_open_is_the_ports() {
     let places = [(4_096, 32, 224), (1_024, 32, 224), (1_000, 32, 218), (64, 4, 12), (8, 1, 1), (0, 1, 1)];
     for (files, near, far) in places {
-        let rows = Rows::within(files);
-        assert_eq!((rows.near.most, rows.far.most), (near, far), "{files} files");
+        let limits = ConnectionLimits::within(files);
+        assert_eq!((limits.near.most, limits.far.most), (near, far), "{files} files");
     }
 }
 
@@ -217,17 +217,17 @@ fn from_this_machine_comes_who_calls_by_loopback_or_by_our_own_address() {
 
 #[tokio::test]
 async fn in_a_full_row_whoever_has_sat_longest_goes_and_who_has_left_takes_no_place() {
-    let mut row = Row::of(3);
+    let mut limit = ConnectionLimit::of(3);
     let mut guests = JoinSet::new();
     let seated: Vec<AbortHandle> = (0..3).map(|_| guests.spawn(pending::<()>())).collect();
-    seated.iter().for_each(|guest| row.seat(guest.clone()));
+    seated.iter().for_each(|guest| limit.admit(guest.clone()));
     seated[1].abort();
     assert!(guests.join_next().await.is_some_and(|left| left.is_err()));
-    row.seat(guests.spawn(pending()));
+    limit.admit(guests.spawn(pending()));
     assert!(!seated[0].is_finished(), "there was a place");
-    row.seat(guests.spawn(pending()));
+    limit.admit(guests.spawn(pending()));
     assert!(guests.join_next().await.is_some_and(|left| left.is_err()));
-    assert_eq!((seated[0].is_finished(), seated[2].is_finished(), row.seated.len()), (true, false, 3));
+    assert_eq!((seated[0].is_finished(), seated[2].is_finished(), limit.open.len()), (true, false, 3));
 }
 
 #[test]

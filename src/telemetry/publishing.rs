@@ -11,8 +11,8 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracer;
 
 use super::instruments::Instruments;
+use super::labels::{DESTINATION, ERROR, OPERATION, SYSTEM};
 use super::propagation::inject;
-use super::watch::{DESTINATION, ERROR, OPERATION, SYSTEM};
 use crate::config::Propagators;
 use engine::event::Head;
 use engine::publisher::{Observer, PublishError, Sending};
@@ -21,11 +21,11 @@ use engine::topic::{MessageId, SendError};
 /// Watches one topic.
 #[derive(Debug)]
 pub(super) struct TopicWatch {
-    shared: Arc<Shared>,
+    inner: Arc<TopicInner>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct TopicInner {
     instruments: Instruments,
     tracer: Option<SdkTracer>,
     propagators: Propagators,
@@ -35,7 +35,7 @@ struct Shared {
 
 #[derive(Debug)]
 struct Sent {
-    shared: Arc<Shared>,
+    inner: Arc<TopicInner>,
     context: Option<Context>,
     started: Instant,
 }
@@ -53,13 +53,13 @@ impl TopicWatch {
             KeyValue::new(OPERATION, "send"),
         ];
         let name = format!("send {topic}");
-        Self { shared: Arc::new(Shared { instruments, tracer, propagators, name, labels }) }
+        Self { inner: Arc::new(TopicInner { instruments, tracer, propagators, name, labels }) }
     }
 }
 
 impl Observer for TopicWatch {
     fn sends(&self, head: &Head) -> Box<dyn Sending> {
-        let Shared { tracer, name, labels, .. } = &*self.shared;
+        let TopicInner { tracer, name, labels, .. } = &*self.inner;
         let context = tracer.as_ref().map(|tracer| {
             let own = [
                 KeyValue::new("messaging.operation.type", "send"),
@@ -70,17 +70,17 @@ impl Observer for TopicWatch {
                 span.with_attributes(labels.iter().cloned().chain(own)).start_with_context(tracer, &Context::new());
             Context::new().with_span(span)
         });
-        Box::new(Sent { shared: self.shared.clone(), context, started: Instant::now() })
+        Box::new(Sent { inner: self.inner.clone(), context, started: Instant::now() })
     }
 }
 
 impl Sending for Sent {
     fn headers(&self) -> Vec<(&'static str, String)> {
-        self.context.as_ref().map_or_else(Vec::new, |context| inject(self.shared.propagators, context))
+        self.context.as_ref().map_or_else(Vec::new, |context| inject(self.inner.propagators, context))
     }
 
     fn ended(self: Box<Self>, result: &Result<MessageId, PublishError>) {
-        let Shared { instruments, labels, .. } = &*self.shared;
+        let TopicInner { instruments, labels, .. } = &*self.inner;
         let error = result.as_ref().err().map(kind);
         let all: Vec<KeyValue> = labels.iter().cloned().chain(error.map(|error| KeyValue::new(ERROR, error))).collect();
         instruments.call.record(self.started.elapsed().as_secs_f64(), &all);

@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime};
 use opentelemetry::trace::{Link, Span, SpanContext, SpanKind, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 
-use super::watch::{Inside, OPERATION, Watch};
+use super::labels::OPERATION;
+use super::watch::{TimedCall, Watch, WatchInner};
 use engine::queue::{DeadLetter, Delivery, Facts, Hide, Hold, Queue, QueueError, ReceiptHandle, Unsettled};
 
 /// A queue with its watch.
@@ -40,7 +41,7 @@ impl<Q: Queue> Queue for WatchedQueue<Q> {
     }
 
     async fn receive(&self, at_most: usize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
-        let watch = &*self.watch.inside;
+        let watch = &*self.watch.inner;
         let (call, asked) = (watch.call("receive"), SystemTime::now());
         let result = self.queue.receive(at_most, wait).await;
         call.ended(result.as_ref().err().map(kind));
@@ -55,28 +56,28 @@ impl<Q: Queue> Queue for WatchedQueue<Q> {
     }
 
     async fn delete(&self, spent: Vec<ReceiptHandle>) -> Vec<Unsettled> {
-        let call = self.watch.inside.call("delete");
+        let call = self.watch.inner.call("delete");
         let failed = self.queue.delete(spent).await;
         self.settled("delete", call, failed.iter().map(|entry| &entry.error));
         failed
     }
 
     async fn hide(&self, entries: Vec<Hide>) -> Vec<Unsettled> {
-        let call = self.watch.inside.call("hide");
+        let call = self.watch.inner.call("hide");
         let failed = self.queue.hide(entries).await;
         self.settled("hide", call, failed.iter().map(|entry| &entry.error));
         failed
     }
 
     async fn extend(&self, holds: &[Hold], visibility: Duration) -> Vec<(usize, QueueError)> {
-        let call = self.watch.inside.call("extend");
+        let call = self.watch.inner.call("extend");
         let failed = self.queue.extend(holds, visibility).await;
         self.settled("extend", call, failed.iter().map(|(_, error)| error));
         failed
     }
 
     async fn send_to_dlq(&self, letter: &DeadLetter) -> Result<(), QueueError> {
-        let watch = &*self.watch.inside;
+        let watch = &*self.watch.inner;
         let call = watch.call("send");
         let result = self.queue.send_to_dlq(letter).await;
         self.settled("send", call, result.as_ref().err().into_iter());
@@ -94,18 +95,18 @@ impl<Q> WatchedQueue<Q> {
     fn settled<'e>(
         &self,
         operation: &'static str,
-        call: super::watch::Call<'_>,
+        call: TimedCall<'_>,
         errors: impl ExactSizeIterator<Item = &'e QueueError>,
     ) {
         let (failed, mut errors) = (errors.len() as u64, errors);
         call.ended(errors.next().map(kind));
-        let watch = &*self.watch.inside;
+        let watch = &*self.watch.inner;
         let operation = KeyValue::new("operation", operation);
         watch.instruments.unsettled.add(failed, &[watch.reaction.clone(), operation]);
     }
 }
 
-impl Inside {
+impl WatchInner {
     fn received(&self, asked: SystemTime, deliveries: &[Delivery]) {
         let Some(tracer) = self.tracer.as_ref().filter(|_| !deliveries.is_empty()) else { return };
         let mut published: Vec<SpanContext> = deliveries.iter().filter_map(|one| self.context(one)).collect();

@@ -10,16 +10,16 @@ use super::Named;
 
 /// The reactions of one process. Clones share their state.
 #[derive(Debug, Clone)]
-pub struct Roster(Arc<Mutex<Inside>>);
+pub struct Roster(Arc<Mutex<RosterState>>);
 
 #[derive(Debug)]
-struct Inside {
-    stage: Stage,
+struct RosterState {
+    lifecycle: Lifecycle,
     remarks: BTreeMap<&'static str, String>,
 }
 
 #[derive(Debug)]
-enum Stage {
+enum Lifecycle {
     Starting(Vec<(&'static str, String)>),
     Working(Vec<Named>),
 }
@@ -28,13 +28,13 @@ impl Roster {
     /// The reactions of these names, none of them started.
     #[must_use]
     pub fn starting(names: impl Iterator<Item = &'static str>) -> Self {
-        let stage = Stage::Starting(names.map(|name| (name, "starting".to_owned())).collect());
-        Self(Arc::new(Mutex::new(Inside { stage, remarks: BTreeMap::new() })))
+        let lifecycle = Lifecycle::Starting(names.map(|name| (name, "starting".to_owned())).collect());
+        Self(Arc::new(Mutex::new(RosterState { lifecycle, remarks: BTreeMap::new() })))
     }
 
     /// Notes why a reaction has not started yet. Does nothing once all have started.
     pub fn waits(&self, name: &str, why: String) {
-        if let Stage::Starting(all) = &mut self.lock().stage
+        if let Lifecycle::Starting(all) = &mut self.lock().lifecycle
             && let Some((_, said)) = all.iter_mut().find(|(other, _)| *other == name)
         {
             *said = why;
@@ -43,7 +43,7 @@ impl Roster {
 
     /// From now on these workers' vitals count: all reactions have started.
     pub fn work(&self, workers: Vec<Named>) {
-        self.lock().stage = Stage::Working(workers);
+        self.lock().lifecycle = Lifecycle::Working(workers);
     }
 
     /// Sets the remark about `reaction`; `None` removes it. Answers whether that changed anything.
@@ -57,17 +57,17 @@ impl Roster {
     }
 
     pub(super) fn are_alive(&self) -> bool {
-        match &self.lock().stage {
-            Stage::Starting(_) => true,
-            Stage::Working(workers) => workers.iter().all(|(_, vitals)| vitals.pulse().is_alive()),
+        match &self.lock().lifecycle {
+            Lifecycle::Starting(_) => true,
+            Lifecycle::Working(workers) => workers.iter().all(|(_, vitals)| vitals.pulse().is_alive()),
         }
     }
 
     /// What each reaction waits for. `None`: it is ready.
     pub(super) fn told(&self) -> Vec<(&'static str, Option<String>)> {
-        match &self.lock().stage {
-            Stage::Starting(all) => all.iter().map(|(name, why)| (*name, Some(why.clone()))).collect(),
-            Stage::Working(workers) => workers.iter().map(|(name, vitals)| (*name, vitals.missing())).collect(),
+        match &self.lock().lifecycle {
+            Lifecycle::Starting(all) => all.iter().map(|(name, why)| (*name, Some(why.clone()))).collect(),
+            Lifecycle::Working(workers) => workers.iter().map(|(name, vitals)| (*name, vitals.missing())).collect(),
         }
     }
 
@@ -76,7 +76,7 @@ impl Roster {
         self.lock().remarks.iter().map(|(name, remark)| (*name, remark.clone())).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inside> {
+    fn lock(&self) -> MutexGuard<'_, RosterState> {
         // A poisoned lock is safe: every change is one assignment.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

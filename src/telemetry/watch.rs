@@ -16,6 +16,7 @@ use tracing::{Span, field, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::instruments::Instruments;
+use super::labels::{DESTINATION, ERROR, OPERATION, REACTION, SYSTEM};
 use super::propagation::extract;
 use crate::config::Propagators;
 use engine::event::Timestamp;
@@ -23,21 +24,14 @@ use engine::handler::TRACE;
 use engine::queue::Delivery;
 use engine::worker::{Ended, Observer, Outcome};
 
-/// The label that names the reaction.
-pub(super) const REACTION: &str = "reaction";
-pub(super) const SYSTEM: &str = "messaging.system";
-pub(super) const DESTINATION: &str = "messaging.destination.name";
-pub(super) const OPERATION: &str = "messaging.operation.name";
-pub(super) const ERROR: &str = "error.type";
-
 /// Watches one reaction. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct Watch {
-    pub(super) inside: Arc<Inside>,
+    pub(super) inner: Arc<WatchInner>,
 }
 
 #[derive(Debug)]
-pub(super) struct Inside {
+pub(super) struct WatchInner {
     pub(super) instruments: Instruments,
     pub(super) tracer: Option<SdkTracer>,
     propagators: Propagators,
@@ -58,8 +52,8 @@ struct Usual {
 }
 
 /// One call that is under way.
-pub(super) struct Call<'a> {
-    watch: &'a Inside,
+pub(super) struct TimedCall<'a> {
+    watch: &'a WatchInner,
     operation: &'static str,
     started: Instant,
 }
@@ -83,13 +77,14 @@ impl Watch {
             age: instruments.age.bind(std::slice::from_ref(&reaction)),
         };
         let (queue, process) = (queue.to_owned(), format!("process {queue}"));
-        let inside = Inside { instruments, tracer, propagators, queue, process, reaction, system, destination, usual };
-        inside.begin_at_zero();
-        Self { inside: Arc::new(inside) }
+        let inner =
+            WatchInner { instruments, tracer, propagators, queue, process, reaction, system, destination, usual };
+        inner.begin_at_zero();
+        Self { inner: Arc::new(inner) }
     }
 }
 
-impl Inside {
+impl WatchInner {
     /// Sets each counter to 0 at the start. If a counter appeared only with its first failure, Prometheus's `rate()`
     /// would miss that failure.
     fn begin_at_zero(&self) {
@@ -108,12 +103,12 @@ impl Inside {
         extract(self.propagators, delivery)
     }
 
-    pub(super) fn call(&self, operation: &'static str) -> Call<'_> {
-        Call { watch: self, operation, started: Instant::now() }
+    pub(super) fn call(&self, operation: &'static str) -> TimedCall<'_> {
+        TimedCall { watch: self, operation, started: Instant::now() }
     }
 }
 
-impl Call<'_> {
+impl TimedCall<'_> {
     pub(super) fn ended(self, error: Option<&'static str>) {
         let [system, destination, reaction] = self.watch.labels();
         let operation = KeyValue::new(OPERATION, self.operation);
@@ -129,8 +124,8 @@ impl Call<'_> {
 
 impl Observer for Watch {
     fn begins(&self, delivery: &Delivery, log: &Span) -> Span {
-        let publisher = self.inside.context(delivery);
-        if self.inside.tracer.is_none() {
+        let publisher = self.inner.context(delivery);
+        if self.inner.tracer.is_none() {
             if let Some(context) = publisher {
                 log.record("trace_id", field::display(context.trace_id()));
             }
@@ -138,8 +133,8 @@ impl Observer for Watch {
         }
         let span = info_span!(
             target: TRACE, parent: None, "process",
-            otel.name = self.inside.process, otel.kind = "consumer",
-            messaging.system = "aws_sqs", messaging.destination.name = self.inside.queue,
+            otel.name = self.inner.process, otel.kind = "consumer",
+            messaging.system = "aws_sqs", messaging.destination.name = self.inner.queue,
             messaging.operation.name = "process", messaging.operation.type = "process",
             messaging.message.id = delivery.message_id, user_events.attempt = delivery.attempt.get(),
         );
@@ -153,11 +148,11 @@ impl Observer for Watch {
     }
 
     fn ends(&self, span: &Span, ended: &Ended, is_gone: bool) {
-        let Inside { instruments, usual, .. } = &*self.inside;
+        let WatchInner { instruments, usual, .. } = &*self.inner;
         let (outcome, seconds) = (ended.outcome.name(), ended.handling.as_secs_f64());
         match &ended.outcome {
             Outcome::Done => usual.done.record(seconds),
-            other => instruments.process.record(seconds, &processed(self.inside.labels(), other)),
+            other => instruments.process.record(seconds, &processed(self.inner.labels(), other)),
         }
         usual.attempt.record(ended.attempt.get().into());
         if is_gone && matches!(ended.outcome, Outcome::Done | Outcome::DoneUnrecorded) {

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use user_events::ecs::{Agent, Answer, protect};
+use user_events::ecs::{Agent, Protection, protect};
 use user_events::events::UserSignedUp;
 use user_events::handler::{Handled, Handler, HandlerError};
 use user_events::idempotency::atomic::AtomicEffect;
@@ -139,7 +139,7 @@ async fn an_agent_that_denies_or_does_not_answer_costs_no_work() {
     assert!(gone.set(true).await.is_err());
     fake.answers(json!({ "failure": { "Arn": "arn", "Reason": "TASK_NOT_VALID" } }));
     let (uri, _serving) = fake.start().await;
-    assert_eq!(Agent::new(&uri).unwrap().set(true).await, Ok(Answer::NotInAService));
+    assert_eq!(Agent::new(&uri).unwrap().set(true).await, Ok(Protection::NotInAService));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use user_events::config::{self, Environment, ReactionNeeds, Reader, VARIABLES, prefix};
+use user_events::config::{self, Environment, ReactionNeeds, SettingsReader, VARIABLES, prefix};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const SECRET: &str = "hunter2-Zx9";
@@ -105,19 +105,19 @@ fn a_reactions_name_makes_the_same_variables_everywhere() {
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
     let needs = [ReactionNeeds { name: "order-notify", mail: false }];
-    let mut reader = Reader::new(&environment);
+    let mut reader = SettingsReader::new(&environment);
     let run = config::run(&mut reader, &needs, &[]).expect("no mistake");
     let [reaction] = run.reactions.as_slice() else { panic!("one reaction") };
     assert_eq!((reaction.queue_url.as_str(), reaction.settings.wait.as_secs()), ("http://h/1/q", 7));
     let queues = config::queues(&mut reader, &needs, &[]).expect("no mistake");
     assert_eq!(queues[0].dlq_url.as_deref(), Some("http://h/1/d"));
     let empty = Environment::default();
-    let mut reader = Reader::new(&empty);
+    let mut reader = SettingsReader::new(&empty);
     let faults = reader_faults(config::run(&mut reader, &needs, &["order-notify".to_owned()]).map(drop), reader);
     assert!(faults.contains("ORDER_NOTIFY_QUEUE_URL must be set"), "{faults}");
 }
 
-fn reader_faults(value: Option<()>, reader: Reader<'_>) -> String {
+fn reader_faults(value: Option<()>, reader: SettingsReader<'_>) -> String {
     reader.finish(value).expect_err("mistakes").to_string()
 }
 

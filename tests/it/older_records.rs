@@ -18,7 +18,7 @@ use user_events::idempotency::{Claim, Fence, Fingerprint, Key, Ledger, Release, 
 use user_events::mail::outbox::Outbox;
 use user_events::mail::{Composer, Sender};
 use user_events::profiles::redis::RedisProfiles;
-use user_events::profiles::{Applied, Change, Profiles};
+use user_events::profiles::{Applied, ProfileChange, Profiles};
 use user_events::redis_link::RedisLink;
 
 use crate::ledger_contract::LONG;
@@ -237,7 +237,7 @@ async fn a_profile_of_an_older_release_is_no_conflict_for_the_event_that_wrote_i
     for (who, stored) in older.profiles().filter(|(_, stored)| !stored.took_sqs_id_for_its_own()) {
         older.put_back(stored).await;
         let event = stored.event();
-        assert_eq!(profiles.apply(&Change::of(&event)).await, Ok(Applied::Done), "{who}, {}", stored.key);
+        assert_eq!(profiles.apply(&ProfileChange::of(&event)).await, Ok(Applied::Done), "{who}, {}", stored.key);
     }
 }
 
@@ -250,7 +250,7 @@ async fn a_copy_whose_id_was_sqs_and_is_now_its_bodys_hash_changes_no_profile() 
         older.put_back(stored).await;
         let (event, told) = (stored.event(), ["user_id", "email", "plan", "signed_up_at"]);
         // Of two ids the greater wins the fields, and both events say the same.
-        let applied = profiles.apply(&Change::of(&event)).await;
+        let applied = profiles.apply(&ProfileChange::of(&event)).await;
         assert!(matches!(applied, Ok(Applied::Updated | Applied::Stale)), "{applied:?}");
         let now = older.link.hash(&stored.key).await.expect("an answer");
         assert_eq!(told.map(|field| now.get(field)), told.map(|field| stored.fields.get(field)));
@@ -279,7 +279,7 @@ fn keys_fingerprints_and_stamps_are_to_the_byte_those_of_older_releases() {
             continue;
         }
         assert_eq!(&RedisProfiles::key(&event.user_id), key, "{who}");
-        let change = Change::of(&event);
+        let change = ProfileChange::of(&event);
         is("user_id", event.user_id.as_str());
         for field in ["email", "plan"] {
             print(&change.fingerprint, &format!("{field}_"));

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use user_events::idempotency::redis::RedisLedger;
 use user_events::idempotency::{Begin, Claim, Ledger, Release};
 use user_events::profiles::redis::RedisProfiles;
-use user_events::profiles::{Applied, Change, Profiles};
+use user_events::profiles::{Applied, ProfileChange, Profiles};
 use user_events::queue::{Attribute, Attributes, DeadLetter};
 use user_events::redis_link::RedisLink;
 
@@ -107,7 +107,7 @@ async fn a_record_of_today_is_to_the_field_what_the_release_before_writes_and_so
     for stored in left_by_the_last().into_iter().filter(|of| !["parked", "repeated"].contains(&of.state.as_str())) {
         let (event, state) = (stored.event(), stored.state.as_str());
         if state == "profile" {
-            assert_eq!(profiles.apply(&Change::of(&event)).await, Ok(Applied::Created));
+            assert_eq!(profiles.apply(&ProfileChange::of(&event)).await, Ok(Applied::Created));
         } else {
             let (request, message_id) = (request(&stored.reaction, &event), "m");
             let claim = ledger.claim(&request, "today", &TERMS).await.expect("an answer");

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use user_events::config::{self, Environment, LogFormat, ReactionNeeds, Reader};
+use user_events::config::{self, Environment, LogFormat, ReactionNeeds, SettingsReader};
 use user_events::event::{Event, EventError, Fields, Head, Once};
 use user_events::handler::{Handled, Handler, HandlerError};
 use user_events::idempotency::Fence;
@@ -88,7 +88,7 @@ fn journal() -> Option<PathBuf> {
 async fn run(reactions: Reactions, names: &[&'static str]) {
     let environment = Environment::of_process();
     let needs: Vec<_> = names.iter().map(|name| ReactionNeeds { name, mail: false }).collect();
-    let mut reader = Reader::new(&environment);
+    let mut reader = SettingsReader::new(&environment);
     let config = config::run(&mut reader, &needs, &[]).expect("no mistake");
     let telemetry = Telemetry::start(&config::telemetry(&mut reader), "info", LogFormat::Json).map(Arc::new).unwrap();
     let ended = app::run(config, reactions, &telemetry, shutdown::on_signal().unwrap()).await.unwrap();

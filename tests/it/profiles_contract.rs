@@ -4,15 +4,15 @@
 //! Enters: events of one user. The properties shuffle and repeat them; equal times are frequent there,
 //! because ties are what an order by time alone gets wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use tokio::runtime::Builder;
 use user_events::event::Timestamp;
 use user_events::events::{Plan, UserId, UserSignedUp};
 use user_events::profiles::memory::MemoryProfiles;
-use user_events::profiles::redis::RedisProfiles;
-use user_events::profiles::{Applied, Change, Profiles};
+use user_events::profiles::redis::{FIELDS, RedisProfiles};
+use user_events::profiles::{Applied, ProfileChange, Profiles};
 
 use crate::world::{redis, unique};
 
@@ -33,7 +33,7 @@ fn user() -> UserId {
 }
 
 async fn apply(store: &impl Profiles, user: &UserId, said: Said) -> Applied {
-    store.apply(&Change::of(&event(user, said))).await.expect("an answer")
+    store.apply(&ProfileChange::of(&event(user, said))).await.expect("an answer")
 }
 
 async fn the_first_event_of_a_user_creates_the_profile(store: impl Profiles) {
@@ -84,7 +84,7 @@ async fn one_event_with_two_contents_is_a_conflict(store: impl Profiles) {
 async fn one_event_in_two_spellings_of_its_address_is_done(store: impl Profiles) {
     let said = async |user: &UserId, email: &str, plan| {
         let event = UserSignedUp { email: email.parse().expect("an address"), ..event(user, (1, 0, 0, plan)) };
-        store.apply(&Change::of(&event)).await.expect("an answer")
+        store.apply(&ProfileChange::of(&event)).await.expect("an answer")
     };
     for (first, again) in [
         ("user@bücher.example", "user@xn--bcher-kva.example"),
@@ -126,6 +126,33 @@ contract! {
     one_event_in_two_spellings_of_its_address_is_done
 }
 
+#[tokio::test]
+async fn a_profile_in_redis_has_the_key_and_the_fields_that_the_readme_tells_of() {
+    let (link, name) = (redis(), unique());
+    let store = RedisProfiles::new(link.clone());
+    let (user, key) = (name.parse().expect("an id"), format!("profile:{{{name}}}"));
+    let all: Vec<&str> = FIELDS.iter().flat_map(|(names, _)| names.iter().copied()).collect();
+    let fields = async || -> BTreeMap<String, String> { link.hash(&key).await.expect("a hash") };
+
+    apply(&store, &user, (1, 5, 0, None)).await;
+    let without_plan: BTreeSet<_> = all.iter().copied().filter(|name| !name.starts_with("plan")).collect();
+    assert_eq!(fields().await.keys().map(String::as_str).collect::<BTreeSet<_>>(), without_plan);
+
+    apply(&store, &user, (2, 7, 1, Some(1))).await;
+    apply(&store, &user, (3, 0, 2, Some(2))).await;
+    let profile = fields().await;
+    assert_eq!(profile.keys().map(String::as_str).collect::<BTreeSet<_>>(), all.into_iter().collect());
+    let told = ["user_id", "email", "plan", "signed_up_at"].map(|field| profile[field].as_str());
+    assert_eq!(told, [name.as_str(), "a1@example.com", "plan-1", "2026-01-01T00:00:00.000Z"]);
+    for field in ["email_at", "plan_at", "first_at"] {
+        assert_eq!(profile[field].len(), 47, "{field}");
+    }
+
+    let odd = "jürgen}".parse().expect("an id");
+    let hash = "a18434f208241562687b7e50781be46ffe93f08335e96623a3f2118db8ab9770";
+    assert_eq!(RedisProfiles::key(&odd), format!("profile:{{{hash}}}"));
+}
+
 /// One to six events with ids of their own, and an order of them in which each comes at least once.
 fn events_and_an_order() -> impl Strategy<Value = (Vec<Said>, Vec<Said>)> {
     let said = (0..4_i64, 0..3_u8, prop::option::of(0..3_u8));
@@ -140,7 +167,7 @@ fn events_and_an_order() -> impl Strategy<Value = (Vec<Said>, Vec<Said>)> {
 /// The profile by its definition: the newest address, the newest plan, the oldest time.
 fn by_definition(user: &UserId, events: &[Said]) -> [Option<String>; 3] {
     let mut events: Vec<_> = events.iter().map(|said| event(user, *said)).collect();
-    events.sort_by_key(|event| Change::of(event).stamp);
+    events.sort_by_key(|event| ProfileChange::of(event).stamp);
     let email = events.last().map(|event| event.email.as_str().to_owned());
     let plan = events.iter().rev().find_map(|event| event.plan.as_ref()).map(|plan| plan.as_str().to_owned());
     [email, plan, events.first().map(|event| event.head.occurred_at.to_string())]

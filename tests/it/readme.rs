@@ -50,11 +50,21 @@ fn the_readmes_variables_are_those_of_the_code() {
 }
 
 #[test]
-fn the_readmes_runbook_is_the_doctors() {
-    let row = |fault: &&user_events::ops::Fault| {
-        format!("| {} `{}` | {} | {} |\n", fault.level.word(), fault.code, fault.means, fault.remedy)
+fn the_readmes_fields_of_a_profile_are_those_of_the_code() {
+    let row = |(names, holds): &user_events::profiles::redis::Field| {
+        let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+        format!("| {} | {holds} |\n", names.join(", "))
     };
-    let table: String = user_events::ops::FAULTS.iter().map(row).collect();
+    let table: String = user_events::profiles::redis::FIELDS.iter().map(row).collect();
+    assert!(readme().contains(&table), "the README's fields of a profile should be:\n{table}");
+}
+
+#[test]
+fn the_readmes_runbook_is_the_doctors() {
+    let row = |known: &&user_events::ops::Diagnosis| {
+        format!("| {} `{}` | {} | {} |\n", known.level.word(), known.code, known.means, known.remedy)
+    };
+    let table: String = user_events::ops::DIAGNOSES.iter().map(row).collect();
     assert!(readme().contains(&table), "the README's runbook should be:\n{table}");
 }
 

@@ -10,7 +10,7 @@ use user_events::idempotency::records::{Forgotten, Records, State};
 use user_events::idempotency::redis::RedisLedger;
 use user_events::idempotency::{Begin, Claim, Fingerprint, Key, Ledger, Release, Request, Terms};
 use user_events::profiles::redis::RedisProfiles;
-use user_events::profiles::{Applied, Change, Profiles};
+use user_events::profiles::{Applied, ProfileChange, Profiles};
 use user_events::redis_link::RedisLink;
 
 use crate::world::processes::{Worker, both, execute};
@@ -111,7 +111,7 @@ async fn walk(redis: &RedisServer, url: &str) -> BTreeSet<&'static str> {
         _ => step("claim", false),
     }
     step("ping", ledger.ping().await.is_ok());
-    step("profile", profiles.apply(&Change::of(&event)).await == Ok(Applied::Created));
+    step("profile", profiles.apply(&ProfileChange::of(&event)).await == Ok(Applied::Created));
     step("meet", here.meet("email", "ours").await == Ok(Vec::new()));
     step("neighbours", here.look("email").await == Ok(vec!["ours".to_owned()]));
     step("facts", link.facts().await.is_ok());

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use user_events::config::{self, Environment, LogFormat, Reader};
+use user_events::config::{self, Environment, LogFormat, SettingsReader};
 use user_events::events::UserSignedUp;
 use user_events::handler::{Handled, Handler, HandlerError};
 use user_events::idempotency::atomic::AtomicEffect;
@@ -49,7 +49,7 @@ async fn work(queue: SqsQueue, ledger: impl Ledger, watch: Watch, stop: Cancella
 
 async fn run() {
     let environment = Environment::of_process();
-    let mut reader = Reader::new(&environment);
+    let mut reader = SettingsReader::new(&environment);
     let (telemetry, told) = (config::telemetry(&mut reader), config::aws(&mut reader));
     let telemetry = Telemetry::start(&telemetry, "off", LogFormat::Json).expect("telemetry");
     let stop = shutdown::on_signal().expect("signals");

@@ -9,14 +9,16 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use data_encoding::BASE64;
+use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
 use super::dotted::dotted;
-use super::listener::{Listener, Stage};
+use super::listener::{Listener, Milestone};
 use super::login::Logins;
 use super::offers::Offers;
 use super::reply::Reply;
-use super::settings::{SmtpSettings, Tls, helo_name};
+use super::settings::{Credentials, SmtpSettings, Tls, helo_name};
 use super::stop::{Stop, Why};
 use super::wire::{Aside, Wire};
 use crate::mail::{Mail, Phase};
@@ -50,10 +52,10 @@ impl Connection {
         let begun = logins.begin();
         let within = |own: Duration| Instant::now() + own.min(settings.longest_wait);
         let mut wire = Wire::open((&settings.host, settings.port), within(TCP)).await.map_err(at(Phase::Connect))?;
-        listener.reached(Stage::Connected);
+        listener.reached(Milestone::Connected);
         if let Tls::FromTheStart(trust) = &settings.tls {
             wire = wire.secured(trust, within(HANDSHAKE)).await.map_err(at(Phase::Connect))?;
-            listener.reached(Stage::Secured);
+            listener.reached(Milestone::Secured);
         }
         let mut connection = Self::over(wire, settings);
         connection.awaits_tls = matches!(settings.tls, Tls::Required(_));
@@ -64,13 +66,13 @@ impl Connection {
             connection.ask_for_tls().await?;
             // Keep only the stream: before the handshake, anybody in between may have sent what we read.
             let wire = connection.wire.secured(trust, within(HANDSHAKE)).await.map_err(at(Phase::StartTls))?;
-            listener.reached(Stage::Secured);
+            listener.reached(Milestone::Secured);
             connection = Self::over(wire, settings);
             connection.introduce(settings, listener).await?;
         }
         if let Some(credentials) = &settings.credentials {
-            logins.login(&mut connection, credentials, begun).await?;
-            listener.reached(Stage::LoggedIn);
+            logins.in_turn(begun, connection.log_in(credentials)).await?;
+            listener.reached(Milestone::LoggedIn);
         }
         connection.is_clean = true;
         Ok(connection)
@@ -94,7 +96,7 @@ impl Connection {
         } else {
             self.offers = Offers::of(&expect(Phase::Ehlo, 2, reply)?);
         }
-        listener.reached(Stage::Introduced);
+        listener.reached(Milestone::Introduced);
         Ok(())
     }
 
@@ -109,6 +111,28 @@ impl Connection {
         self.hushed(Phase::StartTls)
     }
 
+    /// AUTH: PLAIN, LOGIN or XOAUTH2. No error holds a credential.
+    async fn log_in(&mut self, Credentials { user, secret, is_token }: &Credentials) -> Result<(), Stop> {
+        let secret = secret.expose_secret();
+        let encoded = |text: &str| BASE64.encode(text.as_bytes());
+        let last = if *is_token && self.offers.xoauth2 {
+            let bearer = encoded(&format!("user={user}\u{1}auth=Bearer {secret}\u{1}\u{1}"));
+            let reply = self.ask(Phase::Auth, &format!("AUTH XOAUTH2 {bearer}")).await?;
+            // On a failure the server sends a challenge with details first. The reply code comes after an empty line.
+            if reply.class() == Some(3) { self.ask(Phase::Auth, "").await? } else { reply }
+        } else if !*is_token && self.offers.plain {
+            self.ask(Phase::Auth, &format!("AUTH PLAIN {}", encoded(&format!("\0{user}\0{secret}")))).await?
+        } else if !*is_token && self.offers.login {
+            // The texts of the prompts differ from server to server. The order does not: first the user, then the password.
+            expect(Phase::Auth, 3, self.ask(Phase::Auth, "AUTH LOGIN").await?)?;
+            expect(Phase::Auth, 3, self.ask(Phase::Auth, &encoded(user)).await?)?;
+            self.ask(Phase::Auth, &encoded(secret)).await?
+        } else {
+            return Err(Why::Lacks("the server offers no AUTH that we speak").at(Phase::Auth));
+        };
+        expect(Phase::Auth, 2, last).map(drop)
+    }
+
     /// Sends the mail's envelope, up to the server's 354.
     pub(super) async fn envelope(&mut self, mail: &Mail, listener: &mut impl Listener) -> Result<(), Stop> {
         let sender = format!("MAIL FROM:<{}>{}", mail.from, self.parameters(mail)?);
@@ -121,7 +145,7 @@ impl Connection {
             self.is_clean = false;
             let reply = self.ask(phase, &line).await?;
             self.is_clean = class != 3 || reply.class() != Some(3);
-            listener.reached(Stage::Passed(phase, &expect(phase, class, reply)?));
+            listener.reached(Milestone::Passed(phase, &expect(phase, class, reply)?));
         }
         Ok(())
     }
@@ -145,7 +169,7 @@ impl Connection {
             };
             waits_for_a_body = *phase == Phase::Data && reply.class() == Some(3);
             match expect(*phase, *class, reply) {
-                Ok(reply) if first_no.is_none() => listener.reached(Stage::Passed(*phase, &reply)),
+                Ok(reply) if first_no.is_none() => listener.reached(Milestone::Passed(*phase, &reply)),
                 Ok(_) => {}
                 Err(no) => first_no = first_no.or(Some(no)),
             }
@@ -167,7 +191,7 @@ impl Connection {
         self.is_clean = written.is_ok();
         match (written, reply) {
             (Ok(()), Ok(reply)) => {
-                listener.reached(Stage::Passed(Phase::Dot, &reply));
+                listener.reached(Milestone::Passed(Phase::Dot, &reply));
                 Ok(())
             }
             // A 2xx to half a mail is no yes.
@@ -195,12 +219,8 @@ impl Connection {
         self.wire.aside() == Aside::Nothing
     }
 
-    pub(super) fn offers(&self) -> Offers {
-        self.offers.clone()
-    }
-
     /// Sends one command and reads its reply, of any code.
-    pub(super) async fn ask(&mut self, phase: Phase, line: &str) -> Result<Reply, Stop> {
+    async fn ask(&mut self, phase: Phase, line: &str) -> Result<Reply, Stop> {
         let deadline = self.within(COMMAND);
         self.say(phase, line, deadline).await?;
         self.reply(phase, deadline).await

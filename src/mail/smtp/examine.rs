@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use super::SmtpMailer;
 use super::conversation::Connection;
-use super::listener::{Step, Steps, Told};
+use super::listener::{SmtpStep, StepReporter, StepResult};
 use super::settings::{SmtpSettings, Tls};
 use crate::mail::MailError;
 
@@ -29,20 +29,20 @@ impl SmtpMailer {
     pub async fn examine(&self) -> Examination {
         let settings = &*self.settings;
         let mut found = Examination { is_plaintext: leaves_unencrypted(settings), ..Examination::default() };
-        let tell = |step, told| {
-            let told = match told {
-                Told::Passed(_) => Some(Ok(())),
-                Told::Failed(why) => Some(Err(why)),
-                Told::Skipped(_) => None,
+        let tell = |step, result| {
+            let result = match result {
+                StepResult::Passed(_) => Some(Ok(())),
+                StepResult::Failed(why) => Some(Err(why)),
+                StepResult::Skipped(_) => None,
             };
             match step {
-                Step::Connect => found.connect = told,
-                Step::Tls => found.tls = told,
-                Step::Auth => found.auth = told,
-                Step::Mail | Step::Rcpt | Step::Data | Step::Body => {}
+                SmtpStep::Connect => found.connect = result,
+                SmtpStep::Tls => found.tls = result,
+                SmtpStep::Auth => found.auth = result,
+                SmtpStep::Mail | SmtpStep::Rcpt | SmtpStep::Data | SmtpStep::Body => {}
             }
         };
-        let mut steps = Steps::new(settings, tell);
+        let mut steps = StepReporter::new(settings, tell);
         match Connection::open(settings, &self.logins, &mut steps).await {
             Ok(connection) => connection.quit().await,
             Err(stop) => steps.failed(&stop, why(stop.clone().judged())),

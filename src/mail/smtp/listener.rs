@@ -1,6 +1,6 @@
 //! Reports the progress of a conversation: to nobody, or to a person, step by step.
 //!
-//! Enters: each stage as it is reached. Leaves: nothing for the engine; the [`Step`]s for
+//! Enters: each milestone as it is reached. Leaves: nothing for the engine; the [`SmtpStep`]s for
 //! [`SmtpMailer::trial`](super::SmtpMailer::trial) and [`SmtpMailer::examine`](super::SmtpMailer::examine). Does not
 //! change the conversation.
 
@@ -11,7 +11,7 @@ use crate::mail::Phase;
 
 /// How far a conversation has come.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Stage<'a> {
+pub(super) enum Milestone<'a> {
     /// TCP.
     Connected,
     /// The handshake is over.
@@ -24,19 +24,19 @@ pub(super) enum Stage<'a> {
 }
 
 pub(super) trait Listener: Send {
-    fn reached(&mut self, stage: Stage<'_>);
+    fn reached(&mut self, milestone: Milestone<'_>);
 }
 
 /// The engine's listener: reports nothing.
 pub(super) struct Silent;
 
 impl Listener for Silent {
-    fn reached(&mut self, _stage: Stage<'_>) {}
+    fn reached(&mut self, _milestone: Milestone<'_>) {}
 }
 
 /// A step as a person reads it, in the order of the conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum SmtpStep {
     /// DNS and TCP. Without TLS from the start: greeting and EHLO too.
     Connect,
     /// The handshake and the first replies after it: the greeting, or with STARTTLS a second EHLO.
@@ -55,7 +55,7 @@ pub enum Step {
 
 /// The result of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum StepResult {
     /// It went well. Holds what the server said.
     Passed(String),
     /// It was not needed. Holds the reason.
@@ -64,7 +64,7 @@ pub enum Told {
     Failed(String),
 }
 
-impl Step {
+impl SmtpStep {
     /// The word a person reads.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -80,15 +80,15 @@ impl Step {
     }
 }
 
-/// Turns stages into steps, and passes each to `tell`.
-pub(super) struct Steps<'a, T> {
+/// Turns milestones into steps, and passes each to `tell`.
+pub(super) struct StepReporter<'a, T> {
     settings: &'a SmtpSettings,
     tell: T,
     has_connected: bool,
     is_secured: bool,
 }
 
-impl<'a, T: FnMut(Step, Told) + Send> Steps<'a, T> {
+impl<'a, T: FnMut(SmtpStep, StepResult) + Send> StepReporter<'a, T> {
     pub(super) fn new(settings: &'a SmtpSettings, tell: T) -> Self {
         Self { settings, tell, has_connected: false, is_secured: false }
     }
@@ -96,56 +96,56 @@ impl<'a, T: FnMut(Step, Told) + Send> Steps<'a, T> {
     /// Reports the step in which the conversation stopped.
     pub(super) fn failed(&mut self, stop: &Stop, why: String) {
         let step = match stop.phase {
-            Phase::Connect | Phase::Greeting | Phase::Ehlo if !self.has_connected => Step::Connect,
-            Phase::Connect | Phase::Greeting | Phase::Ehlo | Phase::StartTls => Step::Tls,
-            Phase::Auth => Step::Auth,
-            Phase::Mail => Step::Mail,
-            Phase::Rcpt => Step::Rcpt,
-            Phase::Data => Step::Data,
-            Phase::Dot => Step::Body,
+            Phase::Connect | Phase::Greeting | Phase::Ehlo if !self.has_connected => SmtpStep::Connect,
+            Phase::Connect | Phase::Greeting | Phase::Ehlo | Phase::StartTls => SmtpStep::Tls,
+            Phase::Auth => SmtpStep::Auth,
+            Phase::Mail => SmtpStep::Mail,
+            Phase::Rcpt => SmtpStep::Rcpt,
+            Phase::Data => SmtpStep::Data,
+            Phase::Dot => SmtpStep::Body,
         };
-        (self.tell)(step, Told::Failed(why));
+        (self.tell)(step, StepResult::Failed(why));
     }
 
     fn connected(&mut self) {
         self.has_connected = true;
-        (self.tell)(Step::Connect, Told::Passed(format!("{}:{}", self.settings.host, self.settings.port)));
+        (self.tell)(SmtpStep::Connect, StepResult::Passed(format!("{}:{}", self.settings.host, self.settings.port)));
     }
 
     fn introduced(&mut self) {
         match &self.settings.tls {
             Tls::Off => {
                 self.connected();
-                (self.tell)(Step::Tls, Told::Skipped("not encrypted: SMTP_URL does not ask for it"));
+                (self.tell)(SmtpStep::Tls, StepResult::Skipped("not encrypted: SMTP_URL does not ask for it"));
             }
             Tls::Required(_) if !self.is_secured => return self.connected(),
-            Tls::Required(_) => (self.tell)(Step::Tls, Told::Passed("by STARTTLS".to_owned())),
-            Tls::FromTheStart(_) => (self.tell)(Step::Tls, Told::Passed("from the start".to_owned())),
+            Tls::Required(_) => (self.tell)(SmtpStep::Tls, StepResult::Passed("by STARTTLS".to_owned())),
+            Tls::FromTheStart(_) => (self.tell)(SmtpStep::Tls, StepResult::Passed("from the start".to_owned())),
         }
         if self.settings.credentials.is_none() {
-            (self.tell)(Step::Auth, Told::Skipped("SMTP_URL holds no user"));
+            (self.tell)(SmtpStep::Auth, StepResult::Skipped("SMTP_URL holds no user"));
         }
     }
 }
 
-impl<T: FnMut(Step, Told) + Send> Listener for Steps<'_, T> {
-    fn reached(&mut self, stage: Stage<'_>) {
-        match stage {
-            Stage::Connected if matches!(self.settings.tls, Tls::FromTheStart(_)) => self.connected(),
+impl<T: FnMut(SmtpStep, StepResult) + Send> Listener for StepReporter<'_, T> {
+    fn reached(&mut self, milestone: Milestone<'_>) {
+        match milestone {
+            Milestone::Connected if matches!(self.settings.tls, Tls::FromTheStart(_)) => self.connected(),
             // An open port alone proves no mail server: wait for the greeting.
-            Stage::Connected => {}
-            Stage::Secured => self.is_secured = true,
-            Stage::Introduced => self.introduced(),
+            Milestone::Connected => {}
+            Milestone::Secured => self.is_secured = true,
+            Milestone::Introduced => self.introduced(),
             // The reply to AUTH is not passed on: it may quote the password.
-            Stage::LoggedIn => (self.tell)(Step::Auth, Told::Passed(String::new())),
-            Stage::Passed(phase, reply) => {
+            Milestone::LoggedIn => (self.tell)(SmtpStep::Auth, StepResult::Passed(String::new())),
+            Milestone::Passed(phase, reply) => {
                 let step = match phase {
-                    Phase::Rcpt => Step::Rcpt,
-                    Phase::Data => Step::Data,
-                    Phase::Dot => Step::Body,
-                    _ => Step::Mail,
+                    Phase::Rcpt => SmtpStep::Rcpt,
+                    Phase::Data => SmtpStep::Data,
+                    Phase::Dot => SmtpStep::Body,
+                    _ => SmtpStep::Mail,
                 };
-                (self.tell)(step, Told::Passed(said(reply)));
+                (self.tell)(step, StepResult::Passed(said(reply)));
             }
         }
     }

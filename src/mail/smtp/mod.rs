@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use examine::Examination;
-pub use listener::{Step, Told};
+pub use listener::{SmtpStep, StepResult};
 pub use settings::{SmtpSettings, helo_name};
 
 use self::conversation::Connection;

@@ -68,7 +68,7 @@ impl Parser {
     pub fn so_far(&mut self) -> Reply {
         let mut begun = std::mem::take(self);
         if !begun.has_line {
-            begun.code = Head::of(&begun.held).map(|head| head.code);
+            begun.code = ReplyPrefix::of(&begun.held).map(|prefix| prefix.code);
         }
         let code = begun.code.filter(|_| !begun.is_garbled);
         Reply { code, enhanced: begun.enhanced, held: begun.held }
@@ -76,16 +76,16 @@ impl Parser {
 
     fn ends_with_this_line(&mut self) -> bool {
         let line = trimmed(&self.held[self.line..]);
-        let head = Head::of(line);
-        let enhanced = head.as_ref().and_then(|head| Enhanced::of(head.code, line.get(4..)?));
+        let prefix = ReplyPrefix::of(line);
+        let enhanced = prefix.as_ref().and_then(|prefix| Enhanced::of(prefix.code, line.get(4..)?));
         self.line = self.held.len();
         let is_first = !std::mem::replace(&mut self.has_line, true);
-        match head {
-            Some(head) => {
-                self.is_garbled |= !is_first && self.code != Some(head.code);
-                self.code = self.code.or(Some(head.code));
+        match prefix {
+            Some(prefix) => {
+                self.is_garbled |= !is_first && self.code != Some(prefix.code);
+                self.code = self.code.or(Some(prefix.code));
                 self.enhanced = self.enhanced.or(enhanced);
-                head.is_last
+                prefix.is_last
             }
             // A line without a code is accepted between lines with one. As the first line it ends a garbled reply.
             None => is_first,
@@ -104,7 +104,7 @@ impl Reply {
     pub fn lines(&self) -> impl Iterator<Item = String> {
         let lines = self.held.split_inclusive(|byte| *byte == b'\n').map(trimmed);
         lines.map(|line| {
-            let text = if Head::of(line).is_some() { line.get(4..).unwrap_or_default() } else { line };
+            let text = if ReplyPrefix::of(line).is_some() { line.get(4..).unwrap_or_default() } else { line };
             String::from_utf8_lossy(text).into_owned()
         })
     }
@@ -152,12 +152,12 @@ fn number(text: &[u8]) -> Option<(u16, &[u8])> {
 }
 
 /// How a line begins: three digits, and a character that says whether another line follows.
-struct Head {
+struct ReplyPrefix {
     code: u16,
     is_last: bool,
 }
 
-impl Head {
+impl ReplyPrefix {
     fn of(line: &[u8]) -> Option<Self> {
         let digit = |byte: &u8| byte.is_ascii_digit().then(|| u16::from(*byte - b'0'));
         let [a, b, c] = line.first_chunk::<3>()?;

@@ -1,21 +1,21 @@
 //! Sends one mail and reports each step: for a person who sets a mail server up.
 //!
-//! Enters: a mail to an address that a person named. Leaves: what the server said at each [`Step`], and whether it
+//! Enters: a mail to an address that a person named. Leaves: what the server said at each [`SmtpStep`], and whether it
 //! took the mail. Promises: the same conversation as the engine's, with the same deadlines; the report holds no
 //! address and no reply to AUTH. Crosses no fence, because there is no event and no record. So only a person's
 //! command may use it.
 
 use super::SmtpMailer;
 use super::conversation::Connection;
-use super::listener::{Step, Steps, Told};
+use super::listener::{SmtpStep, StepReporter, StepResult};
 use super::stop::Stop;
 use crate::mail::Mail;
 
 impl SmtpMailer {
     /// Sends one mail on a connection of its own. Calls `tell` at the end of each step. Answers whether the server
     /// took the mail.
-    pub async fn trial(&self, mail: &Mail, tell: impl FnMut(Step, Told) + Send) -> bool {
-        let mut steps = Steps::new(&self.settings, tell);
+    pub async fn trial(&self, mail: &Mail, tell: impl FnMut(SmtpStep, StepResult) + Send) -> bool {
+        let mut steps = StepReporter::new(&self.settings, tell);
         match self.send_now(mail, &mut steps).await {
             Ok(connection) => {
                 // The server has taken the mail, whatever becomes of QUIT.
@@ -29,10 +29,10 @@ impl SmtpMailer {
         }
     }
 
-    async fn send_now<T: FnMut(Step, Told) + Send>(
+    async fn send_now<T: FnMut(SmtpStep, StepResult) + Send>(
         &self,
         mail: &Mail,
-        steps: &mut Steps<'_, T>,
+        steps: &mut StepReporter<'_, T>,
     ) -> Result<Connection, Stop> {
         let mut connection = Connection::open(&self.settings, &self.logins, steps).await?;
         connection.envelope(mail, steps).await?;

@@ -3,8 +3,9 @@
 //! It runs a publisher, a topic, two queues with one DLQ, and two real workers. Mails become files. It ends with a
 //! table of what should have happened beside what did happen, and fails on a difference.
 
+mod counts;
 mod scenes;
-mod stage;
+mod system;
 mod tell;
 
 use std::path::Path;
@@ -12,8 +13,8 @@ use std::time::Duration;
 
 use comfy_table::{LineStyle, Table, TableStyle};
 
-use self::scenes::{SCENES, Seen};
-use self::stage::{Stage, Summary};
+use self::scenes::SCENES;
+use self::system::{DemoResults, DemoSystem};
 use self::tell::Teller;
 use super::{Context, Exit, complain, configured, say, unlogged};
 use crate::config::Environment;
@@ -36,18 +37,18 @@ pub(super) async fn demo(context: &Context<'_>, mails: &Path, slow: Option<Durat
         return Exit::Usage;
     }
     say("A publisher, an SNS-like topic, two SQS-like queues with DLQs, two workers: all in this process.");
-    let Ok(stage) = Stage::build(mails) else { return Exit::Bug };
+    let Ok(system) = DemoSystem::build(mails) else { return Exit::Bug };
     let teller = Teller::new(environment, slow);
-    let played = if slow.is_some() { one_by_one(&stage, &teller).await } else { at_once(&stage, &teller).await };
+    let played = if slow.is_some() { one_by_one(&system, &teller).await } else { at_once(&system, &teller).await };
     teller.end();
     if let Err(exit) = played {
         return exit;
     }
-    let summary = stage.finish().await;
-    let differences = show(&summary);
+    let results = system.finish().await;
+    let differences = show(&results);
     say(format_args!(
         "{} deliveries were received, {} of them again after a failure.",
-        summary.deliveries, summary.retried
+        results.deliveries, results.retried
     ));
     say(format_args!("The mails lie in {}/ as .eml files: open one with any mail client.", mails.display()));
     say_what_next(environment);
@@ -58,22 +59,22 @@ pub(super) async fn demo(context: &Context<'_>, mails: &Path, slow: Option<Durat
     Exit::Clean
 }
 
-async fn at_once(stage: &Stage, teller: &Teller) -> Result<(), Exit> {
+async fn at_once(system: &DemoSystem, teller: &Teller) -> Result<(), Exit> {
     for scene in SCENES {
-        stage.publish(&(scene.entries)(scene.prefix)).await.map_err(unpublished)?;
+        system.publish(&(scene.entries)(scene.prefix)).await.map_err(unpublished)?;
     }
-    stage.until_idle(|seen, waiting| teller.so_far(seen, waiting)).await.map_err(unkept)
+    system.until_idle(|counts, waiting| teller.so_far(counts, waiting)).await.map_err(unkept)
 }
 
 /// For an audience: announces each scene, plays it to its end and explains it.
-async fn one_by_one(stage: &Stage, teller: &Teller) -> Result<(), Exit> {
+async fn one_by_one(system: &DemoSystem, teller: &Teller) -> Result<(), Exit> {
     teller.steps().await;
     for (n, scene) in SCENES.iter().enumerate() {
-        let before = stage.so_far();
+        let before = system.so_far();
         teller.line(format_args!("\n{:>2} of {}  {}", n + 1, SCENES.len(), scene.title)).await;
-        stage.publish(&(scene.entries)(scene.prefix)).await.map_err(unpublished)?;
-        stage.until_idle(|seen, waiting| teller.so_far(&seen.since(&before), waiting)).await.map_err(unkept)?;
-        teller.line(format_args!("          {}", stage.so_far().since(&before))).await;
+        system.publish(&(scene.entries)(scene.prefix)).await.map_err(unpublished)?;
+        system.until_idle(|counts, waiting| teller.so_far(&counts.since(&before), waiting)).await.map_err(unkept)?;
+        teller.line(format_args!("          {}", system.so_far().since(&before))).await;
         teller.line(format_args!("          {}", scene.because)).await;
     }
     Ok(())
@@ -90,13 +91,13 @@ fn unkept(why: String) -> Exit {
 }
 
 /// Prints the table. Answers how many rows are not as expected.
-fn show(summary: &Summary) -> usize {
+fn show(results: &DemoResults) -> usize {
     let mut table = Table::new();
     table.load_style(TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─')));
     table.set_header(["what was published", "what should happen", "what happened", ""]);
     let mut differences = 0;
     for scene in SCENES {
-        let seen = Seen::of(scene, summary);
+        let seen = scene.result(results);
         let agrees = seen == scene.expected;
         differences += usize::from(!agrees);
         table.add_row([

@@ -1,11 +1,11 @@
 //! What the demo publishes, and the expected results.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::stage::Summary;
+use super::counts::DemoCounts;
+use super::system::DemoResults;
 use engine::topic::Entry;
 
 /// One row of the demo. Its users are `prefix`, or `prefix-0` and so on.
@@ -13,25 +13,13 @@ pub(super) struct Scene {
     pub title: &'static str,
     pub prefix: &'static str,
     pub entries: fn(&str) -> Vec<Entry>,
-    pub expected: Seen,
+    pub expected: DemoCounts,
     /// Why this is the result, for an audience.
     pub because: &'static str,
 }
 
-/// The result of a scene, or the expected one.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub mails: usize,
-    pub profiles: usize,
-    pub plan: Option<&'static str>,
-    pub dead_letters: usize,
-    /// The reason in this scene's dead letters.
-    pub reason: &'static str,
-    pub ignored: usize,
-}
-
-const NOTHING: Seen = Seen { mails: 0, profiles: 0, plan: None, dead_letters: 0, reason: "", ignored: 0 };
-const ONE_OF_EACH: Seen = Seen { mails: 1, profiles: 1, ..NOTHING };
+const NOTHING: DemoCounts = DemoCounts { mails: 0, profiles: 0, plan: None, dead_letters: 0, reason: "", ignored: 0 };
+const ONE_OF_EACH: DemoCounts = DemoCounts { mails: 1, profiles: 1, ..NOTHING };
 
 /// The demo's rows, in the order they are published.
 pub(super) const SCENES: &[Scene] = &[
@@ -39,7 +27,7 @@ pub(super) const SCENES: &[Scene] = &[
         title: "20 users sign up",
         prefix: "new",
         entries: |prefix| (0..20).map(|n| version_2(&format!("{prefix}-{n}"), "free")).collect(),
-        expected: Seen { mails: 20, profiles: 20, ..NOTHING },
+        expected: DemoCounts { mails: 20, profiles: 20, ..NOTHING },
         because: "the topic copied each event to both queues; each reaction did its own part",
     },
     Scene {
@@ -60,7 +48,7 @@ pub(super) const SCENES: &[Scene] = &[
         title: "version 3, newer than ours",
         prefix: "newer",
         entries: |prefix| vec![entry(json!({ "userId": prefix, "version": 3, "plan": "pro", "shoe": { "size": 43 } }))],
-        expected: Seen { plan: Some("pro"), ..ONE_OF_EACH },
+        expected: DemoCounts { plan: Some("pro"), ..ONE_OF_EACH },
         because: "what we know of it is still there, so it is handled as the newest we know",
     },
     Scene {
@@ -72,7 +60,7 @@ pub(super) const SCENES: &[Scene] = &[
             };
             vec![at("pro", "2026-01-02T00:00:02Z"), at("free", "2026-01-02T00:00:01Z")]
         },
-        expected: Seen { plan: Some("pro"), ..ONE_OF_EACH },
+        expected: DemoCounts { plan: Some("pro"), ..ONE_OF_EACH },
         because: "the profile keeps what the newer event said, whichever comes last",
     },
     Scene {
@@ -86,74 +74,42 @@ pub(super) const SCENES: &[Scene] = &[
         title: "mail server down for 1 s",
         prefix: "down",
         entries: |prefix| (0..5).map(|n| version_2(&format!("{prefix}-{n}"), "free")).collect(),
-        expected: Seen { mails: 5, profiles: 5, ..NOTHING },
+        expected: DemoCounts { mails: 5, profiles: 5, ..NOTHING },
         because: "the email queue paused and asked until it was back; profiles went on",
     },
     Scene {
         title: "a text that is no event",
         prefix: "-",
         entries: |_| vec![Entry { message: "hello".to_owned(), attributes: BTreeMap::new() }],
-        expected: Seen { dead_letters: 2, reason: "not_an_event", ..NOTHING },
+        expected: DemoCounts { dead_letters: 2, reason: "not_an_event", ..NOTHING },
         because: "it can never succeed: put aside at once, once in each queue, with its reason",
     },
     Scene {
         title: "an event without an address",
         prefix: "-",
         entries: |_| vec![message(&json!({ "type": "user.signed_up", "userId": "nobody" }))],
-        expected: Seen { dead_letters: 2, reason: "missing_field", ..NOTHING },
+        expected: DemoCounts { dead_letters: 2, reason: "missing_field", ..NOTHING },
         because: "put aside in the same way; nothing waited behind it",
     },
     Scene {
         title: "another team's event",
         prefix: "-",
         entries: |_| vec![message(&json!({ "type": "order.placed", "orderId": 7 }))],
-        expected: Seen { ignored: 2, ..NOTHING },
+        expected: DemoCounts { ignored: 2, ..NOTHING },
         because: "not ours: deleted without a fuss (UNKNOWN_EVENTS=quarantine would keep it)",
     },
 ];
 
-impl Seen {
-    /// The difference between this and `before`.
-    pub(super) fn since(&self, before: &Self) -> Self {
-        Self {
-            mails: self.mails - before.mails,
-            profiles: self.profiles - before.profiles,
-            dead_letters: self.dead_letters - before.dead_letters,
-            ignored: self.ignored - before.ignored,
-            ..Self::default()
-        }
-    }
-
-    /// The result of a scene, from the summary.
-    pub(super) fn of(scene: &Scene, summary: &Summary) -> Self {
-        let expected = &scene.expected;
-        let plan = expected.plan.filter(|plan| summary.plan(scene.prefix).as_deref() == Some(plan));
+impl Scene {
+    /// What came of it.
+    pub(super) fn result(&self, results: &DemoResults) -> DemoCounts {
+        let expected = &self.expected;
+        let plan = expected.plan.filter(|plan| results.plan(self.prefix).as_deref() == Some(plan));
         let reason = expected.reason;
-        let dead_letters = summary.reasons.get(reason).copied().unwrap_or(0);
-        let ignored = if expected.ignored > 0 { summary.ignored } else { 0 };
-        let (mails, profiles) = (summary.mails(scene.prefix), summary.profiles(scene.prefix));
-        Self { mails, profiles, plan, dead_letters, reason, ignored }
-    }
-}
-
-impl fmt::Display for Seen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut parts = Vec::new();
-        let mut part = |n: usize, what: &str| {
-            if n > 0 {
-                parts.push(format!("{n} {what}"));
-            }
-        };
-        let plural = |n: usize| if n == 1 { "" } else { "s" };
-        part(self.mails, &format!("mail{}", plural(self.mails)));
-        part(self.profiles, &format!("profile{}", plural(self.profiles)));
-        part(self.dead_letters, "dead");
-        part(self.ignored, "ignored");
-        let detail =
-            if self.dead_letters > 0 { Some(self.reason).filter(|reason| !reason.is_empty()) } else { self.plan };
-        let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
-        let all = if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") };
-        write!(f, "{all}{detail}")
+        let dead_letters = results.reasons.get(reason).copied().unwrap_or(0);
+        let ignored = if expected.ignored > 0 { results.ignored } else { 0 };
+        let (mails, profiles) = (results.mails(self.prefix), results.profiles(self.prefix));
+        DemoCounts { mails, profiles, plan, dead_letters, reason, ignored }
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::sleep;
 
-use super::scenes::Seen;
+use super::counts::DemoCounts;
 use crate::config::Environment;
 use crate::ops::say;
 
@@ -58,8 +58,8 @@ impl Teller {
     }
 
     /// Shows how far it is.
-    pub(super) fn so_far(&self, seen: &Seen, waiting: usize) {
-        self.line.set_message(format!("{seen}; {waiting} waiting"));
+    pub(super) fn so_far(&self, counts: &DemoCounts, waiting: usize) {
+        self.line.set_message(format!("{counts}; {waiting} waiting"));
         self.line.tick();
     }
 

@@ -13,15 +13,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::browse::Browser;
 use super::letter::{Letter, Selection};
-use crate::reactions::Known;
+use crate::reactions::EventType;
 use engine::event::AnyEvent;
 use engine::failpoint::{self, Step};
 use engine::queue::sqs::admin::SqsAdmin;
 use engine::queue::{DeadLetter, MAX_BATCH, MAX_MESSAGE_BYTES, Queue, QueueError, ReceiptHandle};
 
 /// What to do with a letter.
-pub(super) enum Deed<'a> {
-    /// Nothing: a dry run, of sending or of dropping.
+pub(super) enum LetterAction<'a> {
+    /// Nothing: a dry run, of redriver or of dropping.
     Count { sends: bool },
     /// Delete it for good.
     Drop,
@@ -29,9 +29,9 @@ pub(super) enum Deed<'a> {
     Send { admin: &'a SqsAdmin, url: &'a str, rate: Option<u32> },
 }
 
-/// What was done. [`Told::sealed`] says why selected letters were not moved.
+/// What was done. [`LetterReport::sealed`] says why selected letters were not moved.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct LetterReport {
     /// Selected letters.
     pub(super) selected: u64,
     /// Selected letters that were moved or deleted.
@@ -56,62 +56,62 @@ pub(super) async fn act<Q: Queue>(
     queue: Q,
     selection: &Selection,
     limit: u64,
-    deed: &Deed<'_>,
+    action: &LetterAction<'_>,
     stop: &CancellationToken,
     bar: &ProgressBar,
-) -> Told {
+) -> LetterReport {
     let mut browser = Browser::new(queue);
-    let mut told = Told::default();
+    let mut report = LetterReport::default();
     let started = Instant::now();
-    while !stop.is_cancelled() && told.selected < limit && told.error.is_none() {
+    while !stop.is_cancelled() && report.selected < limit && report.error.is_none() {
         let batch = match browser.next().await {
             Ok(Some(batch)) => batch,
             Ok(None) => break,
             Err(error) => {
-                told.error = Some(error);
+                report.error = Some(error);
                 break;
             }
         };
         bar.inc(batch.len() as u64);
         let mut chosen = Vec::new();
         for delivery in batch {
-            let (letter, receipt) = Letter::new(delivery, Known::of::<AnyEvent>());
-            if told.selected < limit && selection.takes(&letter) {
-                told.selected += 1;
-                *told.reasons.entry(letter.reason().to_owned()).or_default() += 1;
+            let (letter, receipt) = Letter::new(delivery, EventType::of::<AnyEvent>());
+            if report.selected < limit && selection.takes(&letter) {
+                report.selected += 1;
+                *report.reasons.entry(letter.reason().to_owned()).or_default() += 1;
                 chosen.push((letter, receipt));
             } else {
-                told.left += 1;
+                report.left += 1;
                 browser.keep(receipt);
             }
         }
-        match deed {
-            Deed::Count { sends } => {
+        match action {
+            LetterAction::Count { sends } => {
                 for (letter, receipt) in chosen {
                     match letter.original() {
-                        Err(error) if *sends => told.seal(error.to_string(), receipt, &mut browser),
+                        Err(error) if *sends => report.seal(error.to_string(), receipt, &mut browser),
                         _ => browser.keep(receipt),
                     }
                 }
             }
-            Deed::Drop if chosen.is_empty() => {}
-            Deed::Drop => {
+            LetterAction::Drop if chosen.is_empty() => {}
+            LetterAction::Drop => {
                 let count = chosen.len() as u64;
                 let doubled = browser.delete(chosen.into_iter().map(|(_, receipt)| receipt).collect()).await as u64;
-                told.moved += count - doubled;
-                told.doubled += doubled;
+                report.moved += count - doubled;
+                report.doubled += doubled;
             }
-            Deed::Send { admin, url, rate } => {
-                let mut sending = Sending { admin, url, rate: *rate, started, told: &mut told, stop };
-                sending.send(chosen, &mut browser).await;
+            LetterAction::Send { admin, url, rate } => {
+                let mut redriver = Redriver { admin, url, rate: *rate, started, report: &mut report, stop };
+                redriver.send(chosen, &mut browser).await;
             }
         }
     }
     browser.finish().await;
-    told
+    report
 }
 
-impl Told {
+impl LetterReport {
     /// Leaves a letter in the DLQ, for this reason.
     fn seal<Q: Queue>(&mut self, why: String, receipt: ReceiptHandle, browser: &mut Browser<Q>) {
         *self.sealed.entry(why).or_default() += 1;
@@ -119,34 +119,34 @@ impl Told {
     }
 }
 
-struct Sending<'a> {
+struct Redriver<'a> {
     admin: &'a SqsAdmin,
     url: &'a str,
     rate: Option<u32>,
     started: Instant,
-    told: &'a mut Told,
+    report: &'a mut LetterReport,
     stop: &'a CancellationToken,
 }
 
-impl Sending<'_> {
+impl Redriver<'_> {
     async fn send<Q: Queue>(&mut self, chosen: Vec<Chosen>, browser: &mut Browser<Q>) {
         let mut originals = Vec::new();
         for (letter, receipt) in chosen {
             match letter.original() {
                 Ok(original) => originals.push((original, receipt)),
-                Err(error) => self.told.seal(error.to_string(), receipt, browser),
+                Err(error) => self.report.seal(error.to_string(), receipt, browser),
             }
         }
         let most = self.rate.map_or(MAX_BATCH, |rate| MAX_BATCH.min(rate as usize));
         for group in groups(originals, most) {
             if let Some(rate) = self.rate {
-                let due = self.started + Duration::from_secs(1).mul_f64(self.told.moved as f64 / f64::from(rate));
+                let due = self.started + Duration::from_secs(1).mul_f64(self.report.moved as f64 / f64::from(rate));
                 tokio::select! {
                     () = sleep_until(due) => {}
                     () = self.stop.cancelled() => {}
                 }
             }
-            if self.stop.is_cancelled() || self.told.error.is_some() {
+            if self.stop.is_cancelled() || self.report.error.is_some() {
                 group.into_iter().for_each(|(_, receipt)| browser.keep(receipt));
                 continue;
             }
@@ -162,16 +162,16 @@ impl Sending<'_> {
         for (result, receipt) in results.into_iter().zip(receipts) {
             match result {
                 Ok(()) => confirmed.push(receipt),
-                Err(error @ QueueError::Unfit(_)) => self.told.seal(error.to_string(), receipt, browser),
+                Err(error @ QueueError::Unfit(_)) => self.report.seal(error.to_string(), receipt, browser),
                 Err(error) => {
-                    self.told.error.get_or_insert(error);
+                    self.report.error.get_or_insert(error);
                     browser.keep(receipt);
                 }
             }
         }
         if !confirmed.is_empty() {
-            self.told.moved += confirmed.len() as u64;
-            self.told.doubled += browser.delete(confirmed).await as u64;
+            self.report.moved += confirmed.len() as u64;
+            self.report.doubled += browser.delete(confirmed).await as u64;
         }
     }
 }

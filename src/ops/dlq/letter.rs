@@ -1,7 +1,7 @@
 //! A dead letter as an operator sees it, and the selection of letters.
 //!
 //! Enters: a delivery from a DLQ. Leaves: its reason and history, and its event's type and subject; its address only
-//! masked unless asked for. Pure: asks no queue.
+//! masked unless asked for. Asks no queue; [`Selection::new`] alone asks for the time.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::reasons::UNKNOWN;
 use crate::events::{EmailAddress, UserSignedUp};
-use crate::reactions::Known;
+use crate::reactions::EventType;
 use engine::envelope;
 use engine::event::{Opened, Timestamp, log_hash};
 use engine::queue::dead_letter::{BODY_ENCODING, DETAIL, OURS, REASON, UnpackError, is_ours};
@@ -19,7 +19,7 @@ use engine::queue::{DeadLetter, Delivery, ReceiptHandle};
 pub(super) struct Letter {
     /// Its message id in the DLQ.
     pub(super) id: String,
-    /// How often it was received from the DLQ, looks included.
+    /// ActOptions often it was received from the DLQ, looks included.
     pub(super) receives: u32,
     /// When a worker sent it to the DLQ, in milliseconds since 1970. For a letter that SQS's own redrive moved: when it
     /// first entered the source queue.
@@ -27,7 +27,7 @@ pub(super) struct Letter {
     /// Did a worker write it? If not, it is the message as it came, and its attributes are the sender's.
     is_ours: bool,
     letter: DeadLetter,
-    known: Known,
+    event_type: EventType,
 }
 
 /// What a letter tells of its event.
@@ -51,13 +51,16 @@ pub(super) struct Selection {
 
 impl Letter {
     /// A letter from the DLQ of a reaction to these events.
-    pub(super) fn new(delivery: Delivery, known: Known) -> (Self, ReceiptHandle) {
+    pub(super) fn new(delivery: Delivery, event_type: EventType) -> (Self, ReceiptHandle) {
         let Delivery { message_id, body, attributes, attempt, sent_at_millis, group, fairness, receipt, .. } = delivery;
         // If the redrive policy moved it, no worker wrote it: a reason in it is an old one, or the sender's.
         let is_ours = !delivery.moved_by_queue && is_ours(&attributes);
         let body = body.as_str().to_owned();
         let letter = DeadLetter { body, attributes, group, fairness, message_id: message_id.clone() };
-        (Self { id: message_id, receives: attempt.get(), died_at: sent_at_millis, is_ours, letter, known }, receipt)
+        (
+            Self { id: message_id, receives: attempt.get(), died_at: sent_at_millis, is_ours, letter, event_type },
+            receipt,
+        )
     }
 
     pub(super) fn reason(&self) -> &str {
@@ -100,13 +103,13 @@ impl Letter {
         // Opened even if the redrive policy moved it: the worker would open it too.
         let (body, _) = self.letter.original().ok()?;
         let died_at = Timestamp::from_unix_millis(self.died_at)?;
-        let told = (self.known.tells)(&body, died_at)?;
-        let subject = told.subject.map(|subject| log_hash(&subject).to_string());
+        let identity = (self.event_type.identify)(&body, died_at)?;
+        let subject = identity.subject.map(|subject| log_hash(&subject).to_string());
         let email = match envelope::open::<UserSignedUp>(&body, died_at) {
             Ok(Opened::Ours(event)) => Some(event.email),
             _ => None,
         };
-        Some(Contents { kind: told.kind, subject, email })
+        Some(Contents { kind: identity.kind, subject, email })
     }
 
     /// One line of `dlq list --json`.
@@ -209,7 +212,7 @@ mod tests {
     }
 
     fn letter(delivery: Delivery) -> Letter {
-        Letter::new(delivery, Known::of::<UserSignedUp>()).0
+        Letter::new(delivery, EventType::of::<UserSignedUp>()).0
     }
 
     fn quarantined(body: &str) -> Letter {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::Place;
+use super::OpenedDlq;
 use super::letter::{Letter, Selection, shown};
 use super::look::{each, failed};
 use crate::ops::table::{WIDTH, age, table, wrap_to};
@@ -20,7 +20,7 @@ use engine::event::Timestamp;
 const REASON_WIDTH: usize = 22;
 
 /// What the list shows, and how.
-pub(super) struct Wanted {
+pub(super) struct ListOptions {
     pub(super) which: Selection,
     pub(super) lines: Lines,
     pub(super) limit: Option<u64>,
@@ -46,37 +46,37 @@ struct Group {
 /// By reaction, reason and detail. The detail is empty if the lines are by reason.
 type Groups<'p> = BTreeMap<(&'p str, String, String), Group>;
 
-pub(super) async fn list(places: &[Place], wanted: &Wanted, stop: &CancellationToken) -> Exit {
+pub(super) async fn list(dlqs: &[OpenedDlq], options: &ListOptions, stop: &CancellationToken) -> Exit {
     let now = Timestamp::now().unix_millis();
     let mut groups = Groups::new();
     let (mut lines, mut rows, mut complete) = (Vec::new(), Vec::new(), true);
-    for place in places {
-        let outcome = each(place, wanted.limit, stop, |letter| {
-            if !wanted.which.takes(&letter) {
+    for dlq in dlqs {
+        let outcome = each(dlq, options.limit, stop, |letter| {
+            if !options.which.takes(&letter) {
                 return true;
             }
-            match wanted.lines {
-                Lines::Letter if wanted.json => lines.push(letter.summary(place.name, wanted.addresses)),
-                Lines::Letter => rows.push(row(place.name, &letter, wanted.addresses, now)),
-                Lines::Reason => count(&mut groups, place.name, &letter, ""),
-                Lines::Detail => count(&mut groups, place.name, &letter, letter.detail()),
+            match options.lines {
+                Lines::Letter if options.json => lines.push(letter.summary(dlq.name, options.addresses)),
+                Lines::Letter => rows.push(row(dlq.name, &letter, options.addresses, now)),
+                Lines::Reason => count(&mut groups, dlq.name, &letter, ""),
+                Lines::Detail => count(&mut groups, dlq.name, &letter, letter.detail()),
             }
             true
         });
         match outcome.await {
             Ok(whole) => complete &= whole,
-            Err(error) => return failed(place, &error),
+            Err(error) => return failed(dlq, &error),
         }
     }
     if stop.is_cancelled() {
         return Exit::Interrupted;
     }
-    match (wanted.json, wanted.lines) {
+    match (options.json, options.lines) {
         (true, Lines::Letter) => say(json!({ "letters": lines, "complete": complete })),
         (true, Lines::Reason) => say(json!({ "reasons": as_json(&groups, false), "complete": complete })),
         (true, Lines::Detail) => say(json!({ "details": as_json(&groups, true), "complete": complete })),
         (false, _) if rows.is_empty() && groups.is_empty() => say("no dead letters"),
-        (false, Lines::Letter) => print_letters(rows, wanted.addresses),
+        (false, Lines::Letter) => print_letters(rows, options.addresses),
         (false, Lines::Reason) => print_reasons(&groups, now),
         (false, Lines::Detail) => print_details(&groups),
     }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::browse::Browser;
 use super::letter::{Letter, Selection, shown};
-use super::{Place, progress};
+use super::{OpenedDlq, progress};
 use crate::cli::Which;
 use crate::ops::table::counted;
 use crate::ops::{Exit, complain, say, terminal};
@@ -23,33 +23,33 @@ use engine::event::Timestamp;
 use engine::queue::QueueError;
 
 pub(super) async fn show(
-    places: &[Place],
+    dlqs: &[OpenedDlq],
     id: &str,
     body: bool,
     addresses: bool,
     as_json: bool,
     stop: &CancellationToken,
 ) -> Exit {
-    let mut found: Vec<(&Place, Letter)> = Vec::new();
-    for place in places {
-        let outcome = each(place, None, stop, |letter| {
+    let mut found: Vec<(&OpenedDlq, Letter)> = Vec::new();
+    for dlq in dlqs {
+        let outcome = each(dlq, None, stop, |letter| {
             let hit = letter.id.starts_with(id);
             let exact = letter.id == id;
             if hit {
-                found.push((place, letter));
+                found.push((dlq, letter));
             }
             !exact
         });
         if let Err(error) = outcome.await {
-            return failed(place, &error);
+            return failed(dlq, &error);
         }
     }
     if stop.is_cancelled() {
         return Exit::Interrupted;
     }
     match found.as_slice() {
-        [(place, letter)] if as_json => say(letter.export(place.name, body)),
-        [(place, letter)] => print(place.name, letter, body, addresses),
+        [(dlq, letter)] if as_json => say(letter.export(dlq.name, body)),
+        [(dlq, letter)] => print(dlq.name, letter, body, addresses),
         [] => {
             complain("no letter has an id that begins so; `dlq list` shows them");
             return Exit::Usage;
@@ -111,7 +111,7 @@ fn history(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
-pub(super) async fn export(place: &Place, which: &Which, file: Option<&Path>, stop: &CancellationToken) -> Exit {
+pub(super) async fn export(dlq: &OpenedDlq, which: &Which, file: Option<&Path>, stop: &CancellationToken) -> Exit {
     let selection = Selection { not_after: None, ..Selection::new(&which.reason, which.since) };
     let mut out: Box<dyn Write + Send> = match file.map(create) {
         None => Box::new(terminal::out()),
@@ -123,16 +123,16 @@ pub(super) async fn export(place: &Place, which: &Which, file: Option<&Path>, st
     };
     let (mut count, mut broken) = (0, None);
     let limit = which.limit.unwrap_or(u64::MAX);
-    let outcome = each(place, None, stop, |letter| {
+    let outcome = each(dlq, None, stop, |letter| {
         if count < limit && selection.takes(&letter) {
             count += 1;
-            broken = writeln!(out, "{}", plain::json(&letter.export(place.name, true).to_string())).err();
+            broken = writeln!(out, "{}", plain::json(&letter.export(dlq.name, true).to_string())).err();
         }
         broken.is_none() && count < limit
     });
     let complete = match outcome.await {
         Ok(whole) => whole || count == limit,
-        Err(error) => return failed(place, &error),
+        Err(error) => return failed(dlq, &error),
     };
     if !terminal::remember(broken.map_or_else(|| out.flush(), Err)) {
         return Exit::Clean;
@@ -149,13 +149,13 @@ fn create(path: &Path) -> io::Result<File> {
 
 /// Shows each letter to `see` until that answers `false`. Answers whether all letters were looked at.
 pub(super) async fn each(
-    place: &Place,
+    dlq: &OpenedDlq,
     limit: Option<u64>,
     stop: &CancellationToken,
     mut see: impl FnMut(Letter) -> bool,
 ) -> Result<bool, QueueError> {
-    let bar = progress(place.depth);
-    let mut browser = Browser::new(place.dlq.clone());
+    let bar = progress(dlq.depth);
+    let mut browser = Browser::new(dlq.dlq.clone());
     let (mut seen, mut enough) = (0, false);
     let outcome = loop {
         if stop.is_cancelled() || enough || limit.is_some_and(|limit| seen >= limit) {
@@ -169,7 +169,7 @@ pub(super) async fn each(
             Ok(Some(batch)) => {
                 bar.inc(batch.len() as u64);
                 for delivery in batch {
-                    let (letter, receipt) = Letter::new(delivery, place.known);
+                    let (letter, receipt) = Letter::new(delivery, dlq.event_type);
                     browser.keep(receipt);
                     if !enough && limit.is_none_or(|limit| seen < limit) {
                         seen += 1;
@@ -184,8 +184,8 @@ pub(super) async fn each(
     outcome
 }
 
-pub(super) fn failed(place: &Place, error: &QueueError) -> Exit {
-    complain(format_args!("the dead-letter queue of `{}`: {error}", place.name));
+pub(super) fn failed(dlq: &OpenedDlq, error: &QueueError) -> Exit {
+    complain(format_args!("the dead-letter queue of `{}`: {error}", dlq.name));
     Exit::Unavailable
 }
 

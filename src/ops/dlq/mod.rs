@@ -24,8 +24,8 @@ use tokio_util::sync::CancellationToken;
 use super::table::wrap;
 use super::{Context, Exit, complain, configured, deaf};
 use crate::cli::{Dlq, Which};
-use crate::config::{self, Queues};
-use crate::reactions::{Known, Reactions};
+use crate::config::{self, AwsConfig, Queues};
+use crate::reactions::{EventType, Reactions};
 use crate::shutdown;
 use engine::event::AnyEvent;
 use engine::queue::sqs::SqsQueue;
@@ -37,7 +37,7 @@ pub use reasons::{REASONS, Reason};
 const LONG: u64 = 100;
 
 /// One reaction's queue and DLQ, opened.
-struct Place {
+struct OpenedDlq {
     name: &'static str,
     url: String,
     source: QueueFacts,
@@ -46,95 +46,111 @@ struct Place {
     dlq: SqsQueue,
     admin: SqsAdmin,
     /// The reaction's event types.
-    known: Known,
+    event_type: EventType,
 }
 
 pub(super) async fn dlq(context: &Context<'_>, what: &Dlq) -> Exit {
-    let only: Vec<String> = match what {
-        Dlq::List { reactions, .. } => reactions.clone(),
-        Dlq::Show { .. } => Vec::new(),
-        Dlq::Export { which, .. } | Dlq::Redrive { which, .. } | Dlq::Drop { which, .. } => {
-            which.reaction.iter().cloned().collect()
-        }
-    };
-    if let Some(strange) = what.reasons().iter().find(|reason| reasons::all().all(|own| own != **reason)) {
-        complain(format_args!("no reason is called `{strange}`; there are:"));
-        wrap(&reasons::all().collect::<Vec<_>>().join(", "), 2).iter().for_each(complain);
-        return Exit::Usage;
-    }
-    let read = |read: &mut config::Reader<'_>| {
-        let aws = config::aws(read);
-        Some((config::queues(read, &context.reactions.needs(), &only)?, aws))
-    };
-    let (queues, aws) = match configured(context, read) {
-        Ok(settings) => settings,
-        Err(exit) => return exit,
-    };
-    if !matches!(what, Dlq::List { .. } | Dlq::Show { .. }) && queues.len() > 1 {
-        let names: Vec<_> = queues.iter().map(|queues| queues.name).collect();
-        complain(format_args!("several reactions have a queue here; say which: {}", names.join(" or ")));
-        return Exit::Usage;
-    }
-    if let Dlq::Drop { which: Which { reason, since: None, limit: None, .. }, all: false, .. } = what
-        && reason.is_empty()
-    {
-        complain("say which letters to drop: --reason, --since, --limit or --all");
-        return Exit::Usage;
-    }
-    let Ok(stop) = shutdown::on_interrupt() else { return deaf() };
-    // Opening may be cancelled at any point: no letter is held yet.
-    let opening = async {
-        let aws = super::aws(&aws).await?;
-        let open = |queues| Place::open(&aws, queues, context.reactions);
-        try_join_all(queues.into_iter().map(open)).await.map_err(|problem| {
-            complain(problem);
-            Exit::Unavailable
-        })
-    };
-    match stop.run_until_cancelled(opening).await {
-        Some(Ok(places)) => work(what, places, &stop).await,
-        Some(Err(exit)) => exit,
-        None => Exit::Interrupted,
-    }
+    run(context, what).await.unwrap_or_else(|exit| exit)
 }
 
-async fn work(what: &Dlq, mut places: Vec<Place>, stop: &CancellationToken) -> Exit {
-    match what {
-        Dlq::List { reason, by_reason, by_detail, limit, show_addresses, json, .. } => {
+async fn run(context: &Context<'_>, what: &Dlq) -> Result<Exit, Exit> {
+    if let Some(unknown) = what.reasons().iter().find(|reason| reasons::all().all(|own| own != **reason)) {
+        complain(format_args!("no reason is called `{unknown}`; there are:"));
+        wrap(&reasons::all().collect::<Vec<_>>().join(", "), 2).iter().for_each(complain);
+        return Err(Exit::Usage);
+    }
+    Ok(match what {
+        Dlq::List { reactions, reason, by_reason, by_detail, limit, show_addresses, json } => {
+            let (dlqs, stop) = open_all(context, reactions).await?;
             let lines = match (by_reason, by_detail) {
                 (_, true) => list::Lines::Detail,
                 (true, false) => list::Lines::Reason,
                 (false, false) => list::Lines::Letter,
             };
             let (which, limit, addresses) = (letter::Selection::of(reason), *limit, *show_addresses);
-            list::list(&places, &list::Wanted { which, lines, limit, addresses, json: *json }, stop).await
+            list::list(&dlqs, &list::ListOptions { which, lines, limit, addresses, json: *json }, &stop).await
         }
         Dlq::Show { id, body, show_addresses, json } => {
-            look::show(&places, id, *body, *show_addresses, *json, stop).await
+            let (dlqs, stop) = open_all(context, &[]).await?;
+            look::show(&dlqs, id, *body, *show_addresses, *json, &stop).await
         }
-        _ => match (what, places.pop()) {
-            (Dlq::Export { which, file }, Some(place)) => look::export(&place, which, file.as_deref(), stop).await,
-            (Dlq::Redrive { which, rate, all, yes, json }, Some(place)) => {
-                let how = redrive::How { yes: *yes, json: *json, rate: *rate };
-                if *all {
-                    native::redrive(&place, &how, stop).await
-                } else {
-                    redrive::redrive(&place, which, &how, stop).await
-                }
+        Dlq::Export { which, file } => {
+            let (dlq, stop) = open_one(context, which, true).await?;
+            look::export(&dlq, which, file.as_deref(), &stop).await
+        }
+        Dlq::Redrive { which, rate, all, yes, json } => {
+            let (dlq, stop) = open_one(context, which, true).await?;
+            let options = redrive::ActOptions { yes: *yes, json: *json, rate: *rate };
+            match all {
+                true => native::redrive(&dlq, &options, &stop).await,
+                false => redrive::redrive(&dlq, which, &options, &stop).await,
             }
-            (Dlq::Drop { which, yes, json, .. }, Some(place)) => {
-                let how = redrive::How { yes: *yes, json: *json, rate: None };
-                redrive::drop(&place, which, &how, stop).await
-            }
-            _ => Exit::Bug,
-        },
-    }
+        }
+        Dlq::Drop { which, all, yes, json } => {
+            let (dlq, stop) = open_one(context, which, *all).await?;
+            let options = redrive::ActOptions { yes: *yes, json: *json, rate: None };
+            redrive::drop(&dlq, which, &options, &stop).await
+        }
+    })
 }
 
-impl Place {
+/// The named reactions' queues; if none is named, those of each reaction whose queue is set.
+fn settings(context: &Context<'_>, only: &[String]) -> Result<(Vec<Queues>, AwsConfig), Exit> {
+    configured(context, |read| {
+        let aws = config::aws(read);
+        Some((config::queues(read, &context.reactions.needs(), only)?, aws))
+    })
+}
+
+/// Opens the DLQs of the named reactions; if none is named, of each reaction whose queue is set.
+async fn open_all(context: &Context<'_>, only: &[String]) -> Result<(Vec<OpenedDlq>, CancellationToken), Exit> {
+    let (queues, aws) = settings(context, only)?;
+    open(&aws, async |aws| {
+        try_join_all(queues.into_iter().map(|queues| OpenedDlq::open(aws, queues, &context.reactions))).await
+    })
+    .await
+}
+
+/// Opens the DLQ of one reaction. Unless `may_be_all`, the selection must exclude some letters.
+async fn open_one(
+    context: &Context<'_>,
+    which: &Which,
+    may_be_all: bool,
+) -> Result<(OpenedDlq, CancellationToken), Exit> {
+    let (queues, aws) = settings(context, which.reaction.as_slice())?;
+    let [queues] = <[Queues; 1]>::try_from(queues).map_err(|several| {
+        let names: Vec<_> = several.iter().map(|queues| queues.name).collect();
+        complain(format_args!("several reactions have a queue here; say which: {}", names.join(" or ")));
+        Exit::Usage
+    })?;
+    if !may_be_all && matches!(which, Which { reason, since: None, limit: None, .. } if reason.is_empty()) {
+        complain("say which letters to drop: --reason, --since, --limit or --all");
+        return Err(Exit::Usage);
+    }
+    open(&aws, async |aws| OpenedDlq::open(aws, queues, &context.reactions).await).await
+}
+
+/// Opens something in AWS until a signal. Leaves it and the token of that signal. It may be cancelled at any point:
+/// no letter is held yet.
+async fn open<T>(
+    aws: &AwsConfig,
+    opening: impl AsyncFnOnce(&SdkConfig) -> Result<T, String>,
+) -> Result<(T, CancellationToken), Exit> {
+    let stop = shutdown::on_interrupt().map_err(|_| deaf())?;
+    let opening = async {
+        opening(&super::aws(aws).await?).await.map_err(|problem| {
+            complain(problem);
+            Exit::Unavailable
+        })
+    };
+    let opened = stop.run_until_cancelled(opening).await.ok_or(Exit::Interrupted)??;
+    Ok((opened, stop))
+}
+
+impl OpenedDlq {
     async fn open(aws: &SdkConfig, queues: Queues, reactions: &Reactions) -> Result<Self, String> {
         let Queues { name, url, dlq_url } = queues;
-        let known = reactions.get(name).map_or_else(Known::of::<AnyEvent>, |listed| listed.known);
+        let event_type = reactions.get(name).map_or_else(EventType::of::<AnyEvent>, |listed| listed.event_type);
         let admin = SqsAdmin::new(aws);
         let source = admin.facts(&url).await.map_err(|error| format!("the queue of `{name}`: {error}"))?;
         let by_policy = source.redrive.as_ref().map(|redrive| redrive.dlq_url.clone());
@@ -146,7 +162,7 @@ impl Place {
         let depth = admin.facts(&dlq_url).await.map_err(failed)?.visible;
         let dlq = SqsQueue::open(aws, dlq_url.clone(), None, Duration::from_secs(20)).await.map_err(failed)?;
         let dlq = dlq.with_visibility(browse::HIDDEN);
-        Ok(Self { name, url, source, dlq_url, depth, dlq, admin, known })
+        Ok(Self { name, url, source, dlq_url, depth, dlq, admin, event_type })
     }
 
     fn source_name(&self) -> &str {

@@ -10,8 +10,8 @@ use serde_json::json;
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
-use super::redrive::{self, How};
-use super::{Place, progress};
+use super::redrive::{self, ActOptions};
+use super::{OpenedDlq, progress};
 use crate::cli::Which;
 use crate::ops::table::counted;
 use crate::ops::{Exit, complain, say};
@@ -21,16 +21,16 @@ use engine::queue::sqs::admin::MoveTask;
 /// The time between two looks at the task.
 const LOOK: Duration = Duration::from_millis(500);
 
-pub(super) async fn redrive(place: &Place, how: &How, stop: &CancellationToken) -> Exit {
-    let dlq = match place.admin.facts(&place.dlq_url).await {
+pub(super) async fn redrive(dlq: &OpenedDlq, options: &ActOptions, stop: &CancellationToken) -> Exit {
+    let found = match dlq.admin.facts(&dlq.dlq_url).await {
         Ok(facts) => facts,
         Err(error) => return failed(&error),
     };
-    if !how.yes {
-        report(place, how, &MoveTask { handle: None, status: String::new(), moved: 0, to_move: dlq.visible });
+    if !options.yes {
+        report(dlq, options, &MoveTask { handle: None, status: String::new(), moved: 0, to_move: found.visible });
         return Exit::Clean;
     }
-    match place.admin.latest_move(&dlq.arn).await {
+    match dlq.admin.latest_move(&found.arn).await {
         Ok(Some(task)) if task.is_running() => {
             complain(format_args!("SQS already moves these letters: {} of {} so far", task.moved, task.to_move));
             return Exit::Unavailable;
@@ -38,24 +38,24 @@ pub(super) async fn redrive(place: &Place, how: &How, stop: &CancellationToken) 
         Ok(_) | Err(QueueError::Refused(_)) => {}
         Err(error) => return failed(&error),
     }
-    match place.admin.start_move(&dlq.arn, &place.source.arn, how.rate).await {
-        Ok(()) => watch(place, how, &dlq.arn, stop).await,
+    match dlq.admin.start_move(&found.arn, &dlq.source.arn, options.rate).await {
+        Ok(()) => watch(dlq, options, &found.arn, stop).await,
         Err(QueueError::Refused(code)) => {
             complain(format_args!("SQS does not move these letters itself ({code}): they are sent one by one"));
             let every = Which { reaction: None, reason: Vec::new(), since: None, limit: None };
-            redrive::redrive(place, &every, how, stop).await
+            redrive::redrive(dlq, &every, options, stop).await
         }
         Err(error) => failed(&error),
     }
 }
 
-async fn watch(place: &Place, how: &How, dlq_arn: &str, stop: &CancellationToken) -> Exit {
-    let bar = progress(place.depth);
+async fn watch(dlq: &OpenedDlq, options: &ActOptions, dlq_arn: &str, stop: &CancellationToken) -> Exit {
+    let bar = progress(dlq.depth);
     let mut looks = interval(LOOK);
     let mut cancelled = false;
     let ended = loop {
         looks.tick().await;
-        let task = match place.admin.latest_move(dlq_arn).await {
+        let task = match dlq.admin.latest_move(dlq_arn).await {
             Ok(Some(task)) => task,
             // The task has just started, and SQS does not list it yet.
             Ok(None) => continue,
@@ -68,11 +68,11 @@ async fn watch(place: &Place, how: &How, dlq_arn: &str, stop: &CancellationToken
         }
         if let (true, false, Some(handle)) = (stop.is_cancelled(), cancelled, &task.handle) {
             // SQS refuses this if the task has just ended. The next look shows it.
-            cancelled = place.admin.cancel_move(handle).await.is_ok();
+            cancelled = dlq.admin.cancel_move(handle).await.is_ok();
         }
     };
     bar.finish_and_clear();
-    report(place, how, &ended);
+    report(dlq, options, &ended);
     match ended.status.as_str() {
         "COMPLETED" => Exit::Clean,
         "CANCELLED" => Exit::Interrupted,
@@ -83,14 +83,14 @@ async fn watch(place: &Place, how: &How, dlq_arn: &str, stop: &CancellationToken
     }
 }
 
-fn report(place: &Place, how: &How, task: &MoveTask) {
-    let (name, source) = (place.name, place.source_name());
-    if how.json {
+fn report(dlq: &OpenedDlq, options: &ActOptions, task: &MoveTask) {
+    let (name, source) = (dlq.name, dlq.source_name());
+    if options.json {
         say(json!({
-            "reaction": name, "dryRun": !how.yes, "by": "sqs", "selected": task.to_move.max(task.moved),
+            "reaction": name, "dryRun": !options.yes, "by": "sqs", "selected": task.to_move.max(task.moved),
             "moved": task.moved, "failed": 0, "sealed": 0, "left": 0, "reasons": {},
         }));
-    } else if how.yes {
+    } else if options.yes {
         say(format_args!("{name}: SQS moved {} to {source}", counted(task.moved, "letter")));
     } else {
         let letters = counted(task.to_move, "letter");

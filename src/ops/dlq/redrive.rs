@@ -3,90 +3,91 @@
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::act::{Deed, Told, act};
+use super::act::{LetterAction, LetterReport, act};
 use super::letter::Selection;
-use super::{Place, progress};
+use super::{OpenedDlq, progress};
 use crate::cli::Which;
 use crate::ops::table::{counted, table};
 use crate::ops::{Exit, complain, say};
 use crate::plain;
 
-/// How the command was called.
-pub(super) struct How {
+/// ActOptions the command was called.
+pub(super) struct ActOptions {
     pub(super) yes: bool,
     pub(super) json: bool,
     pub(super) rate: Option<u32>,
 }
 
-pub(super) async fn redrive(place: &Place, which: &Which, how: &How, stop: &CancellationToken) -> Exit {
-    if place.source.is_fifo() {
+pub(super) async fn redrive(dlq: &OpenedDlq, which: &Which, options: &ActOptions, stop: &CancellationToken) -> Exit {
+    if dlq.source.is_fifo() {
         complain("a FIFO queue's letters keep their groups only when SQS moves them: use --all");
         return Exit::Usage;
     }
-    let send = Deed::Send { admin: &place.admin, url: &place.url, rate: how.rate };
-    run(place, which, how, stop, send, ("go back", "went back")).await
+    let send = LetterAction::Send { admin: &dlq.admin, url: &dlq.url, rate: options.rate };
+    run(dlq, which, options, stop, send, ("go back", "went back")).await
 }
 
-pub(super) async fn drop(place: &Place, which: &Which, how: &How, stop: &CancellationToken) -> Exit {
-    run(place, which, how, stop, Deed::Drop, ("be dropped", "were dropped")).await
+pub(super) async fn drop(dlq: &OpenedDlq, which: &Which, options: &ActOptions, stop: &CancellationToken) -> Exit {
+    run(dlq, which, options, stop, LetterAction::Drop, ("be dropped", "were dropped")).await
 }
 
 async fn run(
-    place: &Place,
+    dlq: &OpenedDlq,
     which: &Which,
-    how: &How,
+    options: &ActOptions,
     stop: &CancellationToken,
-    deed: Deed<'_>,
+    action: LetterAction<'_>,
     words: (&str, &str),
 ) -> Exit {
     let selection = Selection::new(&which.reason, which.since);
-    let bar = progress(place.depth);
-    let deed = if how.yes { deed } else { Deed::Count { sends: matches!(deed, Deed::Send { .. }) } };
+    let bar = progress(dlq.depth);
+    let action =
+        if options.yes { action } else { LetterAction::Count { sends: matches!(action, LetterAction::Send { .. }) } };
     let limit = which.limit.unwrap_or(u64::MAX);
-    let told = act(place.dlq.clone(), &selection, limit, &deed, stop, &bar).await;
+    let report = act(dlq.dlq.clone(), &selection, limit, &action, stop, &bar).await;
     bar.finish_and_clear();
-    let sealed: u64 = told.sealed.values().sum();
-    if how.json {
+    let sealed: u64 = report.sealed.values().sum();
+    if options.json {
         say(json!({
-            "reaction": place.name, "dryRun": !how.yes, "by": "us", "selected": told.selected, "moved": told.moved,
-            "failed": if how.yes { told.selected - told.moved } else { 0 }, "sealed": sealed, "left": told.left,
-            "reasons": told.reasons,
+            "reaction": dlq.name, "dryRun": !options.yes, "by": "us", "selected": report.selected, "moved": report.moved,
+            "failed": if options.yes { report.selected - report.moved } else { 0 }, "sealed": sealed, "left": report.left,
+            "reasons": report.reasons,
         }));
     } else {
-        print(place, &told, how.yes, words);
+        print(dlq, &report, options.yes, words);
     }
     if sealed > 0 {
         complain(format_args!("{} sealed and passed over:", counted(sealed, "letter")));
-        told.sealed.iter().for_each(|(why, count)| complain(format_args!("{count:>7}  {why}")));
+        report.sealed.iter().for_each(|(why, count)| complain(format_args!("{count:>7}  {why}")));
     }
-    if told.doubled > 0 {
-        complain(format_args!("{} could not be deleted: still there as well", counted(told.doubled, "letter")));
+    if report.doubled > 0 {
+        complain(format_args!("{} could not be deleted: still there as well", counted(report.doubled, "letter")));
     }
-    if let Some(error) = &told.error {
+    if let Some(error) = &report.error {
         complain(format_args!("stopped early: {error}"));
     } else if stop.is_cancelled() {
         return Exit::Interrupted;
     }
-    let whole = !how.yes || told.selected == told.moved;
-    if told.error.is_none() && told.doubled == 0 && whole { Exit::Clean } else { Exit::Unavailable }
+    let whole = !options.yes || report.selected == report.moved;
+    if report.error.is_none() && report.doubled == 0 && whole { Exit::Clean } else { Exit::Unavailable }
 }
 
-fn print(place: &Place, told: &Told, done: bool, (would, did): (&str, &str)) {
-    if told.selected > 0 {
+fn print(dlq: &OpenedDlq, report: &LetterReport, done: bool, (would, did): (&str, &str)) {
+    if report.selected > 0 {
         let mut table = table(["reason", "letters"], &[1]);
-        for (reason, count) in &told.reasons {
+        for (reason, count) in &report.reasons {
             table.add_row([&*plain::line(reason), &count.to_string()]);
         }
         say(format_args!("{}\n", table.trim_fmt()));
     }
-    let (name, source) = (place.name, place.source_name());
+    let (name, source) = (dlq.name, dlq.source_name());
     let to = if would == "go back" { format!(" to {source}") } else { String::new() };
     if done {
-        let (moved, left) = (counted(told.moved, "letter"), counted(told.left, "other"));
+        let (moved, left) = (counted(report.moved, "letter"), counted(report.left, "other"));
         say(format_args!("{name}: {moved} {did}{to}; {left} looked at and left"));
     } else {
-        let sealed: u64 = told.sealed.values().sum();
-        let (open, left) = (counted(told.selected - sealed, "letter"), counted(told.left, "other"));
+        let sealed: u64 = report.sealed.values().sum();
+        let (open, left) = (counted(report.selected - sealed, "letter"), counted(report.left, "other"));
         say(format_args!("{name}: {open} would {would}{to}; {left} would stay"));
         say("A dry run: nothing was changed. --yes does it.");
     }

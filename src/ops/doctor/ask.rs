@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_config::SdkConfig;
 use futures_util::future::join_all;
 
-use super::facts::{Facts, Reaction, Timing, Topic};
+use super::facts::{ReactionFacts, SystemFacts, Timing, TopicFacts};
 use crate::aws;
 use crate::config::{MailConfig, ReactionConfig, RunConfig};
 use crate::events::UserSignedUp;
@@ -23,12 +23,12 @@ pub(super) async fn ask(
     reactions: &Reactions,
     topic_arn: Option<String>,
     aws: &SdkConfig,
-) -> Facts {
+) -> SystemFacts {
     let admin = SqsAdmin::new(aws);
     let sns = topic_arn.map(|arn| (SnsAdmin::new(aws, arn.clone()), arn));
     let topic = async {
         let (sns, arn) = sns.as_ref()?;
-        Some(Topic { arn: arn.clone(), found: sns.exists().await })
+        Some(TopicFacts { arn: arn.clone(), found: sns.exists().await })
     };
     let sns_of = || sns.as_ref().map(|(sns, _)| sns);
     let reactions =
@@ -44,7 +44,7 @@ pub(super) async fn ask(
     let (topic, reactions, (redis, neighbours, mail, worker)) = tokio::join!(topic, join_all(reactions), servers);
     let region = aws.region().map(|region| region.as_ref().to_owned());
     let endpoint = aws::elsewhere(aws);
-    Facts { region, endpoint, topic, reactions, redis, neighbours, mail, worker }
+    SystemFacts { region, endpoint, topic, reactions, redis, neighbours, mail, worker }
 }
 
 async fn reaction(
@@ -52,7 +52,7 @@ async fn reaction(
     sns: Option<&SnsAdmin>,
     config: &ReactionConfig,
     listed: Option<&Listed>,
-) -> Reaction {
+) -> ReactionFacts {
     let queue = admin.facts(&config.queue_url).await;
     let found = queue.as_ref().ok();
     let by_policy = found.and_then(|facts| facts.redrive.as_ref()).map(|redrive| &redrive.dlq_url);
@@ -74,7 +74,7 @@ async fn reaction(
     };
     let is_recorded = listed.is_some_and(|listed| listed.is_recorded);
     let (types, type_field) = listed.map_or((&[][..], "type"), |listed| (listed.row.types, listed.row.type_field));
-    Reaction {
+    ReactionFacts {
         name: config.name,
         is_recorded,
         types,

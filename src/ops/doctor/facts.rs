@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::mail::smtp::Examination;
-use crate::ops::worker::Told;
+use crate::ops::worker::WorkerStates;
 use engine::backoff::Backoff;
 use engine::envelope::Topics;
 use engine::queue::QueueError;
@@ -15,14 +15,14 @@ use engine::topic::sns::admin::Subscription;
 
 /// All findings.
 #[derive(Debug)]
-pub(super) struct Facts {
+pub(super) struct SystemFacts {
     /// The region that calls go to.
     pub(super) region: Option<String>,
     /// Where calls go instead of to AWS.
     pub(super) endpoint: Option<String>,
     /// The topic, if one is configured.
-    pub(super) topic: Option<Topic>,
-    pub(super) reactions: Vec<Reaction>,
+    pub(super) topic: Option<TopicFacts>,
+    pub(super) reactions: Vec<ReactionFacts>,
     /// Redis's facts, and whether its data survives a restart. `None`: Redis does not let us look.
     pub(super) redis: Result<(Option<RedisFacts>, Option<bool>), RedisError>,
     /// The queues that are worked on in this Redis, by the reaction's name.
@@ -30,18 +30,18 @@ pub(super) struct Facts {
     /// The mail server, and whether a mail can be composed. `None`: no reaction sends mail.
     pub(super) mail: Option<(Examination, Result<(), String>)>,
     /// What the worker at `HTTP_ADDR` says of each reaction.
-    pub(super) worker: Told,
+    pub(super) worker: WorkerStates,
 }
 
 #[derive(Debug)]
-pub(super) struct Topic {
+pub(super) struct TopicFacts {
     pub(super) arn: String,
     pub(super) found: Result<(), SendError>,
 }
 
 /// One reaction's queues and its timing.
 #[derive(Debug, Clone)]
-pub(super) struct Reaction {
+pub(super) struct ReactionFacts {
     pub(super) name: &'static str,
     /// Are its effects recorded? The records also count how often a message killed its worker.
     pub(super) is_recorded: bool,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::fault::{Fault, Level};
+use super::diagnosis::{Diagnosis, Level};
 use crate::config;
 
 /// A line of the doctor's report.
@@ -13,19 +13,19 @@ pub(super) struct Finding {
     /// What was looked at.
     pub(super) check: &'static str,
     /// `None`: all is well.
-    pub(super) fault: Option<&'static Fault>,
+    pub(super) diagnosis: Option<&'static Diagnosis>,
     /// What was seen, in a few words. Never a secret.
     pub(super) seen: String,
 }
 
 impl Finding {
     pub(super) fn level(&self) -> Level {
-        self.fault.map_or(Level::Ok, |fault| fault.level)
+        self.diagnosis.map_or(Level::Ok, |diagnosis| diagnosis.level)
     }
 
     /// What to do, with the names of this program and this reaction put in.
     pub(super) fn remedy(&self, program: &str) -> Option<String> {
-        let remedy = self.fault?.remedy.replace("user-events dlq", &format!("{program} dlq"));
+        let remedy = self.diagnosis?.remedy.replace("user-events dlq", &format!("{program} dlq"));
         Some(remedy.replace("<NAME>", &config::prefix(&self.group)).replace("<name>", &self.group).replace('`', ""))
     }
 }
@@ -42,11 +42,12 @@ impl Findings {
     }
 
     pub(super) fn ok(&mut self, check: &'static str, seen: impl Into<String>) {
-        self.all.push(Finding { group: self.group.into(), check, fault: None, seen: seen.into() });
+        self.all.push(Finding { group: self.group.into(), check, diagnosis: None, seen: seen.into() });
     }
 
-    pub(super) fn bad(&mut self, fault: &'static Fault, seen: impl Into<String>) {
-        let finding = Finding { group: self.group.into(), check: fault.check, fault: Some(fault), seen: seen.into() };
+    pub(super) fn bad(&mut self, diagnosis: &'static Diagnosis, seen: impl Into<String>) {
+        let finding =
+            Finding { group: self.group.into(), check: diagnosis.check, diagnosis: Some(diagnosis), seen: seen.into() };
         self.all.push(finding);
     }
 }

@@ -4,8 +4,8 @@
 //! code 69 if one of them is a failure. Promises: it changes nothing, sends no mail and shows no secret.
 
 mod ask;
+mod diagnosis;
 mod facts;
-mod fault;
 mod filter;
 mod finding;
 mod policy;
@@ -16,8 +16,8 @@ use std::io::IsTerminal;
 
 use serde_json::{Value, json};
 
-use self::facts::Facts;
-pub use self::fault::{FAULTS, Fault, Level};
+pub use self::diagnosis::{DIAGNOSES, Diagnosis, Level};
+use self::facts::SystemFacts;
 use self::finding::Finding;
 use super::table::wrap;
 use super::terminal::draw;
@@ -30,7 +30,7 @@ use crate::plain;
 const INDENT: usize = 8;
 
 pub(super) async fn doctor(context: &Context<'_>, as_json: bool) -> Exit {
-    let read = |read: &mut config::Reader<'_>| {
+    let read = |read: &mut config::SettingsReader<'_>| {
         let is_set = config::is_given(context.environment, "USER_EVENTS_TOPIC_ARN");
         let topic = if is_set { config::publish(read) } else { None };
         Some((config::run(read, &context.reactions.needs(), &[])?, topic))
@@ -43,7 +43,7 @@ pub(super) async fn doctor(context: &Context<'_>, as_json: bool) -> Exit {
         Ok(aws) => aws,
         Err(lack) => return misconfigured(lack),
     };
-    let facts = ask::ask(&config, context.reactions, topic, &aws).await;
+    let facts = ask::ask(&config, &context.reactions, topic, &aws).await;
     let findings = judge(&facts);
     let failed = findings.iter().any(|finding| finding.level() == Level::Fail);
     if as_json {
@@ -56,11 +56,11 @@ pub(super) async fn doctor(context: &Context<'_>, as_json: bool) -> Exit {
     if failed { Exit::Unavailable } else { Exit::Clean }
 }
 
-fn judge(facts: &Facts) -> Vec<Finding> {
+fn judge(facts: &SystemFacts) -> Vec<Finding> {
     let mut all = servers::aws(facts);
     // Without AWS no queue answers. One fault for each queue would point to the wrong remedy.
-    let without_aws = [fault::NO_REGION, fault::AWS_SILENT, fault::NO_CREDENTIALS];
-    if !all.iter().any(|finding| finding.fault.is_some_and(|fault| without_aws.contains(&fault))) {
+    let without_aws = [diagnosis::NO_REGION, diagnosis::AWS_SILENT, diagnosis::NO_CREDENTIALS];
+    if !all.iter().any(|finding| finding.diagnosis.is_some_and(|diagnosis| without_aws.contains(&diagnosis))) {
         all.extend(facts.reactions.iter().flat_map(|reaction| reaction::judge(reaction, facts)));
     }
     all.extend(servers::redis(facts));
@@ -71,7 +71,7 @@ fn judge(facts: &Facts) -> Vec<Finding> {
 fn as_value(finding: &Finding, program: &str) -> Value {
     json!({
         "group": finding.group, "check": finding.check, "level": finding.level().word(),
-        "fault": finding.fault.map(|fault| fault.code), "seen": finding.seen, "remedy": finding.remedy(program),
+        "fault": finding.diagnosis.map(|diagnosis| diagnosis.code), "seen": finding.seen, "remedy": finding.remedy(program),
     })
 }
 
@@ -80,19 +80,20 @@ fn report(findings: &[Finding], program: &str, colour: bool) -> String {
     let mut lines = Vec::new();
     for group in findings.chunk_by(|a, b| a.group == b.group) {
         // The region or endpoint stands beside the group's name: it is the first thing to check.
-        let place = group.iter().find(|finding| finding.check == "endpoint" && finding.fault.is_none());
+        let place = group.iter().find(|finding| finding.check == "endpoint" && finding.diagnosis.is_none());
         lines.push(match place {
             Some(place) => format!("{} ({})", place.group, plain::line(&place.seen)),
             None => group[0].group.to_string(),
         });
-        let well: Vec<_> = group.iter().filter(|finding| finding.fault.is_none()).map(|f| f.check).collect();
+        let well: Vec<_> = group.iter().filter(|finding| finding.diagnosis.is_none()).map(|f| f.check).collect();
         if !well.is_empty() {
             lines.extend(entry(Level::Ok, &well.join(", "), colour));
         }
         for finding in group {
-            let (Some(fault), Some(remedy)) = (finding.fault, finding.remedy(program)) else { continue };
-            let text = format!("{}: {}; {}", fault.check, plain::line(&finding.seen), fault.means.replace('`', ""));
-            lines.extend(entry(fault.level, &text, colour));
+            let (Some(diagnosis), Some(remedy)) = (finding.diagnosis, finding.remedy(program)) else { continue };
+            let text =
+                format!("{}: {}; {}", diagnosis.check, plain::line(&finding.seen), diagnosis.means.replace('`', ""));
+            lines.extend(entry(diagnosis.level, &text, colour));
             lines.extend(wrap(&format!("→ {remedy}"), INDENT));
         }
     }
@@ -123,8 +124,8 @@ mod tests {
         let mut findings = Findings::of("email");
         findings.ok("queue", "there");
         findings.ok("DLQ", "there");
-        findings.bad(fault::QUEUE_MISSING, "x".repeat(30));
-        findings.bad(fault::DEAD_LETTERS, "about 3\u{1b}[2J");
+        findings.bad(diagnosis::QUEUE_MISSING, "x".repeat(30));
+        findings.bad(diagnosis::DEAD_LETTERS, "about 3\u{1b}[2J");
         findings.all
     }
 
@@ -141,9 +142,9 @@ mod tests {
     #[test]
     fn a_terminal_gets_colours_and_every_faults_name_is_its_own() {
         assert!(report(&findings(), "crm", true).contains("  \x1b[31mfail\x1b[0m  queue"));
-        let mut codes: Vec<_> = FAULTS.iter().map(|fault| fault.code).collect();
+        let mut codes: Vec<_> = DIAGNOSES.iter().map(|diagnosis| diagnosis.code).collect();
         codes.sort_unstable();
         codes.dedup();
-        assert_eq!(codes.len(), FAULTS.len());
+        assert_eq!(codes.len(), DIAGNOSES.len());
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use humantime::format_duration;
 
-use super::facts::{Facts, Reaction};
-use super::fault::*;
+use super::diagnosis::*;
+use super::facts::{ReactionFacts, SystemFacts};
 use super::filter::{Passage, passage};
 use super::finding::{Finding, Findings};
 use super::policy::{Access, access};
@@ -31,7 +31,7 @@ const ECS_STOP: Duration = Duration::from_secs(120);
 /// The engine holds a message for 900 s = 15 min at most.
 const HANDLER_CAP: Duration = Duration::from_secs(900);
 
-pub(super) fn judge(reaction: &Reaction, facts: &Facts) -> Vec<Finding> {
+pub(super) fn judge(reaction: &ReactionFacts, facts: &SystemFacts) -> Vec<Finding> {
     let mut findings = Findings::of(reaction.name);
     match &reaction.queue {
         Ok(queue) => queues(&mut findings, reaction, queue, facts),
@@ -46,7 +46,7 @@ pub(super) fn judge(reaction: &Reaction, facts: &Facts) -> Vec<Finding> {
     findings.all
 }
 
-fn queues(findings: &mut Findings, reaction: &Reaction, queue: &QueueFacts, facts: &Facts) {
+fn queues(findings: &mut Findings, reaction: &ReactionFacts, queue: &QueueFacts, facts: &SystemFacts) {
     findings.ok("queue", "there");
     dead_letters(findings, reaction, queue);
     timing(findings, reaction, queue);
@@ -71,7 +71,7 @@ fn queues(findings: &mut Findings, reaction: &Reaction, queue: &QueueFacts, fact
 
 /// Does the reaction accept notifications of our topic? If it does not, that is a failure only if the queue is known
 /// to be subscribed to it: `publish` may use another topic than the reaction.
-fn topics(findings: &mut Findings, reaction: &Reaction, arn: &str) {
+fn topics(findings: &mut Findings, reaction: &ReactionFacts, arn: &str) {
     match &reaction.subscription {
         _ if reaction.topics.read(arn) => findings.ok("topics", "ours is read"),
         // A raw body names no topic.
@@ -81,7 +81,7 @@ fn topics(findings: &mut Findings, reaction: &Reaction, arn: &str) {
     }
 }
 
-fn neighbours(findings: &mut Findings, reaction: &Reaction, facts: &Facts) {
+fn neighbours(findings: &mut Findings, reaction: &ReactionFacts, facts: &SystemFacts) {
     match (&reaction.queue, facts.neighbours.get(reaction.name)) {
         (Ok(queue), Some(Ok(here))) => {
             let others: Vec<String> = here.iter().filter(|other| **other != queue.arn).cloned().collect();
@@ -96,7 +96,7 @@ fn neighbours(findings: &mut Findings, reaction: &Reaction, facts: &Facts) {
     }
 }
 
-fn dead_letters(findings: &mut Findings, reaction: &Reaction, queue: &QueueFacts) {
+fn dead_letters(findings: &mut Findings, reaction: &ReactionFacts, queue: &QueueFacts) {
     match &queue.redrive {
         None => findings.bad(NO_REDRIVE_POLICY, "none"),
         Some(redrive) => receives(findings, reaction, redrive.max_receive_count),
@@ -127,7 +127,7 @@ fn dead_letters(findings: &mut Findings, reaction: &Reaction, queue: &QueueFacts
     }
 }
 
-fn receives(findings: &mut Findings, reaction: &Reaction, receives: u32) {
+fn receives(findings: &mut Findings, reaction: &ReactionFacts, receives: u32) {
     let (attempts, backoff) = (reaction.timing.max_attempts, reaction.timing.backoff);
     match attempts.filter(|most| *most >= receives) {
         Some(most) => {
@@ -152,7 +152,7 @@ fn hours(time: Duration) -> String {
     }
 }
 
-fn timing(findings: &mut Findings, reaction: &Reaction, queue: &QueueFacts) {
+fn timing(findings: &mut Findings, reaction: &ReactionFacts, queue: &QueueFacts) {
     let timing = reaction.timing;
     let visibility = timing.visibility.unwrap_or(queue.visibility);
     let lease = timing.lease.unwrap_or(visibility * 3 / 4);
@@ -181,7 +181,7 @@ fn timing(findings: &mut Findings, reaction: &Reaction, queue: &QueueFacts) {
     }
 }
 
-fn subscription(findings: &mut Findings, found: &Subscription, reaction: &Reaction) {
+fn subscription(findings: &mut Findings, found: &Subscription, reaction: &ReactionFacts) {
     if found.pending {
         return findings.bad(SUBSCRIPTION_PENDING, "not confirmed");
     }

@@ -1,8 +1,8 @@
 //! The table of faults: each case changes one thing in a sound reaction, and expects one finding.
 
 use super::*;
-use crate::ops::doctor::facts::{Timing, Topic};
-use crate::ops::worker::Told;
+use crate::ops::doctor::facts::{Timing, TopicFacts};
+use crate::ops::worker::WorkerStates;
 use engine::backoff::Backoff;
 use engine::envelope::Topics;
 use engine::queue::QueueError;
@@ -35,11 +35,11 @@ fn queue(name: &str) -> QueueFacts {
     }
 }
 
-fn sound() -> Reaction {
+fn sound() -> ReactionFacts {
     let dlq = QueueFacts { retention: FORTNIGHT, visible: 0, redrive: None, ..queue("email-dlq") };
     let filter = Some(r#"{"type":["user.signed_up"]}"#.to_owned());
     let subscription = Subscription { pending: false, raw: false, filter, filters_body: true, has_dlq: true };
-    Reaction {
+    ReactionFacts {
         name: "email",
         is_recorded: true,
         types: &["user.signed_up"],
@@ -59,44 +59,44 @@ fn sound() -> Reaction {
     }
 }
 
-fn facts() -> Facts {
-    Facts {
+fn facts() -> SystemFacts {
+    SystemFacts {
         region: None,
         endpoint: None,
-        topic: Some(Topic { arn: TOPIC.to_owned(), found: Ok(()) }),
+        topic: Some(TopicFacts { arn: TOPIC.to_owned(), found: Ok(()) }),
         reactions: Vec::new(),
         redis: Err(RedisError::Timeout { at: "redis:6379".into() }),
         neighbours: Default::default(),
         mail: None,
-        worker: Told::default(),
+        worker: WorkerStates::default(),
     }
 }
 
-fn faults(reaction: &Reaction) -> Vec<&'static str> {
-    judge(reaction, &facts()).iter().filter_map(|finding| Some(finding.fault?.code)).collect()
+fn codes(reaction: &ReactionFacts) -> Vec<&'static str> {
+    judge(reaction, &facts()).iter().filter_map(|finding| Some(finding.diagnosis?.code)).collect()
 }
 
 fn another() -> Topics {
     Topics::only(vec![format!("{TOPIC}2")])
 }
 
-type Change = fn(&mut Reaction);
+type Change = fn(&mut ReactionFacts);
 
-fn own(reaction: &mut Reaction) -> &mut QueueFacts {
+fn own(reaction: &mut ReactionFacts) -> &mut QueueFacts {
     reaction.queue.as_mut().expect("there")
 }
 
-fn dlq(reaction: &mut Reaction) -> &mut QueueFacts {
+fn dlq(reaction: &mut ReactionFacts) -> &mut QueueFacts {
     reaction.dlq.as_mut().and_then(|dlq| dlq.as_mut().ok()).expect("there")
 }
 
-fn subscribed(reaction: &mut Reaction) -> &mut Subscription {
+fn subscribed(reaction: &mut ReactionFacts) -> &mut Subscription {
     reaction.subscription.as_mut().and_then(|s| s.as_mut().ok()?.as_mut()).expect("there")
 }
 
 #[test]
 fn a_sound_reaction_has_no_fault_and_each_check_is_told() {
-    assert_eq!(faults(&sound()), [""; 0]);
+    assert_eq!(codes(&sound()), [""; 0]);
     let checks: Vec<_> = judge(&sound(), &facts()).iter().map(|finding| finding.check).collect();
     let expected = [
         "queue",
@@ -157,7 +157,7 @@ fn each_thing_that_is_wrong_makes_the_one_finding_it_deserves() {
     for (code, change) in cases {
         let mut reaction = sound();
         change(&mut reaction);
-        let mut found = faults(&reaction);
+        let mut found = codes(&reaction);
         // This case has `shutdown_long` too: 902 s are more than ECS's 120 s.
         found.retain(|found| code != "handler_long" || *found != "shutdown_long");
         assert_eq!(found, [code]);
@@ -168,16 +168,16 @@ fn each_thing_that_is_wrong_makes_the_one_finding_it_deserves() {
 fn a_topic_that_is_not_read_is_a_warning_where_the_queue_may_not_hear_it() {
     let denied = || SendError::Refused("AuthorizationError".to_owned());
     for (subscription, beside) in [(Some(Ok(None)), "not_subscribed"), (Some(Err(denied())), "subscription_hidden")] {
-        let reaction = Reaction { topics: another(), subscription, ..sound() };
-        assert_eq!(faults(&reaction), [beside, "topic_unread"]);
+        let reaction = ReactionFacts { topics: another(), subscription, ..sound() };
+        assert_eq!(codes(&reaction), [beside, "topic_unread"]);
     }
-    assert_eq!(faults(&Reaction { topics: Topics::default(), ..sound() }), [""; 0], "any is read");
+    assert_eq!(codes(&ReactionFacts { topics: Topics::default(), ..sound() }), [""; 0], "any is read");
 }
 
 #[test]
 fn what_the_receives_mean_is_told_in_tries_and_in_hours() {
     let seen = |receives, attempts, is_recorded| {
-        let mut reaction = Reaction { is_recorded, ..sound() };
+        let mut reaction = ReactionFacts { is_recorded, ..sound() };
         own(&mut reaction).redrive.as_mut().expect("there").max_receive_count = receives;
         reaction.timing.max_attempts = attempts;
         let found = judge(&reaction, &facts());
@@ -193,16 +193,16 @@ fn what_the_receives_mean_is_told_in_tries_and_in_hours() {
 
 #[test]
 fn a_worker_that_waits_is_told_of_in_its_own_words_even_where_its_queue_is_gone() {
-    let told = |line: &str| Facts { worker: Told::from(line), ..facts() };
+    let told = |line: &str| SystemFacts { worker: WorkerStates::from(line), ..facts() };
     let paused = "paused: waiting for smtp (554 5.7.1 at dot)";
-    let of = |reaction: &Reaction, line: &str| {
+    let of = |reaction: &ReactionFacts, line: &str| {
         let last = judge(reaction, &told(line)).pop().expect("the worker comes last");
-        (last.check, last.fault.map(|fault| fault.code), last.seen)
+        (last.check, last.diagnosis.map(|diagnosis| diagnosis.code), last.seen)
     };
     assert_eq!(of(&sound(), "email: ready"), ("worker", None, "ready".to_owned()));
     assert_eq!(of(&sound(), &format!("email: {paused}")), ("worker", Some("paused"), paused.to_owned()));
     assert_eq!(of(&sound(), "profile: ready").0, "worker (not asked)");
-    let gone = Reaction { queue: Err(QueueError::Refused("QueueDoesNotExist".to_owned())), ..sound() };
+    let gone = ReactionFacts { queue: Err(QueueError::Refused("QueueDoesNotExist".to_owned())), ..sound() };
     assert_eq!(of(&gone, "email: receiving fails").1, Some("paused"));
 }
 
@@ -213,9 +213,9 @@ fn another_queue_under_its_name_is_told_of_and_its_own_is_not() {
         let neighbours =
             [("email", queues.map_err(|code| RedisError::Failed { at: "redis:6379".into(), why: code.to_owned() }))]
                 .into();
-        let all = judge(&sound(), &Facts { neighbours, ..facts() });
+        let all = judge(&sound(), &SystemFacts { neighbours, ..facts() });
         let found = all.into_iter().find(|finding| finding.check == "namespace").expect("it was looked at");
-        (found.fault.map(|fault| fault.code), found.seen)
+        (found.diagnosis.map(|diagnosis| diagnosis.code), found.seen)
     };
     let own = queue("email").arn;
     assert_eq!(of(Ok(&[&own])), (None, "ours alone".to_owned()));
@@ -228,8 +228,10 @@ fn without_a_topic_its_policies_and_subscriptions_are_not_judged() {
     let mut reaction = sound();
     own(&mut reaction).policy = None;
     reaction.subscription = None;
-    for topic in [None, Some(Topic { arn: TOPIC.to_owned(), found: Err(SendError::Refused("NotFound".to_owned())) })] {
-        let facts = Facts { topic, ..facts() };
-        assert!(judge(&reaction, &facts).iter().all(|finding| finding.fault.is_none()));
+    for topic in
+        [None, Some(TopicFacts { arn: TOPIC.to_owned(), found: Err(SendError::Refused("NotFound".to_owned())) })]
+    {
+        let facts = SystemFacts { topic, ..facts() };
+        assert!(judge(&reaction, &facts).iter().all(|finding| finding.diagnosis.is_none()));
     }
 }

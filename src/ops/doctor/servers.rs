@@ -2,8 +2,8 @@
 //!
 //! Enters: facts. Leaves: findings. Pure.
 
-use super::facts::Facts;
-use super::fault::*;
+use super::diagnosis::*;
+use super::facts::SystemFacts;
 use super::finding::{Finding, Findings};
 use crate::mail::smtp::Examination;
 use engine::queue::QueueError;
@@ -23,7 +23,7 @@ const STRANGER: &[&str] = &[
     "IncompleteSignature",
 ];
 
-pub(super) fn aws(facts: &Facts) -> Vec<Finding> {
+pub(super) fn aws(facts: &SystemFacts) -> Vec<Finding> {
     let mut findings = Findings::of("AWS");
     let Some(region) = &facts.region else {
         findings.bad(NO_REGION, "none");
@@ -64,13 +64,13 @@ pub(super) fn aws(facts: &Facts) -> Vec<Finding> {
     findings.all
 }
 
-pub(super) fn redis(facts: &Facts) -> Vec<Finding> {
+pub(super) fn redis(facts: &SystemFacts) -> Vec<Finding> {
     let mut findings = Findings::of("Redis");
     let (server, persists) = match &facts.redis {
         Ok((server, persists)) => (server, persists),
         Err(error) => {
-            let fault = if error.is_moved() { REDIS_CLUSTER } else { REDIS_SILENT };
-            findings.bad(fault, error.to_string());
+            let diagnosis = if error.is_moved() { REDIS_CLUSTER } else { REDIS_SILENT };
+            findings.bad(diagnosis, error.to_string());
             return findings.all;
         }
     };
@@ -96,16 +96,16 @@ pub(super) fn redis(facts: &Facts) -> Vec<Finding> {
     findings.all
 }
 
-pub(super) fn mail(facts: &Facts) -> Vec<Finding> {
+pub(super) fn mail(facts: &SystemFacts) -> Vec<Finding> {
     let mut findings = Findings::of("mail");
     let Some((Examination { connect, tls, auth, is_plaintext }, template)) = &facts.mail else {
         return findings.all;
     };
     let steps = [("connection", connect, SMTP_SILENT), ("TLS", tls, SMTP_TLS), ("AUTH", auth, SMTP_AUTH)];
-    for (check, step, fault) in steps {
+    for (check, step, diagnosis) in steps {
         match step {
             Some(Ok(())) => findings.ok(check, "fine"),
-            Some(Err(why)) => findings.bad(fault, why),
+            Some(Err(why)) => findings.bad(diagnosis, why),
             None => {}
         }
     }
@@ -122,34 +122,34 @@ pub(super) fn mail(facts: &Facts) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::doctor::facts::{Reaction, Timing, Topic};
-    use crate::ops::worker::Told;
+    use crate::ops::doctor::facts::{ReactionFacts, Timing, TopicFacts};
+    use crate::ops::worker::WorkerStates;
     use engine::backoff::Backoff;
     use engine::envelope::Topics;
     use engine::redis_link::{RedisError, RedisFacts};
 
-    fn facts() -> Facts {
+    fn facts() -> SystemFacts {
         let server = RedisFacts { major_version: 8, eviction_policy: "noeviction".to_owned(), is_cluster: false };
         let fine = || Some(Ok(()));
         let mail = Examination { connect: fine(), tls: fine(), auth: fine(), is_plaintext: false };
-        Facts {
+        SystemFacts {
             region: Some("eu-west-1".to_owned()),
             endpoint: None,
-            topic: Some(Topic { arn: "arn".to_owned(), found: Ok(()) }),
+            topic: Some(TopicFacts { arn: "arn".to_owned(), found: Ok(()) }),
             reactions: Vec::new(),
             redis: Ok((Some(server), Some(true))),
             neighbours: Default::default(),
             mail: Some((mail, Ok(()))),
-            worker: Told::default(),
+            worker: WorkerStates::default(),
         }
     }
 
-    fn lost(error: QueueError) -> Reaction {
+    fn lost(error: QueueError) -> ReactionFacts {
         let second = std::time::Duration::from_secs(1);
         let (handler, shutdown, backoff) = (second, second, Backoff::HANDLER);
         let timing = Timing { visibility: None, lease: None, handler, shutdown, max_attempts: None, backoff };
         let topics = Topics::default();
-        Reaction {
+        ReactionFacts {
             name: "email",
             is_recorded: true,
             types: &[],
@@ -162,20 +162,20 @@ mod tests {
         }
     }
 
-    fn codes(facts: &Facts) -> Vec<&'static str> {
+    fn codes(facts: &SystemFacts) -> Vec<&'static str> {
         let all = [aws(facts), redis(facts), mail(facts)].concat();
-        all.iter().filter_map(|finding| Some(finding.fault?.code)).collect()
+        all.iter().filter_map(|finding| Some(finding.diagnosis?.code)).collect()
     }
 
-    type Change = fn(&mut Facts);
+    type Change = fn(&mut SystemFacts);
 
     #[test]
     fn each_thing_that_is_wrong_makes_the_one_finding_it_deserves() {
         assert_eq!(codes(&facts()), [""; 0]);
-        fn examined(facts: &mut Facts) -> &mut Examination {
+        fn examined(facts: &mut SystemFacts) -> &mut Examination {
             &mut facts.mail.as_mut().expect("there").0
         }
-        fn server(facts: &mut Facts) -> &mut RedisFacts {
+        fn server(facts: &mut SystemFacts) -> &mut RedisFacts {
             facts.redis.as_mut().expect("there").0.as_mut().expect("told")
         }
         let cases: [(&[&str], Change); 20] = [

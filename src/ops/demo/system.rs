@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::scenes::Seen;
+use super::counts::DemoCounts;
 use crate::events::UserId;
 use crate::handlers::profile::ProfileHandler;
 use crate::handlers::welcome_email::WelcomeEmail;
@@ -32,7 +32,7 @@ const VISIBILITY: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The running parts.
-pub(super) struct Stage {
+pub(super) struct DemoSystem {
     publisher: Publisher<MemoryTopic>,
     queues: [MemoryQueue; 2],
     dead_letters: MemoryQueue,
@@ -44,7 +44,7 @@ pub(super) struct Stage {
 }
 
 /// What there was at the end.
-pub(super) struct Summary {
+pub(super) struct DemoResults {
     sent: HashMap<String, usize>,
     known: MemoryProfiles,
     pub reasons: BTreeMap<String, usize>,
@@ -53,7 +53,7 @@ pub(super) struct Summary {
     pub retried: u64,
 }
 
-impl Stage {
+impl DemoSystem {
     pub(super) fn build(mails: &Path) -> Result<Self, ComposeError> {
         let dead_letters = MemoryQueue::new("user-events-dlq", VISIBILITY);
         let queue = |name| MemoryQueue::with_dlq(name, VISIBILITY, &dead_letters, 5);
@@ -93,14 +93,14 @@ impl Stage {
     }
 
     /// The results so far, of all scenes.
-    pub(super) fn so_far(&self) -> Seen {
-        Seen {
+    pub(super) fn so_far(&self) -> DemoCounts {
+        DemoCounts {
             mails: self.mailer.lock().sent.values().sum(),
             profiles: self.profiles.count(),
             dead_letters: self.dead_letters.depth().visible,
             ignored: usize::try_from(self.tallies.iter().map(|tally| tally.read().of("ignored")).sum::<u64>())
                 .unwrap_or(0),
-            ..Seen::default()
+            ..DemoCounts::default()
         }
     }
 
@@ -109,7 +109,7 @@ impl Stage {
     ///
     /// # Errors
     /// Why a mail could not be written to disk: waiting longer would not help.
-    pub(super) async fn until_idle(&self, mut each: impl FnMut(&Seen, usize)) -> Result<(), String> {
+    pub(super) async fn until_idle(&self, mut each: impl FnMut(&DemoCounts, usize)) -> Result<(), String> {
         let deadline = Instant::now() + PATIENCE;
         let left = |queue: &MemoryQueue| queue.depth().visible + queue.depth().in_flight;
         loop {
@@ -126,13 +126,13 @@ impl Stage {
     }
 
     /// Stops the workers and collects the results.
-    pub(super) async fn finish(mut self) -> Summary {
+    pub(super) async fn finish(mut self) -> DemoResults {
         self.stop.cancel();
         while self.workers.join_next().await.is_some() {}
         let counts = self.tallies.each_ref().map(Tally::read);
         let sum = |name| counts.iter().map(|count| count.of(name)).sum::<u64>();
         let sent = self.mailer.lock().sent.clone();
-        Summary {
+        DemoResults {
             sent,
             known: self.profiles,
             reasons: reasons(&self.dead_letters).await,
@@ -143,7 +143,7 @@ impl Stage {
     }
 }
 
-impl Summary {
+impl DemoResults {
     /// Mails taken for this scene's users, with copies.
     pub(super) fn mails(&self, prefix: &str) -> usize {
         self.sent.iter().filter(|(user, _)| belongs(user, prefix)).map(|(_, n)| n).sum()

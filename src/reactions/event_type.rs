@@ -7,7 +7,7 @@ use engine::event::{Arrival, Event, EventError, Opened, Schema, Timestamp, to_be
 
 /// An event type as functions. If two in a list have the same `types`, the first counts.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Known {
+pub(crate) struct EventType {
     /// [`Event::TYPES`].
     pub(crate) types: &'static [&'static str],
     /// [`Event::schema`].
@@ -15,21 +15,21 @@ pub(crate) struct Known {
     /// Checks a text that is to be published against the type's rules.
     pub(crate) check: fn(&str, &Arrival<'_>) -> Result<(), EventError>,
     /// The type and the subject of a received body, if the body is an event.
-    pub(crate) tells: fn(&str, Timestamp) -> Option<Told>,
+    pub(crate) identify: fn(&str, Timestamp) -> Option<EventIdentity>,
 }
 
 /// What a received body tells of its event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct EventIdentity {
     /// Its `type`.
     pub(crate) kind: String,
     /// Whom or what the event is about. `None`: the type is another team's.
     pub(crate) subject: Option<String>,
 }
 
-impl Known {
+impl EventType {
     pub(crate) fn of<E: Event>() -> Self {
-        Self { types: E::TYPES, schema: E::schema, check: check::<E>, tells: tells::<E> }
+        Self { types: E::TYPES, schema: E::schema, check: check::<E>, identify: identify::<E> }
     }
 }
 
@@ -37,9 +37,11 @@ fn check<E: Event>(text: &str, arrival: &Arrival<'_>) -> Result<(), EventError> 
     to_be_published::<E>(text, arrival, E::TYPES).map(|_| ())
 }
 
-fn tells<E: Event>(body: &str, sent_at: Timestamp) -> Option<Told> {
+fn identify<E: Event>(body: &str, sent_at: Timestamp) -> Option<EventIdentity> {
     Some(match envelope::open::<E>(body, sent_at).ok()? {
-        Opened::Ours(event) => Told { kind: event.head().kind.to_string(), subject: Some(event.subject().to_owned()) },
-        Opened::Foreign(kind) => Told { kind, subject: None },
+        Opened::Ours(event) => {
+            EventIdentity { kind: event.head().kind.to_string(), subject: Some(event.subject().to_owned()) }
+        }
+        Opened::Foreign(kind) => EventIdentity { kind, subject: None },
     })
 }

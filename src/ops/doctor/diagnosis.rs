@@ -11,9 +11,9 @@ pub enum Level {
     Fail,
 }
 
-/// One kind of fault.
+/// One kind of fault, what it leads to and what to do.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct Diagnosis {
     /// Its name: stable, one word.
     pub code: &'static str,
     /// What was looked at.
@@ -38,16 +38,16 @@ impl Level {
     }
 }
 
-macro_rules! faults {
+macro_rules! diagnoses {
     ($($name:ident = $level:ident $check:literal $code:literal: $means:literal => $remedy:literal;)*) => {
-        $(pub(super) const $name: &Fault =
-            &Fault { code: $code, check: $check, level: Level::$level, means: $means, remedy: $remedy };)*
+        $(pub(super) const $name: &Diagnosis =
+            &Diagnosis { code: $code, check: $check, level: Level::$level, means: $means, remedy: $remedy };)*
         /// All of them, in the order of the README.
-        pub const FAULTS: &[&Fault] = &[$($name),*];
+        pub const DIAGNOSES: &[&Diagnosis] = &[$($name),*];
     };
 }
 
-faults! {
+diagnoses! {
     NO_REGION = Fail "region" "no_region":
         "no call to AWS can be made" => "set `AWS_REGION`";
     NO_CREDENTIALS = Fail "credentials" "no_credentials":
