@@ -9,6 +9,7 @@
 mod dlq;
 mod named;
 mod publish;
+mod render;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use clap::{FromArgMatches, Parser, Subcommand, ValueEnum};
 pub use dlq::{Dlq, Which};
 pub(crate) use named::{completions, program};
 pub use publish::Publish;
+pub use render::Render;
 
 use crate::reactions::Reactions;
 
@@ -267,35 +269,4 @@ pub enum Shell {
     Zsh,
     /// fish.
     Fish,
-}
-
-/// What to show.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Reads MAIL_FROM, MAIL_REPLY_TO, MAIL_REDIRECT_TO and, for --open, TMPDIR; none of\n\
-    them need be set. Without --html, --text or --eml: a few headers and the plain text.")]
-pub struct Render {
-    /// Who signed up
-    #[arg(long, value_name = "ID", default_value = "123")]
-    pub user_id: String,
-    /// To whom it goes
-    #[arg(long, value_name = "ADDRESS", default_value = "user@example.com")]
-    pub email: String,
-    /// The plan; unset: pro, and none in version 1
-    #[arg(long, value_name = "PLAN")]
-    pub plan: Option<String>,
-    /// The event's schema version
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
-    pub version: u32,
-    /// The HTML alone
-    #[arg(long, group = "form")]
-    pub html: bool,
-    /// The plain text alone
-    #[arg(long, group = "form")]
-    pub text: bool,
-    /// The whole mail, as a mail client reads it
-    #[arg(long, group = "form")]
-    pub eml: bool,
-    /// Write it to a file (HTML, unless told) and open that
-    #[arg(long)]
-    pub open: bool,
 }

@@ -6,6 +6,7 @@
 
 mod aws;
 mod environment;
+mod mail;
 mod observe;
 mod operate;
 mod places;
@@ -15,13 +16,14 @@ mod variables;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use lettre::message::Mailbox;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
 pub use aws::{AwsConfig, aws, is_region};
 pub(crate) use aws::{endpoint as aws_endpoint, is_adaptive, max_attempts as aws_attempts};
 pub use environment::{Environment, is_given, set};
+use mail::mail_config;
+pub use mail::{MailConfig, NOBODY, composer, example, nobody, sender};
 pub(crate) use observe::pairs;
 pub use observe::{Propagators, Sampler, TelemetryConfig, telemetry};
 pub use operate::{Queues, all, queues};
@@ -31,9 +33,7 @@ pub use reader::{Mistake, Mistakes, Setting, SettingsReader, masked};
 pub use variables::{VARIABLES, Variable, misspelt, of_reaction, prefix};
 
 use crate::ecs::Agent;
-use crate::events::{EmailAddress, a_labels};
-use crate::mail::Sender;
-use crate::mail::smtp::{SmtpSettings, helo_name};
+use crate::events::EmailAddress;
 use engine::backoff::Backoff;
 use engine::envelope::Topics;
 use engine::event::InvalidValue;
@@ -97,17 +97,6 @@ pub struct ReactionConfig {
     pub retention: Duration,
     /// How many sends may happen before an unknown outcome is quarantined: 2 for `resend`, 1 for `park`.
     pub max_sends: u32,
-}
-
-/// How mail goes out.
-#[derive(Debug)]
-pub struct MailConfig {
-    /// The server.
-    pub server: SmtpSettings,
-    /// The most mails a second. `None`: no limit.
-    pub rate: Option<u32>,
-    /// Who the mails are from.
-    pub sender: Sender,
 }
 
 /// How logs are written.
@@ -264,37 +253,6 @@ fn reaction(read: &mut SettingsReader<'_>, name: &'static str, queue_url: Option
         retention: of.duration("IDEMPOTENCY_RETENTION", seconds(60)..=seconds(24 * month)).unwrap_or(RETENTION),
         max_sends: of.parsed("ON_AMBIGUOUS", max_sends).unwrap_or(2),
     })
-}
-
-fn mail_config(read: &mut SettingsReader<'_>) -> Option<MailConfig> {
-    let plain = read.parsed("SMTP_ALLOW_PLAINTEXT", boolean);
-    let server = read.secret("SMTP_URL", |url| SmtpSettings::parse(url, plain.unwrap_or(false)));
-    if server.is_none() {
-        read.missing("SMTP_URL", "the email reaction sends mail");
-    }
-    let sender = sender(read);
-    if sender.is_none() {
-        read.missing("MAIL_FROM", "the email reaction sends mail");
-    }
-    let rate = read.parsed("SMTP_RATE", |text| {
-        text.parse().ok().filter(|n| (1..=1000).contains(n)).ok_or("must be a whole number from 1 to 1000")
-    });
-    let longest_wait = read.duration("SMTP_REPLY_TIMEOUT", Duration::from_secs(1)..=SmtpSettings::LONGEST_WAIT);
-    let helo = read.parsed("SMTP_HELO", helo_name);
-    let server = server?.replies_within(longest_wait.unwrap_or(SmtpSettings::LONGEST_WAIT)).greeting_as(helo);
-    Some(MailConfig { server, rate, sender: sender? })
-}
-
-/// Reads who the mails are from, and where they go in staging. `None` while `MAIL_FROM` is unset or wrong.
-pub fn sender(read: &mut SettingsReader<'_>) -> Option<Sender> {
-    let mailbox = |text: &str| {
-        let mailbox = text.parse().ok().filter(|mailbox: &Mailbox| a_labels(mailbox.email.domain()).is_some());
-        mailbox.ok_or("must be a mailbox like Name <name@example.com>")
-    };
-    let from = read.parsed("MAIL_FROM", mailbox);
-    let reply_to = read.parsed("MAIL_REPLY_TO", mailbox);
-    let redirect_to = read.parsed("MAIL_REDIRECT_TO", |text| text.parse().map_err(|_| "must be an address"));
-    Some(Sender { from: from?, reply_to, redirect_to })
 }
 
 fn boolean(text: &str) -> Result<bool, &'static str> {

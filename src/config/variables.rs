@@ -48,6 +48,18 @@ pub const VARIABLES: &[Variable] = &[
     shared("MAIL_FROM", None, "required by email and `send-test`; `Name <name@example.com>`"),
     shared("MAIL_REPLY_TO", None, "where answers go"),
     shared("MAIL_REDIRECT_TO", None, "staging safety: every mail goes to this address"),
+    shared(
+        "MAIL_TEMPLATES",
+        None,
+        "a folder of your own templates; unset: the built-in ones. Begin with `render --export DIR`",
+    ),
+    shared(
+        "MAIL_EXAMPLES",
+        None,
+        "a file of events, one a line, that the templates are tried with at start; unset: one of each version, whatever else yours have",
+    ),
+    shared("MAIL_LOCALE_FIELD", Some("locale"), "the event's field that names the mail's language"),
+    shared("MAIL_HEADERS", None, "headers that every mail gets, `Name: value`, one a line"),
     shared("SEND_TEST_TO", None, "where `send-test` sends its mail"),
     engine("WORKER_CONCURRENCY", Some("10"), "messages handled at once, 1 to 1000"),
     engine("RECEIVE_WAIT", Some("20s"), "long poll, 0s to 20s"),

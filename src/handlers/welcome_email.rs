@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::events::UserSignedUp;
+use crate::events::{UserSignedUp, WithFields};
 use crate::mail::{Composer, MailError, Mailer, Ready};
 use engine::handler::{Handled, Handler, HandlerError, traced};
 use engine::idempotency::{Fence, Fingerprint};
@@ -27,11 +27,11 @@ impl<M: Mailer> WelcomeEmail<M> {
 }
 
 impl<M: Mailer> Handler for WelcomeEmail<M> {
-    type Event = UserSignedUp;
+    type Event = WithFields<UserSignedUp>;
     const NAME: &'static str = "welcome_email";
     const RECEIVER: &'static str = "smtp";
 
-    async fn handle(&self, event: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
+    async fn handle(&self, event: &Self::Event, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
         let mail = self
             .composer
             .welcome(Self::NAME, event)
@@ -42,8 +42,9 @@ impl<M: Mailer> Handler for WelcomeEmail<M> {
         Ok(Handled::Done { crossing, receipt: mail.message_id })
     }
 
-    fn fingerprint(&self, event: &UserSignedUp) -> Fingerprint {
-        let (canonical, folded) = (event.email.canonical(), event.email.folded());
+    fn fingerprint(&self, event: &Self::Event) -> Fingerprint {
+        let email = &event.event.email;
+        let (canonical, folded) = (email.canonical(), email.folded());
         Fingerprint::spelled(&[&canonical, Composer::WELCOME], &[&folded, Composer::WELCOME])
     }
 

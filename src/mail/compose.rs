@@ -25,9 +25,13 @@ pub const LOCALE_FIELD: &str = "locale";
 
 /// Turns events into mails. Clones share the templates.
 #[derive(Clone)]
-pub struct Composer(Arc<Inner>);
+pub struct Composer {
+    shared: Arc<Shared>,
+    /// Instead of the language that an event asks for.
+    language: Option<String>,
+}
 
-struct Inner {
+struct Shared {
     from: Address,
     redirect_to: Option<Address>,
     /// What stands behind the `@` of every Message-ID.
@@ -85,7 +89,7 @@ impl Composer {
         let name = sender.from.name.clone().unwrap_or_else(|| sender.from.email.domain().to_owned());
         let Sender { from, reply_to, redirect_to } = sender.in_a_labels();
         let domain = from.email.domain();
-        Self(Arc::new(Inner {
+        let shared = Shared {
             domain: a_labels(domain).map_or_else(|| domain.to_owned(), |domain| domain.into_owned()),
             headers: header::constant(&from, reply_to, &wording.headers),
             from: from.email,
@@ -93,7 +97,14 @@ impl Composer {
             name: values::sender(&name),
             templates: wording.templates,
             locale_field: wording.locale_field,
-        }))
+        };
+        Self { shared: Arc::new(shared), language: None }
+    }
+
+    /// The same, always in this language.
+    #[must_use]
+    pub fn in_language(&self, tag: &str) -> Self {
+        Self { shared: self.shared.clone(), language: Some(tag.to_owned()) }
     }
 
     /// The welcome mail for this event. `handler` goes into the Message-ID.
@@ -101,14 +112,15 @@ impl Composer {
     /// # Errors
     /// [`ComposeError`]: this event will never make a mail, unless the templates change.
     pub fn welcome(&self, handler: &str, event: &WithFields<UserSignedUp>) -> Result<Mail, ComposeError> {
-        let language = self.0.templates.language(self.locale(event).as_deref());
+        let language = self.shared.templates.language(self.locale(event).as_deref());
         let bodies = self.bodies_in(language, event)?;
-        let to = self.0.redirect_to.clone().unwrap_or_else(|| event.event.email.deliverable());
+        let to = self.shared.redirect_to.clone().unwrap_or_else(|| event.event.email.deliverable());
         let reference = reference(handler, event.subject());
-        let message_id = format!("{reference}@{}", self.0.domain);
+        let message_id = format!("{reference}@{}", self.shared.domain);
         let parts = Parts { to: to.as_ref(), message_id: &message_id, reference: &reference, bodies: &bodies };
-        let message = message::write(&self.0.headers, &parts, &self.0.templates.images(language).collect::<Vec<_>>());
-        Ok(Mail { message_id, from: self.0.from.clone(), to, message })
+        let message =
+            message::write(&self.shared.headers, &parts, &self.shared.templates.images(language).collect::<Vec<_>>());
+        Ok(Mail { message_id, from: self.shared.from.clone(), to, message })
     }
 
     /// The text of the welcome mail for this event.
@@ -116,7 +128,13 @@ impl Composer {
     /// # Errors
     /// [`ComposeError`]: this event will never make a mail, unless the templates change.
     pub fn bodies(&self, event: &WithFields<UserSignedUp>) -> Result<Bodies, ComposeError> {
-        self.bodies_in(self.0.templates.language(self.locale(event).as_deref()), event)
+        self.bodies_in(self.shared.templates.language(self.locale(event).as_deref()), event)
+    }
+
+    /// Does every mail go to one address, for staging?
+    #[must_use]
+    pub fn redirects(&self) -> bool {
+        self.shared.redirect_to.is_some()
     }
 
     /// What is wrong with the templates, tried in every language for these events; with `stands_in` for whatever fields an event
@@ -125,9 +143,9 @@ impl Composer {
     pub fn check(&self, events: &[WithFields<UserSignedUp>], stands_in: bool) -> Vec<TemplateFault> {
         let mut faults = Vec::new();
         for event in events {
-            let values = Values::new(event, &self.0.name);
+            let values = Values::new(event, &self.shared.name);
             let values = if stands_in { values.standing_in() } else { values };
-            for fault in self.0.templates.check(&Value::from_object(values)) {
+            for fault in self.shared.templates.check(&Value::from_object(values)) {
                 if !faults.contains(&fault) {
                     faults.push(fault);
                 }
@@ -137,15 +155,15 @@ impl Composer {
     }
 
     fn bodies_in(&self, language: &Language, event: &WithFields<UserSignedUp>) -> Result<Bodies, ComposeError> {
-        let values = Value::from_object(Values::new(event, &self.0.name));
-        self.0.templates.render(language, &values).map_err(ComposeError)
+        let values = Value::from_object(Values::new(event, &self.shared.name));
+        self.shared.templates.render(language, &values).map_err(ComposeError)
     }
 
     /// The language that an event asks for.
     fn locale(&self, event: &WithFields<UserSignedUp>) -> Option<String> {
-        // Nobody could be given another one.
-        self.0.templates.tags().next()?;
-        event.text(&self.0.locale_field)
+        // Without another language than the plain one there is nothing to choose.
+        self.shared.templates.tags().next()?;
+        self.language.clone().or_else(|| event.text(&self.shared.locale_field))
     }
 }
 

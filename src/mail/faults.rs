@@ -39,11 +39,20 @@ fn said(error: &minijinja::Error) -> String {
     let piece = error.range().zip(error.template_source()).and_then(|(range, source)| source.get(range));
     let piece = piece.map(|piece| piece.split_whitespace().collect::<Vec<_>>().join(" "));
     match (error.kind(), piece) {
-        (ErrorKind::UndefinedError, Some(piece)) => format!("`{piece}` is not defined; `| default(\"\")` makes it optional"),
+        (ErrorKind::UndefinedError, Some(piece)) => {
+            format!("`{piece}` is not defined; `| default(\"\")` makes it optional")
+        }
         (ErrorKind::OutOfFuel, _) => "takes too long: a loop without an end, or a page far too large".to_owned(),
         // What a template says wrongly is its author's text, and holds no value.
-        (ErrorKind::SyntaxError | ErrorKind::TemplateNotFound | ErrorKind::UnknownFilter | ErrorKind::UnknownFunction
-            | ErrorKind::UnknownTest | ErrorKind::UnknownMethod, _) => match error.detail() {
+        (
+            ErrorKind::SyntaxError
+            | ErrorKind::TemplateNotFound
+            | ErrorKind::UnknownFilter
+            | ErrorKind::UnknownFunction
+            | ErrorKind::UnknownTest
+            | ErrorKind::UnknownMethod,
+            _,
+        ) => match error.detail() {
             Some(detail) => format!("{}: {detail}", error.kind()),
             None => error.kind().to_string(),
         },

@@ -7,8 +7,20 @@ use lettre::message::{Mailbox, Mailboxes};
 
 /// Ours: a second one would say something else, or make no message.
 const OURS: [&str; 14] = [
-    "auto-submitted", "bcc", "cc", "content-transfer-encoding", "content-type", "date", "from", "message-id", "mime-version",
-    "reply-to", "return-path", "sender", "subject", "to",
+    "auto-submitted",
+    "bcc",
+    "cc",
+    "content-transfer-encoding",
+    "content-type",
+    "date",
+    "from",
+    "message-id",
+    "mime-version",
+    "reply-to",
+    "return-path",
+    "sender",
+    "subject",
+    "to",
 ];
 
 /// `From`, `Reply-To`, those of the team, and what says that no person wrote this.
@@ -35,7 +47,8 @@ pub fn parse(text: &str) -> Result<Vec<(String, String)>, &'static str> {
     let header = |line: &str| {
         let (name, value) = line.split_once(':').ok_or(FORM)?;
         let (name, value) = (name.trim(), value.trim());
-        let is_name = !name.is_empty() && name.len() <= 76 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let is_name =
+            !name.is_empty() && name.len() <= 76 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         if !is_name || value.is_empty() || value.len() > 900 || value.contains(char::is_control) {
             return Err(FORM);
         }
@@ -55,8 +68,12 @@ mod tests {
     #[test]
     fn headers_are_read_one_a_line_and_none_is_a_second_one_of_ours() {
         let two = parse("X-Team: crm\n\n Feedback-ID :welcome:acme ").expect("headers");
-        assert_eq!(two, [("X-Team", "crm"), ("Feedback-ID", "welcome:acme")].map(|(n, v)| (n.to_owned(), v.to_owned())));
-        for bad in ["X-Team", "X Team: a", ": a", "X-Team:", "Bcc: a@example.com", "subject: x", "X-A: a\u{7}", "Ä: a"] {
+        assert_eq!(
+            two,
+            [("X-Team", "crm"), ("Feedback-ID", "welcome:acme")].map(|(n, v)| (n.to_owned(), v.to_owned()))
+        );
+        for bad in ["X-Team", "X Team: a", ": a", "X-Team:", "Bcc: a@example.com", "subject: x", "X-A: a\u{7}", "Ä: a"]
+        {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

@@ -39,8 +39,9 @@ impl Image {
     pub(super) fn faults(images: &[(String, Vec<u8>)]) -> Vec<TemplateFault> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         let odd = images.iter().filter(|(name, _)| !name.chars().all(is_plain));
-        let mut faults: Vec<_> =
-            odd.map(|(name, _)| TemplateFault::new(name, "must have a name of letters, digits, `.`, `-` and `_`")).collect();
+        let mut faults: Vec<_> = odd
+            .map(|(name, _)| TemplateFault::new(name, "must have a name of letters, digits, `.`, `-` and `_`"))
+            .collect();
         let together: usize = images.iter().map(|(_, bytes)| bytes.len()).sum();
         if together > MOST_TOGETHER {
             let most = MOST_TOGETHER / 1024;
@@ -74,7 +75,8 @@ pub(super) fn named_in(
     let mut pieces = source.split(CID);
     written.push_str(pieces.next().unwrap_or_default());
     for piece in pieces {
-        let end = piece.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))).unwrap_or(piece.len());
+        let end =
+            piece.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))).unwrap_or(piece.len());
         let name = &piece[..end];
         if let Some(n) = images.iter().position(|image| image.name == name) {
             named.push(n);

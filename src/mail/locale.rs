@@ -10,23 +10,22 @@ const LONGEST: usize = 64;
 pub(super) fn tag(text: &str) -> Option<String> {
     let tag = text.trim().replace('_', "-").to_ascii_lowercase();
     let is_part = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
-    let is_tag = tag.len() <= LONGEST && tag.split('-').all(is_part) && tag.starts_with(|c: char| c.is_ascii_alphabetic());
+    let is_tag =
+        tag.len() <= LONGEST && tag.split('-').all(is_part) && tag.starts_with(|c: char| c.is_ascii_alphabetic());
     is_tag.then_some(tag)
 }
 
 /// The tag, then each shorter one: `zh-hant-tw`, `zh-hant`, `zh`. A single letter or digit goes together with what follows it.
 pub(super) fn from_longest(tag: &str) -> impl Iterator<Item = &str> {
-    let shorter = |tag: &&str| {
-        let (mut rest, _) = tag.rsplit_once('-')?;
-        while let Some((before, last)) = rest.rsplit_once('-') {
-            if last.len() > 1 {
-                break;
-            }
-            rest = before;
-        }
-        Some(rest)
-    };
-    std::iter::successors(Some(tag), shorter)
+    std::iter::successors(Some(tag), |tag| shorter(tag))
+}
+
+fn shorter(tag: &str) -> Option<&str> {
+    let (mut rest, _) = tag.rsplit_once('-')?;
+    while let Some((before, _)) = rest.rsplit_once('-').filter(|(_, last)| last.len() == 1) {
+        rest = before;
+    }
+    Some(rest)
 }
 
 #[cfg(test)]
@@ -45,7 +44,10 @@ mod tests {
     #[test]
     fn a_tag_is_shortened_from_its_end_and_a_single_letter_never_ends_one() {
         let all = |tag| from_longest(tag).collect::<Vec<_>>();
-        assert_eq!(all("zh-hant-cn-x-private1-private2"), ["zh-hant-cn-x-private1-private2", "zh-hant-cn-x-private1", "zh-hant-cn", "zh-hant", "zh"]);
+        assert_eq!(
+            all("zh-hant-cn-x-private1-private2"),
+            ["zh-hant-cn-x-private1-private2", "zh-hant-cn-x-private1", "zh-hant-cn", "zh-hant", "zh"]
+        );
         assert_eq!(all("de-at"), ["de-at", "de"]);
         assert_eq!(all("de"), ["de"]);
     }

@@ -32,7 +32,8 @@ pub(super) fn write(constant: &str, parts: &Parts<'_>, images: &[&Image]) -> Vec
     let Parts { to, message_id, reference, bodies } = parts;
     let html = bodies.html.as_deref().unwrap_or_default();
     let pictures: usize = images.iter().map(|image| image.part.len() + 64).sum();
-    let mut message = String::with_capacity(constant.len() + 2 * bodies.text.len() + html.len() * 5 / 4 + pictures + 1024);
+    let mut message =
+        String::with_capacity(constant.len() + 2 * bodies.text.len() + html.len() * 5 / 4 + pictures + 1024);
     let date = OffsetDateTime::now_utc().format(&Rfc2822).unwrap_or_default();
     // Amazon SES replaces Message-ID, but not X-Entity-Ref-ID.
     let _ = write!(
@@ -54,7 +55,10 @@ pub(super) fn write(constant: &str, parts: &Parts<'_>, images: &[&Image]) -> Vec
         return message.into_bytes();
     }
     let within = boundary();
-    let _ = write!(message, "Content-Type: multipart/related; type=\"text/html\"; boundary=\"{within}\"\r\n\r\n--{within}\r\n");
+    let _ = write!(
+        message,
+        "Content-Type: multipart/related; type=\"text/html\"; boundary=\"{within}\"\r\n\r\n--{within}\r\n"
+    );
     text(&mut message, "text/html", html);
     let mut message = message.into_bytes();
     for image in images {

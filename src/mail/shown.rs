@@ -32,7 +32,8 @@ impl Object for AsItIs {
 /// The filter `link`: an address to go to, or a part of one.
 pub(super) fn link(value: &Value) -> Result<Value, Error> {
     let text = value.to_string();
-    let scheme = text.split_once(':').map(|(scheme, _)| scheme).filter(|s| s.bytes().all(|b| b.is_ascii_alphanumeric()));
+    let scheme =
+        text.split_once(':').map(|(scheme, _)| scheme).filter(|s| s.bytes().all(|b| b.is_ascii_alphanumeric()));
     let is_usual = |scheme: &str| ["http", "https", "mailto", "tel"].contains(&scheme.to_ascii_lowercase().as_str());
     if text.contains(|c: char| c.is_control() || turns(c)) || scheme.is_some_and(|scheme| !is_usual(scheme)) {
         return Err(Error::new(ErrorKind::InvalidOperation, "no link"));
@@ -97,14 +98,17 @@ mod tests {
         ] {
             assert_eq!(as_text(given), shown, "{given}");
         }
-        for same in ["", "Zoë B. Miller", "v1.2", "10:30", "…", "مرحبا", "No. 5", "@home", "end.", "日本語"] {
+        for same in ["", "Zoë B. Miller", "v1.2", "10:30", "…", "مرحبا", "No. 5", "@home", "end.", "日本語"]
+        {
             assert!(matches!(as_text(same), Cow::Borrowed(_)), "{same}");
         }
     }
 
     #[test]
     fn a_link_goes_to_a_page_a_mailbox_or_a_number_and_nowhere_else() {
-        for good in ["https://acme.example/a?b=c:d", "HTTP://acme.example", "mailto:a@acme.example", "tel:+1", "u%201", "a/b:c"] {
+        for good in
+            ["https://acme.example/a?b=c:d", "HTTP://acme.example", "mailto:a@acme.example", "tel:+1", "u%201", "a/b:c"]
+        {
             assert!(link(&Value::from(good)).is_ok(), "{good}");
         }
         for bad in ["javascript:alert(1)", "data:text/html,x", "vbscript:x", "https://a\nb", "a\u{202e}b"] {

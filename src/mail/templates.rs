@@ -75,23 +75,33 @@ impl Templates {
     /// # Errors
     /// Never, unless one of them is broken: then its faults.
     pub fn builtin() -> Result<Self, Vec<TemplateFault>> {
-        Self::of_files(BUILTIN.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())).collect())
+        let files = BUILTIN.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec()));
+        match Self::of_files(files.collect()) {
+            (Some(templates), faults) if faults.is_empty() => Ok(templates),
+            (_, faults) => Err(faults),
+        }
     }
 
-    /// The templates in a folder. Files whose names begin with a dot, and folders in it, are not looked at.
-    ///
-    /// # Errors
-    /// Every fault that can be found without an event.
-    pub fn read(folder: &Path) -> Result<Self, Vec<TemplateFault>> {
-        let unread = |name: &str, error: &std::io::Error| TemplateFault::new(name, format!("cannot be read: {}", plain::said(error)));
-        let entries = fs::read_dir(folder).map_err(|error| vec![unread("the folder", &error)])?;
+    /// The templates in a folder, and every fault that can be found without an event. With a fault they are good for nothing but
+    /// to look for more. Files whose names begin with a dot, and folders in it, are not looked at.
+    #[must_use]
+    pub fn read(folder: &Path) -> (Option<Self>, Vec<TemplateFault>) {
+        let unread = |name: &str, error: &std::io::Error| {
+            TemplateFault::new(name, format!("cannot be read: {}", plain::said(error)))
+        };
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) => return (None, vec![unread("the folder", &error)]),
+        };
         let (mut files, mut faults) = (Vec::new(), Vec::new());
         for path in entries.flatten().map(|entry| entry.path()) {
-            let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| !name.starts_with('.')) else { continue };
+            let name = path.file_name().and_then(|name| name.to_str());
+            let Some(name) = name.filter(|name| !name.starts_with('.') && is_of_interest(name)) else { continue };
+            let most = Self::most(name);
             match fs::metadata(&path) {
-                Ok(facts) if facts.is_dir() || !is_of_interest(name) => {}
-                Ok(facts) if facts.len() > Self::most(name) => {
-                    faults.push(TemplateFault::new(name, format!("must have at most {} KiB", Self::most(name) / 1024)));
+                Ok(facts) if facts.is_dir() => {}
+                Ok(facts) if facts.len() > most => {
+                    faults.push(TemplateFault::new(name, format!("must have at most {} KiB", most / 1024)));
                 }
                 Ok(_) => match fs::read(&path) {
                     Ok(bytes) => files.push((name.to_owned(), bytes)),
@@ -100,18 +110,17 @@ impl Templates {
                 Err(error) => faults.push(unread(name, &error)),
             }
         }
-        match Self::of_files(files) {
-            Ok(templates) if faults.is_empty() => Ok(templates),
-            Ok(_) => Err(faults),
-            Err(more) => Err(faults.into_iter().chain(more).collect()),
-        }
+        files.sort();
+        let (templates, more) = Self::of_files(files);
+        faults.extend(more);
+        (templates, faults)
     }
 
     fn most(name: &str) -> u64 {
         if Image::is_one(name) { Image::MOST } else { MAX_TEMPLATE }
     }
 
-    fn of_files(files: Vec<(String, Vec<u8>)>) -> Result<Self, Vec<TemplateFault>> {
+    fn of_files(files: Vec<(String, Vec<u8>)>) -> (Option<Self>, Vec<TemplateFault>) {
         let (images, templates): (Vec<_>, Vec<_>) = files.into_iter().partition(|(name, _)| Image::is_one(name));
         let mut faults = Image::faults(&images);
         let images: Vec<Image> = images.into_iter().map(|(name, bytes)| Image::new(name, &bytes)).collect();
@@ -139,10 +148,8 @@ impl Templates {
                 Err(lacking) => faults.extend(lacking),
             }
         }
-        match languages.remove("") {
-            Some(plain) if faults.is_empty() => Ok(Self { environment, plain, languages, images }),
-            _ => Err(faults),
-        }
+        let plain = languages.remove("");
+        (plain.map(|plain| Self { environment, plain, languages, images }), faults)
     }
 
     /// The tags of all languages but the plain one.
@@ -167,12 +174,19 @@ impl Templates {
         Ok(Bodies { subject: self.subject(subject, values)?, text: self.file(text, values)?, html })
     }
 
-    /// Renders each file of each language, and says what is wrong with it.
+    /// Renders each file of each language, and says what is wrong with it. One that could not be parsed was named before.
     pub(super) fn check(&self, values: &Value) -> Vec<TemplateFault> {
         let mut faults = Vec::new();
         for Language { subject, text, html, .. } in self.languages.values().chain([&self.plain]) {
-            faults.extend(self.subject(subject, values).err());
-            faults.extend([Some(text), html.as_ref()].into_iter().flatten().filter_map(|file| self.file(file, values).err()));
+            let is_parsed = |file: &&String| self.environment.get_template(file).is_ok();
+            faults.extend(Some(subject).filter(is_parsed).and_then(|file| self.subject(file, values).err()));
+            faults.extend(
+                [Some(text), html.as_ref()]
+                    .into_iter()
+                    .flatten()
+                    .filter(is_parsed)
+                    .filter_map(|file| self.file(file, values).err()),
+            );
         }
         faults
     }
@@ -223,7 +237,10 @@ impl Draft {
         images.dedup();
         let lacks = |part: &str| {
             let dot = if tag.is_empty() { "" } else { "." };
-            TemplateFault::new(&format!("{NAME}{dot}{tag}.{part}"), "is missing; each language has a subject and a text")
+            TemplateFault::new(
+                &format!("{NAME}{dot}{tag}.{part}"),
+                "is missing; each language has a subject and a text",
+            )
         };
         match (subject, text) {
             (Some(subject), Some(text)) => Ok(Language { subject, text, html, images }),

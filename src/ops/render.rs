@@ -12,28 +12,36 @@ use super::terminal::document;
 use super::{Context, Exit, apart, complain, configured, say};
 use crate::cli::Render;
 use crate::config;
-use crate::events::UserSignedUp;
+use crate::events::{UserSignedUp, WithFields};
 use crate::handlers::welcome_email::WelcomeEmail;
 use crate::mail::smtp::SmtpMailer;
-use crate::mail::{ComposeError, Composer, Sender};
+use crate::mail::{BUILTIN, ComposeError, Composer};
 use crate::plain;
-use engine::event::{EventId, InvalidValue};
+use engine::event::{EventId, InvalidValue, Published};
 use engine::handler::Handler;
 
-/// The sender while `MAIL_FROM` is unset.
-const NOBODY: &str = "Example <welcome@example.com>";
 /// How long to wait for the opener's exit status. A longer run is a success: the opener is the viewer itself.
 const HAND_OVER: Duration = Duration::from_secs(3);
 
 pub(super) async fn render(context: &Context<'_>, what: &Render) -> Exit {
+    if let Some(folder) = &what.export {
+        return export(folder);
+    }
     let read = |read: &mut config::SettingsReader<'_>| {
         let folder = read.parsed("TMPDIR", |folder| Ok(folder.to_owned()));
-        Some((config::sender(read), folder.unwrap_or_else(|| "/tmp".to_owned())))
+        let sender = config::sender(read);
+        let is_named = sender.is_some();
+        let sender = sender.or_else(config::nobody)?;
+        let from = sender.from.to_string();
+        Some((config::composer(read, sender)?, is_named, from, folder.unwrap_or_else(|| "/tmp".to_owned())))
     };
-    let (sender, folder) = match configured(context, read) {
+    let (composer, is_named, from, folder) = match configured(context, read) {
         Ok(settings) => settings,
         Err(exit) => return exit,
     };
+    if !is_named {
+        complain(format_args!("MAIL_FROM is unset: shown as from {}", config::NOBODY));
+    }
     let event = match event(what) {
         Ok(event) => event,
         Err(problem) => {
@@ -41,12 +49,12 @@ pub(super) async fn render(context: &Context<'_>, what: &Render) -> Exit {
             return Exit::Usage;
         }
     };
-    let Some(sender) = sender.or_else(nobody) else { return Exit::Bug };
-    let (text, suffix) = match compose(sender, &event, what) {
+    let composer = what.locale.as_ref().map_or(composer.clone(), |tag| composer.in_language(tag));
+    let (text, suffix) = match compose(&composer, &from, &event, what) {
         Ok(composed) => composed,
         Err(error) => {
             complain(error);
-            return Exit::Bug;
+            return Exit::Config;
         }
     };
     if !what.open {
@@ -65,7 +73,12 @@ pub(super) async fn render(context: &Context<'_>, what: &Render) -> Exit {
     Exit::Clean
 }
 
-fn event(what: &Render) -> Result<UserSignedUp, String> {
+fn event(what: &Render) -> Result<WithFields<UserSignedUp>, String> {
+    if let Some(file) = &what.event {
+        let text = std::fs::read_to_string(file);
+        let text = text.map_err(|error| format!("{} cannot be read: {}", file.display(), plain::said(&error)))?;
+        return config::example(&text).map_err(|problem| format!("{}: {problem}", file.display()));
+    }
     let named = |name: &'static str| move |InvalidValue(rule)| format!("{name} {rule}");
     let plan = match (what.version, what.plan.as_deref()) {
         (1, None) => None,
@@ -75,29 +88,48 @@ fn event(what: &Render) -> Result<UserSignedUp, String> {
     let (user, email) = (what.user_id.parse(), what.email.parse());
     let mut event = UserSignedUp::new(user.map_err(named("--user-id"))?, email.map_err(named("--email"))?, plan);
     event.head.version = what.version;
-    Ok(event)
-}
-
-fn nobody() -> Option<Sender> {
-    complain(format_args!("MAIL_FROM is unset: shown as from {NOBODY}"));
-    Some(Sender { from: NOBODY.parse().ok()?, reply_to: None, redirect_to: None })
+    let json = event.to_json();
+    Ok(WithFields::new(event, json))
 }
 
 /// The text in the wanted form, and the file name's ending for it.
-fn compose(sender: Sender, event: &UserSignedUp, what: &Render) -> Result<(String, &'static str), ComposeError> {
-    let from = sender.from.to_string();
-    let composer = Composer::new(sender)?;
+fn compose(
+    composer: &Composer,
+    from: &str,
+    event: &WithFields<UserSignedUp>,
+    what: &Render,
+) -> Result<(String, &'static str), ComposeError> {
     let bodies = composer.bodies(event)?;
     let mail = composer.welcome(WelcomeEmail::<SmtpMailer>::NAME, event)?;
-    Ok(match what {
-        Render { eml: true, .. } => (String::from_utf8_lossy(&mail.message).into_owned(), "eml"),
-        Render { text: true, .. } => (bodies.text, "txt"),
-        Render { html: true, .. } | Render { open: true, .. } => (bodies.html, "html"),
+    Ok(match (what, bodies.html) {
+        (Render { eml: true, .. }, _) => (String::from_utf8_lossy(&mail.message).into_owned(), "eml"),
+        (Render { html: true, .. } | Render { open: true, text: false, .. }, Some(html)) => (html, "html"),
+        (Render { text: true, .. } | Render { html: true, .. } | Render { open: true, .. }, _) => (bodies.text, "txt"),
         _ => {
-            let subject = Composer::SUBJECT;
+            let subject = bodies.subject;
             (format!("From:    {from}\nTo:      {}\nSubject: {subject}\n\n{}", mail.to, bodies.text), "txt")
         }
     })
+}
+
+/// Writes the built-in templates, and replaces no file.
+fn export(folder: &Path) -> Exit {
+    let failed = |path: &Path, error: &std::io::Error| {
+        complain(format_args!("{} cannot be written: {}", path.display(), plain::said(error)));
+        Exit::Write
+    };
+    if let Err(error) = std::fs::create_dir_all(folder) {
+        return failed(folder, &error);
+    }
+    for (name, bytes) in BUILTIN {
+        let path = folder.join(name);
+        let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path);
+        if let Err(error) = file.and_then(|mut file| file.write_all(bytes)) {
+            return failed(&path, &error);
+        }
+        say(path.display().to_string());
+    }
+    Exit::Clean
 }
 
 /// Writes a new file that only its owner can read: it holds an address.

@@ -36,7 +36,7 @@ fn ended(ended: Result<Vec<Summary>, RunError>) -> Exit {
                     Exit::Config
                 }
                 RunError::Queue { .. } | RunError::Listen(_) | RunError::Redis(_) => Exit::Unavailable,
-                RunError::Start(StartError::Compose(_)) | RunError::Ended => Exit::Bug,
+                RunError::Ended => Exit::Bug,
             }
         }
     }

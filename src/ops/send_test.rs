@@ -7,12 +7,11 @@ use serde_json::json;
 
 use super::{Context, Exit, apart, complain, configured, say};
 use crate::config;
-use crate::events::{EmailAddress, UserSignedUp};
+use crate::events::{EmailAddress, UserSignedUp, WithFields};
 use crate::handlers::welcome_email::WelcomeEmail;
-use crate::mail::Composer;
 use crate::mail::smtp::{SmtpMailer, SmtpStep, StepResult};
 use crate::plain;
-use engine::event::{EventId, InvalidValue};
+use engine::event::{EventId, InvalidValue, Published};
 use engine::handler::Handler;
 
 pub(super) async fn send_test(context: &Context<'_>, from_stdin: bool, as_json: bool) -> Exit {
@@ -31,13 +30,14 @@ pub(super) async fn send_test(context: &Context<'_>, from_stdin: bool, as_json: 
             return Exit::Usage;
         }
     };
-    if mail.sender.redirect_to.is_some() && !as_json {
+    if mail.composer.redirects() && !as_json {
         say("MAIL_REDIRECT_TO is set: the mail goes there, whatever address was given.");
     }
     // A new user each time, for a new Message-ID: mail clients show two mails of one Message-ID as one.
     let Ok(user) = format!("send-test-{}", EventId::fresh()).parse() else { return Exit::Bug };
-    let composed = Composer::new(mail.sender)
-        .and_then(|c| c.welcome(WelcomeEmail::<SmtpMailer>::NAME, &UserSignedUp::new(user, to, None)));
+    let event = UserSignedUp::new(user, to, None);
+    let json = event.to_json();
+    let composed = mail.composer.welcome(WelcomeEmail::<SmtpMailer>::NAME, &WithFields::new(event, json));
     let composed = match composed {
         Ok(composed) => composed,
         Err(error) => {

@@ -36,7 +36,6 @@ pub(crate) use start::WorkerParts;
 use crate::config::{ReactionNeeds, prefix};
 use crate::handlers::profile::ProfileHandler;
 use crate::handlers::welcome_email::WelcomeEmail;
-use crate::mail::Composer;
 use crate::mail::smtp::SmtpMailer;
 use crate::profiles::redis::RedisProfiles;
 use engine::event::Schema;
@@ -72,7 +71,7 @@ pub fn shipped() -> Reactions {
         .listed::<Email>("email", true, true, |parts| {
             let mail = parts.mail()?;
             let mailer = SmtpMailer::new(mail.server.clone(), mail.rate);
-            let handler = WelcomeEmail::new(Composer::new(mail.sender.clone())?, mailer);
+            let handler = WelcomeEmail::new(mail.composer.clone(), mailer);
             parts.recorded_worker(handler)
         })
         .listed::<Profile>("profile", false, false, |parts| {

@@ -9,7 +9,6 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{MailConfig, ReactionConfig};
-use crate::mail::ComposeError;
 use crate::telemetry::Watch;
 use engine::handler::Handler;
 use engine::idempotency::redis::RedisLedger;
@@ -25,9 +24,6 @@ pub enum StartError {
     /// The settings are valid, but do not fit the servers that were found.
     #[error("{0}")]
     Misfit(String),
-    /// A template is broken.
-    #[error(transparent)]
-    Compose(#[from] ComposeError),
 }
 
 /// What a worker is made of. What it borrows, all workers of this process share.

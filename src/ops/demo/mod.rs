@@ -37,7 +37,7 @@ pub(super) async fn demo(context: &Context<'_>, mails: &Path, slow: Option<Durat
         return Exit::Usage;
     }
     say("A publisher, an SNS-like topic, two SQS-like queues with DLQs, two workers: all in this process.");
-    let Ok(system) = DemoSystem::build(mails) else { return Exit::Bug };
+    let Some(system) = DemoSystem::build(mails) else { return Exit::Bug };
     let teller = Teller::new(environment, slow);
     let played = if slow.is_some() { one_by_one(&system, &teller).await } else { at_once(&system, &teller).await };
     teller.end();

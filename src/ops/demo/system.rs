@@ -14,7 +14,7 @@ use crate::events::UserId;
 use crate::handlers::profile::ProfileHandler;
 use crate::handlers::welcome_email::WelcomeEmail;
 use crate::mail::outbox::Outbox;
-use crate::mail::{ComposeError, Composer, Mail, MailError, Mailer, Phase, Ready, Sender};
+use crate::mail::{Composer, Mail, MailError, Mailer, Phase, Ready, Sender, Templates, Wording};
 use crate::profiles::memory::MemoryProfiles;
 use engine::backoff::{Backoff, Outage};
 use engine::idempotency::atomic::AtomicEffect;
@@ -54,18 +54,16 @@ pub(super) struct DemoResults {
 }
 
 impl DemoSystem {
-    pub(super) fn build(mails: &Path) -> Result<Self, ComposeError> {
+    pub(super) fn build(mails: &Path) -> Option<Self> {
         let dead_letters = MemoryQueue::new("user-events-dlq", VISIBILITY);
         let queue = |name| MemoryQueue::with_dlq(name, VISIBILITY, &dead_letters, 5);
         let (email, profile) = (queue("user-events-email"), queue("user-events-profile"));
         let topic = MemoryTopic::default().subscribe(&email).subscribe(&profile);
         let mailer = MoodyMailer::new(mails.to_owned());
         let profiles = MemoryProfiles::default();
-        let from = lettre::message::Mailbox::new(
-            Some("Acme".to_owned()),
-            lettre::Address::new("hello", "acme.example").map_err(|_| ComposeError::Message)?,
-        );
-        let composer = Composer::new(Sender { from, reply_to: None, redirect_to: None })?;
+        let from = "Acme <hello@acme.example>".parse().ok()?;
+        let wording = Wording::of(Templates::builtin().ok()?);
+        let composer = Composer::new(Sender { from, reply_to: None, redirect_to: None }, wording);
 
         let short = |ms| Duration::from_millis(ms);
         let backoff = Backoff::try_new(short(200), short(800)).unwrap_or(Backoff::ENTRY);
@@ -85,7 +83,7 @@ impl DemoSystem {
         workers.spawn(first);
         workers.spawn(second);
         let publisher = Publisher::new(topic);
-        Ok(Self { publisher, queues: [email, profile], dead_letters, mailer, profiles, tallies, workers, stop })
+        Some(Self { publisher, queues: [email, profile], dead_letters, mailer, profiles, tallies, workers, stop })
     }
 
     pub(super) async fn publish(&self, entries: &[Entry]) -> Result<(), PublishError> {

@@ -7,8 +7,7 @@ use futures_util::future::join_all;
 
 use super::facts::{ReactionFacts, SystemFacts, Timing, TopicFacts};
 use crate::aws;
-use crate::config::{MailConfig, ReactionConfig, RunConfig};
-use crate::events::UserSignedUp;
+use crate::config::{MailConfig, ReactionConfig, RunConfig, example};
 use crate::mail::Composer;
 use crate::mail::smtp::{Examination, SmtpMailer};
 use crate::ops::worker;
@@ -108,12 +107,16 @@ async fn neighbours(config: &RunConfig) -> BTreeMap<&'static str, Result<Vec<Str
 
 async fn mail(config: &MailConfig) -> (Examination, Result<(), String>) {
     let examined = SmtpMailer::new(config.server.clone(), None).examine().await;
-    (examined, compose(config).map_err(|problem| problem.to_string()))
+    (examined, compose(&config.composer))
 }
 
-/// Composes a mail for a made-up event, and throws it away: this checks the settings of the sender.
-fn compose(config: &MailConfig) -> Result<(), Box<dyn std::error::Error>> {
-    let event = UserSignedUp::new("doctor".parse()?, "doctor@example.com".parse()?, Some("pro".parse()?));
-    Composer::new(config.sender.clone())?.welcome("doctor", &event)?;
-    Ok(())
+/// Composes a mail for a made-up event, and throws it away.
+fn compose(composer: &Composer) -> Result<(), String> {
+    let event = example(
+        r#"{"type":"user.signed_up","version":2,"userId":"doctor","email":"doctor@example.com","plan":"pro"}"#,
+    )?;
+    match composer.check(&[event], true).first() {
+        Some(fault) => Err(fault.to_string()),
+        None => Ok(()),
+    }
 }
