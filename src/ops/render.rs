@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::terminal::document;
-use super::{Context, Exit, apart, complain, configured, say};
+use super::{CommandResult, Context, Exit, apart, complain, configured, fail_with, say};
 use crate::cli::Render;
 use crate::config;
 use crate::events::UserSignedUp;
@@ -25,44 +25,29 @@ const NOBODY: &str = "Example <welcome@example.com>";
 /// How long to wait for the opener's exit status. A longer run is a success: the opener is the viewer itself.
 const HAND_OVER: Duration = Duration::from_secs(3);
 
-pub(super) async fn render(context: &Context<'_>, what: &Render) -> Exit {
+pub(super) async fn render(context: &Context<'_>, what: &Render) -> CommandResult {
     let read = |read: &mut config::SettingsReader<'_>| {
         let folder = read.parsed("TMPDIR", |folder| Ok(folder.to_owned()));
         Some((config::sender(read), folder.unwrap_or_else(|| "/tmp".to_owned())))
     };
-    let (sender, folder) = match configured(context, read) {
-        Ok(settings) => settings,
-        Err(exit) => return exit,
-    };
-    let event = match event(what) {
-        Ok(event) => event,
-        Err(problem) => {
-            complain(problem);
-            return Exit::Usage;
-        }
-    };
-    let Some(sender) = sender.or_else(nobody) else { return Exit::Bug };
-    let (text, suffix) = match compose(sender, &event, what) {
-        Ok(composed) => composed,
-        Err(error) => {
-            complain(error);
-            return Exit::Bug;
-        }
-    };
+    let (sender, folder) = configured(context, read)?;
+    let event = event(what).map_err(fail_with(Exit::Usage))?;
+    let sender = sender.or_else(nobody).ok_or(Exit::Bug)?;
+    let (text, suffix) = compose(sender, &event, what).map_err(fail_with(Exit::Bug))?;
     if !what.open {
         document(&text);
-        return Exit::Clean;
+        return Ok(Exit::Clean);
     }
     let path = Path::new(&folder).join(format!("user-events-{}.{suffix}", EventId::fresh()));
     if let Err(error) = write(&path, &text) {
         complain(format_args!("{} cannot be written: {}", path.display(), plain::said(&error)));
-        return Exit::Write;
+        return Err(Exit::Write);
     }
     let shown = path.clone();
     let opened = apart(move || open(&shown)).await == Some(true);
     let word = if opened { "opened" } else { "nothing here opens it; it is in" };
     say(format_args!("{word} {}", path.display()));
-    Exit::Clean
+    Ok(Exit::Clean)
 }
 
 fn event(what: &Render) -> Result<UserSignedUp, String> {
