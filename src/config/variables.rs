@@ -150,8 +150,9 @@ pub const VARIABLES: &[Variable] = &[
 /// Variables that are never shown. Each may come from a file instead: `REDIS_URL_FILE`.
 pub(super) const SECRETS: [&str; 3] = ["REDIS_URL", "SMTP_URL", "OTEL_EXPORTER_OTLP_HEADERS"];
 
-/// A reaction's name as its variables have it: in capitals, with `_` for each character that a shell does not allow
-/// in a name. `order-notify` reads `ORDER_NOTIFY_QUEUE_URL`. Only this function makes that translation.
+/// A reaction's name as its variables have it: in capitals, with `_` for each character that a shell does not allow.
+///
+/// `order-notify` reads `ORDER_NOTIFY_QUEUE_URL`. Only this function makes that translation.
 ///
 /// ```
 /// assert_eq!(user_events::config::prefix("order-notify"), "ORDER_NOTIFY");

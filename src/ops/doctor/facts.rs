@@ -29,7 +29,7 @@ pub(super) struct SystemFacts {
     pub(super) neighbours: BTreeMap<&'static str, Result<Vec<String>, RedisError>>,
     /// The mail server, and whether a mail can be composed. `None`: no reaction sends mail.
     pub(super) mail: Option<(Examination, Result<(), String>)>,
-    /// What the worker at HTTP_ADDR says of each reaction.
+    /// What the worker at `HTTP_ADDR` says of each reaction.
     pub(super) worker: WorkerStates,
 }
 
