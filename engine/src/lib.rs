@@ -100,5 +100,7 @@ pub mod publisher;
 pub mod queue;
 #[cfg(feature = "redis")]
 pub mod redis_link;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod topic;
 pub mod worker;

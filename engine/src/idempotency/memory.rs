@@ -165,12 +165,7 @@ impl Ledger for MemoryLedger {
         token.clone_into(&mut record.token);
         request.message_id.clone_into(&mut record.message);
         record.deadline = now + terms.lease;
-        let lease = Lease {
-            key: request.key.clone(),
-            fingerprint: request.fingerprint.clone(),
-            token: token.to_owned(),
-            generation: record.generation,
-        };
+        let lease = Lease::new(request, token, record.generation);
         Ok(if record.state == State::Sending { Claim::Ambiguous(lease) } else { Claim::Acquired(lease) })
     }
 

@@ -20,7 +20,7 @@
 //! failures, its deferrals, and how often a claim of it ran out without a release. A redriven message has a new id and
 //! starts from 0; the commit deletes these counts.
 //!
-//! Two adapters pass one contract test (`tests/it/ledger_contract.rs`): [`redis`] (one script a step) and [`memory`].
+//! Two adapters pass one contract test (`testing::ledger`): [`redis`] (one script a step) and [`memory`].
 //! [`records`] is what a person may do to a record; [`neighbours`] tells which other queues work under a reaction's
 //! name. This file knows none of them, no event and no queue; times come from the ledger's own clock.
 
@@ -200,6 +200,39 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Is the ledger there and writable? Asked during a pause, before it ends.
     fn ping(&self) -> impl Future<Output = Result<(), LedgerError>> + Send;
+}
+
+impl Lease {
+    /// For adapters: what a claim grants. `generation` grows with each takeover of the record.
+    #[must_use]
+    pub fn new(request: &Request, token: &str, generation: u64) -> Self {
+        let Request { key, fingerprint, .. } = request.clone();
+        Self { key, fingerprint, token: token.to_owned(), generation }
+    }
+
+    /// The effect's record.
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// What the effect is made from.
+    #[must_use]
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+
+    /// The delivery that it was granted to.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Which takeover it was: a later lease of the same record has a greater one.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
 }
 
 impl LedgerError {

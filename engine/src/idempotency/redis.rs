@@ -60,12 +60,8 @@ impl Ledger for RedisLedger {
         let args = [token, fp, ff, &lease, &retention, &sends, message, &quiet, &takeovers, &insists];
         let answer = self.run(&self.scripts.claim, request.key.as_str(), &args).await?;
         let lease = |generation: &str| {
-            Ok(Lease {
-                key: request.key.clone(),
-                fingerprint: request.fingerprint.clone(),
-                token: token.to_owned(),
-                generation: generation.parse().map_err(|_| strange("claim", &answer))?,
-            })
+            let generation = generation.parse().map_err(|_| strange("claim", &answer))?;
+            Ok(Lease::new(request, token, generation))
         };
         match words(&answer)[..] {
             ["ACQUIRED", generation] => lease(generation).map(Claim::Acquired),

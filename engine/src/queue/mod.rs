@@ -1,6 +1,6 @@
 //! The queue port: what a worker may ask of a queue, and what it may count on.
 //!
-//! Two adapters keep this contract and pass the same test (`tests/it/queue_contract`): [`sqs`], the real
+//! Two adapters keep this contract and pass the same test (`testing::queue`): [`sqs`], the real
 //! one, and [`memory`], SQS in this process on tokio's clock. This file knows neither, and no event.
 //!
 //! # The contract

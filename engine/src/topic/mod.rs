@@ -1,7 +1,7 @@
 //! The topic port: where a publisher sends, without knowing who listens.
 //!
-//! Two adapters: [`sns`], and [`memory`], a topic in this process that wraps and fans out as SNS does.
-//! This file knows neither, and no event.
+//! Two adapters keep its contract (`testing::topic`): [`sns`], and [`memory`], a topic in this process that wraps and
+//! fans out as SNS does. This file knows neither, and no event.
 
 pub mod memory;
 #[cfg(feature = "sns")]

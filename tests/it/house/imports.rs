@@ -24,6 +24,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("engine/src/queue/mod.rs", &[]),
     ("engine/src/queue/sqs/", &["queue"]),
     ("engine/src/redis_link.rs", &[]),
+    ("engine/src/testing/", &["event", "handler", "idempotency", "queue", "testing", "topic", "worker"]),
     ("engine/src/topic/", &[]),
     ("engine/src/topic/memory.rs", &["event", "queue"]),
     ("engine/src/topic/sns/", &["topic"]),
@@ -66,7 +67,8 @@ const ADAPTERS: &[&str] = &[
 ];
 
 /// Who may name adapters; and an adapter may name the one it is built on.
-const NAMES_ADAPTERS: &[&str] = &["src/app.rs", "src/config/", "src/lib.rs", "src/ops/", "src/reactions/"];
+const NAMES_ADAPTERS: &[&str] =
+    &["engine/src/testing/", "src/app.rs", "src/config/", "src/lib.rs", "src/ops/", "src/reactions/"];
 const BUILT_ON: &[(&str, &str)] = &[
     ("engine/src/idempotency/neighbours.rs", "redis_link"),
     ("engine/src/idempotency/records.rs", "redis_link"),

@@ -1,11 +1,12 @@
 //! SQS in this process: visibility, receive counts, redrive, batches and FIFO groups, on tokio's clock.
 //!
-//! Enters: the port's calls, and [`MemoryQueue::send`]. Leaves: what SQS would answer, or a fault (see [`faults`]).
+//! Enters: the port's calls, and [`MemoryQueue::send`]. Leaves: what SQS would answer, or a fault that a test has set.
 //! Promises: the port's contract, checked by the same test as the real adapter; with a paused clock, hours of it run
 //! in milliseconds. Knows no topic and no worker. For the embedded default and for tests: nothing is stored, so the
 //! messages are lost when the process ends.
 
-pub mod faults;
+#[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "without `testing` nobody can set a fault"))]
+pub(crate) mod faults;
 mod store;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -125,6 +126,7 @@ impl MemoryQueue {
     }
 
     /// From now on `faults` decides what goes wrong, before each call and for each entry of a batch.
+    #[cfg(feature = "testing")]
     pub fn set_faults(&self, faults: impl FnMut(Call) -> Option<Fault> + Send + 'static) {
         self.faults().set(faults);
     }
