@@ -40,6 +40,7 @@ mod model;
 mod named;
 mod older_records;
 mod older_release;
+mod outside;
 mod own_events;
 mod own_handler;
 mod own_program;
