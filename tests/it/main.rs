@@ -43,6 +43,7 @@ mod older_release;
 mod outside;
 mod own_events;
 mod own_handler;
+mod own_ledger;
 mod own_program;
 mod own_reaction;
 mod panics;
