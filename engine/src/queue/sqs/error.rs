@@ -21,7 +21,7 @@ const UNFIT: &[&str] = &[
 ];
 
 /// Parts of codes about the sender, the rate of calls, or the queue: the next message would get the same answer.
-const OF_ALL: &[&str] = &[
+const CONCERNS_EVERY_MESSAGE: &[&str] = &[
     "accessdenied",
     "credential",
     "deleted",
@@ -88,7 +88,7 @@ pub(super) fn by_code(code: &str, sender_fault: bool) -> QueueError {
 }
 
 /// The error of an entry that deletes or hides.
-pub(super) fn entry_error(entry: &BatchResultErrorEntry) -> QueueError {
+pub(super) fn settle_entry_error(entry: &BatchResultErrorEntry) -> QueueError {
     match entry.code.rsplit('.').next() {
         // An entry has two parameters. The visibility timeout is ours and valid, so the receipt is invalid.
         Some("InvalidParameterValue" | "InvalidParameterValueException") => QueueError::NotInFlight,
@@ -97,7 +97,7 @@ pub(super) fn entry_error(entry: &BatchResultErrorEntry) -> QueueError {
 }
 
 /// The error of a send, with its text: does it concern this message alone? Then the queue may take others.
-pub(super) fn of_message(error: QueueError, text: Option<&str>) -> QueueError {
+pub(super) fn send_error(error: QueueError, text: Option<&str>) -> QueueError {
     match (text.and_then(limit), error) {
         (Some(most), _) => Breach::TooLarge { most }.into(),
         (None, QueueError::Refused(code)) if UNFIT.contains(&code.trim_end_matches("Exception")) => {
@@ -108,17 +108,17 @@ pub(super) fn of_message(error: QueueError, text: Option<&str>) -> QueueError {
 }
 
 /// The error of an entry that sends. SQS's "sender fault" concerns this message alone, unless its code concerns all.
-pub(super) fn of_sent(entry: &BatchResultErrorEntry) -> QueueError {
+pub(super) fn send_entry_error(entry: &BatchResultErrorEntry) -> QueueError {
     let error = by_code(&entry.code, entry.sender_fault);
-    match of_message(error, entry.message()) {
-        QueueError::Refused(code) if !is_of_all(&entry.code) => Breach::Said(code).into(),
+    match send_error(error, entry.message()) {
+        QueueError::Refused(code) if !concerns_every_message(&entry.code) => Breach::Said(code).into(),
         error => error,
     }
 }
 
-fn is_of_all(code: &str) -> bool {
+fn concerns_every_message(code: &str) -> bool {
     let code = code.to_ascii_lowercase();
-    OF_ALL.iter().any(|part| code.contains(part))
+    CONCERNS_EVERY_MESSAGE.iter().any(|part| code.contains(part))
 }
 
 /// The service's text.
@@ -135,7 +135,10 @@ fn limit(text: &str) -> Option<usize> {
 
 /// As [`classify`], for an operator or a starting worker: missing credentials are `Refused`. For a worker at work they
 /// are an error that may pass, because a moment without an answer looks the same.
-pub(super) fn told<E: ProvideErrorMetadata + std::error::Error + 'static, R: std::fmt::Debug + 'static>(
+pub(super) fn classify_for_operator<
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug + 'static,
+>(
     error: &SdkError<E, R>,
 ) -> QueueError {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
@@ -164,20 +167,20 @@ mod tests {
 
     #[test]
     fn a_message_that_is_not_taken_is_told_from_a_queue_that_takes_none() {
-        let said = |code: &str, text| of_message(QueueError::Refused(code.to_owned()), text);
+        let said = |code: &str, text| send_error(QueueError::Refused(code.to_owned()), text);
         let own = "One or more parameters are invalid. Reason: Message must be shorter than 2048 bytes.";
         assert_eq!(said("InvalidParameterValue", Some(own)), Breach::TooLarge { most: 2_048 }.into());
         let code = "InvalidMessageContentsException";
         assert_eq!(said(code, Some("odd")), Breach::Said(code.to_owned()).into());
         assert_eq!(said("QueueDoesNotExist", None), QueueError::Refused("QueueDoesNotExist".to_owned()));
-        assert_eq!(of_message(QueueError::Unavailable("x".to_owned()), None), QueueError::Unavailable("x".to_owned()));
+        assert_eq!(send_error(QueueError::Unavailable("x".to_owned()), None), QueueError::Unavailable("x".to_owned()));
     }
 
     #[test]
     fn a_message_that_is_its_senders_fault_is_refused_alone_unless_the_code_speaks_of_all() {
         let sent = |code: &str, sender_fault| {
             let entry = BatchResultErrorEntry::builder().id("1").code(code).sender_fault(sender_fault);
-            of_sent(&entry.build().expect("whole"))
+            send_entry_error(&entry.build().expect("whole"))
         };
         let alone = [
             "InvalidMessageContents",
