@@ -66,9 +66,9 @@ impl Record {
     }
 
     /// Counts a claim that ran out without a release against its message, unless the ledger was away when it did.
-    fn charge(&mut self, now: Instant, lease: Duration, quiet: Option<Duration>) {
+    fn charge(&mut self, now: Instant, lease: Duration, failed_ago: Option<Duration>) {
         let ended = now.saturating_duration_since(self.deadline);
-        let explained = quiet.is_some_and(|quiet| quiet <= ended + 2 * lease);
+        let explained = failed_ago.is_some_and(|failed_ago| failed_ago <= ended + 2 * lease);
         if !self.token.is_empty() && !self.message.is_empty() && !explained {
             *self.takeovers.entry(self.message.clone()).or_default() += 1;
         }
@@ -139,13 +139,13 @@ impl Ledger for MemoryLedger {
             return Ok(Claim::Conflict);
         }
         let again = record.token == token;
-        let quiet = request.ledger_quiet_for.unwrap_or(Duration::MAX);
+        let failed_ago = request.ledger_failed_ago.unwrap_or(Duration::MAX);
         match record.state {
             State::Done => return Ok(Claim::Done),
             State::Parked => return Ok(Claim::Parked),
             _ if !again && record.deadline > now => return Ok(Claim::Busy(record.deadline - now)),
-            State::Sending if !again && record.may_be_about_to_commit(now) && quiet < terms.lease => {
-                return Ok(Claim::Busy(terms.lease - quiet));
+            State::Sending if !again && record.may_be_about_to_commit(now) && failed_ago < terms.lease => {
+                return Ok(Claim::Busy(terms.lease - failed_ago));
             }
             State::Sending if !again && record.sends >= terms.max_sends => {
                 record.state = State::Parked;
@@ -154,7 +154,7 @@ impl Ledger for MemoryLedger {
             State::Pending | State::Sending => {}
         }
         if !again {
-            record.charge(now, terms.lease, request.ledger_quiet_for);
+            record.charge(now, terms.lease, request.ledger_failed_ago);
             if record.takeovers.get(&request.message_id).is_some_and(|count| *count >= TAKEOVERS) {
                 // The record has no owner from here on, so that the next claim does not count this one again.
                 record.token.clear();

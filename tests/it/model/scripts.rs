@@ -127,7 +127,7 @@ async fn play(mut bench: impl Bench, acts: Acts, max_sends: u8) -> Result<(), Te
             match &act {
                 &Act::Claim { token, content, message, quiet } => {
                     let mut request = Request::new(key.clone(), fingerprint(content));
-                    (request.message_id, request.ledger_quiet_for) = (name(message), quiet);
+                    (request.message_id, request.ledger_failed_ago) = (name(message), quiet);
                     let answer = bench.ledger().claim(&request, &format!("token-{token}"), &terms).await;
                     let saw_it_fail = quiet == Some(Duration::ZERO);
                     let asker = Asker { token, fingerprint: content, message, saw_it_fail };
