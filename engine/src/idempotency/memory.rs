@@ -11,25 +11,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 use super::{
-    Begin, Claim, Fingerprint, INSISTS, Key, Lease, Ledger, LedgerError, Release, Request, Setbacks, TAKEOVERS, Terms,
+    Begin, Claim, Fingerprint, INSISTS, Key, Lease, Ledger, LedgerError, Release, Request, Setbacks, State, TAKEOVERS,
+    Terms,
 };
 
 /// A ledger in memory. Clones share the records.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryLedger {
-    records: Arc<Mutex<HashMap<Key, Record>>>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Pending,
-    Sending,
-    Done,
-    Parked,
+    records: Arc<Mutex<HashMap<Key, MemoryRecord>>>,
 }
 
 #[derive(Debug)]
-struct Record {
+struct MemoryRecord {
     state: State,
     fingerprint: Fingerprint,
     token: String,
@@ -59,9 +52,9 @@ struct Deferring {
     since: Instant,
 }
 
-impl Record {
+impl MemoryRecord {
     fn is_owned_by(&self, lease: &Lease) -> bool {
-        let open = matches!(self.state, State::Pending | State::Sending);
+        let open = matches!(self.state, State::Claimed | State::Begun);
         open && self.token == lease.token && self.generation == lease.generation
     }
 
@@ -110,7 +103,7 @@ impl Record {
 }
 
 impl MemoryLedger {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Record>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, MemoryRecord>> {
         // No step panics half way, so even a poisoned lock guards whole records.
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -122,8 +115,8 @@ impl Ledger for MemoryLedger {
     async fn claim(&self, request: &Request, token: &str, terms: &Terms) -> Result<Claim, LedgerError> {
         let now = Instant::now();
         let mut records = self.lock();
-        let record = records.entry(request.key.clone()).or_insert_with(|| Record {
-            state: State::Pending,
+        let record = records.entry(request.key.clone()).or_insert_with(|| MemoryRecord {
+            state: State::Claimed,
             fingerprint: request.fingerprint.clone(),
             token: String::new(),
             generation: 0,
@@ -144,14 +137,14 @@ impl Ledger for MemoryLedger {
             State::Done => return Ok(Claim::Done),
             State::Parked => return Ok(Claim::Parked),
             _ if !again && record.deadline > now => return Ok(Claim::Busy(record.deadline - now)),
-            State::Sending if !again && record.may_be_about_to_commit(now) && failed_ago < terms.lease => {
+            State::Begun if !again && record.may_be_about_to_commit(now) && failed_ago < terms.lease => {
                 return Ok(Claim::Busy(terms.lease - failed_ago));
             }
-            State::Sending if !again && record.sends >= terms.max_sends => {
+            State::Begun if !again && record.sends >= terms.max_sends => {
                 record.state = State::Parked;
                 return Ok(Claim::Parked);
             }
-            State::Pending | State::Sending => {}
+            State::Claimed | State::Begun => {}
         }
         if !again {
             record.charge(now, terms.lease, request.ledger_failed_ago);
@@ -171,7 +164,7 @@ impl Ledger for MemoryLedger {
             token: token.to_owned(),
             generation: record.generation,
         };
-        Ok(if record.state == State::Sending { Claim::Ambiguous(lease) } else { Claim::Acquired(lease) })
+        Ok(if record.state == State::Begun { Claim::Ambiguous(lease) } else { Claim::Acquired(lease) })
     }
 
     async fn begin(&self, lease: &Lease, terms: &Terms) -> Result<Begin, LedgerError> {
@@ -187,7 +180,7 @@ impl Ledger for MemoryLedger {
             record.sends += 1;
         }
         record.begun = Some(lease.generation);
-        record.state = State::Sending;
+        record.state = State::Begun;
         record.deadline = Instant::now() + terms.lease;
         Ok(Begin::Go)
     }
@@ -219,7 +212,7 @@ impl Ledger for MemoryLedger {
         if record.begun.take() == Some(lease.generation) {
             record.sends -= 1;
         }
-        record.state = if record.sends > 0 { State::Sending } else { State::Pending };
+        record.state = if record.sends > 0 { State::Begun } else { State::Claimed };
         record.token.clear();
         record.deadline = Instant::now();
         Ok(match why {

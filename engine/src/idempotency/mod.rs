@@ -34,10 +34,12 @@ pub mod neighbours;
 pub mod records;
 #[cfg(feature = "redis")]
 pub mod redis;
+mod state;
 
 pub(crate) use fence::Course;
 pub use fence::{Crossing, Fence, Fenced};
 pub use key::{Fingerprint, Key, key_part};
+pub use state::State;
 
 use std::future::Future;
 use std::time::Duration;
