@@ -100,5 +100,6 @@ pub mod publisher;
 pub mod queue;
 #[cfg(feature = "redis")]
 pub mod redis_link;
+pub mod timestamp;
 pub mod topic;
 pub mod worker;

@@ -135,10 +135,10 @@ pub(super) fn version(name: &'static str, fields: &Fields<'_>) -> Result<Option<
 
 fn moment(value: &Scalar<'_>, last_taken: Timestamp) -> Result<Timestamp, InvalidValue> {
     let moment = match value {
-        Scalar::Text(text) => text.parse(),
-        Scalar::Number(number) => Timestamp::from_epoch(*number as f64),
-        Scalar::Fraction(number) => Timestamp::from_epoch(*number),
-        Scalar::Other => Err(InvalidValue("must be a string or a number")),
+        Scalar::Text(text) => text.parse::<Timestamp>()?,
+        Scalar::Number(number) => Timestamp::from_epoch(*number as f64)?,
+        Scalar::Fraction(number) => Timestamp::from_epoch(*number)?,
+        Scalar::Other => return Err(InvalidValue("must be a string or a number")),
     };
-    moment?.not_long_after(last_taken)
+    Ok(moment.not_long_after(last_taken)?)
 }

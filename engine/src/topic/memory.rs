@@ -9,9 +9,9 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{Entry, MessageId, SendError, Topic};
-use crate::event::Timestamp;
 use crate::queue::memory::MemoryQueue;
 use crate::queue::{Attribute, Attributes};
+use crate::timestamp::Timestamp;
 
 const ARN: &str = "arn:aws:sns:local:000000000000:user-events";
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::faults::Fault;
-use crate::event::Timestamp;
 use crate::queue::{Attempt, Attributes, Body, Delivery, QueueError, ReceiptHandle};
+use crate::timestamp::Timestamp;
 
 /// How long a FIFO queue remembers deduplication ids. SQS's own figure.
 const DEDUPLICATION: Duration = Duration::from_secs(300);
