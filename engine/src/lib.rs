@@ -100,6 +100,7 @@ pub mod publisher;
 pub mod queue;
 #[cfg(feature = "redis")]
 pub mod redis_link;
+mod refusal_code;
 pub mod timestamp;
 pub mod topic;
 pub mod worker;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Entry, MessageId, SendError, Topic};
+use super::{Entry, MessageId, RefusalCode, SendError, Topic};
 use crate::queue::memory::MemoryQueue;
 use crate::queue::{Attribute, Attributes};
 use crate::timestamp::Timestamp;
@@ -56,7 +56,7 @@ impl Topic for MemoryTopic {
                     Wrapping::Wrapped => queue.send(&wrap(&id, entry), Attributes::new()),
                     Wrapping::Raw => queue.send(&entry.message, raw_attributes(entry)),
                 };
-                sent.map_err(|error| SendError::Refused(error.to_string()))?;
+                sent.map_err(|error| SendError::Refused(RefusalCode::Other(error.to_string())))?;
             }
             Ok(MessageId(id))
         };
