@@ -19,9 +19,6 @@ use tokio::time::timeout;
 /// One try: connecting if needed, and the call. Two tries take 1.8 s, less than the 2 s a caller may wait.
 const TRY: Duration = Duration::from_millis(900);
 
-/// The error for a key that another server of a cluster has.
-const MOVED: &str = "MOVED: the record lies on another shard, and Redis Cluster is not followed yet";
-
 /// The keys that one SCAN looks at: little work for the server.
 const PAGE: usize = 1_000;
 
@@ -71,31 +68,48 @@ pub enum RedisError {
     Failed {
         /// The server's host and port.
         at: Arc<str>,
-        /// Its code word, or the kind of fault.
-        why: String,
+        /// What it said.
+        why: RedisFault,
     },
     /// An answer that no script and no command of ours gives.
     #[error("redis: an answer of an unexpected type")]
     Strange,
 }
 
+/// What an error of Redis means. Shown as its code word, or as the kind of fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RedisFault {
+    /// Our user may not use the command (`NOPERM`), or the server lacks it (`ERR`).
+    #[error("{0}")]
+    Denied(&'static str),
+    /// Another server of a cluster has the key.
+    #[error("MOVED: the record lies on another shard, and Redis Cluster is not followed yet")]
+    Moved,
+    /// The key holds something of another type.
+    #[error("WRONGTYPE")]
+    WrongType,
+    /// Any other, and whatever broke the connection.
+    #[error("{0}")]
+    Other(String),
+}
+
 impl RedisError {
     /// Is the server there, but refuses a command: our user may not use it, or the server lacks it?
     #[must_use]
     pub fn is_denied(&self) -> bool {
-        matches!(self, Self::Failed { why, .. } if why == "NOPERM" || why == "ERR")
+        matches!(self, Self::Failed { why: RedisFault::Denied(_), .. })
     }
 
     /// Does another server of a cluster have that key?
     #[must_use]
     pub fn is_moved(&self) -> bool {
-        matches!(self, Self::Failed { why, .. } if why == MOVED)
+        matches!(self, Self::Failed { why: RedisFault::Moved, .. })
     }
 
     /// Does this key hold something of another type? Then server and connection are fine.
     #[must_use]
     pub fn is_wrong_type(&self) -> bool {
-        matches!(self, Self::Failed { why, .. } if why == "WRONGTYPE")
+        matches!(self, Self::Failed { why: RedisFault::WrongType, .. })
     }
 }
 
@@ -227,7 +241,7 @@ impl RedisLink {
         .await;
         let error = match result {
             Ok(Ok(answer)) => return redis::from_redis_value(answer).map_err(|_| RedisError::Strange),
-            Ok(Err(error)) => RedisError::Failed { at: self.at.clone(), why: kind(&error) },
+            Ok(Err(error)) => RedisError::Failed { at: self.at.clone(), why: fault(&error) },
             Err(_) => RedisError::Timeout { at: self.at.clone() },
         };
         if !error.is_wrong_type() {
@@ -276,13 +290,16 @@ impl Command<'_> {
 }
 
 /// The server's code word, or the kind of I/O fault. Never the text, which may quote keys or addresses.
-fn kind(error: &redis::RedisError) -> String {
+fn fault(error: &redis::RedisError) -> RedisFault {
     match error.code() {
-        Some("MOVED" | "ASK") => MOVED.to_owned(),
+        Some("MOVED" | "ASK") => RedisFault::Moved,
+        Some("NOPERM") => RedisFault::Denied("NOPERM"),
+        Some("ERR") => RedisFault::Denied("ERR"),
+        Some("WRONGTYPE") => RedisFault::WrongType,
         // If another kind of server answers, its first word may be anything.
-        Some(code) if is_code(code) => code.to_owned(),
-        Some(_) => "an error without a code".to_owned(),
-        None => error.category().to_owned(),
+        Some(code) if is_code(code) => RedisFault::Other(code.to_owned()),
+        Some(_) => RedisFault::Other("an error without a code".to_owned()),
+        None => RedisFault::Other(error.category().to_owned()),
     }
 }
 

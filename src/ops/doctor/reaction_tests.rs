@@ -7,7 +7,7 @@ use engine::backoff::Backoff;
 use engine::envelope::Topics;
 use engine::queue::QueueError;
 use engine::queue::sqs::admin::Redrive;
-use engine::redis_link::RedisError;
+use engine::redis_link::{RedisError, RedisFault};
 use engine::topic::SendError;
 
 const TOPIC: &str = "arn:aws:sns:eu-west-1:1:user-events";
@@ -208,11 +208,9 @@ fn a_worker_that_waits_is_told_of_in_its_own_words_even_where_its_queue_is_gone(
 
 #[test]
 fn another_queue_under_its_name_is_told_of_and_its_own_is_not() {
-    let of = |queues: Result<&[&str], &str>| {
+    let of = |queues: Result<&[&str], RedisFault>| {
         let queues = queues.map(|queues| queues.iter().map(|queue| (*queue).to_owned()).collect());
-        let neighbours =
-            [("email", queues.map_err(|code| RedisError::Failed { at: "redis:6379".into(), why: code.to_owned() }))]
-                .into();
+        let neighbours = [("email", queues.map_err(|why| RedisError::Failed { at: "redis:6379".into(), why }))].into();
         let all = judge(&sound(), &Facts { neighbours, ..facts() });
         let found = all.into_iter().find(|finding| finding.check == "namespace").expect("it was looked at");
         (found.fault.map(|fault| fault.code), found.seen)
@@ -220,7 +218,7 @@ fn another_queue_under_its_name_is_told_of_and_its_own_is_not() {
     let own = queue("email").arn;
     assert_eq!(of(Ok(&[&own])), (None, "ours alone".to_owned()));
     assert_eq!(of(Ok(&["another", &own])), (Some("namespace_shared"), "another".to_owned()));
-    assert_eq!(of(Err("WRONGTYPE")).0, Some("marker_broken"));
+    assert_eq!(of(Err(RedisFault::WrongType)).0, Some("marker_broken"));
 }
 
 #[test]
