@@ -45,7 +45,7 @@ pub struct RedisFacts {
 }
 
 /// A request to the server.
-enum Command<'a> {
+enum RedisCommand<'a> {
     Script { script: &'a Script, key: &'a str, args: &'a [&'a str] },
     Single(Cmd),
     Pipeline(Pipeline),
@@ -137,7 +137,7 @@ impl RedisLink {
     /// [`RedisError`] after two tries, the second on a fresh connection, within 2 s in all.
     pub async fn run(&self, script: &Script, key: &str, args: &[&str]) -> Result<Vec<String>, RedisError> {
         let key = self.stored(key);
-        let call = Command::Script { script, key: &key, args };
+        let call = RedisCommand::Script { script, key: &key, args };
         match self.attempt(&call).await {
             Err(error) if !error.is_wrong_type() => self.attempt(&call).await,
             answer => answer,
@@ -151,7 +151,7 @@ impl RedisLink {
     pub async fn ping(&self) -> Result<(), RedisError> {
         let mut set = redis::cmd("SET");
         set.arg(&*self.stored("idem:v1:ping")).arg(1).arg("EX").arg(60);
-        self.attempt(&Command::Single(set)).await
+        self.attempt(&RedisCommand::Single(set)).await
     }
 
     /// Reads one hash; for showing it, not for decisions.
@@ -161,7 +161,7 @@ impl RedisLink {
     pub async fn hash(&self, key: &str) -> Result<BTreeMap<String, String>, RedisError> {
         let mut get = redis::cmd("HGETALL");
         get.arg(&*self.stored(key));
-        self.attempt(&Command::Single(get)).await
+        self.attempt(&RedisCommand::Single(get)).await
     }
 
     /// One page of the keys of hashes that match `pattern`, and the cursor of the next page; 0: there is none.
@@ -172,7 +172,7 @@ impl RedisLink {
         let mut scan = redis::cmd("SCAN");
         let pattern = self.stored(pattern);
         scan.arg(cursor).arg("MATCH").arg(&*pattern).arg("COUNT").arg(PAGE).arg("TYPE").arg("hash");
-        let (next, mut keys): (u64, Vec<String>) = self.attempt(&Command::Single(scan)).await?;
+        let (next, mut keys): (u64, Vec<String>) = self.attempt(&RedisCommand::Single(scan)).await?;
         keys.retain(|key| key.starts_with(&*self.prefix));
         keys.iter_mut().for_each(|key| drop(key.drain(..self.prefix.len())));
         Ok((next, keys))
@@ -190,7 +190,7 @@ impl RedisLink {
         for key in keys {
             gets.hget(&*self.stored(key), field);
         }
-        self.attempt(&Command::Pipeline(gets)).await
+        self.attempt(&RedisCommand::Pipeline(gets)).await
     }
 
     /// Version, eviction policy, and whether it is one of a cluster.
@@ -198,7 +198,7 @@ impl RedisLink {
     /// # Errors
     /// [`RedisError`] within one try.
     pub async fn facts(&self) -> Result<RedisFacts, RedisError> {
-        let info: String = self.attempt(&Command::Single(redis::cmd("INFO"))).await?;
+        let info: String = self.attempt(&RedisCommand::Single(redis::cmd("INFO"))).await?;
         let field = |name: &str| info.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'));
         let major = field("redis_version").and_then(|version| version.split('.').next()?.parse().ok());
         Ok(RedisFacts {
@@ -213,13 +213,13 @@ impl RedisLink {
     /// # Errors
     /// [`RedisError`] within one try of each of two questions.
     pub async fn persists(&self) -> Result<Option<bool>, RedisError> {
-        let info: String = self.attempt(&Command::Single(redis::cmd("INFO"))).await?;
+        let info: String = self.attempt(&RedisCommand::Single(redis::cmd("INFO"))).await?;
         if info.lines().any(|line| line.trim() == "aof_enabled:1") {
             return Ok(Some(true));
         }
         let mut get = redis::cmd("CONFIG");
         get.arg("GET").arg("save");
-        match self.attempt::<BTreeMap<String, String>>(&Command::Single(get)).await {
+        match self.attempt::<BTreeMap<String, String>>(&RedisCommand::Single(get)).await {
             Ok(found) => Ok(found.get("save").map(|points| !points.is_empty())),
             // Managed services know no CONFIG.
             Err(RedisError::Failed { .. } | RedisError::Strange) => Ok(None),
@@ -231,7 +231,7 @@ impl RedisLink {
         if self.prefix.is_empty() { Cow::Borrowed(key) } else { Cow::Owned([&self.prefix, key].concat()) }
     }
 
-    async fn attempt<T: FromRedisValue>(&self, call: &Command<'_>) -> Result<T, RedisError> {
+    async fn attempt<T: FromRedisValue>(&self, call: &RedisCommand<'_>) -> Result<T, RedisError> {
         let mut used = None;
         let result = timeout(TRY, async {
             let (serial, mut connection) = self.connection().await?;
@@ -273,7 +273,7 @@ impl RedisLink {
     }
 }
 
-impl Command<'_> {
+impl RedisCommand<'_> {
     async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
         match self {
             Self::Single(command) => command.query_async(connection).await,
