@@ -144,10 +144,10 @@ async fn a_claim_that_asks_again_or_is_renewed_is_no_takeover(mut case: Case<imp
 async fn a_takeover_while_the_ledger_was_away_is_not_counted(mut case: Case<impl Ledger>) {
     // Asked with a lease of `LONG`: it failed as lately as twice that before the dead claim's end, or it did not.
     case.dies("one", TAKEOVERS - 1).await;
-    for quiet in [Duration::ZERO, LONG, 2 * LONG] {
-        case.request.ledger_failed_ago = Some(quiet);
-        let Claim::Acquired(lease) = case.claim_of("one", &format!("{quiet:?}"), LONG).await else {
-            panic!("blamed for the ledger, {quiet:?} after")
+    for failed_ago in [Duration::ZERO, LONG, 2 * LONG] {
+        case.request.ledger_failed_ago = Some(failed_ago);
+        let Claim::Acquired(lease) = case.claim_of("one", &format!("{failed_ago:?}"), LONG).await else {
+            panic!("blamed for the ledger, {failed_ago:?} after")
         };
         assert!(case.renew(&lease, OVER).await);
     }

@@ -1,8 +1,8 @@
 //! What SQS's errors and missing answers mean.
 //!
 //! Enters: an error of the SDK's, or of one entry of a batch. Leaves: a [`QueueError`] that says what to do: may the
-//! same call succeed in a moment, is this one message at fault, or must an operator act? Pure. Codes are read here and
-//! nowhere else; texts for two things only: how large a message may be, and whether there are credentials at all.
+//! same call succeed in a moment, is this one message at fault, or must an operator act? Pure. Reads texts for two things
+//! only, which have no code: how large a message may be, and whether credentials are set up at all.
 
 use std::error::Error;
 use std::iter::successors;
