@@ -34,10 +34,12 @@ pub mod neighbours;
 pub mod records;
 #[cfg(feature = "redis")]
 pub mod redis;
+mod state;
 
 pub(crate) use fence::Course;
 pub use fence::{Crossing, Fence, Fenced};
 pub use key::{Fingerprint, Key, key_part};
+pub use state::State;
 
 use std::future::Future;
 use std::time::Duration;
@@ -53,7 +55,7 @@ pub struct Request {
     pub message_id: String,
     /// How long ago this process last saw the ledger fail; `None`: never. A claim that ran out while the ledger was
     /// away could not renew itself, and does not count against its message.
-    pub ledger_quiet_for: Option<Duration>,
+    pub ledger_failed_ago: Option<Duration>,
 }
 
 /// After so many claims of one message that ran out without a release, a further one is refused: the message seems to
@@ -256,6 +258,6 @@ impl Request {
     /// A request without a message. With one, set [`Request::message_id`].
     #[must_use]
     pub fn new(key: Key, fingerprint: Fingerprint) -> Self {
-        Self { key, fingerprint, message_id: String::new(), ledger_quiet_for: None }
+        Self { key, fingerprint, message_id: String::new(), ledger_failed_ago: None }
     }
 }

@@ -10,6 +10,8 @@ pub mod sns;
 use std::collections::BTreeMap;
 use std::future::Future;
 
+pub use crate::refusal_code::RefusalCode;
+
 /// The most entries one call may carry. SNS's own limit.
 pub const MAX_ENTRIES: usize = 10;
 /// The most bytes one call may carry, attributes included. SNS's default, for a message and for a whole batch (a
@@ -43,7 +45,7 @@ pub struct MessageId(pub String);
 pub enum SendError {
     /// The topic will never take it: the code says why.
     #[error("the topic refused the message: {0}")]
-    Refused(String),
+    Refused(RefusalCode),
     /// Throttled, unreachable, or broken on its side.
     #[error("the topic did not answer: {0}")]
     Unavailable(String),

@@ -53,7 +53,7 @@ async fn claimed(ledger: &MemoryLedger, handler: &impl Handler<Event = UserSigne
         key: key(handler),
         fingerprint: handler.fingerprint(&UserSignedUp::new("user-1".parse().unwrap(), address, None)),
         message_id: "another".to_owned(),
-        ledger_quiet_for: Some(Duration::ZERO),
+        ledger_failed_ago: Some(Duration::ZERO),
     };
     match ledger.claim(&request, "another", terms).await {
         Ok(Claim::Acquired(lease)) => lease,

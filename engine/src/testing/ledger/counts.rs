@@ -115,15 +115,15 @@ pub async fn a_claim_that_asks_again_or_is_renewed_is_no_takeover(mut case: Case
 pub async fn a_takeover_while_the_ledger_was_away_is_not_counted(mut case: Case<impl Ledger>) {
     // Asked with a lease of `LONG`: it failed as lately as twice that before the dead claim's end, or it did not.
     case.dies("one", TAKEOVERS - 1).await;
-    for quiet in [Duration::ZERO, LONG, 2 * LONG] {
-        case.request.ledger_quiet_for = Some(quiet);
-        let Claim::Acquired(lease) = case.claim_of("one", &format!("{quiet:?}"), LONG).await else {
-            panic!("blamed for the ledger, {quiet:?} after")
+    for failed_ago in [Duration::ZERO, LONG, 2 * LONG] {
+        case.request.ledger_failed_ago = Some(failed_ago);
+        let Claim::Acquired(lease) = case.claim_of("one", &format!("{failed_ago:?}"), LONG).await else {
+            panic!("blamed for the ledger, {failed_ago:?} after")
         };
         assert!(case.renew(&lease, OVER).await);
     }
     // The fourth death was not counted, nor those after it: it takes two more, the ledger long back or never away.
-    case.request.ledger_quiet_for = Some(3 * LONG);
+    case.request.ledger_failed_ago = Some(3 * LONG);
     let Claim::Acquired(lease) = case.claim_of("one", "long back", LONG).await else { panic!("blamed too early") };
     assert!(case.renew(&lease, OVER).await);
     assert!(matches!(case.claim_of("one", "blamed", LONG).await, Claim::Kills));
@@ -137,7 +137,7 @@ pub async fn an_effect_whose_record_waited_for_the_ledger_is_recorded_before_a_c
         case.max_sends = max_sends;
         case.request.key = Key::new("h", &unique());
         let lease = case.killed_after_begin("a").await;
-        case.request.ledger_quiet_for = Some(Duration::ZERO);
+        case.request.ledger_failed_ago = Some(Duration::ZERO);
         let Claim::Busy(left) = case.claim("b", LONG).await else { panic!("taken over, or parked") };
         assert_eq!(left, LONG, "as long as a claim lasts, from when the ledger last failed");
         case.commit(&lease).await;
@@ -146,7 +146,7 @@ pub async fn an_effect_whose_record_waited_for_the_ledger_is_recorded_before_a_c
         // Nobody records: then it is as after any kill.
         case.request.key = Key::new("h", &unique());
         case.killed_after_begin("a").await;
-        case.request.ledger_quiet_for = Some(LONG);
+        case.request.ledger_failed_ago = Some(LONG);
         let claim = case.claim("b", LONG).await;
         assert!(matches!((max_sends, &claim), (1, Claim::Parked) | (2, Claim::Ambiguous(_))), "{claim:?}");
     }
