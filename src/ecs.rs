@@ -1,4 +1,4 @@
-//! ECS task scale-in protection: when ECS scales in, it stops an idle task before a task at work.
+//! ECS task scale-in protection: while it lasts, ECS does not stop this task to scale the service in.
 //!
 //! Enters: how many deliveries are being handled. Leaves: calls to ECS's agent; "take nothing more" when ECS
 //! refuses. Promises: the task is protected while work is in flight, for ten minutes at a time, and gives the

@@ -1,7 +1,7 @@
 //! Stopping: the first SIGTERM, SIGINT, SIGQUIT or SIGHUP cancels a token; a second one ends the process at once.
 //! A worker logs both. A command prints its own message instead.
 //!
-//! Enters: the process's signals. Leaves: a token; whoever waits also waits for it. Promises: a process that was
+//! Enters: the process's signals. Leaves: a token; the rest of the process watches it. Promises: a process that was
 //! started under `nohup` goes on when its terminal closes.
 
 use std::future::poll_fn;

@@ -100,5 +100,9 @@ pub mod publisher;
 pub mod queue;
 #[cfg(feature = "redis")]
 pub mod redis_link;
+mod refusal_code;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod timestamp;
 pub mod topic;
 pub mod worker;

@@ -30,7 +30,7 @@ const URL: &str = "must be a URL like http://localhost:4566";
 const REGION: &str = "must be a region like eu-west-1";
 /// Id, secret and token, in the order of [`AwsConfig::keys`].
 const KEYS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
-/// Variables whose values we trim. Spaces around any other variable of the SDK are a mistake.
+/// Variables whose values we trim, like those in [`KEYS`]. Spaces around any other `AWS_` variable are a mistake.
 const TOLD: [&str; 8] = [
     "AWS_REGION",
     "AWS_DEFAULT_REGION",

@@ -81,7 +81,7 @@ pub enum Phase {
     Dot,
 }
 
-/// Why a mail was not handed over, or perhaps not. `why` is a reply's code and enhanced code, or the kind of fault.
+/// Why a mail was not handed over, or why that is unknown. `why` is a reply's codes, or the kind of fault.
 /// It never holds the server's text, because that quotes addresses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MailError {

@@ -16,8 +16,8 @@ use crate::config;
 use crate::plain;
 use crate::reactions::Reactions;
 use engine::event::{Once, Timestamp};
-use engine::idempotency::Key;
-use engine::idempotency::records::{Counts, Forgotten, Record, RecordError, Records, State};
+use engine::idempotency::records::{Counts, Forgotten, Record, RecordError, Records};
+use engine::idempotency::{Key, State};
 use engine::redis_link::RedisLink;
 
 /// The time between two progress lines while counting.

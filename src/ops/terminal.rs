@@ -56,7 +56,8 @@ pub(super) fn complain(line: impl Display) {
     let _ = writeln!(io::stderr(), "{}", plain::lines(&line.to_string()));
 }
 
-/// Writes a document. To a file or pipe byte for byte; to a terminal escaped, with CRLF as line breaks.
+/// Writes a document, with one line break at its end. To a file or pipe every other byte stays. To a terminal it is
+/// escaped, with CRLF as line breaks.
 pub(super) fn document(text: &str) {
     let text = text.trim_end();
     if io::stdout().is_terminal() { say(text.replace("\r\n", "\n")) } else { draw(&format!("{text}\n")) }

@@ -2,7 +2,7 @@
 //!
 //! Enters: the workers' vitals. Leaves: over HTTP, 200 or 503 and lines. Also a client of the endpoint: [`check`] for
 //! the container's health check, [`ask`] for commands. Promises: `/livez` never depends on Redis or the mail server,
-//! because a restart brings neither back. `/readyz` does, for people and for whoever routes work.
+//! because a restart brings neither back. `/readyz` does, for people and for tools that route work.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;

@@ -5,9 +5,9 @@ use std::process::Output;
 use std::time::Duration;
 
 use serde_json::Value;
-use user_events::idempotency::records::{Forgotten, Records, State};
+use user_events::idempotency::records::{Forgotten, Records};
 use user_events::idempotency::redis::RedisLedger;
-use user_events::idempotency::{Begin, Claim, Fingerprint, Key, Lease, Ledger, Release, Request, Terms};
+use user_events::idempotency::{Begin, Claim, Fingerprint, Key, Lease, Ledger, Release, Request, State, Terms};
 use user_events::redis_link::RedisLink;
 
 use crate::world::processes::execute;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
+use ::engine::testing::{Call, Fault};
 use fastrand::Rng;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -12,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 use user_events::idempotency::Terms;
 use user_events::idempotency::memory::MemoryLedger;
 use user_events::queue::memory::MemoryQueue;
-use user_events::queue::memory::faults::{Call, Fault};
 use user_events::queue::{Attributes, Queue};
 use user_events::worker::{Reaction, Settings, Worker};
 

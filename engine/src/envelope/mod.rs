@@ -153,7 +153,7 @@ pub fn open_from<E: Event>(
         return Ok(read(object, &Arrival::raw(sent_at), types)?);
     };
     // Checked first: nothing else of another topic's message is read.
-    if !topics.read(topic) {
+    if !topics.accepts(topic) {
         return Err(Refusal::WrongTopic(is_topic_arn(topic).then(|| topic.to_string())));
     }
     if kind != "Notification" {

@@ -13,12 +13,7 @@ impl Ledger for AtomicEffect {
     const SERVER: &'static str = "none";
 
     async fn claim(&self, request: &Request, token: &str, _terms: &Terms) -> Result<Claim, LedgerError> {
-        Ok(Claim::Acquired(Lease {
-            key: request.key.clone(),
-            fingerprint: request.fingerprint.clone(),
-            token: token.to_owned(),
-            generation: 1,
-        }))
+        Ok(Claim::Acquired(Lease::new(request, token, 1)))
     }
 
     async fn begin(&self, _lease: &Lease, _terms: &Terms) -> Result<Begin, LedgerError> {

@@ -16,7 +16,7 @@ use crate::failpoint::{self, Step};
 
 /// Stands between a handler and its effect.
 pub struct Fence<'a> {
-    gate: Box<dyn Gate + 'a>,
+    ledger: Box<dyn ErasedLedger + 'a>,
     course: &'a Course,
 }
 
@@ -100,7 +100,7 @@ pub enum Fenced {
 impl<'a> Fence<'a> {
     /// The fence of one lease. `course` tells the caller how far the run has come.
     pub(crate) fn new<L: Ledger>(ledger: &'a L, lease: &'a Lease, terms: &'a Terms, course: &'a Course) -> Self {
-        Self { gate: Box::new(LedgerGate { ledger, lease, terms }), course }
+        Self { ledger: Box::new(LeasedLedger { ledger, lease, terms }), course }
     }
 
     /// Waits for something that is no event's fault, such as a connection. This time does not count against the
@@ -118,7 +118,7 @@ impl<'a> Fence<'a> {
         failpoint::reach(Step::Prepared);
         // Set before asking: even if the answer is lost, the ledger may have let us pass.
         self.course.crossed.store(true, Ordering::Release);
-        let begin = self.gate.begin().await;
+        let begin = self.ledger.begin().await;
         if begin != Ok(Begin::Go) {
             self.course.crossed.store(false, Ordering::Release);
         }
@@ -134,21 +134,21 @@ impl<'a> Fence<'a> {
     }
 }
 
-type Answer<'a> = Pin<Box<dyn Future<Output = Result<Begin, LedgerError>> + Send + 'a>>;
+type BeginFuture<'a> = Pin<Box<dyn Future<Output = Result<Begin, LedgerError>> + Send + 'a>>;
 
 /// Hides which ledger it is, so that a handler is generic over nothing.
-trait Gate: Send + Sync {
-    fn begin(&self) -> Answer<'_>;
+trait ErasedLedger: Send + Sync {
+    fn begin(&self) -> BeginFuture<'_>;
 }
 
-struct LedgerGate<'a, L> {
+struct LeasedLedger<'a, L> {
     ledger: &'a L,
     lease: &'a Lease,
     terms: &'a Terms,
 }
 
-impl<L: Ledger> Gate for LedgerGate<'_, L> {
-    fn begin(&self) -> Answer<'_> {
+impl<L: Ledger> ErasedLedger for LeasedLedger<'_, L> {
+    fn begin(&self) -> BeginFuture<'_> {
         Box::pin(self.ledger.begin(self.lease, self.terms))
     }
 }

@@ -20,7 +20,7 @@
 //! failures, its deferrals, and how often a claim of it ran out without a release. A redriven message has a new id and
 //! starts from 0; the commit deletes these counts.
 //!
-//! Two adapters pass one contract test (`tests/it/ledger_contract.rs`): [`redis`] (one script a step) and [`memory`].
+//! Two adapters pass one contract test (`testing::ledger`): [`redis`] (one script a step) and [`memory`].
 //! [`records`] is what a person may do to a record; [`neighbours`] tells which other queues work under a reaction's
 //! name. This file knows none of them, no event and no queue; times come from the ledger's own clock.
 
@@ -34,10 +34,12 @@ pub mod neighbours;
 pub mod records;
 #[cfg(feature = "redis")]
 pub mod redis;
+mod state;
 
 pub(crate) use fence::Course;
 pub use fence::{Crossing, Fence, Fenced};
 pub use key::{Fingerprint, Key, key_part};
+pub use state::State;
 
 use std::future::Future;
 use std::time::Duration;
@@ -53,7 +55,7 @@ pub struct Request {
     pub message_id: String,
     /// How long ago this process last saw the ledger fail; `None`: never. A claim that ran out while the ledger was
     /// away could not renew itself, and does not count against its message.
-    pub ledger_quiet_for: Option<Duration>,
+    pub ledger_failed_ago: Option<Duration>,
 }
 
 /// After so many claims of one message that ran out without a release, a further one is refused: the message seems to
@@ -202,6 +204,39 @@ pub trait Ledger: Send + Sync + 'static {
     fn ping(&self) -> impl Future<Output = Result<(), LedgerError>> + Send;
 }
 
+impl Lease {
+    /// For adapters: what a claim grants. `generation` grows with each takeover of the record.
+    #[must_use]
+    pub fn new(request: &Request, token: &str, generation: u64) -> Self {
+        let Request { key, fingerprint, .. } = request.clone();
+        Self { key, fingerprint, token: token.to_owned(), generation }
+    }
+
+    /// The effect's record.
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// What the effect is made from.
+    #[must_use]
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+
+    /// The delivery that it was granted to.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Which takeover it was: a later lease of the same record has a greater one.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+}
+
 impl LedgerError {
     /// The ledger is not there.
     #[must_use]
@@ -223,6 +258,6 @@ impl Request {
     /// A request without a message. With one, set [`Request::message_id`].
     #[must_use]
     pub fn new(key: Key, fingerprint: Fingerprint) -> Self {
-        Self { key, fingerprint, message_id: String::new(), ledger_quiet_for: None }
+        Self { key, fingerprint, message_id: String::new(), ledger_failed_ago: None }
     }
 }

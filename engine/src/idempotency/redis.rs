@@ -54,18 +54,14 @@ impl Ledger for RedisLedger {
 
     async fn claim(&self, request: &Request, token: &str, terms: &Terms) -> Result<Claim, LedgerError> {
         let (lease, retention, sends) = (millis(terms.lease), millis(terms.retention), terms.max_sends.to_string());
-        let quiet = request.ledger_quiet_for.map_or("-1".to_owned(), millis);
+        let failed_ago = request.ledger_failed_ago.map_or("-1".to_owned(), millis);
         let (message, takeovers, insists) = (request.message_id.as_str(), TAKEOVERS.to_string(), millis(INSISTS));
         let (fp, ff) = (request.fingerprint.exact(), request.fingerprint.folded());
-        let args = [token, fp, ff, &lease, &retention, &sends, message, &quiet, &takeovers, &insists];
+        let args = [token, fp, ff, &lease, &retention, &sends, message, &failed_ago, &takeovers, &insists];
         let answer = self.run(&self.scripts.claim, request.key.as_str(), &args).await?;
         let lease = |generation: &str| {
-            Ok(Lease {
-                key: request.key.clone(),
-                fingerprint: request.fingerprint.clone(),
-                token: token.to_owned(),
-                generation: generation.parse().map_err(|_| strange("claim", &answer))?,
-            })
+            let generation = generation.parse().map_err(|_| strange("claim", &answer))?;
+            Ok(Lease::new(request, token, generation))
         };
         match words(&answer)[..] {
             ["ACQUIRED", generation] => lease(generation).map(Claim::Acquired),

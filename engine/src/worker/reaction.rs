@@ -114,7 +114,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
             key: self.key(event),
             fingerprint: self.handler.fingerprint(event),
             message_id: message_id.to_owned(),
-            ledger_quiet_for: self.ledger.quiet_for(),
+            ledger_failed_ago: self.ledger.quiet_for(),
         };
         let token = self.claimants.next();
         match self.ledger.claim(&request, &token, &self.terms).await {

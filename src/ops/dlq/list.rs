@@ -28,7 +28,7 @@ pub(super) struct ListOptions {
     pub(super) json: bool,
 }
 
-/// What has a line of its own.
+/// What one line stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lines {
     Letter,

@@ -68,7 +68,7 @@ pub(super) struct Timing {
     pub(super) lease: Option<Duration>,
     pub(super) handler: Duration,
     pub(super) shutdown: Duration,
-    /// `None`: it follows from the queue's maxReceiveCount.
+    /// `None`: it follows from the queue's `maxReceiveCount`.
     pub(super) max_attempts: Option<u32>,
     /// The delay between two attempts.
     pub(super) backoff: Backoff,

@@ -86,7 +86,7 @@ async fn a_message_whose_delete_is_refused_comes_again_and_is_a_duplicate() {
     let (queue, _dlq) = queue_and_dlq();
     send_events(&queue, 1);
     let tapped = Tapped::new(&queue);
-    tapped.fail_deletes(1, QueueError::Refused("AccessDenied".to_owned()));
+    tapped.fail_deletes(1, QueueError::Refused("AccessDenied".into()));
     let calls = Arc::default();
     let worker = Running::start(tapped.clone(), counting(&calls), settings());
     emptied(&queue).await;
@@ -96,7 +96,7 @@ async fn a_message_whose_delete_is_refused_comes_again_and_is_a_duplicate() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failing_receive_backs_off_and_never_ends_the_loop() {
-    for error in [QueueError::Unavailable("test".to_owned()), QueueError::Refused("AccessDenied".to_owned())] {
+    for error in [QueueError::Unavailable("test".to_owned()), QueueError::Refused("AccessDenied".into())] {
         let (queue, _dlq) = queue_and_dlq();
         send_events(&queue, 1);
         let tapped = Tapped::new(&queue);

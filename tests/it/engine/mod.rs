@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use ::engine::testing::{Call, Fault};
 use tokio::sync::Barrier;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -31,7 +32,6 @@ use user_events::handler::{Handled, Handler, HandlerError};
 use user_events::idempotency::atomic::AtomicEffect;
 use user_events::idempotency::memory::MemoryLedger;
 use user_events::idempotency::{Fence, Ledger, Terms};
-use user_events::queue::memory::faults::{Call, Fault};
 use user_events::queue::memory::{Depth, MemoryQueue};
 use user_events::queue::{
     Attributes, DeadLetter, Delivery, Facts, Hide, Hold, MAX_MESSAGE_BYTES, Queue, QueueError, ReceiptHandle, Unsettled,

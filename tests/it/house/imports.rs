@@ -11,7 +11,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("engine/src/backoff.rs", &[]),
     ("engine/src/bus.rs", &["backoff", "envelope", "event", "handler", "idempotency", "queue", "worker"]),
     ("engine/src/envelope/", &["event"]),
-    ("engine/src/event/", &["event"]),
+    ("engine/src/event/", &["event", "timestamp"]),
     ("engine/src/failpoint.rs", &[]),
     ("engine/src/handler.rs", &["backoff", "event", "idempotency"]),
     ("engine/src/idempotency/", &[]),
@@ -20,13 +20,16 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("engine/src/idempotency/records.rs", &["redis_link"]),
     ("engine/src/idempotency/redis.rs", &["redis_link"]),
     ("engine/src/publisher.rs", &["backoff", "event", "topic"]),
-    ("engine/src/queue/", &["event"]),
-    ("engine/src/queue/memory/", &["event", "queue"]),
-    ("engine/src/queue/mod.rs", &[]),
+    ("engine/src/queue/", &["timestamp"]),
+    ("engine/src/queue/memory/", &["queue", "timestamp"]),
+    ("engine/src/queue/mod.rs", &["refusal_code"]),
     ("engine/src/queue/sqs/", &["queue"]),
     ("engine/src/redis_link.rs", &[]),
-    ("engine/src/topic/", &[]),
-    ("engine/src/topic/memory.rs", &["event", "queue"]),
+    ("engine/src/refusal_code.rs", &[]),
+    ("engine/src/testing/", &["event", "handler", "idempotency", "queue", "testing", "topic", "worker"]),
+    ("engine/src/timestamp.rs", &[]),
+    ("engine/src/topic/", &["refusal_code"]),
+    ("engine/src/topic/memory.rs", &["queue", "timestamp"]),
     ("engine/src/topic/sns/", &["topic"]),
     ("engine/src/worker/", &["backoff", "envelope", "event", "failpoint", "handler", "idempotency", "queue"]),
     ("src/cli/", &["plain", "reactions"]),
@@ -67,7 +70,8 @@ const ADAPTERS: &[&str] = &[
 ];
 
 /// Who may name adapters; and an adapter may name the one it is built on.
-const NAMES_ADAPTERS: &[&str] = &["src/app.rs", "src/config/", "src/lib.rs", "src/ops/", "src/reactions/"];
+const NAMES_ADAPTERS: &[&str] =
+    &["engine/src/testing/", "src/app.rs", "src/config/", "src/lib.rs", "src/ops/", "src/reactions/"];
 const BUILT_ON: &[(&str, &str)] = &[
     ("engine/src/idempotency/neighbours.rs", "redis_link"),
     ("engine/src/idempotency/records.rs", "redis_link"),
