@@ -5,8 +5,8 @@
 //! `data_base64`. An id is unique for its source only, so the event's id is the hash of both. `version` may be there as
 //! an extension; if absent, it is the newest known: a `CloudEvent` with an incompatible schema has another `type`.
 
+use super::every_form::{accepted_type, loggable, require_subject};
 use super::head::version;
-use super::read::{accepted_type, loggable, require_subject};
 use super::scalar::Scalar;
 use super::{Arrival, Event, EventError, EventId, Fields, Head, InvalidValue, Opened};
 

@@ -6,6 +6,7 @@
 mod any;
 mod cloud_event;
 mod error;
+mod every_form;
 mod fields;
 mod head;
 mod one_of;
