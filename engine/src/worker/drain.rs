@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::error;
 
+use super::holds::Holds;
 use super::lane::{Taken, give_back};
-use super::lease::Leases;
 use super::process::Corridor;
 use crate::handler::Handler;
 use crate::idempotency::Ledger;
@@ -42,7 +42,7 @@ pub(super) async fn drain<Q: Queue, L: Ledger, H: Handler>(
     mut running: JoinSet<Vec<Taken>>,
     unworked: impl Stream<Item = Vec<Taken>>,
     corridor: &Corridor<Q, L, H>,
-    leases: &Leases,
+    holds: &Holds,
     queue: &Q,
     deadline: Instant,
 ) -> Summary {
@@ -65,7 +65,7 @@ pub(super) async fn drain<Q: Queue, L: Ledger, H: Handler>(
         }
     };
     if timeout_at(deadline, all_done).await.is_err() {
-        let left = leases.abandon(queue, ABANDONED).await;
+        let left = holds.abandon(queue, ABANDONED).await;
         error!(messages = ?left, "the time to stop is up: these were left running and will come again");
     }
     Summary { drained: at_stop - running.len(), returned, abandoned: running.len() }

@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::{Instrument, Span, field, info_span};
 
 use super::duty::Duty;
-use super::lease::Held;
+use super::holds::Held;
 use super::observer::Observer;
 use super::outcome::{Outcome, Reacted};
 use super::process::{Corridor, Slot};

@@ -13,7 +13,7 @@
 //! * after a stop it receives nothing more, finishes what runs, gives back the rest, and reports how many.
 //!
 //! The modules, in a message's order: `gate`, `pace`, `breaker` and `rights` (may we receive, and how many), `poll`
-//! (the loop), `lease` (keeps held messages hidden), `lane` (side by side, or one after the other), `process` (one
+//! (the loop), `holds` (keeps held messages hidden), `lane` (side by side, or one after the other), `process` (one
 //! delivery from open to settle), `persist` (one event, until its outcome is known), `reaction` (claim and handle;
 //! `listening` remembers when its ledger last failed), `record` (writes the outcome to the ledger), `witness` (does a
 //! refusal concern one event or all), `word` (what an outcome says about the dependency), `outcome` and `patience`
@@ -73,8 +73,8 @@ mod drain;
 mod duty;
 mod foreign;
 mod gate;
+mod holds;
 mod lane;
-mod lease;
 mod listening;
 mod observer;
 mod outcome;

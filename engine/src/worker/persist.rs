@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::breaker::Who;
-use super::lease::{Held, LONGEST};
+use super::holds::{Held, LONGEST};
 use super::outcome::{Outcome, Reacted};
 use super::process::{Corridor, Slot};
 use super::reaction::{Beats, Reaction};

@@ -45,7 +45,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
     /// Works until `stop`, then drains. Neither a failing queue nor a panicking handler ends it.
     pub async fn run(self, stop: CancellationToken) -> Summary {
         let Self { queue, reaction, settings, topics, vitals, duty, observer } = self;
-        let Vitals { pulse, tally, breaker, leases, rights, .. } = vitals;
+        let Vitals { pulse, tally, breaker, holds, rights, .. } = vitals;
         let (facts, handler) = (queue.facts(), reaction.row().name);
         info!(queue = queue.name(), handler, settings.concurrency, visibility = ?facts.visibility, "started");
         if !facts.has_dlq {
@@ -71,8 +71,8 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
             observer,
         });
         let _beating = AbortOnDropHandle::new(tokio::spawn({
-            let (leases, queue, rights) = (leases.clone(), queue.clone(), rights.clone());
-            async move { leases.keep(&*queue, facts.visibility, &rights).await }
+            let (holds, queue, rights) = (holds.clone(), queue.clone(), rights.clone());
+            async move { holds.keep(&*queue, facts.visibility, &rights).await }
         }));
         let gate = Gate { road: &road, rights: &rights, queue: &*queue };
         let take = |Received { asked, slots, is_trial, result }: Received, pace: &mut Pace| {
@@ -81,7 +81,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
             if is_trial && deliveries.is_empty() {
                 road.corridor.breaker.untried();
             }
-            let hold = |delivery| (leases.hold(&delivery, asked.at, facts.visibility), delivery);
+            let hold = |delivery| (holds.hold(&delivery, asked.at, facts.visibility), delivery);
             Taken::each(deliveries.into_iter().map(hold), slots, queue.name(), handler)
         };
         let (mut pace, mut polls) = (Pace::new(settings.concurrency, Q::SERVER), FuturesUnordered::new());
@@ -120,7 +120,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
         let deadline = Instant::now() + settings.shutdown;
         let unworked = stream::iter([unworked]).chain(polls.map(|received| take(received, &mut pace)));
         // A slow drain is alive, so the pulse beats.
-        let drained = drain(running, unworked, &road.corridor, &leases, &*queue, deadline);
+        let drained = drain(running, unworked, &road.corridor, &holds, &*queue, deadline);
         let summary = pulse.beating(drained).await;
         // A handler limits this itself; the timeout is for one that does not.
         let _ = timeout_at(deadline + CLOSING, road.corridor.reaction.close()).await;

@@ -12,7 +12,7 @@ use tracing::{Span, field, info};
 
 use super::breaker::Breaker;
 use super::foreign;
-use super::lease::Held;
+use super::holds::Held;
 use super::observer::Ended;
 use super::outcome::{Limits, Outcome};
 use super::reaction::Reaction;

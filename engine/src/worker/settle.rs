@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{error, warn};
 
-use super::lease::Held;
+use super::holds::Held;
 use super::rights::{Change, Rights};
 use crate::backoff::Backoff;
 use crate::queue::dead_letter::Form;
