@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::warn;
 
 use super::reaction::Beats;
-use super::rights::{Change, Rights};
+use super::rights::{Right, Rights};
 use crate::idempotency::INSISTS;
 use crate::queue::{Delivery, Hold, MAX_BATCH, Queue, QueueError};
 
@@ -104,7 +104,7 @@ impl Holds {
                 let holds: Vec<Hold> = batch.iter().map(|(_, hold)| hold.clone()).collect();
                 let asked = Instant::now();
                 let failed = queue.extend(&holds, visibility).await;
-                failed.iter().for_each(|(_, error)| rights.heard(Change::Hide, error));
+                failed.iter().for_each(|(_, error)| rights.heard(Right::Hide, error));
                 for (n, (id, _)) in batch.iter().enumerate() {
                     let error = failed.iter().find(|(index, _)| *index == n).map(|(_, error)| error);
                     self.heard(*id, error, asked + visibility);
