@@ -64,7 +64,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Gate<'_, Q, L, H> {
             let slots = if breaker.is_closed() {
                 stop.run_until_cancelled(self.slots_for_a_batch(pace.patience())).await??
             } else {
-                stop.run_until_cancelled(breaker.turn(Who::Fresh, &*corridor.reaction)).await?;
+                stop.run_until_cancelled(breaker.wait_for_turn(Who::Fresh, &*corridor.reaction)).await?;
                 turn = Some(Turn(breaker));
                 stop.run_until_cancelled(self.take(1)).await??
             };

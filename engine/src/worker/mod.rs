@@ -16,7 +16,7 @@
 //! (the loop), `holds` (keeps held messages hidden), `lane` (side by side, or one after the other), `process` (one
 //! delivery from open to settle), `persist` (one event, until its outcome is known), `reaction` (claim and handle;
 //! `listening` remembers when its ledger last failed), `record` (writes the outcome to the ledger), `witness` (does a
-//! refusal concern one event or all), `word` (what an outcome says about the dependency), `outcome` and `patience`
+//! refusal concern one event or all), `evidence` (what an outcome says about the dependency), `outcome` and `patience`
 //! (from outcome to verdict), `settle`; and `drain`, the shutdown. To watch a worker, read `vitals` or implement an
 //! `observer`.
 //!
@@ -71,6 +71,7 @@ mod breaker;
 mod detail;
 mod drain;
 mod duty;
+mod evidence;
 mod foreign;
 mod gate;
 mod holds;
@@ -91,7 +92,6 @@ mod settle;
 mod tally;
 mod vitals;
 mod witness;
-mod word;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -10,12 +10,12 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::breaker::Who;
+use super::evidence::Evidence;
 use super::holds::{Held, LONGEST};
 use super::outcome::{Outcome, Reacted};
 use super::process::{Corridor, Slot};
 use super::reaction::{Beats, Reaction};
 use super::record::Insists;
-use super::word::Word;
 use crate::handler::Handler;
 use crate::idempotency::{INSISTS, Ledger};
 use crate::queue::{Delivery, Queue};
@@ -31,7 +31,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
         loop {
             let insists = Insists::lasting(INSISTS).or_until(&self.closing, &self.breaker);
             let reacted = react(&self.reaction, event, &delivery.message_id, held.beats(), &insists).await;
-            self.breaker.heard(Word::of(&reacted.outcome, &reacted.said, self.reaction.row().receiver));
+            self.breaker.weigh(Evidence::of(&reacted.outcome, &reacted.said, self.reaction.row().receiver));
             let tries_again = match &reacted.outcome {
                 outcome if outcome.may_pass() => self.turn_comes(until, is_last, slot).await,
                 Outcome::Busy(left) if is_last && held.is_ours() => self.waits((*left).min(LOOK_AGAIN), until).await,
@@ -53,13 +53,13 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
 
     /// Waits for its turn to try; `false`: it got none in time.
     async fn turn_comes(&self, until: Instant, is_last: bool, slot: &mut Slot) -> bool {
-        let place = self.breaker.place(self.settings.concurrency);
+        let place = self.breaker.waiting_place(self.settings.concurrency);
         if place.is_none() && !is_last {
             return false;
         }
         *slot = None;
         let end = if is_last { &self.closing } else { &self.stop };
-        let turn = end.run_until_cancelled(self.breaker.turn(Who::Held, &*self.reaction));
+        let turn = end.run_until_cancelled(self.breaker.wait_for_turn(Who::Held, &*self.reaction));
         if !matches!(timeout_at(until, turn).await, Ok(Some(()))) {
             return false;
         }

@@ -11,13 +11,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Span, field, info};
 
 use super::breaker::Breaker;
+use super::evidence::Evidence;
 use super::foreign;
 use super::holds::Held;
 use super::observer::Ended;
 use super::outcome::{Limits, Outcome};
 use super::reaction::Reaction;
 use super::settle::{Settled, Settler};
-use super::word::Word;
 use super::{Settings, Tally};
 use crate::envelope::{self, Topics};
 use crate::event::{Event, Timestamp, log_hash};
@@ -67,7 +67,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
         let types = self.reaction.row().types;
         let opened = envelope::open_from(delivery.body.as_str(), sent_at, &self.topics, types);
         let event: H::Event = foreign::judge(opened, types, self.settings.unknown_events).inspect_err(|_| {
-            self.breaker.heard(Word::Nothing);
+            self.breaker.weigh(Evidence::Nothing);
         })?;
         Span::current().record("event_id", field::display(&event.head().id));
         Span::current().record("subject", field::display(log_hash(event.subject())));

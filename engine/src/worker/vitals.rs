@@ -62,7 +62,7 @@ impl Vitals {
     /// How often it was paused, by what was down.
     #[must_use]
     pub fn pauses(&self) -> BTreeMap<&'static str, u64> {
-        let mut pauses = self.breaker.trips();
+        let mut pauses = self.breaker.pauses();
         if self.rights.pauses() > 0 {
             pauses.insert(self.server, self.rights.pauses());
         }
