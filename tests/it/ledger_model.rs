@@ -104,7 +104,7 @@ impl Model {
                 Ok(())
             }
             Claim::Conflict => Err(TestCaseError::fail("a conflict of one content")),
-            Claim::Kills => Err(TestCaseError::fail("no message, and one is blamed")),
+            Claim::KillsItsWorker => Err(TestCaseError::fail("no message, and one is blamed")),
         }
     }
 

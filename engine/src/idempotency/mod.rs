@@ -58,14 +58,14 @@ pub struct Request {
 
 /// After so many claims of one message that ran out without a release, a further one is refused: the message seems to
 /// kill its worker, and would go on.
-pub const TAKEOVERS: u32 = 5;
+pub const MAX_EXPIRED_CLAIMS: u32 = 5;
 
 /// For how long a delivery behind the fence retries its commit at most, while the ledger is away. 15 min, as long as a
 /// message is held.
 ///
 /// A delivery that saw the ledger fail, and claims less than a lease later, is told that the effect is busy: the commit
 /// must get there first.
-pub const INSISTS: Duration = Duration::from_secs(900);
+pub const COMMIT_RETRY_FOR: Duration = Duration::from_secs(900);
 
 /// How long things last and how often they may be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,8 +105,8 @@ pub enum Claim {
     Conflict,
     /// The outcome is unknown and no send is left.
     Parked,
-    /// [`TAKEOVERS`] claims of this message ran out without a release: it seems to kill its worker.
-    Kills,
+    /// [`MAX_EXPIRED_CLAIMS`] claims of this message ran out without a release: it seems to kill its worker.
+    KillsItsWorker,
 }
 
 /// Why a claim is given back, for the record's counts.

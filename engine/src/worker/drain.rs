@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::error;
 
 use super::holds::Holds;
-use super::lane::{Taken, give_back};
+use super::lane::{Job, give_back};
 use super::process::Corridor;
 use crate::handler::Handler;
 use crate::idempotency::Ledger;
@@ -23,7 +23,7 @@ use crate::queue::Queue;
 const ABANDONED: Duration = Duration::from_secs(5);
 /// This long before the deadline, deliveries that wait for the ledger or for another delivery are told to settle with
 /// what they know; or a quarter of the time to stop, if that is shorter.
-const CLOSING: Duration = Duration::from_secs(3);
+const CLOSING_AHEAD: Duration = Duration::from_secs(3);
 
 /// How a worker ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,8 +39,8 @@ pub struct Summary {
 /// Ends a worker. `unworked`: deliveries that were not begun, and those that the last receives still bring. A lane
 /// that is told to stop finishes the one delivery that it works on.
 pub(super) async fn drain<Q: Queue, L: Ledger, H: Handler>(
-    mut running: JoinSet<Vec<Taken>>,
-    unworked: impl Stream<Item = Vec<Taken>>,
+    mut running: JoinSet<Vec<Job>>,
+    unworked: impl Stream<Item = Vec<Job>>,
     corridor: &Corridor<Q, L, H>,
     holds: &Holds,
     queue: &Q,
@@ -48,9 +48,9 @@ pub(super) async fn drain<Q: Queue, L: Ledger, H: Handler>(
 ) -> Summary {
     let at_stop = running.len();
     let closing = corridor.closing.clone();
-    let last_words = deadline - CLOSING.min(corridor.settings.shutdown / 4);
+    let closing_at = deadline - CLOSING_AHEAD.min(corridor.settings.shutdown / 4);
     let _closing = AbortOnDropHandle::new(tokio::spawn(async move {
-        sleep_until(last_words).await;
+        sleep_until(closing_at).await;
         closing.cancel();
     }));
     let mut returned = 0;

@@ -62,7 +62,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Gate<'_, Q, L, H> {
             stop.run_until_cancelled(sleep_until(pace.not_before())).await?;
             let mut turn = None;
             let slots = if breaker.is_closed() {
-                stop.run_until_cancelled(self.slots_for_a_batch(pace.patience())).await??
+                stop.run_until_cancelled(self.slots_for_a_batch(pace.full_batch_wait())).await??
             } else {
                 stop.run_until_cancelled(breaker.wait_for_turn(Who::Fresh, &*corridor.reaction)).await?;
                 turn = Some(Turn(breaker));
@@ -81,12 +81,12 @@ impl<Q: Queue, L: Ledger, H: Handler> Gate<'_, Q, L, H> {
         }
     }
 
-    /// Waits for one slot, then up to `patience` for all that one receive may use. After that, takes those that are
+    /// Waits for one slot, then up to `full_batch_wait` for all that one receive may use, then takes those that are
     /// free.
-    async fn slots_for_a_batch(&self, patience: Duration) -> Option<OwnedSemaphorePermit> {
+    async fn slots_for_a_batch(&self, full_batch_wait: Duration) -> Option<OwnedSemaphorePermit> {
         let mut slots = self.take(1).await?;
         let more = MAX_BATCH.min(self.road.corridor.settings.concurrency) - 1;
-        if let Ok(rest) = timeout(patience, self.take(more)).await {
+        if let Ok(rest) = timeout(full_batch_wait, self.take(more)).await {
             slots.merge(rest?);
             return Some(slots);
         }

@@ -17,12 +17,12 @@ use tracing::warn;
 
 use super::reaction::Beats;
 use super::rights::{Right, Rights};
-use crate::idempotency::INSISTS;
+use crate::idempotency::COMMIT_RETRY_FOR;
 use crate::queue::{Delivery, Hold, MAX_BATCH, Queue, QueueError};
 
 /// A run that takes longer has hung: the slowest mail servers may take 10 min to scan one mail. SQS itself would
 /// allow 12 h.
-pub(super) const LONGEST: Duration = INSISTS;
+pub(super) const LONGEST: Duration = COMMIT_RETRY_FOR;
 /// How long the last call to the queue may take, after the shutdown deadline.
 const LAST_CALL: Duration = Duration::from_secs(3);
 /// The visibility timeout begins in SQS, before the answer reaches us: this much earlier at most. If the visibility

@@ -29,7 +29,7 @@ pub(super) struct Road<Q, L, H> {
 }
 
 /// A delivery with its hold, its slot, and the span of all its log lines.
-pub(super) struct Taken {
+pub(super) struct Job {
     delivery: Delivery,
     held: Held,
     slot: Slot,
@@ -37,9 +37,9 @@ pub(super) struct Taken {
 }
 
 /// Deliveries that run one after the other.
-pub(super) struct Lane(Vec<Taken>);
+pub(super) struct Lane(Vec<Job>);
 
-impl Taken {
+impl Job {
     /// A slot for each delivery; the slots left over are free again.
     pub(super) fn each(
         deliveries: impl Iterator<Item = (Held, Delivery)>,
@@ -47,20 +47,20 @@ impl Taken {
         queue: &str,
         handler: &'static str,
     ) -> Vec<Self> {
-        let taken = |(held, delivery): (Held, Delivery)| {
+        let job = |(held, delivery): (Held, Delivery)| {
             let (attempt, message_id) = (delivery.attempt.get(), &delivery.message_id);
             let (event_id, subject, trace_id) = (field::Empty, field::Empty, field::Empty);
             let span = info_span!("message", queue, handler, message_id, attempt, event_id, subject, trace_id);
             Self { delivery, held, slot: slots.split(1), span }
         };
-        deliveries.map(taken).collect()
+        deliveries.map(job).collect()
     }
 }
 
 /// One lane for each group, in the order received; one for each delivery without a group.
-pub(super) fn lanes(taken: Vec<Taken>) -> Vec<Lane> {
-    let mut lanes: Vec<Lane> = Vec::with_capacity(taken.len());
-    for one in taken {
+pub(super) fn lanes(jobs: Vec<Job>) -> Vec<Lane> {
+    let mut lanes: Vec<Lane> = Vec::with_capacity(jobs.len());
+    for one in jobs {
         let group = one.delivery.group.clone();
         let same = |lane: &&mut Lane| group.is_some() && lane.0[0].delivery.group == group;
         match lanes.iter_mut().find(same) {
@@ -74,7 +74,7 @@ pub(super) fn lanes(taken: Vec<Taken>) -> Vec<Lane> {
 impl Lane {
     /// Works through the lane. After a stop, returns the deliveries that were not begun. They are not given back
     /// here: the receive that is under way would bring them straight back.
-    pub(super) async fn walk<Q: Queue, L: Ledger, H: Handler>(self, road: Arc<Road<Q, L, H>>) -> Vec<Taken> {
+    pub(super) async fn walk<Q: Queue, L: Ledger, H: Handler>(self, road: Arc<Road<Q, L, H>>) -> Vec<Job> {
         let mut rest = self.0.into_iter();
         while let Some(next) = rest.next() {
             let settled = next.work(&road).await;
@@ -92,10 +92,10 @@ impl Lane {
 
 /// Gives back what was not begun, all at once so that they share batch calls.
 pub(super) async fn give_back<Q: Queue, L: Ledger, H: Handler>(
-    unworked: impl Iterator<Item = Taken>,
+    unworked: impl Iterator<Item = Job>,
     corridor: &Corridor<Q, L, H>,
 ) {
-    let each = |Taken { delivery, held, slot, span }| async move {
+    let each = |Job { delivery, held, slot, span }| async move {
         // If this delivery had the breaker's turn, another may have it.
         corridor.breaker.untried();
         let not_begun = Reacted::from(Outcome::NotBegun);
@@ -107,7 +107,7 @@ pub(super) async fn give_back<Q: Queue, L: Ledger, H: Handler>(
     join_all(unworked.map(each)).await;
 }
 
-impl Taken {
+impl Job {
     async fn work<Q: Queue, L: Ledger, H: Handler>(self, road: &Road<Q, L, H>) -> Settled {
         let Self { delivery, held, mut slot, span } = self;
         let _at_work = road.duty.at_work();

@@ -14,7 +14,7 @@
 //!
 //! The modules, in a message's order: `gate`, `pace`, `breaker` and `rights` (may we receive, and how many), `poll`
 //! (the loop), `holds` (keeps held messages hidden), `lane` (side by side, or one after the other), `process` (one
-//! delivery from open to settle), `persist` (one event, until its outcome is known), `reaction` (claim and handle;
+//! delivery from open to settle), `retry` (one event, until its outcome is known), `reaction` (claim and handle;
 //! `listening` remembers when its ledger last failed), `record` (writes the outcome to the ledger), `witness` (does a
 //! refusal concern one event or all), `evidence` (what an outcome says about the dependency), `outcome` and `patience`
 //! (from outcome to verdict), `settle`; and `drain`, the shutdown. To watch a worker, read `vitals` or implement an
@@ -81,12 +81,12 @@ mod observer;
 mod outcome;
 mod pace;
 mod patience;
-pub(crate) mod persist;
 mod poll;
 mod process;
 mod pulse;
 mod reaction;
 pub(crate) mod record;
+pub(crate) mod retry;
 mod rights;
 mod settle;
 mod tally;

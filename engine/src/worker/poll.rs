@@ -18,7 +18,7 @@ use tracing::{info, warn};
 use super::Worker;
 use super::drain::{Summary, drain};
 use super::gate::{Gate, Pass};
-use super::lane::{Road, Taken, lanes};
+use super::lane::{Job, Road, lanes};
 use super::outcome::Limits;
 use super::pace::{Asked, Pace};
 use super::process::Corridor;
@@ -29,7 +29,7 @@ use crate::idempotency::Ledger;
 use crate::queue::{Delivery, Queue, QueueError};
 
 /// How long after the shutdown deadline a handler may go on closing what it keeps open.
-const CLOSING: Duration = Duration::from_secs(1);
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 /// How long a receive may wait for a new message to try with, while held deliveries wait for a turn too.
 const HURRY: Duration = Duration::from_secs(1);
 
@@ -82,7 +82,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
                 road.corridor.breaker.untried();
             }
             let hold = |delivery| (holds.hold(&delivery, asked.at, facts.visibility), delivery);
-            Taken::each(deliveries.into_iter().map(hold), slots, queue.name(), handler)
+            Job::each(deliveries.into_iter().map(hold), slots, queue.name(), handler)
         };
         let (mut pace, mut polls) = (Pace::new(settings.concurrency, Q::SERVER), FuturesUnordered::new());
         let (mut running, mut unworked) = (JoinSet::new(), Vec::new());
@@ -123,7 +123,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
         let drained = drain(running, unworked, &road.corridor, &holds, &*queue, deadline);
         let summary = pulse.beating(drained).await;
         // A handler limits this itself; the timeout is for one that does not.
-        let _ = timeout_at(deadline + CLOSING, road.corridor.reaction.close()).await;
+        let _ = timeout_at(deadline + CLOSE_LIMIT, road.corridor.reaction.close()).await;
         info!(queue = queue.name(), handler, outcomes = ?road.corridor.tally.read().outcomes, "stopped: {summary}");
         summary
     }

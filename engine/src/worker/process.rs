@@ -48,7 +48,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
     pub(super) async fn process(&self, delivery: Delivery, held: Held, slot: &mut Slot) -> (Ended, Settled) {
         let started = Instant::now();
         let reacted = match self.open(&delivery) {
-            Ok(event) => self.persist(&event, &delivery, &held, slot).await,
+            Ok(event) => self.react_until_known(&event, &delivery, &held, slot).await,
             Err(outcome) => outcome.into(),
         };
         let detail = reacted.detail();

@@ -127,7 +127,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
             Ok(Claim::Busy(left)) => Err(Outcome::Busy(left)),
             Ok(Claim::Conflict) => Err(Outcome::Conflict),
             Ok(Claim::Parked) => Err(Outcome::Parked),
-            Ok(Claim::Kills) => Err(Outcome::KillsItsWorker),
+            Ok(Claim::KillsItsWorker) => Err(Outcome::KillsItsWorker),
             Err(error) => Err(without_record::<L>(&error)),
         }
     }
