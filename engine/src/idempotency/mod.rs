@@ -35,7 +35,7 @@ pub mod records;
 #[cfg(feature = "redis")]
 pub mod redis;
 
-pub(crate) use fence::Course;
+pub(crate) use fence::RunClock;
 pub use fence::{Crossing, Fence, Fenced};
 pub use key::{Fingerprint, Key, key_part};
 

@@ -20,7 +20,7 @@ use crate::backoff::Outage;
 use crate::event::{Event, Once};
 use crate::failpoint::{self, Step};
 use crate::handler::{Handled, Handler, HandlerError, Row};
-use crate::idempotency::{Claim, Course, Fence, Key, Lease, Ledger, LedgerError, Release, Request, Terms};
+use crate::idempotency::{Claim, Fence, Key, Lease, Ledger, LedgerError, Release, Request, RunClock, Terms};
 
 /// A handler, and the ledger that prevents a second effect.
 #[derive(Debug)]
@@ -148,8 +148,8 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
     pub(crate) async fn handle(&self, event: &H::Event, lease: &Lease, beats: impl Beats) -> Ran {
         failpoint::reach(Step::Claimed);
         let behind = self.handler.limit_behind_the_fence().unwrap_or(self.timeout);
-        let course = Course::new(self.timeout, behind);
-        let fence = Fence::new(&self.ledger, lease, &self.terms, &course);
+        let clock = RunClock::new(self.timeout, behind);
+        let fence = Fence::new(&self.ledger, lease, &self.terms, &clock);
         let run = AssertUnwindSafe(self.handler.handle(event, &fence)).catch_unwind();
         let result = tokio::select! {
             biased;
@@ -157,24 +157,24 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
                 Ok(answer) => answer.map_err(Cut::Said),
                 Err(_panic) => Err(Cut::Panicked),
             },
-            () = course.ends() => Err(Cut::TimedOut),
-            () = self.lost_before_the_fence(lease, beats, &course) => Err(Cut::LeaseLost),
+            () = clock.ends() => Err(Cut::TimedOut),
+            () = self.lost_before_the_fence(lease, beats, &clock) => Err(Cut::LeaseLost),
         };
-        Ran { result, crossed: course.is_behind() }
+        Ran { result, crossed: clock.is_behind() }
     }
 
     /// Renews the claim during the run. Returns only if the run must be cut: its claim or its hold was lost before
     /// the fence. Behind the fence a run is never cut for that: its effect may have happened, and only the run can
     /// still tell. There the claim is renewed even without beats of the hold: another worker may receive the message,
     /// and must not act on it.
-    async fn lost_before_the_fence(&self, lease: &Lease, mut beats: impl Beats, course: &Course) {
+    async fn lost_before_the_fence(&self, lease: &Lease, mut beats: impl Beats, clock: &RunClock) {
         let mut is_hidden = true;
         loop {
             let beat = async { if is_hidden { beats.next().await } else { pending().await } };
             // Two thirds of a lease: longer than the time between two beats, and shorter than the claim lasts.
             let beat = timeout(self.terms.lease * 2 / 3, beat).await;
             is_hidden &= beat != Ok(false);
-            let is_behind = course.is_behind();
+            let is_behind = clock.is_behind();
             if !is_hidden && !is_behind {
                 return;
             }
@@ -184,7 +184,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
                 break;
             }
         }
-        if course.is_behind() {
+        if clock.is_behind() {
             pending::<()>().await;
         }
     }
