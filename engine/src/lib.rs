@@ -13,7 +13,7 @@
 //! | 7 | [`worker`] (`outcome`) | the one table: what happened → what we do | [`queue::Verdict`] |
 //! | 8 | [`worker`] (`settle`) | batched delete, retry, or the DLQ with the reason | the delivery is spent |
 //!
-//! Stops 4 to 8 are joined by one corridor, `worker/process.rs`, which fits on one screen.
+//! Stops 4 to 8 are joined by one function, in `worker/process.rs`, which fits on one screen.
 //!
 //! # An event and a handler of your own
 //! The event is a type that reads its own fields; the handler is a name and one function. Here both run on the in-process

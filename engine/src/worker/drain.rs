@@ -14,7 +14,7 @@ use tracing::error;
 
 use super::holds::Holds;
 use super::lane::{Job, give_back};
-use super::process::Corridor;
+use super::process::Processor;
 use crate::handler::Handler;
 use crate::idempotency::Ledger;
 use crate::queue::Queue;
@@ -41,14 +41,14 @@ pub struct Summary {
 pub(super) async fn drain<Q: Queue, L: Ledger, H: Handler>(
     mut running: JoinSet<Vec<Job>>,
     unworked: impl Stream<Item = Vec<Job>>,
-    corridor: &Corridor<Q, L, H>,
+    processor: &Processor<Q, L, H>,
     holds: &Holds,
     queue: &Q,
     deadline: Instant,
 ) -> Summary {
     let at_stop = running.len();
-    let closing = corridor.closing.clone();
-    let closing_at = deadline - CLOSING_AHEAD.min(corridor.settings.shutdown / 4);
+    let closing = processor.closing.clone();
+    let closing_at = deadline - CLOSING_AHEAD.min(processor.settings.shutdown / 4);
     let _closing = AbortOnDropHandle::new(tokio::spawn(async move {
         sleep_until(closing_at).await;
         closing.cancel();
@@ -57,11 +57,11 @@ pub(super) async fn drain<Q: Queue, L: Ledger, H: Handler>(
     let all_done = async {
         let unworked = unworked.concat().await;
         returned += unworked.len();
-        give_back(unworked.into_iter(), corridor).await;
+        give_back(unworked.into_iter(), processor).await;
         while let Some(lane) = running.join_next().await {
             let rest = lane.unwrap_or_default();
             returned += rest.len();
-            give_back(rest.into_iter(), corridor).await;
+            give_back(rest.into_iter(), processor).await;
         }
     };
     if timeout_at(deadline, all_done).await.is_err() {

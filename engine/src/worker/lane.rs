@@ -10,23 +10,14 @@ use futures_util::future::join_all;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::{Instrument, Span, field, info_span};
 
-use super::duty::Duty;
 use super::holds::Held;
-use super::observer::Observer;
 use super::outcome::{Outcome, Reacted};
-use super::process::{Corridor, Slot};
+use super::process::{Processor, Slot};
 use super::settle::Settled;
 use crate::failpoint::{self, Step};
 use crate::handler::Handler;
 use crate::idempotency::Ledger;
 use crate::queue::{Delivery, Queue};
-
-/// What every lane of a worker shares.
-pub(super) struct Road<Q, L, H> {
-    pub(super) corridor: Corridor<Q, L, H>,
-    pub(super) duty: Duty,
-    pub(super) observer: Arc<dyn Observer>,
-}
 
 /// A delivery with its hold, its slot, and the span of all its log lines.
 pub(super) struct Job {
@@ -74,18 +65,18 @@ pub(super) fn lanes(jobs: Vec<Job>) -> Vec<Lane> {
 impl Lane {
     /// Works through the lane. After a stop, returns the deliveries that were not begun. They are not given back
     /// here: the receive that is under way would bring them straight back.
-    pub(super) async fn walk<Q: Queue, L: Ledger, H: Handler>(self, road: Arc<Road<Q, L, H>>) -> Vec<Job> {
+    pub(super) async fn walk<Q: Queue, L: Ledger, H: Handler>(self, processor: Arc<Processor<Q, L, H>>) -> Vec<Job> {
         let mut rest = self.0.into_iter();
         while let Some(next) = rest.next() {
-            let settled = next.work(&road).await;
-            if road.corridor.stop.is_cancelled() {
+            let settled = next.work(&processor).await;
+            if processor.stop.is_cancelled() {
                 return rest.collect();
             }
             if settled == Settled::Remains {
                 break;
             }
         }
-        give_back(rest, &road.corridor).await;
+        give_back(rest, &processor).await;
         Vec::new()
     }
 }
@@ -93,29 +84,29 @@ impl Lane {
 /// Gives back what was not begun, all at once so that they share batch calls.
 pub(super) async fn give_back<Q: Queue, L: Ledger, H: Handler>(
     unworked: impl Iterator<Item = Job>,
-    corridor: &Corridor<Q, L, H>,
+    processor: &Processor<Q, L, H>,
 ) {
     let each = |Job { delivery, held, slot, span }| async move {
         // If this delivery had the breaker's turn, another may have it.
-        corridor.breaker.untried();
+        processor.breaker.untried();
         let not_begun = Reacted::from(Outcome::NotBegun);
         let verdict =
-            not_begun.verdict(&delivery, corridor.limits, &corridor.settings.backoff, corridor.reaction.row().name);
-        corridor.settler.settle(delivery, verdict, held).instrument(span).await;
+            not_begun.verdict(&delivery, processor.limits, &processor.settings.backoff, processor.reaction.row().name);
+        processor.settler.settle(delivery, verdict, held).instrument(span).await;
         drop(slot);
     };
     join_all(unworked.map(each)).await;
 }
 
 impl Job {
-    async fn work<Q: Queue, L: Ledger, H: Handler>(self, road: &Road<Q, L, H>) -> Settled {
+    async fn work<Q: Queue, L: Ledger, H: Handler>(self, processor: &Processor<Q, L, H>) -> Settled {
         let Self { delivery, held, mut slot, span } = self;
-        let _at_work = road.duty.at_work();
+        let _at_work = processor.duty.at_work();
         failpoint::reach(Step::Received);
-        let followed = road.observer.begins(&delivery, &span);
-        let process = road.corridor.process(delivery, held, &mut slot).instrument(span);
+        let followed = processor.observer.begins(&delivery, &span);
+        let process = processor.process(delivery, held, &mut slot).instrument(span);
         let (ended, settled) = process.instrument(followed.clone()).await;
-        road.observer.ends(&followed, &ended, settled == Settled::Gone);
+        processor.observer.ends(&followed, &ended, settled == Settled::Gone);
         settled
     }
 }

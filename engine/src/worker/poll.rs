@@ -18,10 +18,10 @@ use tracing::{info, warn};
 use super::Worker;
 use super::drain::{Summary, drain};
 use super::gate::{Gate, Pass};
-use super::lane::{Job, Road, lanes};
+use super::lane::{Job, lanes};
 use super::outcome::Limits;
 use super::pace::{Asked, Pace};
-use super::process::Corridor;
+use super::process::Processor;
 use super::settle::Settler;
 use super::vitals::Vitals;
 use crate::handler::Handler;
@@ -54,32 +54,30 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
         let limits = Limits::new(settings.max_attempts, settings.retry_for(queue.name()), &facts);
         let settler = Settler::start(queue.clone(), &rights);
         let slots = Arc::new(Semaphore::new(settings.concurrency));
-        let road = Arc::new(Road {
-            corridor: Corridor {
-                reaction,
-                settler,
-                settings,
-                topics,
-                limits,
-                tally,
-                breaker,
-                slots,
-                stop,
-                closing: CancellationToken::new(),
-            },
+        let processor = Arc::new(Processor {
+            reaction,
+            settler,
+            settings,
+            topics,
+            limits,
+            tally,
             duty,
             observer,
+            breaker,
+            slots,
+            stop,
+            closing: CancellationToken::new(),
         });
         let _beating = AbortOnDropHandle::new(tokio::spawn({
             let (holds, queue, rights) = (holds.clone(), queue.clone(), rights.clone());
             async move { holds.keep(&*queue, facts.visibility, &rights).await }
         }));
-        let gate = Gate { road: &road, rights: &rights, queue: &*queue };
+        let gate = Gate { processor: &processor, rights: &rights, queue: &*queue };
         let take = |Received { asked, slots, is_trial, result }: Received, pace: &mut Pace| {
             pulse.received(result.as_ref().err());
             let deliveries = pace.heard(&asked, result);
             if is_trial && deliveries.is_empty() {
-                road.corridor.breaker.untried();
+                processor.breaker.untried();
             }
             let hold = |delivery| (holds.hold(&delivery, asked.at, facts.visibility), delivery);
             Job::each(deliveries.into_iter().map(hold), slots, queue.name(), handler)
@@ -94,11 +92,11 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
             let is_idle = polls.is_empty();
             let pass = tokio::select! {
                 biased;
-                () = road.corridor.stop.cancelled() => break,
+                () = processor.stop.cancelled() => break,
                 Some(received) = polls.next() => {
                     for lane in lanes(take(received, &mut pace)) {
                         // Boxed: a task is moved several times before it runs, and this one is large.
-                        running.spawn(Box::pin(lane.walk(road.clone())));
+                        running.spawn(Box::pin(lane.walk(processor.clone())));
                     }
                     continue;
                 }
@@ -110,7 +108,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
             match pass {
                 Some(pass) => {
                     // Held deliveries wait for a turn too, or for a slot after a pause.
-                    let hurries = road.corridor.breaker.is_waited_for();
+                    let hurries = processor.breaker.is_waited_for();
                     polls.push(receive(&*queue, pass, if hurries { settings.wait.min(HURRY) } else { settings.wait }));
                 }
                 None => break,
@@ -120,11 +118,11 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
         let deadline = Instant::now() + settings.shutdown;
         let unworked = stream::iter([unworked]).chain(polls.map(|received| take(received, &mut pace)));
         // A slow drain is alive, so the pulse beats.
-        let drained = drain(running, unworked, &road.corridor, &holds, &*queue, deadline);
+        let drained = drain(running, unworked, &processor, &holds, &*queue, deadline);
         let summary = pulse.beating(drained).await;
         // A handler limits this itself; the timeout is for one that does not.
-        let _ = timeout_at(deadline + CLOSE_LIMIT, road.corridor.reaction.close()).await;
-        info!(queue = queue.name(), handler, outcomes = ?road.corridor.tally.read().outcomes, "stopped: {summary}");
+        let _ = timeout_at(deadline + CLOSE_LIMIT, processor.reaction.close()).await;
+        info!(queue = queue.name(), handler, outcomes = ?processor.tally.read().outcomes, "stopped: {summary}");
         summary
     }
 }

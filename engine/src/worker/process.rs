@@ -11,10 +11,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Span, field, info};
 
 use super::breaker::Breaker;
+use super::duty::Duty;
 use super::evidence::Evidence;
 use super::foreign;
 use super::holds::Held;
-use super::observer::Ended;
+use super::observer::{Ended, Observer};
 use super::outcome::{Limits, Outcome};
 use super::reaction::Reaction;
 use super::settle::{Settled, Settler};
@@ -25,14 +26,16 @@ use crate::handler::Handler;
 use crate::idempotency::Ledger;
 use crate::queue::{Delivery, Queue};
 
-/// What the stops need beside the delivery. All deliveries of a worker share it.
-pub(super) struct Corridor<Q, L, H> {
+/// Processes deliveries: what all deliveries of one worker share.
+pub(super) struct Processor<Q, L, H> {
     pub(super) reaction: Arc<Reaction<L, H>>,
     pub(super) settler: Settler<Q>,
     pub(super) settings: Settings,
     pub(super) topics: Topics,
     pub(super) limits: Limits,
     pub(super) tally: Tally,
+    pub(super) duty: Duty,
+    pub(super) observer: Arc<dyn Observer>,
     pub(super) breaker: Arc<Breaker>,
     pub(super) slots: Arc<Semaphore>,
     pub(super) stop: CancellationToken,
@@ -43,7 +46,7 @@ pub(super) struct Corridor<Q, L, H> {
 /// A delivery's slot; `None` while it waits for a turn.
 pub(super) type Slot = Option<OwnedSemaphorePermit>;
 
-impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
+impl<Q: Queue, L: Ledger, H: Handler> Processor<Q, L, H> {
     /// One delivery: open it, claim it, handle it, record it, settle it.
     pub(super) async fn process(&self, delivery: Delivery, held: Held, slot: &mut Slot) -> (Ended, Settled) {
         let started = Instant::now();

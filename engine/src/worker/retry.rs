@@ -13,7 +13,7 @@ use super::breaker::Who;
 use super::evidence::Evidence;
 use super::holds::{Held, LONGEST};
 use super::outcome::{Outcome, Reacted};
-use super::process::{Corridor, Slot};
+use super::process::{Processor, Slot};
 use super::reaction::{Beats, Reaction};
 use super::record::CommitRetry;
 use crate::handler::Handler;
@@ -24,7 +24,7 @@ use crate::queue::{Delivery, Queue};
 /// before its claim ends.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
+impl<Q: Queue, L: Ledger, H: Handler> Processor<Q, L, H> {
     pub(super) async fn react_until_known(
         &self,
         event: &H::Event,
