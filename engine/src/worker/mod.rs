@@ -88,13 +88,13 @@ mod reaction;
 pub(crate) mod record;
 pub(crate) mod retry;
 mod rights;
+mod settings;
 mod settle;
 mod tally;
 mod vitals;
 mod witness;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 pub use drain::Summary;
 pub use duty::Duty;
@@ -103,58 +103,14 @@ pub use outcome::{Limits, Missing, Outcome, Tries, UnknownEvents};
 pub use patience::Patience;
 pub use pulse::Pulse;
 pub use reaction::Reaction;
+pub use settings::Settings;
 pub use tally::{Count, Tally};
 pub use vitals::Vitals;
 
-use crate::backoff::Backoff;
 use crate::envelope::Topics;
 use crate::handler::Handler;
 use crate::idempotency::Ledger;
-use crate::queue::{Queue, is_fifo};
-
-/// How a worker works. The defaults are those of the README's table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
-    /// Messages handled at once.
-    pub concurrency: usize,
-    /// How long a receive waits for a message, 0 to 20 s.
-    pub wait: Duration,
-    /// The delay before a failed message is tried again.
-    pub backoff: Backoff,
-    /// What to do with other teams' events.
-    pub unknown_events: UnknownEvents,
-    /// A message is quarantined after this many failures of its own. `None`: the redrive policy's receives − 1, at
-    /// least 1 and at most 8; without a policy 8. A failure that is not the message's fault does not count.
-    pub max_attempts: Option<u32>,
-    /// How long a deferred message ("not now") is tried again. `None`: 24 h; on a FIFO queue 15 min, because a
-    /// deferred message there blocks its group.
-    pub retry_for: Option<Duration>,
-    /// How long stopping may take. What still runs then is abandoned, and comes again.
-    pub shutdown: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            concurrency: 10,
-            wait: Duration::from_secs(20),
-            backoff: Backoff::HANDLER,
-            unknown_events: UnknownEvents::Ignore,
-            max_attempts: None,
-            retry_for: None,
-            // ECS on Fargate kills 120 s after its stop signal, at most: 120 s − 110 s leaves 10 s.
-            shutdown: Duration::from_secs(110),
-        }
-    }
-}
-
-impl Settings {
-    /// How long a deferred message of this queue is tried again.
-    fn retry_for(&self, queue: &str) -> Duration {
-        let usual = if is_fifo(queue) { Duration::from_secs(900) } else { Duration::from_secs(24 * 3600) };
-        self.retry_for.unwrap_or(usual)
-    }
-}
+use crate::queue::Queue;
 
 /// Works one queue with one reaction.
 #[derive(Debug)]

@@ -18,8 +18,9 @@ use super::holds::Held;
 use super::observer::{Ended, Observer};
 use super::outcome::{Limits, Outcome};
 use super::reaction::Reaction;
+use super::settings::Settings;
 use super::settle::{Settled, Settler};
-use super::{Settings, Tally};
+use super::tally::Tally;
 use crate::envelope::{self, Topics};
 use crate::event::{Event, Timestamp, log_hash};
 use crate::handler::Handler;
@@ -54,12 +55,11 @@ impl<Q: Queue, L: Ledger, H: Handler> Processor<Q, L, H> {
             Ok(event) => self.react_until_known(&event, &delivery, &held, slot).await,
             Err(outcome) => outcome.into(),
         };
-        let detail = reacted.detail();
+        let detail = Some(reacted.detail()).filter(|detail| !detail.is_empty());
         let verdict = reacted.verdict(&delivery, self.limits, &self.settings.backoff, self.reaction.row().name);
         let outcome = reacted.outcome;
         let Delivery { attempt, sent_at_millis, .. } = delivery;
         let ended = Ended { outcome, verdict: verdict.name(), attempt, sent_at_millis, handling: started.elapsed() };
-        let detail = (!detail.is_empty()).then_some(detail);
         info!(outcome = ended.outcome.name(), %verdict, detail, seconds = ended.handling.as_secs_f64(), "delivery");
         self.tally.count(&ended);
         (ended, self.settler.settle(delivery, verdict, held).await)
