@@ -34,7 +34,7 @@ impl Handler for Greeter {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let terms = Terms { lease: Duration::from_secs(30), retention: Duration::from_secs(3600), max_sends: 2 };
+    let terms = Terms::new(Duration::from_secs(30), Duration::from_secs(3600));
     let timeout = Duration::from_secs(10);
     let bus = Bus::new()
         .react(Reaction::new(ProfileHandler::new(MemoryProfiles::default()), AtomicEffect, terms, timeout))

@@ -37,6 +37,7 @@ use crate::mail::smtp::{SmtpSettings, helo_name};
 use engine::backoff::Backoff;
 use engine::envelope::Topics;
 use engine::event::InvalidValue;
+use engine::idempotency::OnAmbiguous;
 use engine::queue::MAX_VISIBILITY;
 use engine::worker::{Settings, UnknownEvents};
 
@@ -95,8 +96,8 @@ pub struct ReactionConfig {
     pub lease: Option<Duration>,
     /// How long records are kept.
     pub retention: Duration,
-    /// How many sends may happen before an unknown outcome is quarantined: 2 for `resend`, 1 for `park`.
-    pub max_sends: u32,
+    /// What to do when nobody knows whether an effect has happened.
+    pub on_ambiguous: OnAmbiguous,
 }
 
 /// How mail goes out.
@@ -262,7 +263,7 @@ fn reaction(read: &mut Reader<'_>, name: &'static str, queue_url: Option<String>
         lease,
         handler_timeout: of.duration("HANDLER_TIMEOUT", seconds(1)..=MAX_VISIBILITY).unwrap_or(seconds(60)),
         retention: of.duration("IDEMPOTENCY_RETENTION", seconds(60)..=seconds(24 * month)).unwrap_or(RETENTION),
-        max_sends: of.parsed("ON_AMBIGUOUS", max_sends).unwrap_or(2),
+        on_ambiguous: of.parsed("ON_AMBIGUOUS", on_ambiguous).unwrap_or(OnAmbiguous::RESEND),
     })
 }
 
@@ -328,10 +329,10 @@ fn unknown_events(text: &str) -> Result<UnknownEvents, &'static str> {
     }
 }
 
-fn max_sends(text: &str) -> Result<u32, &'static str> {
+fn on_ambiguous(text: &str) -> Result<OnAmbiguous, &'static str> {
     match text {
-        "resend" => Ok(2),
-        "park" => Ok(1),
+        "resend" => Ok(OnAmbiguous::RESEND),
+        "park" => Ok(OnAmbiguous::Park),
         _ => Err("must be resend or park"),
     }
 }

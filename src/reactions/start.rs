@@ -83,7 +83,7 @@ impl Place<'_> {
                 config.name
             )));
         }
-        let terms = Terms { lease, retention: config.retention, max_sends: config.max_sends };
+        let terms = Terms::new(lease, config.retention).on_ambiguous(config.on_ambiguous);
         let reaction = Reaction::new(handler, ledger, terms, config.handler_timeout);
         let worker = Worker::new(watch.queue(queue), reaction, config.settings).on_duty(&shared.duty);
         let worker = worker.of_topics(config.topics.clone()).observed(Arc::new(watch.clone()));

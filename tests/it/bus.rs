@@ -18,7 +18,7 @@ use user_events::worker::{Outcome, Reaction};
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn reaction<H: Handler>(handler: H) -> Reaction<MemoryLedger, H> {
-    let terms = Terms { lease: MINUTE, retention: 60 * MINUTE, max_sends: 2 };
+    let terms = Terms::new(MINUTE, 60 * MINUTE);
     Reaction::new(handler, MemoryLedger::default(), terms, MINUTE / 2)
 }
 

@@ -81,7 +81,7 @@ async fn protected(fake: &Fake) -> (MemoryQueue, Arc<Semaphore>, Duty, [AbortOnD
     let (queue, go, duty) =
         (MemoryQueue::new("q", Duration::from_secs(60)), Arc::new(Semaphore::new(0)), Duty::default());
     let second = Duration::from_secs(1);
-    let terms = Terms { lease: 45 * second, retention: 60 * second, max_sends: 2 };
+    let terms = Terms::new(45 * second, 60 * second);
     let reaction = Reaction::new(Waits(go.clone()), AtomicEffect, terms, 60 * second);
     let settings = Settings { concurrency: 1, wait: second, ..Settings::default() };
     let worker = Worker::new(queue.clone(), reaction, settings).on_duty(&duty).run(CancellationToken::new());

@@ -53,7 +53,7 @@ async fn each_group_of_a_fifo_queue_on_localstack_is_handled_in_order() {
     let second = Duration::from_secs(1);
     let opened = SqsQueue::open(&world.aws, queue.url.clone(), None, second).await.expect("there");
     let (diary, stop) = (Diary::default(), CancellationToken::new());
-    let terms = Terms { lease: 20 * second, retention: 3600 * second, max_sends: 2 };
+    let terms = Terms::new(20 * second, 3600 * second);
     let reaction = Reaction::new(diary.clone(), MemoryLedger::default(), terms, 20 * second);
     let settings = Settings { concurrency: 40, wait: second, ..Settings::default() };
     let worker = tokio::spawn(Worker::new(opened, reaction, settings).run(stop.clone()));

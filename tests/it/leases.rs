@@ -50,7 +50,7 @@ fn slow(time: Duration) -> Slow {
 }
 
 fn terms(visibility: Duration) -> Terms {
-    Terms { lease: visibility * 3 / 4, retention: Duration::from_secs(600), max_sends: 2 }
+    Terms::new(visibility * 3 / 4, Duration::from_secs(600))
 }
 
 const EMPTY: Depth = Depth { visible: 0, in_flight: 0 };

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 use user_events::idempotency::memory::MemoryLedger;
 use user_events::idempotency::redis::RedisLedger;
-use user_events::idempotency::{Begin, Claim, Fingerprint, Key, Lease, Ledger, Release, Request, Terms};
+use user_events::idempotency::{Begin, Claim, Fingerprint, Key, Lease, Ledger, OnAmbiguous, Release, Request, Terms};
 use user_events::telemetry::WatchedLedger;
 
 use crate::world::patience::at_this_pace;
@@ -46,7 +46,7 @@ impl<L: Ledger> Case<L> {
     }
 
     pub fn terms(&self, lease: Duration) -> Terms {
-        Terms { lease, retention: LONG, max_sends: self.max_sends }
+        Terms::new(lease, LONG).on_ambiguous(OnAmbiguous::ResendUpTo(self.max_sends))
     }
 
     pub async fn claim(&self, token: &str, lease: Duration) -> Claim {

@@ -9,8 +9,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
-use user_events::idempotency::Terms;
 use user_events::idempotency::memory::MemoryLedger;
+use user_events::idempotency::{OnAmbiguous, Terms};
 use user_events::queue::memory::MemoryQueue;
 use user_events::queue::memory::faults::{Call, Fault};
 use user_events::queue::{Attributes, Queue};
@@ -163,7 +163,7 @@ impl Stage {
         let (life, story, stop) = (self.lives, self.story.clone(), CancellationToken::new());
         let part = Part { life, plan: self.plan.clone(), story: story.clone(), kill: self.kill.clone() };
         let (visibility, concurrency) = (self.plan.visibility, self.plan.concurrency);
-        let terms = Terms { lease: visibility * 3 / 4, retention: PATIENCE, max_sends: MAX_SENDS };
+        let terms = Terms::new(visibility * 3 / 4, PATIENCE).on_ambiguous(OnAmbiguous::ResendUpTo(MAX_SENDS));
         let ledger = ToldLedger { ledger: self.ledger.clone(), part: part.clone() };
         let reaction = Reaction::new(ToldHandler(part.clone()), ledger, terms, HANDLER_TIMEOUT);
         let max_attempts = Some(MAX_ATTEMPTS);

@@ -62,7 +62,7 @@ fn record(c: &mut Criterion) {
     };
     let runtime = runtime();
     let ledger = RedisLedger::new(RedisLink::new(&SecretString::from(url)).expect("a URL"));
-    let terms = Terms { lease: Duration::from_secs(20), retention: Duration::from_secs(60), max_sends: 2 };
+    let terms = Terms::new(Duration::from_secs(20), Duration::from_secs(60));
     let mut n = 0_u64;
     c.bench_function("record/claim and commit", |b| {
         b.iter(|| {
@@ -93,7 +93,7 @@ impl Handler for Nothing {
 /// The whole engine on a queue in memory: what is left when SQS and its SDK cost nothing.
 fn engine(c: &mut Criterion) {
     let (runtime, body) = (runtime(), body(300));
-    let terms = Terms { lease: Duration::from_secs(20), retention: Duration::from_secs(60), max_sends: 2 };
+    let terms = Terms::new(Duration::from_secs(20), Duration::from_secs(60));
     let mut group = c.benchmark_group("engine");
     group.throughput(Throughput::Elements(10 * BATCHES as u64)).sample_size(20);
     group.bench_function("receive to settled", |b| {

@@ -39,7 +39,7 @@ fn variable(name: &str, default: &str) -> String {
 
 async fn work(queue: SqsQueue, ledger: impl Ledger, watch: Watch, stop: CancellationToken) {
     let second = Duration::from_secs(1);
-    let terms = Terms { lease: 20 * second, retention: 86_400 * second, max_sends: 2 };
+    let terms = Terms::new(20 * second, 86_400 * second);
     let concurrency = variable("CONCURRENCY", "10").parse().expect("a number");
     let settings = Settings { concurrency, ..Settings::default() };
     let worker = Worker::new(watch.queue(queue), Reaction::new(Nothing, ledger, terms, 60 * second), settings);

@@ -148,7 +148,7 @@ impl Ledger for MemoryLedger {
             State::Sending if !again && record.may_be_about_to_commit(now) && quiet < terms.lease => {
                 return Ok(Claim::Busy(terms.lease - quiet));
             }
-            State::Sending if !again && record.sends >= terms.max_sends => {
+            State::Sending if !again && record.sends >= terms.on_ambiguous.max_sends() => {
                 record.state = State::Parked;
                 return Ok(Claim::Parked);
             }

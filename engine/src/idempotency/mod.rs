@@ -13,8 +13,8 @@
 //!
 //! Promises: at any time at most one delivery holds the lease. A delivery that lost it learns so from
 //! [`Ledger::begin`], before the point of no return. An effect happens at most once, unless a kill, a lost answer or a
-//! pause longer than the lease falls between `begin` and `commit`: then at most `max_sends` times. This window cannot
-//! be closed from this side (RFC 1047), so the sends are counted.
+//! pause longer than the lease falls between `begin` and `commit`: then at most [`OnAmbiguous::max_sends`] times. This
+//! window cannot be closed from this side (RFC 1047), so the sends are counted.
 //!
 //! Beside the effect, the record counts what happened to the *message* that asked, by its id in the queue: its
 //! failures, its deferrals, and how often a claim of it ran out without a release. A redriven message has a new id and
@@ -67,16 +67,25 @@ pub const MAX_EXPIRED_CLAIMS: u32 = 5;
 /// must get there first.
 pub const COMMIT_RETRY_FOR: Duration = Duration::from_secs(900);
 
+/// What to do when nobody knows whether an effect has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnAmbiguous {
+    /// Never send again: park it for a person to look at.
+    Park,
+    /// Send again until so many sends may have happened; then park it. 1 is [`OnAmbiguous::Park`].
+    ResendUpTo(u32),
+}
+
 /// How long things last and how often they may be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Terms {
     /// How long a claim holds without being renewed.
     pub lease: Duration,
     /// How long a record is kept. Must be longer than any copy of the event can still arrive.
     pub retention: Duration,
-    /// How many sends may have happened before an unknown outcome is parked and not sent again: 2 resends once, 1
-    /// never.
-    pub max_sends: u32,
+    /// What to do when an earlier delivery may have sent.
+    pub on_ambiguous: OnAmbiguous,
 }
 
 /// The right to go on, held by one delivery. A commit or a release ends it; else it runs out.
@@ -200,6 +209,34 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Is the ledger there and writable? Asked during a pause, before it ends.
     fn ping(&self) -> impl Future<Output = Result<(), LedgerError>> + Send;
+}
+
+impl OnAmbiguous {
+    /// One resend.
+    pub const RESEND: Self = Self::ResendUpTo(2);
+
+    /// How many sends may have happened before it is parked.
+    #[must_use]
+    pub const fn max_sends(self) -> u32 {
+        match self {
+            Self::Park | Self::ResendUpTo(0) => 1,
+            Self::ResendUpTo(sends) => sends,
+        }
+    }
+}
+
+impl Terms {
+    /// These terms, with one resend if an earlier delivery may have sent.
+    #[must_use]
+    pub const fn new(lease: Duration, retention: Duration) -> Self {
+        Self { lease, retention, on_ambiguous: OnAmbiguous::RESEND }
+    }
+
+    /// Changes what to do when an earlier delivery may have sent.
+    #[must_use]
+    pub const fn on_ambiguous(self, on_ambiguous: OnAmbiguous) -> Self {
+        Self { on_ambiguous, ..self }
+    }
 }
 
 impl LedgerError {

@@ -55,7 +55,8 @@ impl Ledger for RedisLedger {
     const SERVER: &'static str = "redis";
 
     async fn claim(&self, request: &Request, token: &str, terms: &Terms) -> Result<Claim, LedgerError> {
-        let (lease, retention, sends) = (millis(terms.lease), millis(terms.retention), terms.max_sends.to_string());
+        let (lease, retention, sends) =
+            (millis(terms.lease), millis(terms.retention), terms.on_ambiguous.max_sends().to_string());
         let quiet = request.ledger_quiet_for.map_or("-1".to_owned(), millis);
         let (message, takeovers, commit_retry_for) =
             (request.message_id.as_str(), MAX_EXPIRED_CLAIMS.to_string(), millis(COMMIT_RETRY_FOR));

@@ -52,7 +52,7 @@
 //! let publisher = Publisher::new(MemoryTopic::default().subscribe(&queue));
 //! publisher.publish(&AnyEvent::with_fields("order.paid", r#"{"orderId":"7"}"#)?).await?;
 //!
-//! let terms = Terms { lease: 20 * second, retention: 3600 * second, max_sends: 2 };
+//! let terms = Terms::new(20 * second, 3600 * second);
 //! let reaction = Reaction::new(Receipt, MemoryLedger::default(), terms, 10 * second);
 //! let worker = Worker::new(queue.clone(), reaction, Settings::default());
 //! let (tally, stop) = (worker.tally(), CancellationToken::new());

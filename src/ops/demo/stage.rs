@@ -72,7 +72,7 @@ impl Stage {
         // With the default a "not now" would last half a minute: too long for a demo.
         let retry_for = Some(Duration::from_secs(2));
         let settings = Settings { wait: short(200), backoff, retry_for, ..Settings::default() };
-        let terms = Terms { lease: VISIBILITY * 3 / 4, retention: VISIBILITY, max_sends: 2 };
+        let terms = Terms::new(VISIBILITY * 3 / 4, VISIBILITY);
         let reaction =
             Reaction::new(WelcomeEmail::new(composer, mailer.clone()), MemoryLedger::default(), terms, VISIBILITY);
         let email_worker = Worker::new(email.clone(), reaction, settings);

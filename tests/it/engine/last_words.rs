@@ -1,6 +1,6 @@
 //! What happened goes on record however long the ledger is away; and on its last receive no message is given back.
 
-use user_events::idempotency::{Begin, Claim, Key, Lease, LedgerError, Release, Request, Setbacks};
+use user_events::idempotency::{Begin, Claim, Key, Lease, LedgerError, OnAmbiguous, Release, Request, Setbacks};
 
 use super::deaths::Remote;
 use super::*;
@@ -104,7 +104,7 @@ async fn a_copy_whose_holder_never_ends_is_held_for_a_quarter_of_an_hour_and_the
     let ledger = MemoryLedger::default();
     let (handler, effects) = takes(seconds(1));
     // Somebody else has the claim, and renews it for ever.
-    claimed(&ledger, &handler, &Terms { lease: HOUR, ..terms() }).await;
+    claimed(&ledger, &handler, &Terms::new(HOUR, HOUR)).await;
     send(&queue, &event("user-1"));
     let (began, _worker) = (Instant::now(), Running::with_ledger(queue.clone(), handler, settings(), ledger));
     emptied(&queue).await;
@@ -132,7 +132,7 @@ async fn an_effect_whose_ledger_is_away_for_ten_minutes_is_recorded_and_happens_
 async fn a_copy_in_hand_does_not_overtake_a_record_that_waited_for_the_ledger_longer_than_its_claim_lasts() {
     for max_sends in [1, 2] {
         let (queue, dlq) = queue_of(5);
-        let terms = Terms { max_sends, ..terms() };
+        let terms = terms().on_ambiguous(OnAmbiguous::ResendUpTo(max_sends));
         let (worker, ledger, effects) = effect_without_a_ledger(&queue, terms, side_by_side()).await;
         send(&queue, &event("user-1"));
         tokio::time::sleep(3 * LEASE).await;
@@ -239,7 +239,7 @@ async fn a_claim_that_was_lost_asks_the_record_and_costs_no_receive() {
         });
         send(&queue, &event("user-1"));
         let stranger = counting(&runs);
-        let short = Terms { lease: seconds(20), ..terms() };
+        let short = Terms::new(seconds(20), HOUR);
         let reaction = Reaction::new(handler, remote.clone(), short, HOUR);
         let worker = Running::of(Worker::new(tapped.clone(), reaction, settings()));
         tokio::time::sleep(seconds(1)).await;

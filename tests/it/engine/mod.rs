@@ -150,7 +150,7 @@ fn settings() -> Settings {
 }
 
 fn terms() -> Terms {
-    Terms { lease: LEASE, retention: HOUR, max_sends: 2 }
+    Terms::new(LEASE, HOUR)
 }
 
 /// A worker that runs.

@@ -5,7 +5,7 @@ use std::panic::panic_any;
 use std::sync::atomic::AtomicBool;
 
 use tokio::{sync::mpsc, time::advance};
-use user_events::idempotency::Crossing;
+use user_events::idempotency::{Crossing, OnAmbiguous};
 use user_events::worker::UnknownEvents;
 
 use super::*;
@@ -307,7 +307,7 @@ async fn a_send_whose_end_is_unknown_is_repeated_at_most_max_sends_times_then_qu
         let (queue, dlq) = queue_and_dlq();
         let sends = Arc::new(AtomicUsize::new(0));
         send_events(&queue, 1);
-        let terms = Terms { max_sends, ..terms() };
+        let terms = terms().on_ambiguous(OnAmbiguous::ResendUpTo(max_sends));
         let started = Instant::now();
         let worker = Running::with_terms(queue.clone(), Vanishes(sends.clone()), settings(), terms);
         emptied(&queue).await;

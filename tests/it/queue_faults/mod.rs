@@ -85,7 +85,7 @@ impl Running {
         settings: Settings,
     ) -> Self {
         let queue = SqsQueue::open(aws, queue.url.clone(), None, settings.wait).await.expect("the queue opens");
-        let terms = Terms { lease: queue.facts().visibility * 3 / 4, retention: seconds(600), max_sends: 2 };
+        let terms = Terms::new(queue.facts().visibility * 3 / 4, seconds(600));
         let worker =
             Worker::new(queue, Reaction::new(effect.clone(), ledger, terms, at_this_pace(seconds(60))), settings);
         let (tally, stop) = (worker.tally(), CancellationToken::new());

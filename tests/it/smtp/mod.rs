@@ -59,7 +59,7 @@ impl Client {
 
     fn of(settings: SmtpSettings) -> Self {
         let second = at_this_pace(SECOND);
-        let terms = Terms { lease: 30 * second, retention: 60 * second, max_sends: 2 };
+        let terms = Terms::new(30 * second, 60 * second);
         let from = "Welcome <welcome@acme.example>".parse().unwrap();
         let composer = Composer::new(Sender { from, reply_to: None, redirect_to: None }).unwrap();
         let (mailer, failures) = (SmtpMailer::new(settings, None), Arc::default());
