@@ -71,7 +71,7 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let second = Duration::from_secs(1);
 //! let terms = Terms::new(30 * second, 3600 * second);
-//! let bus = Bus::new().react(Reaction::new(Receipt, MemoryLedger::default(), terms, 10 * second));
+//! let bus = Bus::new().react(Reaction::recorded(Receipt, MemoryLedger::default(), terms, 10 * second));
 //! let event = OrderPaid { head: Head::new("order.paid", 1), order: "7".to_owned() };
 //! assert_eq!(bus.publish(&event).await[0].outcome, Outcome::Done);
 //! assert_eq!(bus.publish(&event).await[0].outcome, Outcome::Duplicate);

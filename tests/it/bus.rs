@@ -19,7 +19,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 fn reaction<H: Handler>(handler: H) -> Reaction<MemoryLedger, H> {
     let terms = Terms::new(MINUTE, 60 * MINUTE);
-    Reaction::new(handler, MemoryLedger::default(), terms, MINUTE / 2)
+    Reaction::recorded(handler, MemoryLedger::default(), terms, MINUTE / 2)
 }
 
 fn event(user: &str) -> UserSignedUp {

@@ -165,7 +165,7 @@ impl Stage {
         let (visibility, concurrency) = (self.plan.visibility, self.plan.concurrency);
         let terms = Terms::new(visibility * 3 / 4, PATIENCE).on_ambiguous(OnAmbiguous::ResendUpTo(MAX_SENDS));
         let ledger = ToldLedger { ledger: self.ledger.clone(), part: part.clone() };
-        let reaction = Reaction::new(ToldHandler(part.clone()), ledger, terms, HANDLER_TIMEOUT);
+        let reaction = Reaction::recorded(ToldHandler(part.clone()), ledger, terms, HANDLER_TIMEOUT);
         let max_attempts = Some(MAX_ATTEMPTS);
         let (shutdown, retry_for) = (self.plan.shutdown, Some(RETRY_FOR));
         let settings = Settings { concurrency, max_attempts, retry_for, shutdown, ..Settings::default() };

@@ -24,7 +24,7 @@
 //! [`records`] is what a person may do to a record; [`neighbours`] tells which other queues work under a reaction's
 //! name. This file knows none of them, no event and no queue; times come from the ledger's own clock.
 
-pub mod atomic;
+mod atomic;
 mod fence;
 mod key;
 pub mod memory;
@@ -35,6 +35,7 @@ pub mod records;
 #[cfg(feature = "redis")]
 pub mod redis;
 
+pub use atomic::AtomicEffect;
 pub(crate) use fence::RunClock;
 pub use fence::{Crossing, Fence, Fenced};
 pub use key::{Fingerprint, Key, key_part};

@@ -53,7 +53,7 @@
 //! publisher.publish(&AnyEvent::with_fields("order.paid", r#"{"orderId":"7"}"#)?).await?;
 //!
 //! let terms = Terms::new(20 * second, 3600 * second);
-//! let reaction = Reaction::new(Receipt, MemoryLedger::default(), terms, 10 * second);
+//! let reaction = Reaction::recorded(Receipt, MemoryLedger::default(), terms, 10 * second);
 //! let worker = Worker::new(queue.clone(), reaction, Settings::default());
 //! let (tally, stop) = (worker.tally(), CancellationToken::new());
 //! let running = tokio::spawn(worker.run(stop.clone()));

@@ -20,7 +20,9 @@ use crate::backoff::Outage;
 use crate::event::{Event, Once};
 use crate::failpoint::{self, Step};
 use crate::handler::{Handled, Handler, HandlerError, Row};
-use crate::idempotency::{Claim, Fence, Key, Lease, Ledger, LedgerError, Release, Request, RunClock, Terms};
+use crate::idempotency::{
+    AtomicEffect, Claim, Fence, Key, Lease, Ledger, LedgerError, Release, Request, RunClock, Terms,
+};
 
 /// A handler, and the ledger that prevents a second effect.
 #[derive(Debug)]
@@ -77,10 +79,11 @@ impl Claimants {
 }
 
 impl<L: Ledger, H: Handler> Reaction<L, H> {
-    /// Runs `handler`; `ledger` prevents a second effect, on these `terms`. A run is cut if it takes longer than
-    /// `timeout` up to the fence, or longer than [`Handler::limit_behind_the_fence`] after it.
+    /// Runs `handler`, whose effect comes after its fence; `ledger` prevents a second effect, on these `terms`. A run
+    /// is cut if it takes longer than `timeout` up to the fence, or longer than [`Handler::limit_behind_the_fence`]
+    /// after it.
     #[must_use]
-    pub fn new(handler: H, ledger: L, terms: Terms, timeout: Duration) -> Self {
+    pub fn recorded(handler: H, ledger: L, terms: Terms, timeout: Duration) -> Self {
         let claimants =
             Claimants { reaction: format!("{}.", uuid::Uuid::new_v4().simple()), so_far: AtomicU64::new(0) };
         let row = Row::of::<H>();
@@ -205,6 +208,16 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
     /// No event will follow.
     pub(super) async fn close(&self) {
         self.handler.close().await;
+    }
+}
+
+impl<H: Handler> Reaction<AtomicEffect, H> {
+    /// Runs `handler`, whose effect and mark are one atomic step: it needs no ledger, because a repeat changes nothing.
+    /// A run is cut if it takes longer than `timeout`.
+    #[must_use]
+    pub fn atomic(handler: H, timeout: Duration) -> Self {
+        // Nothing is claimed, so nothing runs out.
+        Self::recorded(handler, AtomicEffect(()), Terms::new(Duration::from_secs(60), Duration::ZERO), timeout)
     }
 }
 

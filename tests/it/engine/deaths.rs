@@ -109,7 +109,7 @@ async fn a_message_that_is_lost_before_the_fence_again_and_again_is_not_blamed_f
             Ok(())
         }
     });
-    let reaction = Reaction::new(handler, MemoryLedger::default(), terms(), 20 * VISIBILITY);
+    let reaction = Reaction::recorded(handler, MemoryLedger::default(), terms(), 20 * VISIBILITY);
     let worker = Running::of(Worker::new(queue.clone(), reaction, settings()));
     worker.counted("done", 1).await;
     assert_eq!((worker.tally.read().of("lease_lost"), dlq.depth()), (8, EMPTY));

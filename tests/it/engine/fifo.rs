@@ -125,7 +125,7 @@ async fn a_group_that_waits_behind_a_slow_delivery_stays_hidden() {
         tokio::time::sleep(VISIBILITY * 2).await;
         Ok(())
     });
-    let reaction = Reaction::new(handler, MemoryLedger::default(), terms(), HOUR);
+    let reaction = Reaction::recorded(handler, MemoryLedger::default(), terms(), HOUR);
     let worker = Running::of(Worker::new(tapped.clone(), reaction, Settings { concurrency: 10, ..settings() }));
     emptied(&queue).await;
     assert_eq!((worker.tally.read().of("done"), tapped.attempts()), (3, vec![1, 1, 1]));

@@ -71,7 +71,7 @@ async fn effect_without_a_ledger(
     let (handler, effects) = takes(seconds(1));
     let handler = Takes { done: Some(done.clone()), ..handler };
     send(queue, &event("user-1"));
-    let reaction = Reaction::new(handler, ledger.clone(), terms, TIMEOUT);
+    let reaction = Reaction::recorded(handler, ledger.clone(), terms, TIMEOUT);
     let worker = Running::of(Worker::new(queue.clone(), reaction, settings));
     tokio::time::sleep(seconds(5)).await;
     ledger.is_away.store(true, Ordering::SeqCst);
@@ -240,7 +240,7 @@ async fn a_claim_that_was_lost_asks_the_record_and_costs_no_receive() {
         send(&queue, &event("user-1"));
         let stranger = counting(&runs);
         let short = Terms::new(seconds(20), HOUR);
-        let reaction = Reaction::new(handler, remote.clone(), short, HOUR);
+        let reaction = Reaction::recorded(handler, remote.clone(), short, HOUR);
         let worker = Running::of(Worker::new(tapped.clone(), reaction, settings()));
         tokio::time::sleep(seconds(1)).await;
         // While the ledger was away the claim ran out; somebody else took it.

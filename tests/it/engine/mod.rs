@@ -28,7 +28,6 @@ use tokio_util::sync::CancellationToken;
 use user_events::backoff::Backoff;
 use user_events::events::UserSignedUp;
 use user_events::handler::{Handled, Handler, HandlerError};
-use user_events::idempotency::atomic::AtomicEffect;
 use user_events::idempotency::memory::MemoryLedger;
 use user_events::idempotency::{Fence, Ledger, Terms};
 use user_events::queue::memory::faults::{Call, Fault};
@@ -167,11 +166,11 @@ impl Running {
     }
 
     fn with_terms(queue: impl Queue, handler: impl Handler, settings: Settings, terms: Terms) -> Self {
-        Self::of(Worker::new(queue, Reaction::new(handler, MemoryLedger::default(), terms, TIMEOUT), settings))
+        Self::of(Worker::new(queue, Reaction::recorded(handler, MemoryLedger::default(), terms, TIMEOUT), settings))
     }
 
     fn with_ledger(queue: impl Queue, handler: impl Handler, settings: Settings, ledger: impl Ledger) -> Self {
-        Self::of(Worker::new(queue, Reaction::new(handler, ledger, terms(), TIMEOUT), settings))
+        Self::of(Worker::new(queue, Reaction::recorded(handler, ledger, terms(), TIMEOUT), settings))
     }
 
     fn of<Q: Queue, L: Ledger, H: Handler>(worker: Worker<Q, L, H>) -> Self {

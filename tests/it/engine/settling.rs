@@ -115,7 +115,7 @@ async fn failures_are_counted_across_workers_and_nothing_else_is() {
 async fn without_a_count_the_last_receive_that_the_queue_allows_is_the_last_attempt() {
     let (queue, dlq) = queue_and_dlq();
     send_events(&queue, 1);
-    let _worker = Running::with_ledger(queue.clone(), says(transient), settings(), AtomicEffect);
+    let _worker = Running::of(Worker::new(queue.clone(), Reaction::atomic(says(transient), TIMEOUT), settings()));
     emptied(&queue).await;
     let letter = letters(&dlq).await.remove(0);
     assert_eq!((reason(&letter), letter.attributes["failure.attempts"].value.as_str()), ("attempts_exhausted", "5"));

@@ -87,7 +87,7 @@ impl Running {
         let queue = SqsQueue::open(aws, queue.url.clone(), None, settings.wait).await.expect("the queue opens");
         let terms = Terms::new(queue.facts().visibility * 3 / 4, seconds(600));
         let worker =
-            Worker::new(queue, Reaction::new(effect.clone(), ledger, terms, at_this_pace(seconds(60))), settings);
+            Worker::new(queue, Reaction::recorded(effect.clone(), ledger, terms, at_this_pace(seconds(60))), settings);
         let (tally, stop) = (worker.tally(), CancellationToken::new());
         Self { tally, worker: tokio::spawn(worker.run(stop.clone())), stop }
     }

@@ -64,7 +64,7 @@ impl Client {
         let composer = Composer::new(Sender { from, reply_to: None, redirect_to: None }).unwrap();
         let (mailer, failures) = (SmtpMailer::new(settings, None), Arc::default());
         let handler = Watched(WelcomeEmail::new(composer, mailer.clone()), Arc::clone(&failures));
-        let bus = Bus::new().react(Reacting::new(handler, MemoryLedger::default(), terms, 8 * second));
+        let bus = Bus::new().react(Reacting::recorded(handler, MemoryLedger::default(), terms, 8 * second));
         Self { bus, mailer, failures }
     }
 

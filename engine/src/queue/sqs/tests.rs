@@ -57,7 +57,7 @@ async fn a_silent_sqs_ends_each_receive_after_its_wait_and_5_s_and_its_worker_st
     assert_eq!(asked.elapsed().as_secs(), 25, "one try, not three");
 
     let terms = Terms::new(wait, wait);
-    let reaction = Reaction::new(Idle, MemoryLedger::default(), terms, wait);
+    let reaction = Reaction::recorded(Idle, MemoryLedger::default(), terms, wait);
     let worker = Worker::new(queue, reaction, Settings { wait, ..Settings::default() });
     let vitals = worker.vitals();
     let _running = AbortOnDropHandle::new(tokio::spawn(worker.run(CancellationToken::new())));
