@@ -241,16 +241,15 @@ fn reaction(read: &mut Reader<'_>, name: &'static str, queue_url: Option<String>
     if shutdown <= wait {
         of.fault("SHUTDOWN_TIMEOUT", "must be longer than RECEIVE_WAIT: the last long poll is waited for");
     }
-    let settings = Settings {
-        concurrency: of.parsed("WORKER_CONCURRENCY", concurrency).unwrap_or(defaults.concurrency),
-        wait,
-        backoff: of.parsed("RETRY_BACKOFF", backoff).unwrap_or(defaults.backoff),
-        unknown_events: of.parsed("UNKNOWN_EVENTS", unknown_events).unwrap_or(defaults.unknown_events),
-        max_attempts: of.parsed("MAX_ATTEMPTS", max_attempts),
+    let settings = defaults
+        .with_concurrency(of.parsed("WORKER_CONCURRENCY", concurrency).unwrap_or(defaults.concurrency))
+        .with_wait(wait)
+        .with_backoff(of.parsed("RETRY_BACKOFF", backoff).unwrap_or(defaults.backoff))
+        .with_unknown_events(of.parsed("UNKNOWN_EVENTS", unknown_events).unwrap_or(defaults.unknown_events))
+        .with_max_attempts(of.parsed("MAX_ATTEMPTS", max_attempts))
         // 14 days: SQS keeps no message longer.
-        retry_for: of.duration("RETRY_FOR", Duration::ZERO..=seconds(14 * 24 * 3600)),
-        shutdown,
-    };
+        .with_retry_for(of.duration("RETRY_FOR", Duration::ZERO..=seconds(14 * 24 * 3600)))
+        .with_shutdown(shutdown);
     let topics = of.parsed("TOPIC_ARNS", topics).unwrap_or_default();
     let month = 31 * 24 * 3600;
     Some(ReactionConfig {

@@ -81,7 +81,7 @@ async fn protected(fake: &Fake) -> (MemoryQueue, Arc<Semaphore>, Duty, [AbortOnD
         (MemoryQueue::new("q", Duration::from_secs(60)), Arc::new(Semaphore::new(0)), Duty::default());
     let second = Duration::from_secs(1);
     let reaction = Reaction::atomic(Waits(go.clone()), 60 * second);
-    let settings = Settings { concurrency: 1, wait: second, ..Settings::default() };
+    let settings = Settings::default().with_concurrency(1).with_wait(second);
     let worker = Worker::new(queue.clone(), reaction, settings).on_duty(&duty).run(CancellationToken::new());
     let worker = tokio::spawn(async {
         let _summary = worker.await;

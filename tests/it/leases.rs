@@ -66,7 +66,7 @@ async fn a_handler_of_8_s_on_a_visibility_of_2_s_is_received_once_and_done_once(
     let handler = slow(4 * visibility);
     let reaction =
         || Reaction::recorded(handler.clone(), RedisLedger::new(redis()), terms(visibility), 15 * visibility);
-    let settings = Settings { wait, ..Settings::default() };
+    let settings = Settings::default().with_wait(wait);
     let stop = CancellationToken::new();
     // Two workers: if the message were shown again, the idle one would take it.
     let workers = [Worker::new(open().await, reaction(), settings), Worker::new(open().await, reaction(), settings)];

@@ -105,6 +105,7 @@ impl Model {
             }
             Claim::Conflict => Err(TestCaseError::fail("a conflict of one content")),
             Claim::KillsItsWorker => Err(TestCaseError::fail("no message, and one is blamed")),
+            _ => Err(TestCaseError::fail(format!("the model does not know {claim:?}"))),
         }
     }
 

@@ -168,7 +168,11 @@ impl Stage {
         let reaction = Reaction::recorded(ToldHandler(part.clone()), ledger, terms, HANDLER_TIMEOUT);
         let max_attempts = Some(MAX_ATTEMPTS);
         let (shutdown, retry_for) = (self.plan.shutdown, Some(RETRY_FOR));
-        let settings = Settings { concurrency, max_attempts, retry_for, shutdown, ..Settings::default() };
+        let settings = Settings::default()
+            .with_concurrency(concurrency)
+            .with_max_attempts(max_attempts)
+            .with_retry_for(retry_for)
+            .with_shutdown(shutdown);
         let worker = Worker::new(ToldQueue { queue: self.queue.clone(), part }, reaction, settings);
         let (run, told_to_stop) = (worker.run(stop.clone()), stop.clone());
         let task = tokio::spawn(async move {

@@ -101,7 +101,7 @@ fn engine(c: &mut Criterion) {
                 for _ in 0..10 * BATCHES {
                     queue.send(&body, Attributes::new()).expect("sent");
                 }
-                let settings = Settings { concurrency: 80, wait: Duration::ZERO, ..Settings::default() };
+                let settings = Settings::default().with_concurrency(80).with_wait(Duration::ZERO);
                 let reaction = Reaction::atomic(Nothing, Duration::from_secs(60));
                 let worker = Worker::new(queue.clone(), reaction, settings);
                 let (tally, stop) = (worker.tally(), CancellationToken::new());

@@ -40,7 +40,7 @@ fn variable(name: &str, default: &str) -> String {
 
 async fn work<L: Ledger>(queue: SqsQueue, reaction: Reaction<L, Nothing>, watch: Watch, stop: CancellationToken) {
     let concurrency = variable("CONCURRENCY", "10").parse().expect("a number");
-    let settings = Settings { concurrency, ..Settings::default() };
+    let settings = Settings::default().with_concurrency(concurrency);
     let worker = Worker::new(watch.queue(queue), reaction, settings);
     // As in the service: what `block_on` waits for itself is woken by a system call each time.
     tokio::spawn(worker.observed(std::sync::Arc::new(watch)).run(stop)).await.expect("a worker ends well");

@@ -102,6 +102,7 @@ pub struct Lease {
 
 /// The answer to a claim.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Claim {
     /// Granted. Surely nothing was sent before.
     Acquired(Lease),

@@ -70,7 +70,7 @@ impl Stage {
         let backoff = Backoff::try_new(short(200), short(800)).unwrap_or(Backoff::ENTRY);
         // With the default a "not now" would last half a minute: too long for a demo.
         let retry_for = Some(Duration::from_secs(2));
-        let settings = Settings { wait: short(200), backoff, retry_for, ..Settings::default() };
+        let settings = Settings::default().with_wait(short(200)).with_backoff(backoff).with_retry_for(retry_for);
         let terms = Terms::new(VISIBILITY * 3 / 4, VISIBILITY);
         let reaction =
             Reaction::recorded(WelcomeEmail::new(composer, mailer.clone()), MemoryLedger::default(), terms, VISIBILITY);

@@ -59,7 +59,7 @@ async fn five_deaths(goes_away: bool) -> (Running, Arc<AtomicUsize>, MemoryQueue
         remote.is_away.store(false, Ordering::SeqCst);
     };
     // While the ledger's return is waited for, runs time out: that is not what this is about.
-    let settings = Settings { max_attempts: Some(99), ..settings() };
+    let settings = settings().with_max_attempts(Some(99));
     for _ in 0..5 {
         let worker = Running::with_ledger(queue.clone(), never_leaving(&entered), settings, remote.clone());
         return_of_the_ledger().await;

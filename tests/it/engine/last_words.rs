@@ -80,7 +80,7 @@ async fn effect_without_a_ledger(
 }
 
 fn side_by_side() -> Settings {
-    Settings { concurrency: 10, ..settings() }
+    settings().with_concurrency(10)
 }
 
 #[tokio::test(start_paused = true)]
@@ -182,7 +182,7 @@ async fn an_effect_in_a_stops_last_moments_is_recorded_where_the_ledger_is_well(
     let (handler, effects) = takes(seconds(20));
     send(&queue, &event("user-1"));
     // Its effect happens a second before the time is up.
-    let settings = Settings { shutdown: seconds(16), ..settings() };
+    let settings = settings().with_shutdown(seconds(16));
     let worker = Running::with_ledger(queue.clone(), handler, settings, Remoter(MemoryLedger::default()));
     tokio::time::sleep(seconds(5)).await;
     let tally = worker.tally.clone();
@@ -194,7 +194,7 @@ async fn an_effect_in_a_stops_last_moments_is_recorded_where_the_ledger_is_well(
 #[tokio::test(start_paused = true)]
 async fn a_stop_whose_time_ends_while_the_ledger_is_away_deletes_what_happened_and_says_that_it_is_on_no_record() {
     let (queue, _dlq) = queue_of(5);
-    let settings = Settings { shutdown: seconds(20), ..settings() };
+    let settings = settings().with_shutdown(seconds(20));
     let (worker, _ledger, effects) = effect_without_a_ledger(&queue, terms(), settings).await;
     let (tally, began) = (worker.tally.clone(), Instant::now());
     let summary = worker.stopped().await;

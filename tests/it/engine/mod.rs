@@ -145,7 +145,7 @@ fn reason(letter: &Delivery) -> &str {
 /// One at a time, retried within 10 s.
 fn settings() -> Settings {
     let backoff = Backoff::try_new(seconds(10), seconds(10)).expect("sound");
-    Settings { concurrency: 1, backoff, ..Settings::default() }
+    Settings::default().with_concurrency(1).with_backoff(backoff)
 }
 
 fn terms() -> Terms {

@@ -65,7 +65,7 @@ fn stage(concurrency: usize, is_up: bool) -> (Tapped, Arc<Dependency>, Running) 
     dependency.set(is_up);
     let tapped = Tapped::new(&queue);
     let handler = Needs { dependency: dependency.clone() };
-    let worker = Running::start(tapped.clone(), handler, Settings { concurrency, ..settings() });
+    let worker = Running::start(tapped.clone(), handler, settings().with_concurrency(concurrency));
     (tapped, dependency, worker)
 }
 

@@ -88,7 +88,7 @@ async fn failures_are_counted_across_workers_and_nothing_else_is() {
     let queue = MemoryQueue::with_dlq("work", VISIBILITY, &dlq, 100);
     let ledger = MemoryLedger::default();
     send_events(&queue, 1);
-    let settings = Settings { max_attempts: Some(3), ..settings() };
+    let settings = settings().with_max_attempts(Some(3));
     for _ in 0..2 {
         // Two receives a round that are not the message's fault: a deploy gives it back, an outage hides it.
         let given_back = queue.receive(1, HOUR).await.expect("an answer").remove(0);
@@ -145,7 +145,7 @@ async fn an_unreadable_body_is_quarantined_and_its_neighbours_are_done() {
     send(&queue, "<xml/>");
     send_events(&queue, 9);
     let calls = Arc::default();
-    let worker = Running::start(queue.clone(), counting(&calls), Settings { concurrency: 10, ..settings() });
+    let worker = Running::start(queue.clone(), counting(&calls), settings().with_concurrency(10));
     emptied(&queue).await;
     let letters = letters(&dlq).await;
     assert_eq!((letters.len(), reason(&letters[0]), letters[0].body.as_str()), (1, "not_json", "<xml/>"));
@@ -183,7 +183,7 @@ async fn other_teams_events_are_ignored_or_quarantined_by_the_setting() {
         let (queue, dlq) = queue_and_dlq();
         let calls = Arc::default();
         send(&queue, r#"{"type":"invoice.paid","userId":"1"}"#);
-        let _worker = Running::start(queue.clone(), counting(&calls), Settings { unknown_events, ..settings() });
+        let _worker = Running::start(queue.clone(), counting(&calls), settings().with_unknown_events(unknown_events));
         emptied(&queue).await;
         let letters = letters(&dlq).await;
         assert_eq!((calls.load(Ordering::SeqCst), letters.len()), (0, letters_left), "{unknown_events:?}");
@@ -244,7 +244,7 @@ async fn copies_of_one_event_are_handled_once_even_while_the_first_is_at_it() {
         })
     };
     (0..3).for_each(|_| send(&queue, &event("user-1")));
-    let worker = Running::start(queue.clone(), handler, Settings { concurrency: 3, ..settings() });
+    let worker = Running::start(queue.clone(), handler, settings().with_concurrency(3));
     worker.counted("busy", 2).await;
     leave.wait().await;
     emptied(&queue).await;

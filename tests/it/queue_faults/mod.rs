@@ -104,7 +104,7 @@ impl Running {
 }
 
 fn settings() -> Settings {
-    Settings { wait: WAIT, ..Settings::default() }
+    Settings::default().with_wait(WAIT)
 }
 
 /// A queue of its own for each part of a test.

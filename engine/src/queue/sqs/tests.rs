@@ -58,7 +58,7 @@ async fn a_silent_sqs_ends_each_receive_after_its_wait_and_5_s_and_its_worker_st
 
     let terms = Terms::new(wait, wait);
     let reaction = Reaction::recorded(Idle, MemoryLedger::default(), terms, wait);
-    let worker = Worker::new(queue, reaction, Settings { wait, ..Settings::default() });
+    let worker = Worker::new(queue, reaction, Settings::default().with_wait(wait));
     let vitals = worker.vitals();
     let _running = AbortOnDropHandle::new(tokio::spawn(worker.run(CancellationToken::new())));
     for second in 0..600 {
