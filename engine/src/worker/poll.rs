@@ -93,7 +93,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Poller<Q, L, H> {
         if !facts.has_dlq {
             warn!(queue = queue.name(), "no DLQ: what will never succeed is left to the queue and logged each time");
         }
-        let limits = Limits::new(settings.max_attempts, settings.retry_for(queue.name()), &facts);
+        let limits = Limits::new(settings.max_attempts, settings.retry_for_on(queue.name()), &facts);
         let settler = Settler::start(queue.clone(), &rights);
         let slots = Arc::new(Semaphore::new(settings.concurrency));
         let closing = CancellationToken::new();

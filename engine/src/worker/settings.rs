@@ -89,7 +89,7 @@ impl Settings {
     }
 
     /// How long a deferred message of this queue is tried again.
-    pub(super) fn retry_for(&self, queue: &str) -> Duration {
+    pub(super) fn retry_for_on(&self, queue: &str) -> Duration {
         let usual = if is_fifo(queue) { Duration::from_secs(900) } else { Duration::from_secs(24 * 3600) };
         self.retry_for.unwrap_or(usual)
     }
