@@ -6,7 +6,7 @@
 use super::{Begin, Claim, Lease, Ledger, LedgerError, Release, Request, Setbacks, Terms};
 
 /// Grants everything and keeps nothing. Only [`Reaction::atomic`](crate::worker::Reaction::atomic) makes one.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct AtomicEffect(pub(crate) ());
 
 impl Ledger for AtomicEffect {
