@@ -40,7 +40,6 @@ use crate::mail::smtp::SmtpMailer;
 use crate::profiles::redis::RedisProfiles;
 use engine::event::Schema;
 use engine::handler::{Handler, Row};
-use engine::idempotency::atomic::AtomicEffect;
 use engine::worker::Vitals;
 
 /// A list of reactions. Each has its own name. The name is also in its variables: `crm` reads `CRM_QUEUE_URL`.
@@ -78,7 +77,7 @@ pub fn shipped() -> Reactions {
         })
         .listed::<Profile>("profile", false, false, |place| {
             let handler = ProfileHandler::new(RedisProfiles::new(place.redis()));
-            place.starts(handler, AtomicEffect)
+            place.atomic(handler)
         })
 }
 
@@ -98,7 +97,7 @@ impl Reactions {
     /// Adds this reaction without a ledger: its effect and its mark are one atomic step, so a repeat changes nothing.
     #[must_use]
     pub fn with_atomic<H: Handler>(self, handler: H) -> Self {
-        self.listed::<H>(H::NAME, false, false, move |place| place.starts(handler, AtomicEffect))
+        self.listed::<H>(H::NAME, false, false, move |place| place.atomic(handler))
     }
 
     fn listed<H: Handler>(

@@ -62,10 +62,18 @@ impl Place<'_> {
     /// The worker of a handler whose effects are recorded.
     pub(super) fn recorded<H: Handler>(self, handler: H) -> Result<(Vitals, Running), StartError> {
         let ledger = self.watch.ledger(RedisLedger::new(self.redis()));
-        self.starts(handler, ledger)
+        self.starts(|terms, timeout| Reaction::recorded(handler, ledger, terms, timeout))
     }
 
-    pub(super) fn starts<L: Ledger, H: Handler>(self, handler: H, ledger: L) -> Result<(Vitals, Running), StartError> {
+    /// The worker of a handler whose effect and mark are one atomic step.
+    pub(super) fn atomic<H: Handler>(self, handler: H) -> Result<(Vitals, Running), StartError> {
+        self.starts(|_, timeout| Reaction::atomic(handler, timeout))
+    }
+
+    fn starts<L: Ledger, H: Handler>(
+        self,
+        reaction: impl FnOnce(Terms, Duration) -> Reaction<L, H>,
+    ) -> Result<(Vitals, Running), StartError> {
         let Self { queue, config, watch, shared } = self;
         let Facts { visibility, max_receive_count, .. } = queue.facts();
         let lease = config.lease.unwrap_or(visibility * 3 / 4);
@@ -83,8 +91,8 @@ impl Place<'_> {
                 config.name
             )));
         }
-        let terms = Terms { lease, retention: config.retention, max_sends: config.max_sends };
-        let reaction = Reaction::new(handler, ledger, terms, config.handler_timeout);
+        let terms = Terms::new(lease, config.retention).on_ambiguous(config.on_ambiguous);
+        let reaction = reaction(terms, config.handler_timeout);
         let worker = Worker::new(watch.queue(queue), reaction, config.settings).on_duty(&shared.duty);
         let worker = worker.of_topics(config.topics.clone()).observed(Arc::new(watch.clone()));
         Ok((worker.vitals(), Box::pin(worker.run(shared.stop.clone()))))
