@@ -43,8 +43,8 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let second = Duration::from_secs(1);
-//! let terms = Terms { lease: 30 * second, retention: 3600 * second, max_sends: 2 };
-//! let bus = Bus::new().react(Reaction::new(Greeter, MemoryLedger::default(), terms, 10 * second));
+//! let terms = Terms::new(30 * second, 3600 * second);
+//! let bus = Bus::new().react(Reaction::recorded(Greeter, MemoryLedger::default(), terms, 10 * second));
 //! let event = UserSignedUp::new("123".parse()?, "user@example.com".parse()?, None);
 //! assert_eq!(bus.publish(&event).await[0].outcome, Outcome::Done);
 //! assert_eq!(bus.publish(&event).await[0].outcome, Outcome::Duplicate);

@@ -106,7 +106,8 @@ impl Model {
                 Ok(())
             }
             Claim::Conflict => Err(TestCaseError::fail("a conflict of one content")),
-            Claim::Kills => Err(TestCaseError::fail("no message, and one is blamed")),
+            Claim::KillsItsWorker => Err(TestCaseError::fail("no message, and one is blamed")),
+            _ => Err(TestCaseError::fail(format!("the model does not know {claim:?}"))),
         }
     }
 

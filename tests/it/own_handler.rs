@@ -9,7 +9,7 @@ use std::time::Duration;
 use engine::testing::{Rules, World};
 use user_events::event::{Event, EventError, Fields, Head, Once};
 use user_events::handler::{Handled, Handler, HandlerError};
-use user_events::idempotency::{Fence, memory::MemoryLedger};
+use user_events::idempotency::{Fence, OnAmbiguous, memory::MemoryLedger};
 use user_events::worker::Outcome;
 
 const PAID: &str = r#"{"type":"order.paid","eventId":"e-1","orderId":"7"}"#;
@@ -110,7 +110,7 @@ async fn killed_behind_the_fence_there_are_at_most_as_many_receipts_as_sends_are
     for (max_sends, kills, receipts, letters) in [(2, 1, 2, 0), (2, 9, 2, 1), (1, 9, 1, 1)] {
         let printer = Printer::default();
         let mut rules = Rules::default();
-        rules.terms.max_sends = max_sends;
+        rules.terms = rules.terms.on_ambiguous(OnAmbiguous::ResendUpTo(max_sends));
         let mut world = World::with(Receipts(printer.clone()), MemoryLedger::default(), rules);
         world.kill_before_the_record(kills);
         world.deliver(PAID).await;

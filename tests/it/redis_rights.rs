@@ -18,7 +18,7 @@ use crate::world::redis_server::{Keep, RedisServer};
 use crate::world::smtp::SmtpServer;
 use crate::world::{EMPTY, World, event};
 
-const TERMS: Terms = Terms { lease: Duration::from_secs(20), retention: Duration::from_secs(600), max_sends: 2 };
+const TERMS: Terms = Terms::new(Duration::from_secs(20), Duration::from_secs(600));
 
 /// The words of the README's line, behind the user's name and password.
 fn rights() -> Vec<String> {

@@ -23,10 +23,10 @@ async fn an_order_that_lies_on_the_queue_twice_has_one_receipt() {
     let aws = aws_config::load_from_env().await;
     let queue = SqsQueue::open(&aws, told("QUEUE_URL"), None, 20 * SECOND).await.unwrap();
     let ledger = RedisLedger::new(RedisLink::new(&told("REDIS_URL").into()).unwrap());
-    let terms = Terms { lease: 20 * SECOND, retention: 3600 * SECOND, max_sends: 2 };
+    let terms = Terms::new(20 * SECOND, 3600 * SECOND);
     // One after the other, else the second copy waits for the first one's lease.
-    let settings = Settings { concurrency: 1, wait: SECOND, ..Settings::default() };
-    let reaction = Reaction::new(Receipts(print), ledger, terms, 10 * SECOND);
+    let settings = Settings::default().with_concurrency(1).with_wait(SECOND);
+    let reaction = Reaction::recorded(Receipts(print), ledger, terms, 10 * SECOND);
     let worker = Worker::new(queue, reaction, settings);
     let (tally, stop) = (worker.tally(), CancellationToken::new());
     let running = tokio::spawn(worker.run(stop.clone()));

@@ -26,6 +26,7 @@ pub const MAX_DEPTH: usize = 127;
 
 /// Why a body is not taken. The code goes to the DLQ as `failure.reason`, the text to the log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Refusal {
     /// More than [`MAX_BODY_BYTES`].
     #[error("the body has more than {MAX_BODY_BYTES} bytes")]

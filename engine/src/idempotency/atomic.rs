@@ -5,9 +5,9 @@
 
 use super::{Begin, Claim, Lease, Ledger, LedgerError, Release, Request, Setbacks, Terms};
 
-/// Grants everything and keeps nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct AtomicEffect;
+/// Grants everything and keeps nothing. Only [`Reaction::atomic`](crate::worker::Reaction::atomic) makes one.
+#[derive(Debug, Clone, Copy)]
+pub struct AtomicEffect(pub(crate) ());
 
 impl Ledger for AtomicEffect {
     const SERVER: &'static str = "none";

@@ -11,8 +11,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 use super::{
-    Begin, Claim, Fingerprint, INSISTS, Key, Lease, Ledger, LedgerError, Release, Request, Setbacks, State, TAKEOVERS,
-    Terms,
+    Begin, COMMIT_RETRY_FOR, Claim, Fingerprint, Key, Lease, Ledger, LedgerError, MAX_EXPIRED_CLAIMS, Release, Request,
+    Setbacks, State, Terms,
 };
 
 /// A ledger in memory. Clones share the records.
@@ -69,7 +69,7 @@ impl MemoryRecord {
 
     /// The owner passed the fence, could not commit while the ledger was away, and may do so soon.
     fn may_be_about_to_commit(&self, now: Instant) -> bool {
-        !self.token.is_empty() && now.saturating_duration_since(self.deadline) < INSISTS
+        !self.token.is_empty() && now.saturating_duration_since(self.deadline) < COMMIT_RETRY_FOR
     }
 
     fn failed(&mut self, message: &str, outcome: &str) {
@@ -140,7 +140,7 @@ impl Ledger for MemoryLedger {
             State::Begun if !again && record.may_be_about_to_commit(now) && failed_ago < terms.lease => {
                 return Ok(Claim::Busy(terms.lease - failed_ago));
             }
-            State::Begun if !again && record.sends >= terms.max_sends => {
+            State::Begun if !again && record.sends >= terms.on_ambiguous.max_sends() => {
                 record.state = State::Parked;
                 return Ok(Claim::Parked);
             }
@@ -148,10 +148,10 @@ impl Ledger for MemoryLedger {
         }
         if !again {
             record.charge(now, terms.lease, request.ledger_failed_ago);
-            if record.takeovers.get(&request.message_id).is_some_and(|count| *count >= TAKEOVERS) {
+            if record.takeovers.get(&request.message_id).is_some_and(|count| *count >= MAX_EXPIRED_CLAIMS) {
                 // The record has no owner from here on, so that the next claim does not count this one again.
                 record.token.clear();
-                return Ok(Claim::Kills);
+                return Ok(Claim::KillsItsWorker);
             }
             record.generation += 1;
         }

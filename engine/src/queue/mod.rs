@@ -94,6 +94,7 @@ pub struct Hide {
 
 /// What becomes of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// The work is done, or there is none: delete the message.
     Delete,

@@ -16,7 +16,7 @@ async fn five_deaths(goes_away: bool) -> (Running, Arc<AtomicUsize>, MemoryQueue
         remote.comes_back();
     };
     // While the ledger's return is waited for, runs time out: that is not what this is about.
-    let settings = Settings { max_attempts: Some(99), ..settings() };
+    let settings = settings().with_max_attempts(Some(99));
     for _ in 0..5 {
         let worker = Running::with_ledger(queue.clone(), never_leaving(&entered), settings, remote.clone());
         return_of_the_ledger().await;
@@ -68,7 +68,7 @@ async fn a_message_that_is_lost_before_the_fence_again_and_again_is_not_blamed_f
             Ok(())
         }
     });
-    let reaction = Reaction::new(handler, MemoryLedger::default(), terms(), 20 * VISIBILITY);
+    let reaction = Reaction::recorded(handler, MemoryLedger::default(), terms(), 20 * VISIBILITY);
     let worker = Running::of(Worker::new(queue.clone(), reaction, settings()));
     worker.counted("done", 1).await;
     assert_eq!((worker.tally.read().of("lease_lost"), dlq.depth()), (8, EMPTY));

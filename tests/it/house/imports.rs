@@ -53,7 +53,6 @@ const IMPORTS: &[(&str, &[&str])] = &[
 
 /// Modules that know one particular server, or stand in for it.
 const ADAPTERS: &[&str] = &[
-    "idempotency::atomic",
     "idempotency::memory",
     "idempotency::neighbours",
     "idempotency::records",

@@ -15,7 +15,7 @@ use redis::aio::MultiplexedConnection;
 use tokio::runtime::Builder;
 use user_events::idempotency::memory::MemoryLedger;
 use user_events::idempotency::redis::RedisLedger;
-use user_events::idempotency::{self as real, Fingerprint, Key, Ledger, Request, Setbacks, Terms};
+use user_events::idempotency::{self as real, Fingerprint, Key, Ledger, OnAmbiguous, Request, Setbacks, Terms};
 
 use super::protocol::{self as model, Asker, Content, Message, Protocol, Record, Step, Variant};
 use crate::world::{self, unique};
@@ -115,7 +115,7 @@ trait Bench {
 
 async fn play(mut bench: impl Bench, acts: Acts, max_sends: u8) -> Result<(), TestCaseError> {
     let protocol = Protocol { variant: Variant::Ours, max_sends };
-    let terms = Terms { lease: LEASE, retention: RETENTION, max_sends: max_sends.into() };
+    let terms = Terms::new(LEASE, RETENTION).on_ambiguous(OnAmbiguous::ResendUpTo(max_sends.into()));
     let key = Key::new("model", &unique());
     let mut record: Option<Record> = None;
     let mut leases = Vec::new();
@@ -142,7 +142,7 @@ async fn play(mut bench: impl Bench, acts: Acts, max_sends: u8) -> Result<(), Te
                         (model::Claim::Done, real::Claim::Done)
                         | (model::Claim::Conflict, real::Claim::Conflict)
                         | (model::Claim::Parked, real::Claim::Parked)
-                        | (model::Claim::Kills, real::Claim::Kills) => {}
+                        | (model::Claim::Kills, real::Claim::KillsItsWorker) => {}
                         (ours, theirs) => prop_assert!(false, "{act:?}: {ours:?} expected, {theirs:?}"),
                     }
                 }

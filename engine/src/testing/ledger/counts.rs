@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::{Case, LONG, OVER, deferred, failed, unique};
-use crate::idempotency::{Begin, Claim, Key, Ledger, Release, Setbacks, TAKEOVERS};
+use crate::idempotency::{Begin, Claim, Key, Ledger, MAX_EXPIRED_CLAIMS, Release, Setbacks};
 
 const SOON: Duration = Duration::from_millis(30);
 /// A server's clock may count whole milliseconds.
@@ -65,11 +65,11 @@ pub async fn a_redriven_message_starts_its_deferrals_anew(case: Case<impl Ledger
 }
 
 pub async fn a_claim_that_ran_out_five_times_without_a_word_is_answered_kills(mut case: Case<impl Ledger>) {
-    case.dies("one", TAKEOVERS - 1).await;
+    case.dies("one", MAX_EXPIRED_CLAIMS - 1).await;
     let Claim::Acquired(last) = case.claim_of("one", "last", OVER).await else { panic!("one too early") };
     for token in ["a", "a", "last", "b"] {
         let claim = case.claim_of("one", token, LONG).await;
-        assert!(matches!(claim, Claim::Kills), "{token}: {claim:?}, though the letter may not have been sent");
+        assert!(matches!(claim, Claim::KillsItsWorker), "{token}: {claim:?}, though the letter may not have been sent");
     }
     assert_eq!(case.begin(&last, LONG).await, Begin::Lost, "it only paused, and is stopped at the fence");
     assert!(!case.renew(&last, LONG).await);
@@ -78,9 +78,9 @@ pub async fn a_claim_that_ran_out_five_times_without_a_word_is_answered_kills(mu
 }
 
 pub async fn a_message_that_kills_behind_the_fence_is_parked_before_it_is_blamed(mut case: Case<impl Ledger>) {
-    case.max_sends = TAKEOVERS;
+    case.max_sends = MAX_EXPIRED_CLAIMS;
     "one".clone_into(&mut case.request.message_id);
-    for n in 0..TAKEOVERS {
+    for n in 0..MAX_EXPIRED_CLAIMS {
         case.killed_after_begin(&n.to_string()).await;
     }
     assert!(matches!(case.claim("last", LONG).await, Claim::Parked));
@@ -88,7 +88,7 @@ pub async fn a_message_that_kills_behind_the_fence_is_parked_before_it_is_blamed
 
 pub async fn a_released_claim_is_no_takeover(mut case: Case<impl Ledger>) {
     "one".clone_into(&mut case.request.message_id);
-    for n in 0..=TAKEOVERS {
+    for n in 0..=MAX_EXPIRED_CLAIMS {
         for why in [Release::Uncounted, failed("one"), deferred("one")] {
             case.gives_back(&n.to_string(), why).await;
         }
@@ -96,25 +96,25 @@ pub async fn a_released_claim_is_no_takeover(mut case: Case<impl Ledger>) {
         assert_eq!(case.begin(&lease, OVER).await, Begin::Go);
         case.release(&lease).await;
     }
-    case.dies("one", TAKEOVERS).await;
+    case.dies("one", MAX_EXPIRED_CLAIMS).await;
 }
 
 pub async fn a_claim_that_asks_again_or_is_renewed_is_no_takeover(mut case: Case<impl Ledger>) {
     "one".clone_into(&mut case.request.message_id);
     let lease = case.acquire("a", OVER).await;
-    for _ in 0..=TAKEOVERS {
+    for _ in 0..=MAX_EXPIRED_CLAIMS {
         case.acquire("a", OVER).await;
         assert!(case.renew(&lease, LONG).await);
         assert!(matches!(case.claim("b", LONG).await, Claim::Busy(_)));
         assert!(case.renew(&lease, OVER).await);
     }
     case.release(&lease).await;
-    case.dies("one", TAKEOVERS).await;
+    case.dies("one", MAX_EXPIRED_CLAIMS).await;
 }
 
 pub async fn a_takeover_while_the_ledger_was_away_is_not_counted(mut case: Case<impl Ledger>) {
     // Asked with a lease of `LONG`: it failed as lately as twice that before the dead claim's end, or it did not.
-    case.dies("one", TAKEOVERS - 1).await;
+    case.dies("one", MAX_EXPIRED_CLAIMS - 1).await;
     for failed_ago in [Duration::ZERO, LONG, 2 * LONG] {
         case.request.ledger_failed_ago = Some(failed_ago);
         let Claim::Acquired(lease) = case.claim_of("one", &format!("{failed_ago:?}"), LONG).await else {
@@ -126,7 +126,7 @@ pub async fn a_takeover_while_the_ledger_was_away_is_not_counted(mut case: Case<
     case.request.ledger_failed_ago = Some(3 * LONG);
     let Claim::Acquired(lease) = case.claim_of("one", "long back", LONG).await else { panic!("blamed too early") };
     assert!(case.renew(&lease, OVER).await);
-    assert!(matches!(case.claim_of("one", "blamed", LONG).await, Claim::Kills));
+    assert!(matches!(case.claim_of("one", "blamed", LONG).await, Claim::KillsItsWorker));
 }
 
 /// A copy claims in the moment in which the ledger is back.
@@ -153,19 +153,19 @@ pub async fn an_effect_whose_record_waited_for_the_ledger_is_recorded_before_a_c
 }
 
 pub async fn another_message_of_the_same_user_is_not_blamed(mut case: Case<impl Ledger>) {
-    case.dies("one", TAKEOVERS).await;
+    case.dies("one", MAX_EXPIRED_CLAIMS).await;
     // It is the other that finds the fifth dead.
     let Claim::Acquired(lease) = case.claim_of("another", "a", LONG).await else { panic!("another was blamed") };
     assert!(matches!(case.claim_of("one", "b", LONG).await, Claim::Busy(_)), "while it is held, nobody is blamed");
     case.release(&lease).await;
     for _ in 0..2 {
-        assert!(matches!(case.claim_of("one", "c", LONG).await, Claim::Kills));
+        assert!(matches!(case.claim_of("one", "c", LONG).await, Claim::KillsItsWorker));
     }
     case.dies("another", 1).await;
-    case.dies("", TAKEOVERS + 1).await;
-    assert!(matches!(case.claim_of("one", "d", LONG).await, Claim::Kills));
-    case.dies("another", TAKEOVERS - 1).await;
-    assert!(matches!(case.claim_of("another", "e", LONG).await, Claim::Kills));
+    case.dies("", MAX_EXPIRED_CLAIMS + 1).await;
+    assert!(matches!(case.claim_of("one", "d", LONG).await, Claim::KillsItsWorker));
+    case.dies("another", MAX_EXPIRED_CLAIMS - 1).await;
+    assert!(matches!(case.claim_of("another", "e", LONG).await, Claim::KillsItsWorker));
     let Claim::Acquired(lease) = case.claim_of("redriven", "f", LONG).await else { panic!("redriven, it is blamed") };
     case.commit(&lease).await;
 }
@@ -173,8 +173,8 @@ pub async fn another_message_of_the_same_user_is_not_blamed(mut case: Case<impl 
 pub async fn a_commit_forgets_deferrals_and_takeovers(mut case: Case<impl Ledger>) {
     case.gives_back("a", failed("one")).await;
     case.gives_back("b", deferred("one")).await;
-    case.dies("one", TAKEOVERS).await;
-    assert!(matches!(case.claim_of("one", "c", LONG).await, Claim::Kills));
+    case.dies("one", MAX_EXPIRED_CLAIMS).await;
+    assert!(matches!(case.claim_of("one", "c", LONG).await, Claim::KillsItsWorker));
     let Claim::Acquired(lease) = case.claim_of("another", "d", LONG).await else { panic!("another was blamed") };
     case.commit(&lease).await;
     assert!(matches!(case.claim_of("one", "e", LONG).await, Claim::Done));

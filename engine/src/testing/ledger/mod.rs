@@ -14,7 +14,9 @@ pub use counts::*;
 pub use effect::*;
 
 use super::{boxed, each, unique};
-use crate::idempotency::{Begin, Claim, Fingerprint, Key, Lease, Ledger, Release, Request, Setbacks, Terms};
+use crate::idempotency::{
+    Begin, Claim, Fingerprint, Key, Lease, Ledger, OnAmbiguous, Release, Request, Setbacks, Terms,
+};
 
 /// Writes one test for each clause of the ledger's contract, by the test attribute and an expression that makes a
 /// [`Case`](crate::testing::ledger::Case):
@@ -125,7 +127,7 @@ impl<L: Ledger> Case<L> {
     /// Terms with this lease.
     #[must_use]
     pub fn terms(&self, lease: Duration) -> Terms {
-        Terms { lease, retention: LONG, max_sends: self.max_sends }
+        Terms::new(lease, LONG).on_ambiguous(OnAmbiguous::ResendUpTo(self.max_sends))
     }
 
     /// A claim by whichever delivery `token` names.

@@ -20,9 +20,8 @@ use tokio::time::{Instant, sleep};
 use self::life::{Diary, Life, Mortal};
 use super::{Away, Call, Fault};
 use crate::handler::Handler;
-use crate::idempotency::atomic::AtomicEffect;
 use crate::idempotency::memory::MemoryLedger;
-use crate::idempotency::{Ledger, Terms};
+use crate::idempotency::{AtomicEffect, Ledger, Terms};
 use crate::queue::memory::{Depth, MemoryQueue};
 use crate::queue::{Attributes, DeadLetter, Delivery, MAX_BATCH, Queue};
 use crate::worker::{Outcome, Reaction, Settings, Worker};
@@ -53,7 +52,7 @@ pub struct Rules {
 impl Default for Rules {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        let terms = Terms { lease: seconds(45), retention: AT_MOST, max_sends: 2 };
+        let terms = Terms::new(seconds(45), AT_MOST);
         let (visibility, timeout, settings) = (seconds(60), seconds(60), Settings::default());
         Self { visibility, max_receive_count: 100, terms, timeout, settings }
     }
@@ -86,7 +85,7 @@ impl<H: Handler> World<H, AtomicEffect> {
     /// For a handler whose effect and mark are one atomic step.
     #[must_use]
     pub fn atomic(handler: H) -> Self {
-        Self::with(handler, AtomicEffect, Rules { max_receive_count: 5, ..Rules::default() })
+        Self::with(handler, AtomicEffect(()), Rules { max_receive_count: 5, ..Rules::default() })
     }
 }
 
@@ -172,7 +171,7 @@ impl<H: Handler, L: Ledger + Clone> World<H, L> {
     fn start(&self) -> Life {
         let (handler, killed) = Mortal::new(&self.handler, &self.kills);
         let Rules { terms, timeout, settings, .. } = self.rules;
-        let reaction = Reaction::new(handler, self.ledger.clone(), terms, timeout);
+        let reaction = Reaction::recorded(handler, self.ledger.clone(), terms, timeout);
         Life::of(Worker::new(self.queue.clone(), reaction, settings).observed(self.diary.clone()), killed)
     }
 
