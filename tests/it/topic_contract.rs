@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use engine::testing::topic::{Arrived, Bench, notified};
+use engine::testing::topic::{Arrived, TopicBench, notified};
 use user_events::queue::sqs::SqsQueue;
 use user_events::topic::sns::SnsTopic;
 
@@ -15,7 +15,7 @@ struct OnLocalStack {
     queue: SqsQueue,
 }
 
-impl Bench for OnLocalStack {
+impl TopicBench for OnLocalStack {
     type Topic = SnsTopic;
 
     async fn open() -> Self {
@@ -42,7 +42,7 @@ impl Bench for OnLocalStack {
 }
 
 mod memory {
-    ::engine::topic_contract! { #[tokio::test(start_paused = true)] ::engine::testing::topic::InMemory }
+    ::engine::topic_contract! { #[tokio::test(start_paused = true)] ::engine::testing::topic::InMemoryTopic }
 }
 mod localstack {
     ::engine::topic_contract! { #[tokio::test] super::OnLocalStack }

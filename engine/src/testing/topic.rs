@@ -1,6 +1,6 @@
 //! The contract of [`Topic`], one sentence a function.
 //!
-//! Enters: a [`Bench`], which makes a topic with one subscriber. Leaves: nothing, or a panic that names the sentence.
+//! Enters: a [`TopicBench`], which makes a topic with one subscriber. Leaves: nothing, or a panic that names the sentence.
 //! Promises: what is published is looked at where it arrives, so that a result is compared with what became of its own
 //! entry.
 #![expect(missing_docs, reason = "a clause's name is its sentence")]
@@ -17,7 +17,7 @@ use crate::topic::memory::MemoryTopic;
 use crate::topic::{Entry, MAX_ATTRIBUTES, MAX_BYTES, MAX_ENTRIES, MessageId, SendError, Topic};
 
 /// Writes one test for each clause of the topic's contract, by the test attribute and the
-/// [`Bench`](crate::testing::topic::Bench) that it is given.
+/// [`TopicBench`](crate::testing::topic::TopicBench) that it is given.
 #[macro_export]
 macro_rules! topic_contract {
     (#$test:tt $bench:ty) => {
@@ -34,7 +34,7 @@ macro_rules! topic_contract {
     (@tests [#$test:tt $bench:ty] $($clause:ident)*) => {
         $(#$test
         async fn $clause() {
-            let excused = <$bench as $crate::testing::topic::Bench>::EXCUSED;
+            let excused = <$bench as $crate::testing::topic::TopicBench>::EXCUSED;
             let runs = $crate::testing::topic::$clause::<$bench>();
             $crate::testing::clause("Topic", stringify!($clause), excused, runs).await;
         })*
@@ -54,12 +54,12 @@ pub const CLAUSES: &[&str] = topic_contract! { @all names [] };
 ///
 /// # Panics
 /// If any is broken: all that are, by name.
-pub async fn contract<B: Bench>() -> Vec<&'static str> {
+pub async fn contract<B: TopicBench>() -> Vec<&'static str> {
     each("Topic", B::EXCUSED, topic_contract! { @all boxed [B] }).await
 }
 
 /// A topic, and whoever hears of it.
-pub trait Bench: Sized + 'static {
+pub trait TopicBench: Sized + 'static {
     /// The adapter under test.
     type Topic: Topic;
 
@@ -125,7 +125,7 @@ async fn sent(topic: &impl Topic, entries: &[Entry]) -> BTreeMap<String, String>
     entries.iter().zip(results).map(id).collect()
 }
 
-pub async fn each_entry_arrives_once_and_is_answered_by_its_own_id_in_its_place<B: Bench>() {
+pub async fn each_entry_arrives_once_and_is_answered_by_its_own_id_in_its_place<B: TopicBench>() {
     let bench = B::open().await;
     let entries: Vec<_> = (0..MAX_ENTRIES).map(|n| entry(format!(r#"{{"n":{n}}}"#))).collect();
     let sent = sent(bench.topic(), &entries).await;
@@ -135,7 +135,7 @@ pub async fn each_entry_arrives_once_and_is_answered_by_its_own_id_in_its_place<
     assert_eq!(arrived.into_iter().map(|a| (a.entry.message, a.id)).collect::<BTreeMap<_, _>>(), sent);
 }
 
-pub async fn text_and_attributes_arrive_as_they_were_sent<B: Bench>() {
+pub async fn text_and_attributes_arrive_as_they_were_sent<B: TopicBench>() {
     let bench = B::open().await;
     let attributes = (0..MAX_ATTRIBUTES).map(|n| (format!("a.b-c_{n}"), format!("ü {n}"))).collect();
     let odd = Entry { message: "{\"a\":\"ü\\n🎉 \\\"quoted\\\"\"}\n\t".to_owned(), attributes };
@@ -144,7 +144,7 @@ pub async fn text_and_attributes_arrive_as_they_were_sent<B: Bench>() {
     assert_eq!(arrived, [Arrived { id: ids[&odd.message].clone(), entry: odd }]);
 }
 
-pub async fn a_call_may_be_as_large_as_the_limit<B: Bench>() {
+pub async fn a_call_may_be_as_large_as_the_limit<B: TopicBench>() {
     let bench = B::open().await;
     let (share, attributes) = (MAX_BYTES / MAX_ENTRIES, entry(String::new()).size());
     let entries: Vec<_> =
@@ -154,7 +154,7 @@ pub async fn a_call_may_be_as_large_as_the_limit<B: Bench>() {
     assert_eq!((ids.len(), bench.arrived(MAX_ENTRIES).await.len()), (MAX_ENTRIES, MAX_ENTRIES));
 }
 
-pub async fn a_call_that_fails_as_a_whole_fails_for_each_of_its_entries<B: Bench>() {
+pub async fn a_call_that_fails_as_a_whole_fails_for_each_of_its_entries<B: TopicBench>() {
     let topic = B::unreachable().await;
     let entries: Vec<_> = (0..3).map(|n| entry(n.to_string())).collect();
     let results = topic.send(&entries.iter().collect::<Vec<_>>()).await;
@@ -164,12 +164,12 @@ pub async fn a_call_that_fails_as_a_whole_fails_for_each_of_its_entries<B: Bench
 
 /// The topic in memory.
 #[derive(Debug)]
-pub struct InMemory {
+pub struct InMemoryTopic {
     topic: MemoryTopic,
     queue: MemoryQueue,
 }
 
-impl Bench for InMemory {
+impl TopicBench for InMemoryTopic {
     type Topic = MemoryTopic;
 
     const EXCUSED: &'static [&'static str] = &["a_call_that_fails_as_a_whole_fails_for_each_of_its_entries"];

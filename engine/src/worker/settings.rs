@@ -45,49 +45,31 @@ impl Default for Settings {
     }
 }
 
+macro_rules! setters {
+    ($($name:ident sets $field:ident: $type:ty),+ $(,)?) => {
+        impl Settings {
+            $(
+                #[doc = concat!("Changes [`Settings::", stringify!($field), "`].")]
+                #[must_use]
+                pub fn $name(self, $field: $type) -> Self {
+                    Self { $field, ..self }
+                }
+            )+
+        }
+    };
+}
+
+setters! {
+    with_concurrency sets concurrency: usize,
+    with_wait sets wait: Duration,
+    with_backoff sets backoff: Backoff,
+    with_unknown_events sets unknown_events: UnknownEvents,
+    with_max_attempts sets max_attempts: Option<u32>,
+    with_retry_for sets retry_for: Option<Duration>,
+    with_shutdown sets shutdown: Duration,
+}
+
 impl Settings {
-    /// Changes [`Settings::concurrency`].
-    #[must_use]
-    pub fn with_concurrency(self, concurrency: usize) -> Self {
-        Self { concurrency, ..self }
-    }
-
-    /// Changes [`Settings::wait`].
-    #[must_use]
-    pub fn with_wait(self, wait: Duration) -> Self {
-        Self { wait, ..self }
-    }
-
-    /// Changes [`Settings::backoff`].
-    #[must_use]
-    pub fn with_backoff(self, backoff: Backoff) -> Self {
-        Self { backoff, ..self }
-    }
-
-    /// Changes [`Settings::unknown_events`].
-    #[must_use]
-    pub fn with_unknown_events(self, unknown_events: UnknownEvents) -> Self {
-        Self { unknown_events, ..self }
-    }
-
-    /// Changes [`Settings::max_attempts`].
-    #[must_use]
-    pub fn with_max_attempts(self, max_attempts: Option<u32>) -> Self {
-        Self { max_attempts, ..self }
-    }
-
-    /// Changes [`Settings::retry_for`].
-    #[must_use]
-    pub fn with_retry_for(self, retry_for: Option<Duration>) -> Self {
-        Self { retry_for, ..self }
-    }
-
-    /// Changes [`Settings::shutdown`].
-    #[must_use]
-    pub fn with_shutdown(self, shutdown: Duration) -> Self {
-        Self { shutdown, ..self }
-    }
-
     /// How long a deferred message of this queue is tried again.
     pub(super) fn retry_for_on(&self, queue: &str) -> Duration {
         let usual = if is_fifo(queue) { Duration::from_secs(900) } else { Duration::from_secs(24 * 3600) };

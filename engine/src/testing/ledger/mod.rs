@@ -108,7 +108,7 @@ pub struct Case<L> {
     pub ledger: L,
     /// What its deliveries ask: of an effect that no other case has.
     pub request: Request,
-    /// [`Terms::max_sends`]: 2 at first.
+    /// [`OnAmbiguous::max_sends`]: 2 at first.
     pub max_sends: u32,
     /// A lease within which the test has time to ask: 2 s. Longer for a machine that is slow.
     pub short: Duration,
