@@ -63,7 +63,7 @@ lint: ## formatting, clippy, rustdoc: every warning is an error
 	cargo fmt --check
 	cargo clippy --workspace --all-targets --locked --features failpoints -- -D warnings
 	cargo clippy -p user-events-engine --no-default-features --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc -p user-events -p user-events-engine --no-deps --locked
+	RUSTDOCFLAGS="-D warnings" cargo doc -p user-events -p user-events-engine --no-deps --locked --features user-events-engine/testing
 
 lint-infra: ## infra/*.yaml and the Dockerfile: cfn-lint, hadolint, checkov, and checks of our own
 	infra/lint/run
@@ -83,7 +83,7 @@ fmt: ## format the code
 	cargo fmt
 
 docs: ## build the documentation of both crates and open it
-	cargo doc -p user-events -p user-events-engine --no-deps --locked --open
+	cargo doc -p user-events -p user-events-engine --no-deps --locked --features user-events-engine/testing --open
 
 clean-servers: ## stop the servers and remove what they and their installation left
 	localstack/down

@@ -11,7 +11,6 @@ use user_events::bus::Bus;
 use user_events::events::UserSignedUp;
 use user_events::handler::{Handled, Handler, HandlerError};
 use user_events::handlers::profile::ProfileHandler;
-use user_events::idempotency::atomic::AtomicEffect;
 use user_events::idempotency::memory::MemoryLedger;
 use user_events::idempotency::{Fence, Terms};
 use user_events::profiles::memory::MemoryProfiles;
@@ -34,11 +33,11 @@ impl Handler for Greeter {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let terms = Terms { lease: Duration::from_secs(30), retention: Duration::from_secs(3600), max_sends: 2 };
+    let terms = Terms::new(Duration::from_secs(30), Duration::from_secs(3600));
     let timeout = Duration::from_secs(10);
     let bus = Bus::new()
-        .react(Reaction::new(ProfileHandler::new(MemoryProfiles::default()), AtomicEffect, terms, timeout))
-        .react(Reaction::new(Greeter, MemoryLedger::default(), terms, timeout));
+        .react(Reaction::atomic(ProfileHandler::new(MemoryProfiles::default()), timeout))
+        .react(Reaction::recorded(Greeter, MemoryLedger::default(), terms, timeout));
 
     let event = UserSignedUp::new("123".parse()?, "user@example.com".parse()?, Some("pro".parse()?));
     for time in ["first", "second"] {

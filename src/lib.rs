@@ -15,42 +15,8 @@
 //! [`handler::Handler`], and [`ops::main`] with your list of [`reactions`]; see `examples/orders.rs`. In ECS, [`ecs`] protects a
 //! task at work from scale-in.
 //!
-//! The same handlers run without a broker on the in-process [`bus`], and without an account in
-//! `user-events demo`, on [`queue::memory`], [`topic::memory`] and [`idempotency::memory`]. A reaction, tried on the bus:
-//!
-//! ```
-//! use std::time::Duration;
-//! use user_events::bus::Bus;
-//! use user_events::events::UserSignedUp;
-//! use user_events::handler::{Handled, Handler, HandlerError};
-//! use user_events::idempotency::{Fence, Terms, memory::MemoryLedger};
-//! use user_events::worker::{Outcome, Reaction};
-//!
-//! struct Greeter;
-//!
-//! impl Handler for Greeter {
-//!     type Event = UserSignedUp;
-//!     const NAME: &'static str = "greeter";
-//!
-//!     async fn handle(&self, event: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
-//!         // Whatever cannot be taken back comes after this line.
-//!         let crossing = fence.cross().await?;
-//!         println!("hello, {}", event.user_id.as_str());
-//!         Ok(Handled::done(crossing))
-//!     }
-//! }
-//!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let second = Duration::from_secs(1);
-//! let terms = Terms { lease: 30 * second, retention: 3600 * second, max_sends: 2 };
-//! let bus = Bus::new().react(Reaction::new(Greeter, MemoryLedger::default(), terms, 10 * second));
-//! let event = UserSignedUp::new("123".parse()?, "user@example.com".parse()?, None);
-//! assert_eq!(bus.publish(&event).await[0].outcome, Outcome::Done);
-//! assert_eq!(bus.publish(&event).await[0].outcome, Outcome::Duplicate);
-//! # Ok(())
-//! # }
-//! ```
+//! The same handlers run without a broker on the in-process [`bus`] (`examples/in_process.rs`), and without an account in
+//! `user-events demo`, on [`queue::memory`], [`topic::memory`] and [`idempotency::memory`].
 //!
 //! # Who watches
 //! What the process does is told by [`telemetry`]: one line a delivery, `/metrics`, and where a collector is

@@ -16,8 +16,8 @@ use crate::event::{Arrival, EventError, Opened, Published, Timestamp, read};
 use crate::handler::Handler;
 use crate::idempotency::{Ledger, Setbacks};
 use crate::queue::{Attempt, Verdict};
-use crate::worker::persist::react;
-use crate::worker::record::Insists;
+use crate::worker::record::CommitRetry;
+use crate::worker::retry::react;
 use crate::worker::{Limits, Outcome, Patience, Reaction, Tries};
 
 /// Tries of each reaction, after which its outcome is returned as it is.
@@ -33,14 +33,14 @@ pub struct Bus {
 
 /// The outcome of one reaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reacted {
+pub struct ReactionOutcome {
     /// What the reaction is called.
     pub handler: &'static str,
     /// Its outcome after the last try.
     pub outcome: Outcome,
 }
 
-type Reacting = Pin<Box<dyn Future<Output = Reacted> + Send>>;
+type Reacting = Pin<Box<dyn Future<Output = ReactionOutcome> + Send>>;
 /// Returns `None` for an event whose type it does not take.
 type Subscriber = Box<dyn Fn(&str, &Arrival<'_>) -> Option<Reacting> + Send + Sync>;
 
@@ -64,10 +64,10 @@ impl Bus {
             };
             Some(Box::pin(async move {
                 let outcome = match event {
-                    Ok(event) => persist(&reaction, &event).await,
+                    Ok(event) => react_with_retries(&reaction, &event).await,
                     Err(refused) => refused,
                 };
-                Reacted { handler: row.name, outcome }
+                ReactionOutcome { handler: row.name, outcome }
             }))
         }));
         self
@@ -75,18 +75,18 @@ impl Bus {
 
     /// Hands the event to every reaction that takes its type, and waits for all of them. Each reads the event's text by
     /// itself.
-    pub async fn publish<E: Published>(&self, event: &E) -> Vec<Reacted> {
+    pub async fn publish<E: Published>(&self, event: &E) -> Vec<ReactionOutcome> {
         let text = event.to_json();
         let arrival = Arrival::wrapped(event.head().id.as_str(), Timestamp::now());
         join_all(self.reactions.iter().filter_map(|reaction| reaction(&text, &arrival))).await
     }
 }
 
-async fn persist<L: Ledger, H: Handler>(reaction: &Reaction<L, H>, event: &H::Event) -> Outcome {
+async fn react_with_retries<L: Ledger, H: Handler>(reaction: &Reaction<L, H>, event: &H::Event) -> Outcome {
     let mut tried = 1;
     loop {
-        let insists = Insists::lasting(RECORD_WITHIN);
-        let reacted = react(reaction, event, "", reaction.own_beats(), &insists).await;
+        let retry = CommitRetry::lasting(RECORD_WITHIN);
+        let reacted = react(reaction, event, "", reaction.own_beats(), &retry).await;
         // The publisher cannot wait for hours: a deferral and an outage are retried like a failure.
         let outcome = match &reacted.outcome {
             Outcome::Deferred { .. } | Outcome::Doubted { .. } | Outcome::Unavailable(_) => &Outcome::Transient,

@@ -50,12 +50,12 @@ mod armed {
     #[derive(Debug)]
     struct Armed {
         step: String,
-        deed: Deed,
+        action: Action,
         chance: f64,
     }
 
     #[derive(Debug)]
-    enum Deed {
+    enum Action {
         Signal(Signal),
         Panic,
     }
@@ -74,7 +74,7 @@ mod armed {
         let name = name(step);
         for armed in ARMED.get().into_iter().flatten().filter(|armed| armed.step == name) {
             if fastrand::f64() < armed.chance {
-                let Deed::Signal(signal) = armed.deed else {
+                let Action::Signal(signal) = armed.action else {
                     std::panic::panic_any("no mail for anna@example.com \u{1b}[2J".to_owned());
                 };
                 // Logs nothing of the delivery: a crash would not either.
@@ -92,13 +92,13 @@ mod armed {
     fn parse(part: &str) -> Option<Armed> {
         let (step, action) = part.split_once('=')?;
         let (action, chance) = action.split_once(':').unwrap_or((action, "1"));
-        let deed = match action {
-            "kill" => Deed::Signal(Signal::KILL),
-            "stop" => Deed::Signal(Signal::STOP),
-            "panic" => Deed::Panic,
+        let action = match action {
+            "kill" => Action::Signal(Signal::KILL),
+            "stop" => Action::Signal(Signal::STOP),
+            "panic" => Action::Panic,
             _ => return None,
         };
         let is_known = STEPS.iter().any(|known| name(*known) == step);
-        is_known.then_some(Armed { step: step.to_owned(), deed, chance: chance.parse().ok()? })
+        is_known.then_some(Armed { step: step.to_owned(), action, chance: chance.parse().ok()? })
     }
 }

@@ -135,6 +135,7 @@ pub enum Handled {
 
 /// Why a handler did not succeed. Texts must not hold addresses, secrets or bodies: they are logged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum HandlerError {
     /// This event failed now, surely without effect; later it may succeed.
     #[error("{0}")]

@@ -13,7 +13,7 @@
 //! | 7 | [`worker`] (`outcome`) | the one table: what happened → what we do | [`queue::Verdict`] |
 //! | 8 | [`worker`] (`settle`) | batched delete, retry, or the DLQ with the reason | the delivery is spent |
 //!
-//! Stops 4 to 8 are joined by one corridor, `worker/process.rs`, which fits on one screen.
+//! Stops 4 to 8 are joined by one function, in `worker/process.rs`, which fits on one screen.
 //!
 //! # An event and a handler of your own
 //! The event is a type that reads its own fields; the handler is a name and one function. Here both run on the in-process
@@ -70,8 +70,8 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let second = Duration::from_secs(1);
-//! let terms = Terms { lease: 30 * second, retention: 3600 * second, max_sends: 2 };
-//! let bus = Bus::new().react(Reaction::new(Receipt, MemoryLedger::default(), terms, 10 * second));
+//! let terms = Terms::new(30 * second, 3600 * second);
+//! let bus = Bus::new().react(Reaction::recorded(Receipt, MemoryLedger::default(), terms, 10 * second));
 //! let event = OrderPaid { head: Head::new("order.paid", 1), order: "7".to_owned() };
 //! assert_eq!(bus.publish(&event).await[0].outcome, Outcome::Done);
 //! assert_eq!(bus.publish(&event).await[0].outcome, Outcome::Duplicate);
@@ -100,5 +100,9 @@ pub mod publisher;
 pub mod queue;
 #[cfg(feature = "redis")]
 pub mod redis_link;
+mod refusal_code;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod timestamp;
 pub mod topic;
 pub mod worker;

@@ -19,17 +19,17 @@ const TRIES: u32 = 4;
 #[derive(Debug, Clone)]
 pub struct Publisher<T> {
     topic: T,
-    observer: Option<Arc<dyn Observer>>,
+    observer: Option<Arc<dyn PublishObserver>>,
 }
 
 /// Listens to a publisher.
-pub trait Observer: fmt::Debug + Send + Sync {
+pub trait PublishObserver: fmt::Debug + Send + Sync {
     /// An event is about to be sent. Returns what follows it.
-    fn sends(&self, head: &Head) -> Box<dyn Sending>;
+    fn sends(&self, head: &Head) -> Box<dyn ObservedPublish>;
 }
 
 /// Follows one event on its way out.
-pub trait Sending: Send + Sync {
+pub trait ObservedPublish: Send + Sync {
     /// Attributes to send with it, if there is room. Fixed before the first try, like the rest of the message.
     fn headers(&self) -> Vec<(&'static str, String)>;
 
@@ -58,7 +58,7 @@ impl<T: Topic> Publisher<T> {
 
     /// Tells `observer` of each event.
     #[must_use]
-    pub fn observed(mut self, observer: Arc<dyn Observer>) -> Self {
+    pub fn observed(mut self, observer: Arc<dyn PublishObserver>) -> Self {
         self.observer = Some(observer);
         self
     }
@@ -77,7 +77,8 @@ impl<T: Topic> Publisher<T> {
     pub async fn publish_batch<E: Published>(&self, events: &[E]) -> Vec<Result<MessageId, PublishError>> {
         let follow = |event: &E| self.observer.as_ref().map(|observer| observer.sends(event.head()));
         let followed: Vec<_> = events.iter().map(follow).collect();
-        let headers = |sending: &Option<Box<dyn Sending>>| sending.as_ref().map_or_else(Vec::new, |s| s.headers());
+        let headers =
+            |sending: &Option<Box<dyn ObservedPublish>>| sending.as_ref().map_or_else(Vec::new, |s| s.headers());
         let entry = |(event, sending): (&E, _)| with_headers(encode(event), headers(sending));
         let results = self.publish_entries(&events.iter().zip(&followed).map(entry).collect::<Vec<_>>()).await;
         for (sending, result) in followed.into_iter().zip(&results).filter_map(|(s, result)| Some((s?, result))) {

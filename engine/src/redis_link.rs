@@ -19,9 +19,6 @@ use tokio::time::timeout;
 /// One try: connecting if needed, and the call. Two tries take 1.8 s, less than the 2 s a caller may wait.
 const TRY: Duration = Duration::from_millis(900);
 
-/// The error for a key that another server of a cluster has.
-const MOVED: &str = "MOVED: the record lies on another shard, and Redis Cluster is not followed yet";
-
 /// The keys that one SCAN looks at: little work for the server.
 const PAGE: usize = 1_000;
 
@@ -48,9 +45,9 @@ pub struct RedisFacts {
 }
 
 /// A request to the server.
-enum Call<'a> {
+enum RedisCommand<'a> {
     Script { script: &'a Script, key: &'a str, args: &'a [&'a str] },
-    Command(Cmd),
+    Single(Cmd),
     Pipeline(Pipeline),
 }
 
@@ -71,31 +68,48 @@ pub enum RedisError {
     Failed {
         /// The server's host and port.
         at: Arc<str>,
-        /// Its code word, or the kind of fault.
-        why: String,
+        /// What it said.
+        why: RedisFault,
     },
     /// An answer that no script and no command of ours gives.
     #[error("redis: an answer of an unexpected type")]
     Strange,
 }
 
+/// What an error of Redis means. Shown as its code word, or as the kind of fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RedisFault {
+    /// Our user may not use the command (`NOPERM`), or the server lacks it (`ERR`).
+    #[error("{0}")]
+    Denied(&'static str),
+    /// Another server of a cluster has the key.
+    #[error("MOVED: the record lies on another shard, and Redis Cluster is not followed yet")]
+    Moved,
+    /// The key holds something of another type.
+    #[error("WRONGTYPE")]
+    WrongType,
+    /// Any other, and whatever broke the connection.
+    #[error("{0}")]
+    Other(String),
+}
+
 impl RedisError {
     /// Is the server there, but refuses a command: our user may not use it, or the server lacks it?
     #[must_use]
     pub fn is_denied(&self) -> bool {
-        matches!(self, Self::Failed { why, .. } if why == "NOPERM" || why == "ERR")
+        matches!(self, Self::Failed { why: RedisFault::Denied(_), .. })
     }
 
     /// Does another server of a cluster have that key?
     #[must_use]
     pub fn is_moved(&self) -> bool {
-        matches!(self, Self::Failed { why, .. } if why == MOVED)
+        matches!(self, Self::Failed { why: RedisFault::Moved, .. })
     }
 
     /// Does this key hold something of another type? Then server and connection are fine.
     #[must_use]
     pub fn is_wrong_type(&self) -> bool {
-        matches!(self, Self::Failed { why, .. } if why == "WRONGTYPE")
+        matches!(self, Self::Failed { why: RedisFault::WrongType, .. })
     }
 }
 
@@ -123,7 +137,7 @@ impl RedisLink {
     /// [`RedisError`] after two tries, the second on a fresh connection, within 2 s in all.
     pub async fn run(&self, script: &Script, key: &str, args: &[&str]) -> Result<Vec<String>, RedisError> {
         let key = self.stored(key);
-        let call = Call::Script { script, key: &key, args };
+        let call = RedisCommand::Script { script, key: &key, args };
         match self.attempt(&call).await {
             Err(error) if !error.is_wrong_type() => self.attempt(&call).await,
             answer => answer,
@@ -137,7 +151,7 @@ impl RedisLink {
     pub async fn ping(&self) -> Result<(), RedisError> {
         let mut set = redis::cmd("SET");
         set.arg(&*self.stored("idem:v1:ping")).arg(1).arg("EX").arg(60);
-        self.attempt(&Call::Command(set)).await
+        self.attempt(&RedisCommand::Single(set)).await
     }
 
     /// Reads one hash; for showing it, not for decisions.
@@ -147,7 +161,7 @@ impl RedisLink {
     pub async fn hash(&self, key: &str) -> Result<BTreeMap<String, String>, RedisError> {
         let mut get = redis::cmd("HGETALL");
         get.arg(&*self.stored(key));
-        self.attempt(&Call::Command(get)).await
+        self.attempt(&RedisCommand::Single(get)).await
     }
 
     /// One page of the keys of hashes that match `pattern`, and the cursor of the next page; 0: there is none.
@@ -158,7 +172,7 @@ impl RedisLink {
         let mut scan = redis::cmd("SCAN");
         let pattern = self.stored(pattern);
         scan.arg(cursor).arg("MATCH").arg(&*pattern).arg("COUNT").arg(PAGE).arg("TYPE").arg("hash");
-        let (next, mut keys): (u64, Vec<String>) = self.attempt(&Call::Command(scan)).await?;
+        let (next, mut keys): (u64, Vec<String>) = self.attempt(&RedisCommand::Single(scan)).await?;
         keys.retain(|key| key.starts_with(&*self.prefix));
         keys.iter_mut().for_each(|key| drop(key.drain(..self.prefix.len())));
         Ok((next, keys))
@@ -176,7 +190,7 @@ impl RedisLink {
         for key in keys {
             gets.hget(&*self.stored(key), field);
         }
-        self.attempt(&Call::Pipeline(gets)).await
+        self.attempt(&RedisCommand::Pipeline(gets)).await
     }
 
     /// Version, eviction policy, and whether it is one of a cluster.
@@ -184,7 +198,7 @@ impl RedisLink {
     /// # Errors
     /// [`RedisError`] within one try.
     pub async fn facts(&self) -> Result<RedisFacts, RedisError> {
-        let info: String = self.attempt(&Call::Command(redis::cmd("INFO"))).await?;
+        let info: String = self.attempt(&RedisCommand::Single(redis::cmd("INFO"))).await?;
         let field = |name: &str| info.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'));
         let major = field("redis_version").and_then(|version| version.split('.').next()?.parse().ok());
         Ok(RedisFacts {
@@ -199,13 +213,13 @@ impl RedisLink {
     /// # Errors
     /// [`RedisError`] within one try of each of two questions.
     pub async fn persists(&self) -> Result<Option<bool>, RedisError> {
-        let info: String = self.attempt(&Call::Command(redis::cmd("INFO"))).await?;
+        let info: String = self.attempt(&RedisCommand::Single(redis::cmd("INFO"))).await?;
         if info.lines().any(|line| line.trim() == "aof_enabled:1") {
             return Ok(Some(true));
         }
         let mut get = redis::cmd("CONFIG");
         get.arg("GET").arg("save");
-        match self.attempt::<BTreeMap<String, String>>(&Call::Command(get)).await {
+        match self.attempt::<BTreeMap<String, String>>(&RedisCommand::Single(get)).await {
             Ok(found) => Ok(found.get("save").map(|points| !points.is_empty())),
             // Managed services know no CONFIG.
             Err(RedisError::Failed { .. } | RedisError::Strange) => Ok(None),
@@ -217,7 +231,7 @@ impl RedisLink {
         if self.prefix.is_empty() { Cow::Borrowed(key) } else { Cow::Owned([&self.prefix, key].concat()) }
     }
 
-    async fn attempt<T: FromRedisValue>(&self, call: &Call<'_>) -> Result<T, RedisError> {
+    async fn attempt<T: FromRedisValue>(&self, call: &RedisCommand<'_>) -> Result<T, RedisError> {
         let mut used = None;
         let result = timeout(TRY, async {
             let (serial, mut connection) = self.connection().await?;
@@ -227,7 +241,7 @@ impl RedisLink {
         .await;
         let error = match result {
             Ok(Ok(answer)) => return redis::from_redis_value(answer).map_err(|_| RedisError::Strange),
-            Ok(Err(error)) => RedisError::Failed { at: self.at.clone(), why: kind(&error) },
+            Ok(Err(error)) => RedisError::Failed { at: self.at.clone(), why: fault(&error) },
             Err(_) => RedisError::Timeout { at: self.at.clone() },
         };
         if !error.is_wrong_type() {
@@ -259,10 +273,10 @@ impl RedisLink {
     }
 }
 
-impl Call<'_> {
+impl RedisCommand<'_> {
     async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
         match self {
-            Self::Command(command) => command.query_async(connection).await,
+            Self::Single(command) => command.query_async(connection).await,
             Self::Pipeline(commands) => commands.query_async(connection).await,
             Self::Script { script, key, args } => {
                 let mut invocation = script.key(*key);
@@ -276,13 +290,16 @@ impl Call<'_> {
 }
 
 /// The server's code word, or the kind of I/O fault. Never the text, which may quote keys or addresses.
-fn kind(error: &redis::RedisError) -> String {
+fn fault(error: &redis::RedisError) -> RedisFault {
     match error.code() {
-        Some("MOVED" | "ASK") => MOVED.to_owned(),
+        Some("MOVED" | "ASK") => RedisFault::Moved,
+        Some("NOPERM") => RedisFault::Denied("NOPERM"),
+        Some("ERR") => RedisFault::Denied("ERR"),
+        Some("WRONGTYPE") => RedisFault::WrongType,
         // If another kind of server answers, its first word may be anything.
-        Some(code) if is_code(code) => code.to_owned(),
-        Some(_) => "an error without a code".to_owned(),
-        None => error.category().to_owned(),
+        Some(code) if is_code(code) => RedisFault::Other(code.to_owned()),
+        Some(_) => RedisFault::Other("an error without a code".to_owned()),
+        None => RedisFault::Other(error.category().to_owned()),
     }
 }
 

@@ -37,6 +37,7 @@ use crate::events::EmailAddress;
 use engine::backoff::Backoff;
 use engine::envelope::Topics;
 use engine::event::InvalidValue;
+use engine::idempotency::OnAmbiguous;
 use engine::queue::MAX_VISIBILITY;
 use engine::worker::{Settings, UnknownEvents};
 
@@ -95,8 +96,8 @@ pub struct ReactionConfig {
     pub lease: Option<Duration>,
     /// How long records are kept.
     pub retention: Duration,
-    /// How many sends may happen before an unknown outcome is quarantined: 2 for `resend`, 1 for `park`.
-    pub max_sends: u32,
+    /// What to do when nobody knows whether an effect has happened.
+    pub on_ambiguous: OnAmbiguous,
 }
 
 /// How logs are written.
@@ -229,16 +230,15 @@ fn reaction(read: &mut SettingsReader<'_>, name: &'static str, queue_url: Option
     if shutdown <= wait {
         of.mistake("SHUTDOWN_TIMEOUT", "must be longer than RECEIVE_WAIT: the last long poll is waited for");
     }
-    let settings = Settings {
-        concurrency: of.parsed("WORKER_CONCURRENCY", concurrency).unwrap_or(defaults.concurrency),
-        wait,
-        backoff: of.parsed("RETRY_BACKOFF", backoff).unwrap_or(defaults.backoff),
-        unknown_events: of.parsed("UNKNOWN_EVENTS", unknown_events).unwrap_or(defaults.unknown_events),
-        max_attempts: of.parsed("MAX_ATTEMPTS", max_attempts),
+    let settings = defaults
+        .with_concurrency(of.parsed("WORKER_CONCURRENCY", concurrency).unwrap_or(defaults.concurrency))
+        .with_wait(wait)
+        .with_backoff(of.parsed("RETRY_BACKOFF", backoff).unwrap_or(defaults.backoff))
+        .with_unknown_events(of.parsed("UNKNOWN_EVENTS", unknown_events).unwrap_or(defaults.unknown_events))
+        .with_max_attempts(of.parsed("MAX_ATTEMPTS", max_attempts))
         // 14 days: SQS keeps no message longer.
-        retry_for: of.duration("RETRY_FOR", Duration::ZERO..=seconds(14 * 24 * 3600)),
-        shutdown,
-    };
+        .with_retry_for(of.duration("RETRY_FOR", Duration::ZERO..=seconds(14 * 24 * 3600)))
+        .with_shutdown(shutdown);
     let topics = of.parsed("TOPIC_ARNS", topics).unwrap_or_default();
     let month = 31 * 24 * 3600;
     Some(ReactionConfig {
@@ -251,7 +251,7 @@ fn reaction(read: &mut SettingsReader<'_>, name: &'static str, queue_url: Option
         lease,
         handler_timeout: of.duration("HANDLER_TIMEOUT", seconds(1)..=MAX_VISIBILITY).unwrap_or(seconds(60)),
         retention: of.duration("IDEMPOTENCY_RETENTION", seconds(60)..=seconds(24 * month)).unwrap_or(RETENTION),
-        max_sends: of.parsed("ON_AMBIGUOUS", max_sends).unwrap_or(2),
+        on_ambiguous: of.parsed("ON_AMBIGUOUS", on_ambiguous).unwrap_or(OnAmbiguous::RESEND),
     })
 }
 
@@ -286,10 +286,10 @@ fn unknown_events(text: &str) -> Result<UnknownEvents, &'static str> {
     }
 }
 
-fn max_sends(text: &str) -> Result<u32, &'static str> {
+fn on_ambiguous(text: &str) -> Result<OnAmbiguous, &'static str> {
     match text {
-        "resend" => Ok(2),
-        "park" => Ok(1),
+        "resend" => Ok(OnAmbiguous::RESEND),
+        "park" => Ok(OnAmbiguous::Park),
         _ => Err("must be resend or park"),
     }
 }

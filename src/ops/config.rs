@@ -3,7 +3,7 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 
-use super::{Context, Exit, refuse, say, warn_of_misspelt};
+use super::{Context, Exit, fail_with, say, warn_of_misspelt};
 use crate::config::{self, Mistakes, Setting, SettingsReader};
 use crate::plain;
 
@@ -30,7 +30,7 @@ pub(super) fn config(context: &Context<'_>, json: bool) -> Exit {
     } else {
         print_table(&settings);
     }
-    mistakes.map_or(Exit::Clean, |mistakes| refuse(&mistakes))
+    mistakes.map_or(Exit::Clean, fail_with(Exit::Config))
 }
 
 fn print_table(settings: &[Setting]) {

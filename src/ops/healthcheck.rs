@@ -2,20 +2,12 @@
 
 use std::net::SocketAddr;
 
-use super::{Context, Exit, complain, configured};
+use super::{CommandResult, Context, Exit, configured, fail_with};
 use crate::config;
 use crate::telemetry::health;
 
-pub(super) async fn healthcheck(context: &Context<'_>) -> Exit {
-    let address: SocketAddr = match configured(context, |read| Some(config::http_addr(read))) {
-        Ok(address) => address,
-        Err(exit) => return exit,
-    };
-    match health::check(address).await {
-        Ok(()) => Exit::Clean,
-        Err(problem) => {
-            complain(problem);
-            Exit::Unavailable
-        }
-    }
+pub(super) async fn healthcheck(context: &Context<'_>) -> CommandResult {
+    let address: SocketAddr = configured(context, |read| Some(config::http_addr(read)))?;
+    health::check(address).await.map_err(fail_with(Exit::Unavailable))?;
+    Ok(Exit::Clean)
 }

@@ -10,38 +10,29 @@ use comfy_table::presets::NOTHING;
 use serde_json::{Map, Value, json};
 
 use super::table::{self, table};
-use super::{Context, Exit, complain, configured, say};
+use super::{CommandResult, Context, Exit, complain, configured, fail_with, say};
 use crate::cli::{Effect, Idem};
 use crate::config;
 use crate::plain;
 use crate::reactions::Reactions;
 use engine::event::{Once, Timestamp};
-use engine::idempotency::Key;
-use engine::idempotency::records::{Counts, Forgotten, Record, RecordError, Records, State};
-use engine::redis_link::{RedisError, RedisLink};
+use engine::idempotency::records::{Counts, Forgotten, Record, RecordError, Records};
+use engine::idempotency::{Key, State};
+use engine::redis_link::RedisLink;
 
 /// The time between two progress lines while counting.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-pub(super) async fn idem(context: &Context<'_>, what: &Idem) -> Exit {
+pub(super) async fn idem(context: &Context<'_>, what: &Idem) -> CommandResult {
     let read = |read: &mut config::SettingsReader<'_>| {
         let (url, prefix) = (config::redis(read), config::redis_prefix(read));
         Some((url?, prefix))
     };
-    let (url, prefix) = match configured(context, read) {
-        Ok(settings) => settings,
-        Err(exit) => return exit,
-    };
-    let link = match RedisLink::new(&url) {
-        Ok(link) => link.under(&prefix),
-        Err(error) => return absent(&error),
-    };
-    act(&Records::new(link), context, what).await.unwrap_or_else(|problem| match problem {
-        Problem::Words(problem) => {
-            complain(problem);
-            Exit::Usage
-        }
-        Problem::Record(RecordError::Redis(error)) => absent(&error),
+    let (url, prefix) = configured(context, read)?;
+    let link = RedisLink::new(&url).map_err(fail_with(Exit::Unavailable))?.under(&prefix);
+    act(&Records::new(link), context, what).await.map_err(|problem| match problem {
+        Problem::Words(problem) => fail_with(Exit::Usage)(problem),
+        Problem::Record(RecordError::Redis(error)) => fail_with(Exit::Unavailable)(error),
         Problem::Record(RecordError::Broken(rule)) => broken(rule),
     })
 }
@@ -65,11 +56,6 @@ async fn act(records: &Records, context: &Context<'_>, what: &Idem) -> Result<Ex
         Idem::Forget { effect, force, yes } => forget(records, &key(&context.reactions, effect)?, *force, *yes).await?,
         Idem::Stats { json } => stats(records, *json).await?,
     })
-}
-
-fn absent(error: &RedisError) -> Exit {
-    complain(error);
-    Exit::Unavailable
 }
 
 fn key(reactions: &Reactions, effect: &Effect) -> Result<Key, Problem> {

@@ -27,6 +27,7 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::{self, available_parallelism};
+use std::time::Duration;
 
 pub use self::dlq::{REASONS, Reason};
 pub use self::doctor::{DIAGNOSES, Diagnosis, Level};
@@ -34,10 +35,12 @@ use self::terminal::{complain, say};
 use aws_config::SdkConfig;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use crate::aws;
 use crate::cli::{self, Cli, Command, Unread};
-use crate::config::{self as settings, AwsConfig, Environment, Mistakes, SettingsReader, logging, misspelt};
+use crate::config::{self as settings, AwsConfig, Environment, SettingsReader, logging, misspelt};
 use crate::reactions::Reactions;
 use crate::shutdown;
 use crate::telemetry::{self, Telemetry};
@@ -87,6 +90,9 @@ pub fn runtime() -> io::Result<Runtime> {
     builder.worker_threads(cores).enable_all().build()
 }
 
+/// How a command ends: by itself, or early. The exit means the same in both.
+type CommandResult = Result<Exit, Exit>;
+
 /// What every command needs.
 struct Context<'a> {
     /// This program's name.
@@ -125,25 +131,22 @@ fn answer(words: Unread) -> Exit {
             terminal::remember(written);
             Exit::Clean
         }
-        Unread::Fault(what) => {
-            complain(what);
-            Exit::Usage
-        }
+        Unread::Fault(what) => fail_with(Exit::Usage)(what),
     })
 }
 
 /// Executes one command, and reports a failed write.
 async fn execute(command: Command, context: Context<'_>) -> Exit {
-    let exit = match command {
+    let ended = match command {
         // Only `run` takes the context itself: the handlers move into the workers.
         Command::Run { reactions: only } => run::run(context, &only).await,
         // These handle signals themselves: they first give back held letters, or finish and count the sends.
         Command::Publish(what) => publish::publish(&context, what).await,
         Command::Dlq { what } => dlq::dlq(&context, &what).await,
         // These wait for nothing, so they do not listen for signals: a signal ends the process.
-        Command::Config { json } => config::config(&context, json),
-        Command::Schema { what } => schema::schema(&context, what),
-        Command::Completions { shell } => completions::completions(&context, shell),
+        Command::Config { json } => Ok(config::config(&context, json)),
+        Command::Schema { what } => Ok(schema::schema(&context, what)),
+        Command::Completions { shell } => Ok(completions::completions(&context, shell)),
         // These can be cancelled at any point: they hold nothing.
         Command::Demo { mails, slow } => or_interrupted(demo::demo(&context, &mails, slow)).await,
         Command::Doctor { json } => or_interrupted(doctor::doctor(&context, json)).await,
@@ -153,7 +156,7 @@ async fn execute(command: Command, context: Context<'_>) -> Exit {
         Command::SendTest { stdin, json } => or_interrupted(send_test::send_test(&context, stdin, json)).await,
         Command::Healthcheck => or_interrupted(healthcheck::healthcheck(&context)).await,
     };
-    reported(exit)
+    reported(ended.unwrap_or_else(|exit| exit))
 }
 
 /// The final exit: a failed write replaces it by [`Exit::Write`].
@@ -171,17 +174,31 @@ fn reported(exit: Exit) -> Exit {
 }
 
 /// Runs a command. A signal cancels it.
-async fn or_interrupted(command: impl Future<Output = Exit>) -> Exit {
-    let Ok(stop) = shutdown::on_interrupt() else { return deaf() };
+async fn or_interrupted(command: impl Future<Output = CommandResult>) -> CommandResult {
+    let stop = heard(shutdown::on_interrupt())?;
     tokio::select! {
-        exit = command => exit,
-        () = stop.cancelled() => Exit::Interrupted,
+        ended = command => ended,
+        () = stop.cancelled() => Err(Exit::Interrupted),
     }
 }
 
-fn deaf() -> Exit {
-    complain("this process cannot listen for signals");
-    Exit::Bug
+/// The token of a signal, if this process can listen for signals.
+fn heard(stop: io::Result<CancellationToken>) -> Result<CancellationToken, Exit> {
+    stop.map_err(|_| fail_with(Exit::Bug)("this process cannot listen for signals"))
+}
+
+/// Reports a problem. Leaves the exit of the command that it ends.
+fn fail_with<P: Display>(exit: Exit) -> impl FnOnce(P) -> Exit {
+    move |problem| {
+        complain(problem);
+        exit
+    }
+}
+
+/// Waits until as many as `done` may be done since `started`, at `rate` a second; or until `stop`.
+async fn until_due(rate: u32, started: Instant, done: u64, stop: &CancellationToken) {
+    let due = started + Duration::from_secs(1).mul_f64(done as f64 / f64::from(rate));
+    let _ = stop.run_until_cancelled(sleep_until(due)).await;
 }
 
 /// Runs work that blocks its thread, such as reading from a keyboard, on a plain thread. So signals are still heard,
@@ -199,20 +216,16 @@ fn configured<T>(context: &Context<'_>, read: impl FnOnce(&mut SettingsReader<'_
     failpoints(&mut reader);
     let settings = read(&mut reader);
     warn_of_misspelt(context);
-    match reader.finish(settings) {
-        Ok(settings) => {
-            telemetry::init(&filter, format);
-            Ok(settings)
-        }
-        Err(mistakes) => Err(refuse(&mistakes)),
-    }
+    let settings = reader.finish(settings).map_err(fail_with(Exit::Config))?;
+    telemetry::init(&filter, format);
+    Ok(settings)
 }
 
 /// Like [`configured`], for a command without settings and without a log.
 fn unlogged(context: &Context<'_>) -> Result<(), Exit> {
     let mut reader = SettingsReader::new(context.environment);
     failpoints(&mut reader);
-    reader.finish(Some(())).map_err(|mistakes| refuse(&mistakes))
+    reader.finish(Some(())).map_err(fail_with(Exit::Config))
 }
 
 /// Like [`configured`], for a command with telemetry: metrics, and traces if a collector is set.
@@ -226,14 +239,9 @@ fn observed<T>(
     let telemetry = settings::telemetry(&mut reader);
     let settings = read(&mut reader);
     warn_of_misspelt(context);
-    let settings = reader.finish(settings).map_err(|mistakes| refuse(&mistakes))?;
-    match Telemetry::start(&telemetry, &filter, format) {
-        Ok(telemetry) => Ok((settings, Arc::new(telemetry))),
-        Err(error) => {
-            complain(error);
-            Err(Exit::Config)
-        }
-    }
+    let settings = reader.finish(settings).map_err(fail_with(Exit::Config))?;
+    let telemetry = Telemetry::start(&telemetry, &filter, format).map_err(fail_with(Exit::Config))?;
+    Ok((settings, Arc::new(telemetry)))
 }
 
 /// Reads `FAILPOINTS`: the steps at which tests kill or freeze this process. Only in a build with that feature.
@@ -245,11 +253,6 @@ fn failpoints(read: &mut SettingsReader<'_>) {
 #[cfg(not(feature = "failpoints"))]
 fn failpoints(_read: &mut SettingsReader<'_>) {}
 
-fn refuse(mistakes: &Mistakes) -> Exit {
-    complain(mistakes);
-    Exit::Config
-}
-
 fn warn_of_misspelt(context: &Context<'_>) {
     let names: Vec<_> = context.reactions.names().collect();
     for (name, meant) in misspelt(context.environment.keys(), &names) {
@@ -259,15 +262,9 @@ fn warn_of_misspelt(context: &Context<'_>) {
 
 /// The AWS SDK's settings, for a command that prints. If its calls do not go to AWS, it prints where they go.
 async fn aws(config: &AwsConfig) -> Result<SdkConfig, Exit> {
-    let config = aws::load(config).await.map_err(|lack| misconfigured(&lack))?;
+    let config = aws::load(config).await.map_err(fail_with(Exit::Config))?;
     if let Some(endpoint) = aws::elsewhere(&config) {
         complain(format_args!("not AWS: {endpoint}"));
     }
     Ok(config)
-}
-
-/// Reports a mistake of the configuration that shows only when the configuration is used.
-fn misconfigured(problem: impl Display) -> Exit {
-    complain(problem);
-    Exit::Config
 }

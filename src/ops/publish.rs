@@ -5,13 +5,12 @@
 //! code says so, and `--json` says which.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde_json::json;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::table::counted;
-use super::{Context, Exit, apart, complain, deaf, misconfigured, observed, say};
+use super::{CommandResult, Context, Exit, apart, complain, fail_with, heard, observed, say, until_due};
 use crate::app;
 use crate::cli;
 use crate::config;
@@ -31,29 +30,20 @@ const PROGRESS: usize = 1_000;
 /// Why none of the events can be published.
 struct Invalid(String);
 
-pub(super) async fn publish(context: &Context<'_>, what: cli::Publish) -> Exit {
+pub(super) async fn publish(context: &Context<'_>, what: cli::Publish) -> CommandResult {
     let read = |read: &mut config::SettingsReader<'_>| {
         let aws = config::aws(read);
         Some((config::publish(read)?, aws))
     };
-    let ((arn, aws), telemetry) = match observed(context, read) {
-        Ok(started) => started,
-        Err(exit) => return exit,
-    };
-    let Ok(stop) = shutdown::on_interrupt() else { return deaf() };
+    let ((arn, aws), telemetry) = observed(context, read)?;
+    let stop = heard(shutdown::on_interrupt())?;
     // This part may be cancelled at any point: nothing is sent yet.
     let begun = stop.run_until_cancelled(async {
-        let events = events(&what, &context.reactions).await.map_err(|Invalid(problem)| {
-            complain(problem);
-            Exit::Usage
-        })?;
-        Ok((events, app::aws(&aws).await.map_err(misconfigured)?))
+        let events = events(&what, &context.reactions).await;
+        let events = events.map_err(|Invalid(problem)| fail_with(Exit::Usage)(problem))?;
+        Ok((events, app::aws(&aws).await.map_err(fail_with(Exit::Config))?))
     });
-    let (events, aws) = match begun.await {
-        Some(Ok(begun)) => begun,
-        Some(Err(exit)) => return exit,
-        None => return Exit::Interrupted,
-    };
+    let (events, aws) = begun.await.ok_or(Exit::Interrupted)??;
     let name = arn.rsplit(':').next().unwrap_or(&arn);
     let publisher = Publisher::new(SnsTopic::new(&aws, arn.clone())).observed(telemetry.topic(name));
     let mut results = Vec::with_capacity(events.len());
@@ -61,11 +51,7 @@ pub(super) async fn publish(context: &Context<'_>, what: cli::Publish) -> Exit {
     let chunk = what.rate.map_or(MAX_ENTRIES, |rate| MAX_ENTRIES.min(rate as usize));
     for batch in events.chunks(chunk) {
         if let Some(rate) = what.rate {
-            let due = started + Duration::from_secs(1).mul_f64(results.len() as f64 / f64::from(rate));
-            tokio::select! {
-                () = sleep_until(due) => {}
-                () = stop.cancelled() => {}
-            }
+            until_due(rate, started, results.len() as u64, &stop).await;
         }
         if stop.is_cancelled() {
             break;
@@ -78,10 +64,10 @@ pub(super) async fn publish(context: &Context<'_>, what: cli::Publish) -> Exit {
     telemetry.stop().await;
     let exit = report(&events, &results, what.json);
     if results.len() == events.len() {
-        return exit;
+        return Ok(exit);
     }
     complain(format_args!("{} events were not sent", events.len() - results.len()));
-    Exit::Interrupted
+    Err(Exit::Interrupted)
 }
 
 async fn events(what: &cli::Publish, reactions: &Reactions) -> Result<Vec<AnyEvent>, Invalid> {

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::terminal::document;
-use super::{Context, Exit, apart, complain, configured, say};
+use super::{CommandResult, Context, Exit, apart, complain, configured, fail_with, say};
 use crate::cli::Render;
 use crate::config;
 use crate::events::{UserSignedUp, WithFields};
@@ -23,7 +23,7 @@ use engine::handler::Handler;
 /// How long to wait for the opener's exit status. A longer run is a success: the opener is the viewer itself.
 const HAND_OVER: Duration = Duration::from_secs(3);
 
-pub(super) async fn render(context: &Context<'_>, what: &Render) -> Exit {
+pub(super) async fn render(context: &Context<'_>, what: &Render) -> CommandResult {
     if let Some(folder) = &what.export {
         return export(folder);
     }
@@ -35,42 +35,27 @@ pub(super) async fn render(context: &Context<'_>, what: &Render) -> Exit {
         let from = sender.from.to_string();
         Some((config::composer(read, sender)?, is_named, from, folder.unwrap_or_else(|| "/tmp".to_owned())))
     };
-    let (composer, is_named, from, folder) = match configured(context, read) {
-        Ok(settings) => settings,
-        Err(exit) => return exit,
-    };
+    let (composer, is_named, from, folder) = configured(context, read)?;
     if !is_named {
         complain(format_args!("MAIL_FROM is unset: shown as from {}", config::NOBODY));
     }
-    let event = match event(what) {
-        Ok(event) => event,
-        Err(problem) => {
-            complain(problem);
-            return Exit::Usage;
-        }
-    };
+    let event = event(what).map_err(fail_with(Exit::Usage))?;
     let composer = what.locale.as_ref().map_or(composer.clone(), |tag| composer.in_language(tag));
-    let (text, suffix) = match compose(&composer, &from, &event, what) {
-        Ok(composed) => composed,
-        Err(error) => {
-            complain(error);
-            return Exit::Config;
-        }
-    };
+    let (text, suffix) = compose(&composer, &from, &event, what).map_err(fail_with(Exit::Config))?;
     if !what.open {
         document(&text);
-        return Exit::Clean;
+        return Ok(Exit::Clean);
     }
     let path = Path::new(&folder).join(format!("user-events-{}.{suffix}", EventId::fresh()));
     if let Err(error) = write(&path, &text) {
         complain(format_args!("{} cannot be written: {}", path.display(), plain::said(&error)));
-        return Exit::Write;
+        return Err(Exit::Write);
     }
     let shown = path.clone();
     let opened = apart(move || open(&shown)).await == Some(true);
     let word = if opened { "opened" } else { "nothing here opens it; it is in" };
     say(format_args!("{word} {}", path.display()));
-    Exit::Clean
+    Ok(Exit::Clean)
 }
 
 fn event(what: &Render) -> Result<WithFields<UserSignedUp>, String> {
@@ -113,23 +98,22 @@ fn compose(
 }
 
 /// Writes the built-in templates, and replaces no file.
-fn export(folder: &Path) -> Exit {
-    let failed = |path: &Path, error: &std::io::Error| {
-        complain(format_args!("{} cannot be written: {}", path.display(), plain::said(error)));
-        Exit::Write
+fn export(folder: &Path) -> CommandResult {
+    let failed = |path: &Path| {
+        let path = path.display().to_string();
+        move |error: std::io::Error| {
+            complain(format_args!("{path} cannot be written: {}", plain::said(&error)));
+            Exit::Write
+        }
     };
-    if let Err(error) = std::fs::create_dir_all(folder) {
-        return failed(folder, &error);
-    }
+    std::fs::create_dir_all(folder).map_err(failed(folder))?;
     for (name, bytes) in BUILTIN {
         let path = folder.join(name);
         let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path);
-        if let Err(error) = file.and_then(|mut file| file.write_all(bytes)) {
-            return failed(&path, &error);
-        }
+        file.and_then(|mut file| file.write_all(bytes)).map_err(failed(&path))?;
         say(path.display().to_string());
     }
-    Exit::Clean
+    Ok(Exit::Clean)
 }
 
 /// Writes a new file that only its owner can read: it holds an address.

@@ -1,6 +1,6 @@
 //! `run`: consumes until a signal stops it.
 
-use super::{Context, Exit, complain, deaf, observed};
+use super::{CommandResult, Context, Exit, complain, heard, observed};
 use crate::app::{self, RunError};
 use crate::config;
 use crate::reactions::StartError;
@@ -8,21 +8,18 @@ use crate::shutdown;
 use engine::redis_link::RedisError;
 use engine::worker::Summary;
 
-pub(super) async fn run(context: Context<'_>, only: &[String]) -> Exit {
+pub(super) async fn run(context: Context<'_>, only: &[String]) -> CommandResult {
     let needs = context.reactions.needs();
     let read = |read: &mut config::SettingsReader<'_>| {
         // A handler may read other variables that begin with its reaction's name: check that they are UTF-8.
         context.reactions.names().for_each(|name| read.texts(&config::of_reaction(name, "")));
         config::run(read, &needs, only)
     };
-    let (config, telemetry) = match observed(&context, read) {
-        Ok(started) => started,
-        Err(exit) => return exit,
-    };
-    let Ok(stop) = shutdown::on_signal() else { return deaf() };
+    let (config, telemetry) = observed(&context, read)?;
+    let stop = heard(shutdown::on_signal())?;
     let result = app::run(config, context.reactions, &telemetry, stop).await;
     telemetry.stop().await;
-    ended(result)
+    Ok(ended(result))
 }
 
 /// Reports the end of a run.

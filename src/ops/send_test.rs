@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use super::{Context, Exit, apart, complain, configured, say};
+use super::{CommandResult, Context, Exit, apart, complain, configured, fail_with, say};
 use crate::config;
 use crate::events::{EmailAddress, UserSignedUp, WithFields};
 use crate::handlers::welcome_email::WelcomeEmail;
@@ -14,37 +14,22 @@ use crate::plain;
 use engine::event::{EventId, InvalidValue, Published};
 use engine::handler::Handler;
 
-pub(super) async fn send_test(context: &Context<'_>, from_stdin: bool, as_json: bool) -> Exit {
-    let (mail, to) = match configured(context, |read| config::send_test(read, from_stdin)) {
-        Ok(settings) => settings,
-        Err(exit) => return exit,
-    };
+pub(super) async fn send_test(context: &Context<'_>, from_stdin: bool, as_json: bool) -> CommandResult {
+    let (mail, to) = configured(context, |read| config::send_test(read, from_stdin))?;
     let read = match to {
         Some(to) => Ok(to),
         None => apart(standard_input).await.unwrap_or(Err(UNREAD)),
     };
-    let to = match read {
-        Ok(to) => to,
-        Err(InvalidValue(rule)) => {
-            complain(format_args!("standard input {rule}"));
-            return Exit::Usage;
-        }
-    };
+    let to = read.map_err(|InvalidValue(rule)| fail_with(Exit::Usage)(format_args!("standard input {rule}")))?;
     if mail.composer.redirects() && !as_json {
         say("MAIL_REDIRECT_TO is set: the mail goes there, whatever address was given.");
     }
     // A new user each time, for a new Message-ID: mail clients show two mails of one Message-ID as one.
-    let Ok(user) = format!("send-test-{}", EventId::fresh()).parse() else { return Exit::Bug };
+    let Ok(user) = format!("send-test-{}", EventId::fresh()).parse() else { return Err(Exit::Bug) };
     let event = UserSignedUp::new(user, to, None);
     let json = event.to_json();
     let composed = mail.composer.welcome(WelcomeEmail::<SmtpMailer>::NAME, &WithFields::new(event, json));
-    let composed = match composed {
-        Ok(composed) => composed,
-        Err(error) => {
-            complain(error);
-            return Exit::Bug;
-        }
-    };
+    let composed = composed.map_err(fail_with(Exit::Config))?;
     let mut steps = Vec::new();
     let tell = |step: SmtpStep, result: StepResult| {
         let (word, detail) = match result {
@@ -66,7 +51,7 @@ pub(super) async fn send_test(context: &Context<'_>, from_stdin: bool, as_json: 
     } else {
         complain("the mail was not sent");
     }
-    if sent { Exit::Clean } else { Exit::Unavailable }
+    Ok(if sent { Exit::Clean } else { Exit::Unavailable })
 }
 
 const UNREAD: InvalidValue = InvalidValue("cannot be read");

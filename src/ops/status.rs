@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::table::{table, wrap};
 use super::terminal::{draw, is_closed};
 use super::worker::{self, WorkerStates};
-use super::{Context, Exit, complain, configured, say};
+use super::{CommandResult, Context, Exit, complain, configured, say};
 use crate::config::{self, Queues};
 use crate::plain;
 use engine::queue::QueueError;
@@ -33,19 +33,13 @@ struct ReactionStatus {
     dlq: Option<Result<QueueFacts, QueueError>>,
 }
 
-pub(super) async fn status(context: &Context<'_>, watch: bool, as_json: bool) -> Exit {
+pub(super) async fn status(context: &Context<'_>, watch: bool, as_json: bool) -> CommandResult {
     let read = |read: &mut config::SettingsReader<'_>| {
         let aws = config::aws(read);
         Some((config::http_addr(read), config::queues(read, &context.reactions.needs(), &[])?, aws))
     };
-    let (address, queues, aws) = match configured(context, read) {
-        Ok(settings) => settings,
-        Err(exit) => return exit,
-    };
-    let admin = match super::aws(&aws).await {
-        Ok(aws) => SqsAdmin::new(&aws),
-        Err(exit) => return exit,
-    };
+    let (address, queues, aws) = configured(context, read)?;
+    let admin = SqsAdmin::new(&super::aws(&aws).await?);
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -65,10 +59,10 @@ pub(super) async fn status(context: &Context<'_>, watch: bool, as_json: bool) ->
             say(format_args!("{}\n{}", shown(&rows), lines(&workers(&rows, &states))));
         }
         if !watch {
-            return conclude(&rows);
+            return Ok(conclude(&rows));
         }
         if is_closed() {
-            return Exit::Clean;
+            return Ok(Exit::Clean);
         }
     }
 }

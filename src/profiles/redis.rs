@@ -12,10 +12,10 @@ use engine::idempotency::key_part;
 use engine::redis_link::{RedisError, RedisLink};
 
 /// Fields of a profile's hash, and what each of them holds: for whoever reads profiles, and for the README.
-pub type Field = (&'static [&'static str], &'static str);
+pub type ProfileField = (&'static [&'static str], &'static str);
 
 /// Every field that is written.
-pub const FIELDS: &[Field] = &[
+pub const FIELDS: &[ProfileField] = &[
     (&["user_id"], "the user's id, 1 to 256 bytes"),
     (&["email"], "the address in the newest event, at most 254 bytes, as a person writes it"),
     (&["plan"], "the plan in the newest event that has one, 1 to 64 bytes; absent while no event had one"),

@@ -40,7 +40,6 @@ use crate::mail::smtp::SmtpMailer;
 use crate::profiles::redis::RedisProfiles;
 use engine::event::Schema;
 use engine::handler::{Handler, Row};
-use engine::idempotency::atomic::AtomicEffect;
 
 /// A list of reactions. Each has its own name. The name is also in its variables: `crm` reads `CRM_QUEUE_URL`.
 #[derive(Debug, Default)]
@@ -76,7 +75,7 @@ pub fn shipped() -> Reactions {
         })
         .listed::<Profile>("profile", false, false, |parts| {
             let handler = ProfileHandler::new(RedisProfiles::new(parts.redis.clone()));
-            parts.worker(handler, AtomicEffect)
+            parts.atomic_worker(handler)
         })
 }
 
@@ -96,7 +95,7 @@ impl Reactions {
     /// Adds this reaction without a ledger: its effect and its mark are one atomic step, so a repeat changes nothing.
     #[must_use]
     pub fn with_atomic<H: Handler>(self, handler: H) -> Self {
-        self.listed::<H>(H::NAME, false, false, move |parts| parts.worker(handler, AtomicEffect))
+        self.listed::<H>(H::NAME, false, false, move |parts| parts.atomic_worker(handler))
     }
 
     fn listed<H: Handler>(

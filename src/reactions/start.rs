@@ -50,10 +50,15 @@ impl WorkerParts<'_> {
     /// The worker of a handler whose effects are recorded.
     pub(super) fn recorded_worker<H: Handler>(self, handler: H) -> Built {
         let ledger = self.watch.ledger(RedisLedger::new(self.redis.clone()));
-        self.worker(handler, ledger)
+        self.worker(|terms, timeout| Reaction::recorded(handler, ledger, terms, timeout))
     }
 
-    pub(super) fn worker<L: Ledger, H: Handler>(self, handler: H, ledger: L) -> Built {
+    /// The worker of a handler whose effect and mark are one atomic step.
+    pub(super) fn atomic_worker<H: Handler>(self, handler: H) -> Built {
+        self.worker(|_, timeout| Reaction::atomic(handler, timeout))
+    }
+
+    fn worker<L: Ledger, H: Handler>(self, reaction: impl FnOnce(Terms, Duration) -> Reaction<L, H>) -> Built {
         let Self { queue, config, watch, duty, stop, .. } = self;
         let Facts { visibility, max_receive_count, .. } = queue.facts();
         let lease = config.lease.unwrap_or(visibility * 3 / 4);
@@ -71,8 +76,8 @@ impl WorkerParts<'_> {
                 config.name
             )));
         }
-        let terms = Terms { lease, retention: config.retention, max_sends: config.max_sends };
-        let reaction = Reaction::new(handler, ledger, terms, config.handler_timeout);
+        let terms = Terms::new(lease, config.retention).on_ambiguous(config.on_ambiguous);
+        let reaction = reaction(terms, config.handler_timeout);
         let worker = Worker::new(watch.queue(queue), reaction, config.settings).on_duty(duty);
         let worker = worker.of_topics(config.topics.clone()).observed(Arc::new(watch.clone()));
         Ok((worker.vitals(), Box::pin(worker.run(stop.clone()))))

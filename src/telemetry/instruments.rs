@@ -99,7 +99,7 @@ pub(super) fn read(meter: &Meter, workers: &[Named]) {
     });
     gauge(metrics::ACTIVE, |vitals| vitals.held() as f64);
     gauge(metrics::SLOTS, |vitals| vitals.slots() as f64);
-    gauge(metrics::OLDEST, |vitals| vitals.oldest().as_secs_f64());
+    gauge(metrics::OLDEST, |vitals| vitals.longest_run().as_secs_f64());
     gauge(metrics::BREAKER, |vitals| f64::from(u8::from(vitals.is_paused())));
     gauge(metrics::POLL_AGE, |vitals| vitals.pulse().age().as_secs_f64());
 }

@@ -87,7 +87,7 @@ impl Telemetry {
 
     /// Watches what is published to the topic of this name.
     #[must_use]
-    pub fn topic(&self, name: &str) -> Arc<dyn publisher::Observer> {
+    pub fn topic(&self, name: &str) -> Arc<dyn publisher::PublishObserver> {
         Arc::new(TopicWatch::new(name, self.instruments.clone(), self.tracer(), self.propagators))
     }
 

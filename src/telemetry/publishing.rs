@@ -15,7 +15,7 @@ use super::labels::{DESTINATION, ERROR, OPERATION, SYSTEM};
 use super::propagation::inject;
 use crate::config::Propagators;
 use engine::event::Head;
-use engine::publisher::{Observer, PublishError, Sending};
+use engine::publisher::{ObservedPublish, PublishError, PublishObserver};
 use engine::topic::{MessageId, SendError};
 
 /// Watches one topic.
@@ -57,8 +57,8 @@ impl TopicWatch {
     }
 }
 
-impl Observer for TopicWatch {
-    fn sends(&self, head: &Head) -> Box<dyn Sending> {
+impl PublishObserver for TopicWatch {
+    fn sends(&self, head: &Head) -> Box<dyn ObservedPublish> {
         let TopicInner { tracer, name, labels, .. } = &*self.inner;
         let context = tracer.as_ref().map(|tracer| {
             let own = [
@@ -74,7 +74,7 @@ impl Observer for TopicWatch {
     }
 }
 
-impl Sending for Sent {
+impl ObservedPublish for Sent {
     fn headers(&self) -> Vec<(&'static str, String)> {
         self.context.as_ref().map_or_else(Vec::new, |context| inject(self.inner.propagators, context))
     }

@@ -116,7 +116,7 @@ async fn a_record_that_nobody_can_read_quarantines_its_own_event_and_pauses_noth
 async fn a_count_that_somebody_has_been_at_is_a_broken_record_and_no_outage() {
     let redis = RedisServer::start(Keep::Nothing).await;
     let ledger = RedisLedger::new(RedisLink::new(&redis.url().into()).unwrap());
-    let terms = Terms { lease: SOON, retention: SOON, max_sends: 2 };
+    let terms = Terms::new(SOON, SOON);
     let failed = Release::Failed { message_id: "m", outcome: "transient" };
     let deferred = Release::Deferred { message_id: "m" };
     let other = Release::Failed { message_id: "another", outcome: "transient" };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Barrier;
 use tokio::time::{Instant, timeout};
-use user_events::bus::{Bus, Reacted};
+use user_events::bus::{Bus, ReactionOutcome};
 use user_events::event::{AnyEvent, Event, EventError, Fields, Head, Published};
 use user_events::events::UserSignedUp;
 use user_events::handler::{Handled, Handler, HandlerError};
@@ -18,16 +18,16 @@ use user_events::worker::{Outcome, Reaction};
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn reaction<H: Handler>(handler: H) -> Reaction<MemoryLedger, H> {
-    let terms = Terms { lease: MINUTE, retention: 60 * MINUTE, max_sends: 2 };
-    Reaction::new(handler, MemoryLedger::default(), terms, MINUTE / 2)
+    let terms = Terms::new(MINUTE, 60 * MINUTE);
+    Reaction::recorded(handler, MemoryLedger::default(), terms, MINUTE / 2)
 }
 
 fn event(user: &str) -> UserSignedUp {
     UserSignedUp::new(user.parse().unwrap(), "user@example.com".parse().unwrap(), None)
 }
 
-fn reacted(handler: &'static str, outcome: Outcome) -> Reacted {
-    Reacted { handler, outcome }
+fn reacted(handler: &'static str, outcome: Outcome) -> ReactionOutcome {
+    ReactionOutcome { handler, outcome }
 }
 
 /// Succeeds and counts.

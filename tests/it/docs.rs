@@ -133,6 +133,8 @@ fn each_make_target_exists() {
 /// The words of a command of ours in this line, without the program's name.
 fn command<'l>(words: &'l [&'l str], known: impl Fn(&str) -> bool) -> Option<&'l [&'l str]> {
     match words {
+        // A line of a manifest.
+        ["user-events", "=", ..] => None,
         ["user-events" | "/user-events", rest @ ..] | ["cargo", "run", "--", rest @ ..] | ["operate", _, rest @ ..] => {
             Some(rest)
         }

@@ -15,8 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 use user_events::ecs::{Agent, Protection, protect};
 use user_events::events::UserSignedUp;
 use user_events::handler::{Handled, Handler, HandlerError};
-use user_events::idempotency::atomic::AtomicEffect;
-use user_events::idempotency::{Fence, Terms};
+use user_events::idempotency::Fence;
 use user_events::queue::Attributes;
 use user_events::queue::memory::MemoryQueue;
 use user_events::worker::{Duty, Reaction, Settings, Worker};
@@ -81,9 +80,8 @@ async fn protected(fake: &Fake) -> (MemoryQueue, Arc<Semaphore>, Duty, [AbortOnD
     let (queue, go, duty) =
         (MemoryQueue::new("q", Duration::from_secs(60)), Arc::new(Semaphore::new(0)), Duty::default());
     let second = Duration::from_secs(1);
-    let terms = Terms { lease: 45 * second, retention: 60 * second, max_sends: 2 };
-    let reaction = Reaction::new(Waits(go.clone()), AtomicEffect, terms, 60 * second);
-    let settings = Settings { concurrency: 1, wait: second, ..Settings::default() };
+    let reaction = Reaction::atomic(Waits(go.clone()), 60 * second);
+    let settings = Settings::default().with_concurrency(1).with_wait(second);
     let worker = Worker::new(queue.clone(), reaction, settings).on_duty(&duty).run(CancellationToken::new());
     let worker = tokio::spawn(async {
         let _summary = worker.await;

@@ -53,9 +53,9 @@ async fn each_group_of_a_fifo_queue_on_localstack_is_handled_in_order() {
     let second = Duration::from_secs(1);
     let opened = SqsQueue::open(&world.aws, queue.url.clone(), None, second).await.expect("there");
     let (diary, stop) = (Diary::default(), CancellationToken::new());
-    let terms = Terms { lease: 20 * second, retention: 3600 * second, max_sends: 2 };
-    let reaction = Reaction::new(diary.clone(), MemoryLedger::default(), terms, 20 * second);
-    let settings = Settings { concurrency: 40, wait: second, ..Settings::default() };
+    let terms = Terms::new(20 * second, 3600 * second);
+    let reaction = Reaction::recorded(diary.clone(), MemoryLedger::default(), terms, 20 * second);
+    let settings = Settings::default().with_concurrency(40).with_wait(second);
     let worker = tokio::spawn(Worker::new(opened, reaction, settings).run(stop.clone()));
     let all = async || (diary.0.lock().unwrap().values().map(Vec::len).sum::<usize>() >= GROUPS * EACH).then_some(());
     eventually("all are handled", 60 * second, all).await;

@@ -50,7 +50,7 @@ fn slow(time: Duration) -> Slow {
 }
 
 fn terms(visibility: Duration) -> Terms {
-    Terms { lease: visibility * 3 / 4, retention: Duration::from_secs(600), max_sends: 2 }
+    Terms::new(visibility * 3 / 4, Duration::from_secs(600))
 }
 
 const EMPTY: Depth = Depth { visible: 0, in_flight: 0 };
@@ -64,8 +64,9 @@ async fn a_handler_of_8_s_on_a_visibility_of_2_s_is_received_once_and_done_once(
     let wait = Duration::from_secs(1);
     let open = async || SqsQueue::open(&world.aws, test_queue.url.clone(), None, wait).await.unwrap();
     let handler = slow(4 * visibility);
-    let reaction = || Reaction::new(handler.clone(), RedisLedger::new(redis()), terms(visibility), 15 * visibility);
-    let settings = Settings { wait, ..Settings::default() };
+    let reaction =
+        || Reaction::recorded(handler.clone(), RedisLedger::new(redis()), terms(visibility), 15 * visibility);
+    let settings = Settings::default().with_wait(wait);
     let stop = CancellationToken::new();
     // Two workers: if the message were shown again, the idle one would take it.
     let workers = [Worker::new(open().await, reaction(), settings), Worker::new(open().await, reaction(), settings)];
@@ -91,7 +92,7 @@ async fn a_handler_that_takes_nine_minutes_keeps_its_message_and_its_claim() {
     queue.send(&event("u"), Attributes::new()).unwrap();
     let handler = slow(Duration::from_secs(540));
     let ledger = MemoryLedger::default();
-    let reaction = || Reaction::new(handler.clone(), ledger.clone(), terms(visibility), Duration::from_secs(3600));
+    let reaction = || Reaction::recorded(handler.clone(), ledger.clone(), terms(visibility), Duration::from_secs(3600));
     let stop = CancellationToken::new();
     let workers = [(); 2].map(|()| Worker::new(queue.clone(), reaction(), Settings::default()));
     let running = workers.map(|worker| tokio::spawn(worker.run(stop.clone())));
@@ -122,7 +123,7 @@ impl One {
         let (visibility, day) = (Duration::from_secs(60), Duration::from_secs(86_400));
         let memory = MemoryQueue::new("one", visibility);
         memory.send(&event("u"), Attributes::new()).unwrap();
-        let reaction = Reaction::new(handler.clone(), MemoryLedger::default(), terms(visibility), day);
+        let reaction = Reaction::recorded(handler.clone(), MemoryLedger::default(), terms(visibility), day);
         let worker = Worker::new(queue(memory), reaction, Settings::default());
         let (tally, stop) = (worker.tally(), CancellationToken::new());
         Self { started: Instant::now(), tally, worker: tokio::spawn(worker.run(stop.clone())), stop }

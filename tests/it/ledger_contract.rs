@@ -1,350 +1,67 @@
-//! The contract of [`Ledger`], one sentence a function, kept by the memory, watched and unwatched, and by Redis.
+//! The contract of the ledger's port, which `engine::testing` holds, kept by the memory, watched and unwatched, and by
+//! Redis: each clause a test.
 //!
-//! Enters: a [`Case`], one effect's record. A lease of [`OVER`] has run out as soon as it is granted, so
-//! only the sentences about time itself wait. What the record counts of messages is in `ledger_counts`, what any
-//! sequence of steps must keep in `ledger_model`.
+//! Enters: a case of each. Leaves: what is broken, and what of a record Redis keeps. What any sequence of steps must
+//! keep is in `ledger_model`.
 
-use std::time::Duration;
-
-use futures_util::future::join_all;
-use tokio::time::{Instant, sleep};
+use engine::testing::ledger::{Case, LONG, deferred, failed};
 use user_events::idempotency::memory::MemoryLedger;
 use user_events::idempotency::redis::RedisLedger;
-use user_events::idempotency::{Begin, Claim, Fingerprint, Key, Lease, Ledger, Release, Request, Terms};
+use user_events::idempotency::{Claim, Ledger};
 use user_events::telemetry::WatchedLedger;
 
 use crate::world::patience::at_this_pace;
+use crate::world::redis;
 use crate::world::watched::watch;
-use crate::world::{redis, unique};
 
-/// Holds for the whole test.
-pub const LONG: Duration = Duration::from_secs(600);
-/// Has run out already: its holder has paused, or was killed.
-pub const OVER: Duration = Duration::ZERO;
-/// For sentences about time itself: this machine has to ask within it.
-#[rustfmt::skip]
-fn short() -> Duration { at_this_pace(Duration::from_secs(2)) }
-
-/// One effect in one ledger.
-pub struct Case<L> {
-    pub ledger: L,
-    pub request: Request,
-    pub max_sends: u32,
+/// One effect in a ledger, at this machine's pace.
+fn case<L: Ledger>(ledger: L) -> Case<L> {
+    let case = Case::on(ledger);
+    Case { short: at_this_pace(case.short), ..case }
 }
 
-#[rustfmt::skip] // one line a ledger, here and below
-impl Case<MemoryLedger> { pub fn in_memory() -> Self { Self::on(MemoryLedger::default()) } }
-#[rustfmt::skip]
-impl Case<WatchedLedger<MemoryLedger>> { pub fn watched() -> Self { Self::on(watch().ledger(MemoryLedger::default())) } }
-#[rustfmt::skip]
-impl Case<RedisLedger> { pub fn in_redis() -> Self { Self::on(RedisLedger::new(redis())) } }
+pub fn in_memory() -> Case<MemoryLedger> {
+    case(MemoryLedger::default())
+}
 
-impl<L: Ledger> Case<L> {
-    fn on(ledger: L) -> Self {
-        let request = Request::new(Key::new("contract", &unique()), Fingerprint::of(&["a"]));
-        Self { ledger, request, max_sends: 2 }
+fn watched() -> Case<WatchedLedger<MemoryLedger>> {
+    case(watch().ledger(MemoryLedger::default()))
+}
+
+pub fn in_redis() -> Case<RedisLedger> {
+    case(RedisLedger::new(redis()))
+}
+
+mod memory {
+    ::engine::ledger_contract! { #[tokio::test(start_paused = true)] super::in_memory() }
+}
+mod watched {
+    ::engine::ledger_contract! { #[tokio::test(start_paused = true)] super::watched() }
+}
+mod redis {
+    ::engine::ledger_contract! { #[tokio::test] super::in_redis() }
+}
+
+/// As an outside team may call it: a suite in one test.
+#[tokio::test(start_paused = true)]
+async fn the_whole_contract_in_one_test_names_what_was_kept() {
+    use ::engine::testing::ledger::{CLAUSES, contract};
+    assert_eq!(contract(in_memory).await, CLAUSES);
+}
+
+#[tokio::test]
+async fn of_what_was_counted_a_commit_leaves_no_field() {
+    let mut case = in_redis();
+    case.gives_back("a", failed("one")).await;
+    case.gives_back("b", deferred("one")).await;
+    case.dies("one", 2).await;
+    let stored = redis().hash(case.request.key.as_str()).await.unwrap();
+    for field in ["fm", "fn", "fh", "dm", "dn", "d0", "cm", "k:one"] {
+        assert!(stored.contains_key(field), "{field} is not in {stored:?}");
     }
-
-    pub fn terms(&self, lease: Duration) -> Terms {
-        Terms { lease, retention: LONG, max_sends: self.max_sends }
-    }
-
-    pub async fn claim(&self, token: &str, lease: Duration) -> Claim {
-        self.ledger.claim(&self.request, token, &self.terms(lease)).await.expect("an answer")
-    }
-
-    /// A claim by a delivery that found the effect clean.
-    pub async fn acquire(&self, token: &str, lease: Duration) -> Lease {
-        match self.claim(token, lease).await {
-            Claim::Acquired(lease) => lease,
-            other => panic!("{token}: {other:?}"),
-        }
-    }
-
-    /// A claim by a delivery that was told of an earlier one's possible send.
-    async fn take_over(&self, token: &str, lease: Duration) -> Lease {
-        match self.claim(token, lease).await {
-            Claim::Ambiguous(lease) => lease,
-            other => panic!("{token}: {other:?}"),
-        }
-    }
-
-    pub async fn begin(&self, lease: &Lease, until: Duration) -> Begin {
-        self.ledger.begin(lease, &self.terms(until)).await.expect("an answer")
-    }
-
-    pub async fn renew(&self, lease: &Lease, until: Duration) -> bool {
-        self.ledger.renew(lease, &self.terms(until)).await.expect("an answer")
-    }
-
-    pub async fn commit(&self, lease: &Lease) {
-        self.ledger.commit(lease, "receipt", &self.terms(LONG)).await.expect("an answer");
-    }
-
-    pub async fn release(&self, lease: &Lease) {
-        self.ledger.release(lease, Release::Uncounted).await.expect("an answer");
-    }
-
-    /// A delivery that crossed the fence and was killed: the record stands at S, its lease is over.
-    pub async fn killed_after_begin(&self, token: &str) -> Lease {
-        let lease = match self.claim(token, OVER).await {
-            Claim::Acquired(lease) | Claim::Ambiguous(lease) => lease,
-            other => panic!("{token}: {other:?}"),
-        };
-        assert_eq!(self.begin(&lease, OVER).await, Begin::Go);
-        lease
-    }
-}
-
-async fn of_twenty_claims_at_once_one_is_granted(case: Case<impl Ledger>) {
-    let claims = join_all((0..20).map(async |n| case.claim(&n.to_string(), LONG).await)).await;
-    let granted = claims.iter().filter(|claim| matches!(claim, Claim::Acquired(_))).count();
-    let busy = claims.iter().filter(|claim| matches!(claim, Claim::Busy(_))).count();
-    assert_eq!((granted, busy), (1, 19), "{claims:?}");
-}
-
-async fn the_same_token_asking_again_gets_the_same_lease(case: Case<impl Ledger>) {
-    let first = case.acquire("a", LONG).await;
-    let again = case.acquire("a", LONG).await;
-    assert_eq!(case.begin(&first, LONG).await, Begin::Go);
-    assert_eq!(case.begin(&again, LONG).await, Begin::Go);
-    assert!(matches!(case.claim("a", LONG).await, Claim::Ambiguous(_)), "after begin it is told of its own send");
-}
-
-async fn a_held_effect_is_busy_for_as_long_as_it_says(case: Case<impl Ledger>) {
-    let asked = Instant::now();
-    let _held = case.acquire("a", short()).await;
-    let Claim::Busy(left) = case.claim("b", LONG).await else { panic!("not busy") };
-    assert!(left <= short() && left + asked.elapsed() >= short() - Duration::from_millis(2), "{left:?}");
-    sleep(left + Duration::from_millis(1)).await;
-    case.acquire("b", LONG).await;
-}
-
-async fn renewing_holds_the_lease_longer(case: Case<impl Ledger>) {
-    let lease = case.acquire("a", OVER).await;
-    assert!(case.renew(&lease, short()).await);
-    let Claim::Busy(left) = case.claim("b", LONG).await else { panic!("not held") };
-    assert!(left <= short(), "{left:?}");
-    assert!(case.renew(&lease, LONG).await);
-    let Claim::Busy(left) = case.claim("b", LONG).await else { panic!("not held") };
-    assert!(left > short(), "{left:?}");
-}
-
-async fn crossing_the_fence_holds_the_lease_longer(case: Case<impl Ledger>) {
-    let lease = case.acquire("a", OVER).await;
-    assert_eq!(case.begin(&lease, LONG).await, Begin::Go);
-    assert!(matches!(case.claim("b", LONG).await, Claim::Busy(_)));
-}
-
-async fn an_expired_claim_is_taken_over_clean_and_its_owner_is_told_at_the_fence(case: Case<impl Ledger>) {
-    let old = case.acquire("a", OVER).await;
-    let new = case.acquire("b", LONG).await;
-    assert_eq!(case.begin(&old, LONG).await, Begin::Lost);
-    assert!(!case.renew(&old, LONG).await);
-    case.release(&old).await;
-    assert_eq!(case.begin(&new, LONG).await, Begin::Go, "the old owner's release has changed nothing");
-}
-
-async fn an_old_lease_is_dead_even_when_its_token_holds_again(case: Case<impl Ledger>) {
-    let old = case.acquire("a", OVER).await;
-    let _between = case.acquire("b", OVER).await;
-    let new = case.acquire("a", LONG).await;
-    assert_eq!(case.begin(&old, LONG).await, Begin::Lost);
-    assert_eq!(case.begin(&new, LONG).await, Begin::Go);
-}
-
-async fn a_lease_that_ran_out_and_nobody_wanted_still_holds(case: Case<impl Ledger>) {
-    let lease = case.acquire("a", OVER).await;
-    assert!(case.renew(&lease, OVER).await);
-    assert_eq!(case.begin(&lease, OVER).await, Begin::Go);
-}
-
-async fn the_fence_says_done_after_somebodys_commit(case: Case<impl Ledger>) {
-    let slow = case.killed_after_begin("a").await;
-    let other = case.take_over("b", LONG).await;
-    case.commit(&slow).await;
-    assert_eq!(case.begin(&other, LONG).await, Begin::Done);
-}
-
-async fn a_commit_after_the_lease_was_lost_is_done_for_all(case: Case<impl Ledger>) {
-    let slow = case.killed_after_begin("a").await;
-    let other = case.take_over("b", LONG).await;
-    case.commit(&slow).await;
-    assert!(matches!(case.claim("c", LONG).await, Claim::Done));
-    assert!(matches!(case.claim("b", LONG).await, Claim::Done));
-    assert!(!case.renew(&other, LONG).await);
-}
-
-async fn crossing_twice_counts_one_send(mut case: Case<impl Ledger>) {
-    case.max_sends = 2;
-    let lease = case.killed_after_begin("a").await;
-    assert_eq!(case.begin(&lease, OVER).await, Begin::Go);
-    case.take_over("b", LONG).await;
-}
-
-async fn an_unknown_send_is_told_to_the_next_and_parked_when_sends_are_used_up(case: Case<impl Ledger>) {
-    case.killed_after_begin("a").await;
-    case.killed_after_begin("b").await;
-    for token in ["c", "a", "d"] {
-        assert!(matches!(case.claim(token, LONG).await, Claim::Parked), "{token}");
-    }
-}
-
-async fn with_one_send_allowed_the_first_unknown_one_is_parked(mut case: Case<impl Ledger>) {
-    case.max_sends = 1;
-    let lease = case.killed_after_begin("a").await;
-    assert!(matches!(case.claim("b", LONG).await, Claim::Parked));
-    assert_eq!(case.begin(&lease, LONG).await, Begin::Lost);
-    assert!(!case.renew(&lease, LONG).await);
-    case.release(&lease).await;
-    assert!(matches!(case.claim("c", LONG).await, Claim::Parked), "no release takes it out");
+    let Claim::Acquired(lease) = case.claim_of("one", "c", LONG).await else { panic!("blamed too early") };
     case.commit(&lease).await;
-    assert!(matches!(case.claim("d", LONG).await, Claim::Done), "a fact does");
-}
-
-async fn what_is_released_before_the_fence_is_claimed_clean(case: Case<impl Ledger>) {
-    let lease = case.acquire("a", LONG).await;
-    case.release(&lease).await;
-    assert_eq!(case.begin(&lease, LONG).await, Begin::Lost, "the released lease is spent");
-    let next = case.acquire("b", LONG).await;
-    case.release(&lease).await;
-    assert_eq!(case.begin(&next, LONG).await, Begin::Go, "releasing twice takes nothing from the next");
-}
-
-async fn what_is_released_after_the_fence_is_claimed_clean_and_counts_no_send(mut case: Case<impl Ledger>) {
-    case.max_sends = 1;
-    for token in ["a", "b", "c"] {
-        let lease = case.acquire(token, LONG).await;
-        assert_eq!(case.begin(&lease, LONG).await, Begin::Go);
-        case.release(&lease).await;
-    }
-    case.acquire("d", LONG).await;
-}
-
-async fn releasing_a_takeover_keeps_the_earlier_send_in_doubt(case: Case<impl Ledger>) {
-    case.killed_after_begin("a").await;
-    let before_the_fence = case.take_over("b", LONG).await;
-    case.release(&before_the_fence).await;
-    let after_the_fence = case.take_over("c", LONG).await;
-    assert_eq!(case.begin(&after_the_fence, LONG).await, Begin::Go);
-    case.release(&after_the_fence).await;
-    case.take_over("d", LONG).await;
-}
-
-async fn done_is_final(case: Case<impl Ledger>) {
-    let loser = case.acquire("a", OVER).await;
-    let lease = case.acquire("b", LONG).await;
-    assert_eq!(case.begin(&lease, LONG).await, Begin::Go);
-    for _ in 0..2 {
-        case.commit(&lease).await;
-        case.commit(&loser).await;
-        case.release(&lease).await;
-        case.release(&loser).await;
-        assert!(!case.renew(&lease, LONG).await);
-        assert_eq!(case.begin(&lease, LONG).await, Begin::Done);
-        for token in ["a", "b", "c"] {
-            assert!(matches!(case.claim(token, LONG).await, Claim::Done), "{token}");
-        }
-    }
-}
-
-async fn other_content_is_a_conflict_in_every_state(mut case: Case<impl Ledger>) {
-    let (ours, other) = (Fingerprint::of(&["a"]), Fingerprint::of(&["b"]));
-    case.max_sends = 1;
-    let held = case.acquire("a", LONG).await;
-    for state in ["held", "released", "in doubt", "parked", "done"] {
-        match state {
-            "released" => case.release(&held).await,
-            "in doubt" => drop(case.killed_after_begin("b").await),
-            "parked" => assert!(matches!(case.claim("c", LONG).await, Claim::Parked)),
-            "done" => case.commit(&held).await,
-            _ => {}
-        }
-        case.request.fingerprint = other.clone();
-        assert!(matches!(case.claim("d", LONG).await, Claim::Conflict), "{state}");
-        case.request.fingerprint = ours.clone();
-    }
-}
-
-async fn another_spelling_of_the_same_content_is_no_conflict_in_any_state(mut case: Case<impl Ledger>) {
-    let [ann, capital, upper] = ["ann", "Ann", "ANN"].map(|given| Fingerprint::spelled(&[given], &["ann"]));
-    for (first, second) in [(&ann, &upper), (&upper, &ann), (&capital, &upper)] {
-        case.request = Request::new(Key::new("contract", &unique()), first.clone());
-        let held = case.acquire("a", LONG).await;
-        case.request.fingerprint = second.clone();
-        assert!(matches!(case.claim("b", LONG).await, Claim::Busy(_)), "held");
-        case.release(&held).await;
-        let lease = case.acquire("b", LONG).await;
-        assert_eq!(case.begin(&lease, OVER).await, Begin::Go);
-        case.request.fingerprint = first.clone();
-        let lease = case.take_over("c", LONG).await;
-        case.commit(&lease).await;
-        for spelling in [first, second, &ann, &capital, &upper] {
-            case.request.fingerprint = spelling.clone();
-            assert!(matches!(case.claim("d", LONG).await, Claim::Done), "{spelling:?}");
-        }
-        for other in [Fingerprint::of(&["bob"]), Fingerprint::spelled(&["Bob"], &["bob"])] {
-            case.request.fingerprint = other;
-            assert!(matches!(case.claim("e", LONG).await, Claim::Conflict));
-        }
-    }
-}
-
-async fn effects_of_other_users_and_handlers_are_others(case: Case<impl Ledger>) {
-    let _held = case.acquire("a", LONG).await;
-    let user = unique();
-    for key in [Key::new("contract", &user), Key::new("another", &user)] {
-        let request = Request::new(key, Fingerprint::of(&["b"]));
-        let claim = case.ledger.claim(&request, "b", &case.terms(LONG)).await;
-        assert!(matches!(claim, Ok(Claim::Acquired(_))), "{claim:?}");
-    }
-    case.ledger.ping().await.expect("there");
-}
-
-/// Each of these sentences, of every ledger.
-macro_rules! contract {
-    ($($sentence:ident)*) => {
-        mod memory {
-            $(#[tokio::test(start_paused = true)]
-            async fn $sentence() {
-                super::$sentence($crate::ledger_contract::Case::in_memory()).await;
-            })*
-        }
-        mod watched {
-            $(#[tokio::test(start_paused = true)]
-            async fn $sentence() {
-                super::$sentence($crate::ledger_contract::Case::watched()).await;
-            })*
-        }
-        mod redis {
-            $(#[tokio::test]
-            async fn $sentence() {
-                super::$sentence($crate::ledger_contract::Case::in_redis()).await;
-            })*
-        }
-    };
-}
-pub(crate) use contract;
-
-contract! {
-    of_twenty_claims_at_once_one_is_granted
-    the_same_token_asking_again_gets_the_same_lease
-    a_held_effect_is_busy_for_as_long_as_it_says
-    renewing_holds_the_lease_longer
-    crossing_the_fence_holds_the_lease_longer
-    an_expired_claim_is_taken_over_clean_and_its_owner_is_told_at_the_fence
-    an_old_lease_is_dead_even_when_its_token_holds_again
-    a_lease_that_ran_out_and_nobody_wanted_still_holds
-    the_fence_says_done_after_somebodys_commit
-    a_commit_after_the_lease_was_lost_is_done_for_all
-    crossing_twice_counts_one_send
-    an_unknown_send_is_told_to_the_next_and_parked_when_sends_are_used_up
-    with_one_send_allowed_the_first_unknown_one_is_parked
-    what_is_released_before_the_fence_is_claimed_clean
-    what_is_released_after_the_fence_is_claimed_clean_and_counts_no_send
-    releasing_a_takeover_keeps_the_earlier_send_in_doubt
-    done_is_final
-    other_content_is_a_conflict_in_every_state
-    another_spelling_of_the_same_content_is_no_conflict_in_any_state
-    effects_of_other_users_and_handlers_are_others
+    let stored = redis().hash(case.request.key.as_str()).await.unwrap();
+    let fields: Vec<&str> = stored.keys().map(String::as_str).collect();
+    assert_eq!(fields, ["att", "ff", "fp", "gen", "mid", "st", "t0", "t1", "tok"]);
 }

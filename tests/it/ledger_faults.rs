@@ -19,7 +19,7 @@ use crate::world::redis_server::{Keep, RedisServer, url};
 use crate::world::smtp::SmtpServer;
 use crate::world::{EMPTY, TestQueue, World, address, event, eventually};
 
-const TERMS: Terms = Terms { lease: Duration::from_secs(20), retention: Duration::from_secs(600), max_sends: 2 };
+const TERMS: Terms = Terms::new(Duration::from_secs(20), Duration::from_secs(600));
 /// No call may keep its caller longer.
 const CALL: Duration = Duration::from_secs(2);
 /// Within this everything works again.

@@ -12,7 +12,9 @@ use tokio::runtime::Builder;
 use tokio::time::{Instant, advance};
 use user_events::idempotency::{Begin, Claim, Lease, Ledger};
 
-use crate::ledger_contract::{Case, LONG, OVER};
+use engine::testing::ledger::{Case, LONG, OVER};
+
+use crate::ledger_contract::{in_memory, in_redis};
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
@@ -104,7 +106,8 @@ impl Model {
                 Ok(())
             }
             Claim::Conflict => Err(TestCaseError::fail("a conflict of one content")),
-            Claim::Kills => Err(TestCaseError::fail("no message, and one is blamed")),
+            Claim::KillsItsWorker => Err(TestCaseError::fail("no message, and one is blamed")),
+            _ => Err(TestCaseError::fail(format!("the model does not know {claim:?}"))),
         }
     }
 
@@ -180,7 +183,7 @@ proptest! {
         max_sends in 1..4_u32,
     ) {
         let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
-        let case = Case { max_sends, ..Case::in_memory() };
+        let case = Case { max_sends, ..in_memory() };
         runtime.block_on(walk(case, steps))?;
     }
 
@@ -192,6 +195,6 @@ proptest! {
     ) {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         let steps = steps.into_iter().filter(|step| !matches!(step, Step::Advance(_))).collect();
-        runtime.block_on(async { walk(Case { max_sends, ..Case::in_redis() }, steps).await })?;
+        runtime.block_on(async { walk(Case { max_sends, ..in_redis() }, steps).await })?;
     }
 }

@@ -21,10 +21,10 @@ use user_events::profiles::redis::RedisProfiles;
 use user_events::profiles::{Applied, ProfileChange, Profiles};
 use user_events::redis_link::RedisLink;
 
-use crate::ledger_contract::LONG;
 use crate::world::redis_server::{Keep, RedisServer};
+use engine::testing::ledger::LONG;
 
-pub const TERMS: Terms = Terms { lease: LONG, retention: LONG, max_sends: 2 };
+pub const TERMS: Terms = Terms::new(LONG, LONG);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

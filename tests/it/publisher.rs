@@ -74,7 +74,7 @@ fn throttled() -> SendError {
 }
 
 fn refused() -> SendError {
-    SendError::Refused("InvalidParameter".to_owned())
+    SendError::Refused("InvalidParameter".into())
 }
 
 fn events(count: usize) -> Vec<UserSignedUp> {

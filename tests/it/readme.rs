@@ -51,7 +51,7 @@ fn the_readmes_variables_are_those_of_the_code() {
 
 #[test]
 fn the_readmes_fields_of_a_profile_are_those_of_the_code() {
-    let row = |(names, holds): &user_events::profiles::redis::Field| {
+    let row = |(names, holds): &user_events::profiles::redis::ProfileField| {
         let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
         format!("| {} | {holds} |\n", names.join(", "))
     };

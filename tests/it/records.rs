@@ -5,16 +5,18 @@ use std::process::Output;
 use std::time::Duration;
 
 use serde_json::Value;
-use user_events::idempotency::records::{Forgotten, Records, State};
+use user_events::idempotency::records::{Forgotten, Records};
 use user_events::idempotency::redis::RedisLedger;
-use user_events::idempotency::{Begin, Claim, Fingerprint, Key, Lease, Ledger, Release, Request, Terms};
+use user_events::idempotency::{
+    Begin, Claim, Fingerprint, Key, Lease, Ledger, OnAmbiguous, Release, Request, State, Terms,
+};
 use user_events::redis_link::RedisLink;
 
 use crate::world::processes::execute;
 use crate::world::redis_server::{Keep, RedisServer};
 use crate::world::{redis, servers, unique};
 
-const TERMS: Terms = Terms { lease: Duration::from_secs(30), retention: Duration::from_secs(600), max_sends: 2 };
+const TERMS: Terms = Terms::new(Duration::from_secs(30), Duration::from_secs(600));
 
 fn request(user: &str, content: &str) -> Request {
     Request::new(Key::new("welcome_email", user), Fingerprint::of(&[content]))
@@ -69,7 +71,7 @@ async fn a_record_is_shown_in_each_of_its_states() {
     assert!(record["settledAt"].as_str() < record["keptUntil"].as_str(), "{record}");
 
     let parked = unique();
-    let once = Terms { max_sends: 1, lease: Duration::from_millis(1), ..TERMS };
+    let once = Terms::new(Duration::from_millis(1), TERMS.retention).on_ambiguous(OnAmbiguous::Park);
     let Claim::Acquired(lease) = ledger.claim(&request(&parked, "a"), "t1", &once).await.unwrap() else { panic!() };
     assert_eq!(ledger.begin(&lease, &once).await, Ok(Begin::Go));
     crate::world::eventually("the lease is over", Duration::from_secs(5), || async {

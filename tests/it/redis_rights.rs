@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::Value;
 use user_events::events::UserSignedUp;
 use user_events::idempotency::neighbours::Neighbours;
-use user_events::idempotency::records::{Forgotten, Records, State};
+use user_events::idempotency::records::{Forgotten, Records};
 use user_events::idempotency::redis::RedisLedger;
-use user_events::idempotency::{Begin, Claim, Fingerprint, Key, Ledger, Release, Request, Terms};
+use user_events::idempotency::{Begin, Claim, Fingerprint, Key, Ledger, Release, Request, State, Terms};
 use user_events::profiles::redis::RedisProfiles;
 use user_events::profiles::{Applied, ProfileChange, Profiles};
 use user_events::redis_link::RedisLink;
@@ -18,7 +18,7 @@ use crate::world::redis_server::{Keep, RedisServer};
 use crate::world::smtp::SmtpServer;
 use crate::world::{EMPTY, World, event};
 
-const TERMS: Terms = Terms { lease: Duration::from_secs(20), retention: Duration::from_secs(600), max_sends: 2 };
+const TERMS: Terms = Terms::new(Duration::from_secs(20), Duration::from_secs(600));
 
 /// The words of the README's line, behind the user's name and password.
 fn rights() -> Vec<String> {

@@ -10,7 +10,7 @@ use user_events::idempotency::redis::RedisLedger;
 use user_events::idempotency::{Claim, Fingerprint, Key, Ledger, LedgerError, Release, Request, Terms};
 use user_events::redis_link::RedisLink;
 
-const TERMS: Terms = Terms { lease: Duration::from_secs(20), retention: Duration::from_secs(600), max_sends: 2 };
+const TERMS: Terms = Terms::new(Duration::from_secs(20), Duration::from_secs(600));
 
 /// Grants the first claim, and answers this to every script after it; to anything else `+OK`.
 async fn answering(answer: &'static str) -> RedisLedger {

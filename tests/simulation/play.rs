@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
+use ::engine::testing::{Call, Fault};
 use fastrand::Rng;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
-use user_events::idempotency::Terms;
 use user_events::idempotency::memory::MemoryLedger;
+use user_events::idempotency::{OnAmbiguous, Terms};
 use user_events::queue::memory::MemoryQueue;
-use user_events::queue::memory::faults::{Call, Fault};
 use user_events::queue::{Attributes, Queue};
 use user_events::worker::{Reaction, Settings, Worker};
 
@@ -163,12 +163,16 @@ impl Stage {
         let (life, story, stop) = (self.lives, self.story.clone(), CancellationToken::new());
         let part = Part { life, plan: self.plan.clone(), story: story.clone(), kill: self.kill.clone() };
         let (visibility, concurrency) = (self.plan.visibility, self.plan.concurrency);
-        let terms = Terms { lease: visibility * 3 / 4, retention: PATIENCE, max_sends: MAX_SENDS };
+        let terms = Terms::new(visibility * 3 / 4, PATIENCE).on_ambiguous(OnAmbiguous::ResendUpTo(MAX_SENDS));
         let ledger = ToldLedger { ledger: self.ledger.clone(), part: part.clone() };
-        let reaction = Reaction::new(ToldHandler(part.clone()), ledger, terms, HANDLER_TIMEOUT);
+        let reaction = Reaction::recorded(ToldHandler(part.clone()), ledger, terms, HANDLER_TIMEOUT);
         let max_attempts = Some(MAX_ATTEMPTS);
         let (shutdown, retry_for) = (self.plan.shutdown, Some(RETRY_FOR));
-        let settings = Settings { concurrency, max_attempts, retry_for, shutdown, ..Settings::default() };
+        let settings = Settings::default()
+            .with_concurrency(concurrency)
+            .with_max_attempts(max_attempts)
+            .with_retry_for(retry_for)
+            .with_shutdown(shutdown);
         let worker = Worker::new(ToldQueue { queue: self.queue.clone(), part }, reaction, settings);
         let (run, told_to_stop) = (worker.run(stop.clone()), stop.clone());
         let task = tokio::spawn(async move {

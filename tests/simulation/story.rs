@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use user_events::idempotency::TAKEOVERS;
+use user_events::idempotency::MAX_EXPIRED_CLAIMS;
 
 use crate::doubles::RETRY_FOR;
 
@@ -292,7 +292,7 @@ impl Told {
         *kills += 1;
         let kills = *kills;
         self.line(format!("{user} kills its worker"));
-        if all_are_counted && kills > TAKEOVERS {
+        if all_are_counted && kills > MAX_EXPIRED_CLAIMS {
             self.broke("what kills its worker is set aside", &format!("{user}: {kills} times"));
         }
     }

@@ -15,7 +15,6 @@ use user_events::envelope;
 use user_events::event::{Published, Timestamp};
 use user_events::events::UserSignedUp;
 use user_events::handler::{Handled, Handler, HandlerError};
-use user_events::idempotency::atomic::AtomicEffect;
 use user_events::idempotency::redis::RedisLedger;
 use user_events::idempotency::{Claim, Fence, Fingerprint, Key, Ledger, Request, Terms};
 use user_events::queue::Attributes;
@@ -62,7 +61,7 @@ fn record(c: &mut Criterion) {
     };
     let runtime = runtime();
     let ledger = RedisLedger::new(RedisLink::new(&SecretString::from(url)).expect("a URL"));
-    let terms = Terms { lease: Duration::from_secs(20), retention: Duration::from_secs(60), max_sends: 2 };
+    let terms = Terms::new(Duration::from_secs(20), Duration::from_secs(60));
     let mut n = 0_u64;
     c.bench_function("record/claim and commit", |b| {
         b.iter(|| {
@@ -93,7 +92,6 @@ impl Handler for Nothing {
 /// The whole engine on a queue in memory: what is left when SQS and its SDK cost nothing.
 fn engine(c: &mut Criterion) {
     let (runtime, body) = (runtime(), body(300));
-    let terms = Terms { lease: Duration::from_secs(20), retention: Duration::from_secs(60), max_sends: 2 };
     let mut group = c.benchmark_group("engine");
     group.throughput(Throughput::Elements(10 * BATCHES as u64)).sample_size(20);
     group.bench_function("receive to settled", |b| {
@@ -103,8 +101,8 @@ fn engine(c: &mut Criterion) {
                 for _ in 0..10 * BATCHES {
                     queue.send(&body, Attributes::new()).expect("sent");
                 }
-                let settings = Settings { concurrency: 80, wait: Duration::ZERO, ..Settings::default() };
-                let reaction = Reaction::new(Nothing, AtomicEffect, terms, Duration::from_secs(60));
+                let settings = Settings::default().with_concurrency(80).with_wait(Duration::ZERO);
+                let reaction = Reaction::atomic(Nothing, Duration::from_secs(60));
                 let worker = Worker::new(queue.clone(), reaction, settings);
                 let (tally, stop) = (worker.tally(), CancellationToken::new());
                 let running = tokio::spawn(worker.run(stop.clone()));

@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 use user_events::config::{self, Environment, LogFormat, SettingsReader};
 use user_events::events::UserSignedUp;
 use user_events::handler::{Handled, Handler, HandlerError};
-use user_events::idempotency::atomic::AtomicEffect;
 use user_events::idempotency::redis::RedisLedger;
 use user_events::idempotency::{Fence, Ledger, Terms};
 use user_events::queue::Queue;
@@ -21,6 +20,8 @@ use user_events::{aws, ops, shutdown};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 struct Nothing;
 
@@ -37,12 +38,10 @@ fn variable(name: &str, default: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| default.to_owned())
 }
 
-async fn work(queue: SqsQueue, ledger: impl Ledger, watch: Watch, stop: CancellationToken) {
-    let second = Duration::from_secs(1);
-    let terms = Terms { lease: 20 * second, retention: 86_400 * second, max_sends: 2 };
+async fn work<L: Ledger>(queue: SqsQueue, reaction: Reaction<L, Nothing>, watch: Watch, stop: CancellationToken) {
     let concurrency = variable("CONCURRENCY", "10").parse().expect("a number");
-    let settings = Settings { concurrency, ..Settings::default() };
-    let worker = Worker::new(watch.queue(queue), Reaction::new(Nothing, ledger, terms, 60 * second), settings);
+    let settings = Settings::default().with_concurrency(concurrency);
+    let worker = Worker::new(watch.queue(queue), reaction, settings);
     // As in the service: what `block_on` waits for itself is woken by a system call each time.
     tokio::spawn(worker.observed(std::sync::Arc::new(watch)).run(stop)).await.expect("a worker ends well");
 }
@@ -60,9 +59,10 @@ async fn run() {
     if variable("HANDLER", "noop") == "redis" {
         let url = variable("REDIS_URL", "redis://127.0.0.1:6379/0").into();
         let ledger = watch.ledger(RedisLedger::new(RedisLink::new(&url).expect("a URL")));
-        work(queue, ledger, watch, stop).await;
+        let terms = Terms::new(Duration::from_secs(20), Duration::from_secs(86_400));
+        work(queue, Reaction::recorded(Nothing, ledger, terms, TIMEOUT), watch, stop).await;
     } else {
-        work(queue, AtomicEffect, watch, stop).await;
+        work(queue, Reaction::atomic(Nothing, TIMEOUT), watch, stop).await;
     }
 }
 

@@ -27,17 +27,17 @@ pub struct Carried {
 #[derive(Deserialize)]
 struct Envelope {
     #[serde(rename = "MessageAttributes")]
-    attributes: Attributes,
+    attributes: SnsAttributes,
 }
 
 #[derive(Deserialize)]
-struct Attributes {
-    traceparent: Option<Attribute>,
-    tracestate: Option<Attribute>,
+struct SnsAttributes {
+    traceparent: Option<SnsAttribute>,
+    tracestate: Option<SnsAttribute>,
 }
 
 #[derive(Deserialize)]
-struct Attribute {
+struct SnsAttribute {
     #[serde(rename = "Value")]
     value: String,
 }
@@ -63,7 +63,7 @@ pub fn carried(body: &str, attribute: impl Fn(&str) -> Option<String>) -> Carrie
 }
 
 fn inside(body: &str) -> Option<Carried> {
-    let Envelope { attributes: Attributes { traceparent, tracestate } } = serde_json::from_str(body).ok()?;
+    let Envelope { attributes: SnsAttributes { traceparent, tracestate } } = serde_json::from_str(body).ok()?;
     let traceparent = Some(traceparent?.value);
     Some(Carried { traceparent, tracestate: tracestate.map(|state| state.value) })
 }

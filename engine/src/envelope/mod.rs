@@ -26,6 +26,7 @@ pub const MAX_DEPTH: usize = 127;
 
 /// Why a body is not taken. The code goes to the DLQ as `failure.reason`, the text to the log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Refusal {
     /// More than [`MAX_BODY_BYTES`].
     #[error("the body has more than {MAX_BODY_BYTES} bytes")]
@@ -153,7 +154,7 @@ pub fn open_from<E: Event>(
         return Ok(read(object, &Arrival::raw(sent_at), types)?);
     };
     // Checked first: nothing else of another topic's message is read.
-    if !topics.read(topic) {
+    if !topics.accepts(topic) {
         return Err(Refusal::WrongTopic(is_topic_arn(topic).then(|| topic.to_string())));
     }
     if kind != "Notification" {

@@ -17,7 +17,7 @@ impl Topics {
 
     /// Are notifications of this topic read?
     #[must_use]
-    pub fn read(&self, arn: &str) -> bool {
+    pub fn accepts(&self, arn: &str) -> bool {
         self.0.is_empty() || self.0.iter().any(|own| own == arn)
     }
 }
@@ -42,7 +42,9 @@ mod tests {
         let own = "arn:aws:sns:us-east-1:000000000000:user-events";
         let other = "arn:aws:sns:us-east-1:000000000000:user-events2";
         let topics = Topics::only(vec![own.to_owned()]);
-        assert!(topics.read(own) && !topics.read(other) && !topics.read("") && Topics::default().read(other));
+        assert!(
+            topics.accepts(own) && !topics.accepts(other) && !topics.accepts("") && Topics::default().accepts(other)
+        );
     }
 
     #[test]

@@ -5,8 +5,8 @@
 //! `data_base64`. An id is unique for its source only, so the event's id is the hash of both. `version` may be there as
 //! an extension; if absent, it is the newest known: a `CloudEvent` with an incompatible schema has another `type`.
 
+use super::every_form::{accepted_type, loggable, require_subject};
 use super::head::version;
-use super::read::{about_something, cut, taken};
 use super::scalar::Scalar;
 use super::{Arrival, Event, EventError, EventId, Fields, Head, InvalidValue, Opened};
 
@@ -38,7 +38,7 @@ pub(super) fn read<E: Event>(
             });
         }
     };
-    let Some(kind) = taken::<E>(&kind, types) else { return Ok(Opened::Foreign(cut(&kind))) };
+    let Some(kind) = accepted_type::<E>(&kind, types) else { return Ok(Opened::Foreign(loggable(&kind))) };
     if fields.text(MARK)?.as_deref() != Some("1.0") {
         return Err(EventError::InvalidField(MARK, InvalidValue("must be 1.0")));
     }
@@ -48,7 +48,7 @@ pub(super) fn read<E: Event>(
     let id = id(fields, arrival)?;
     let (occurred_at, unusable_time) = Head::time(TIME, fields, arrival)?;
     let head = Head { kind, version, id, occurred_at, unusable_time };
-    with_data::<E, _>(fields, |data| about_something(E::read(head, data)?))
+    with_data::<E, _>(fields, |data| require_subject(E::read(head, data)?))
         .map(Opened::Ours)
         .map_err(|error| error.in_version(version, newest))
 }

@@ -89,7 +89,7 @@ impl Head {
 
     /// Did it have a time of its own that could not be read or lay in the future? Then the carrier's is used.
     #[must_use]
-    pub fn has_stand_in_time(&self) -> bool {
+    pub fn has_unusable_time(&self) -> bool {
         self.unusable_time.is_some()
     }
 
@@ -135,10 +135,10 @@ pub(super) fn version(name: &'static str, fields: &Fields<'_>) -> Result<Option<
 
 fn moment(value: &Scalar<'_>, last_taken: Timestamp) -> Result<Timestamp, InvalidValue> {
     let moment = match value {
-        Scalar::Text(text) => text.parse(),
-        Scalar::Number(number) => Timestamp::from_epoch(*number as f64),
-        Scalar::Fraction(number) => Timestamp::from_epoch(*number),
-        Scalar::Other => Err(InvalidValue("must be a string or a number")),
+        Scalar::Text(text) => text.parse::<Timestamp>()?,
+        Scalar::Number(number) => Timestamp::from_epoch(*number as f64)?,
+        Scalar::Fraction(number) => Timestamp::from_epoch(*number)?,
+        Scalar::Other => return Err(InvalidValue("must be a string or a number")),
     };
-    moment?.not_long_after(last_taken)
+    Ok(moment.not_long_after(last_taken)?)
 }

@@ -1,18 +1,18 @@
 //! The event: what happened, parsed once. From then on nobody handles raw text.
 //!
-//! Enters: JSON text (`read`), or values that already keep their rules (`values`, `timestamp`). Leaves: an [`Event`] in
+//! Enters: JSON text (`read`), or values that already keep their rules (`values`). Leaves: an [`Event`] in
 //! which every field is valid, and its contract as a [`schema`]. Pure: knows no envelope, no queue, no handler.
 
 mod any;
 mod cloud_event;
 mod error;
+mod every_form;
 mod fields;
 mod head;
 mod one_of;
 mod read;
 mod scalar;
 pub mod schema;
-mod timestamp;
 mod values;
 
 use std::borrow::Cow;
@@ -28,8 +28,9 @@ pub use read::{Opened, read, to_be_published};
 pub(crate) use scalar::Scalar;
 #[doc(hidden)]
 pub use schema::one_schema_of;
-pub use timestamp::Timestamp;
 pub use values::{EventId, InvalidValue, log_hash};
+
+pub use crate::timestamp::Timestamp;
 
 /// A JSON Schema.
 pub type Schema = serde_json::Value;

@@ -4,8 +4,7 @@
 //! Leaves: a valid event, another team's `type`, or an [`EventError`]. Only `specversion` tells the two forms apart;
 //! never is one tried and then the other. Does not know what carried the text.
 
-use std::borrow::Cow;
-
+use super::every_form::{accepted_type, loggable, require_subject};
 use super::head::version;
 use super::{Arrival, Event, EventError, Fields, Head, InvalidValue, cloud_event};
 
@@ -70,42 +69,16 @@ fn read_ours<E: Event>(
         Ok(None) => return Err(EventError::MissingField(names.kind)),
         Err(error) => return Err(error),
     };
-    let Some(kind) = taken::<E>(&kind, types) else { return Ok(Opened::Foreign(cut(&kind))) };
+    let Some(kind) = accepted_type::<E>(&kind, types) else { return Ok(Opened::Foreign(loggable(&kind))) };
     let newest = E::newest(&kind);
     let version = version(names.version, fields)?.unwrap_or(1);
     let read = || {
         let own_id = fields.optional(names.id)?;
         let id = own_id.map_or_else(|| arrival.id(names.id, fields.whole()), Ok)?;
         let (occurred_at, unusable_time) = Head::time(names.time, fields, arrival)?;
-        about_something(E::read(Head { kind, version, id, occurred_at, unusable_time }, fields)?)
+        require_subject(E::read(Head { kind, version, id, occurred_at, unusable_time }, fields)?)
     };
     read().map(Opened::Ours).map_err(|error| error.in_version(version, newest))
-}
-
-/// Refuses an empty subject: all such events would share one effect.
-pub(super) fn about_something<E: Event>(event: E) -> Result<E, EventError> {
-    if event.subject().is_empty() {
-        return Err(EventError::InvalidField(
-            "subject",
-            InvalidValue("must not be empty: effects are made single by it"),
-        ));
-    }
-    Ok(event)
-}
-
-/// The type as it is kept, if both lists take it: `types` and the event's own. An empty list takes every type.
-pub(super) fn taken<E: Event>(kind: &str, types: &[&'static str]) -> Option<Cow<'static, str>> {
-    let own = E::TYPES.iter().find(|own| **own == kind);
-    let asked = types.iter().find(|asked| **asked == kind);
-    if (own.is_none() && !E::TYPES.is_empty()) || (asked.is_none() && !types.is_empty()) {
-        return None;
-    }
-    Some(own.or(asked).map_or_else(|| Cow::Owned(kind.to_owned()), |known| Cow::Borrowed(*known)))
-}
-
-/// Cuts it to the length of a log line, and removes characters that could control a terminal.
-pub(super) fn cut(kind: &str) -> String {
-    kind.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
 #[cfg(test)]

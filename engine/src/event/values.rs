@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
+use crate::timestamp::InvalidTimestamp;
+
 /// The rule that a value broke. Never repeats the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -18,6 +20,12 @@ pub struct InvalidValue(pub &'static str);
 impl From<Infallible> for InvalidValue {
     fn from(never: Infallible) -> Self {
         match never {}
+    }
+}
+
+impl From<InvalidTimestamp> for InvalidValue {
+    fn from(InvalidTimestamp(rule): InvalidTimestamp) -> Self {
+        Self(rule)
     }
 }
 

@@ -5,20 +5,15 @@
 
 use super::{Begin, Claim, Lease, Ledger, LedgerError, Release, Request, Setbacks, Terms};
 
-/// Grants everything and keeps nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct AtomicEffect;
+/// Grants everything and keeps nothing. Only [`Reaction::atomic`](crate::worker::Reaction::atomic) makes one.
+#[derive(Debug, Clone, Copy)]
+pub struct AtomicEffect(pub(crate) ());
 
 impl Ledger for AtomicEffect {
     const SERVER: &'static str = "none";
 
     async fn claim(&self, request: &Request, token: &str, _terms: &Terms) -> Result<Claim, LedgerError> {
-        Ok(Claim::Acquired(Lease {
-            key: request.key.clone(),
-            fingerprint: request.fingerprint.clone(),
-            token: token.to_owned(),
-            generation: 1,
-        }))
+        Ok(Claim::Acquired(Lease::new(request, token, 1)))
     }
 
     async fn begin(&self, _lease: &Lease, _terms: &Terms) -> Result<Begin, LedgerError> {

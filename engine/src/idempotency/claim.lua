@@ -1,14 +1,14 @@
 -- May this delivery go on?
--- ARGV: tok, fp, ff, lease_ms, retention_ms, max_sends, message id, quiet_ms, takeovers, insists_ms
+-- ARGV: tok, fp, ff, lease_ms, retention_ms, max_sends, message id, failed_ago_ms, takeovers, insists_ms
 -- Redis refuses this script when it is out of memory, and rightly so: without a record nothing may be sent.
 -- A claim that ran out without a release counts against its message: `cm` is the message that claimed last,
--- `k:<message>` its count. It does not count if the asker saw this ledger fail (quiet_ms ago; -1: never) so late that
+-- `k:<message>` its count. It does not count if the asker saw this ledger fail (failed_ago_ms; -1: never) so late that
 -- the dead claim may have tried to renew itself and could not.
 -- BROKEN: a field is not as we write it. Nothing is guessed from such a field.
 -- CONFLICT: `fp` (exact) and `ff` (folded) both differ. Older releases write `fp` alone: then it is used for both.
 local key, tok, fp, ff = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local lease, retention, max_sends = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
-local message, quiet, takeovers, insists = ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+local message, failed_ago, takeovers, insists = ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local r = redis.call('HMGET', key, 'st', 'tok', 'gen', 'att', 'fp', 'dl', 'cm', 'k:' .. message, 'ff')
 local st, owner, gen, att = r[1], r[2], tonumber(r[3] or 0), tonumber(r[4] or 0)
 local dl, holder, kills = tonumber(r[6] or 0), r[7] or '', tonumber(r[8] or 0)
@@ -27,8 +27,8 @@ end
 local again = st and owner == tok
 if st and not again and dl > now then return {'BUSY', tostring(dl - now)} end
 -- The asker saw this ledger fail less than a lease ago: an owner behind the fence could not commit, and may do so soon.
-if st == 'S' and not again and owner ~= '' and quiet >= 0 and quiet < lease and now - dl < insists then
-  return {'BUSY', tostring(lease - quiet)}
+if st == 'S' and not again and owner ~= '' and failed_ago >= 0 and failed_ago < lease and now - dl < insists then
+  return {'BUSY', tostring(lease - failed_ago)}
 end
 if st == 'S' and not again and att >= max_sends then
   redis.call('HSET', key, 'st', 'X', 't1', now)
@@ -37,7 +37,7 @@ end
 
 if st and not again then
   local taken_over = owner ~= '' and holder ~= ''
-  if taken_over and (quiet < 0 or quiet > now - dl + 2 * lease) then
+  if taken_over and (failed_ago < 0 or failed_ago > now - dl + 2 * lease) then
     local count = redis.call('HINCRBY', key, 'k:' .. holder, 1)
     if holder == message then kills = count end
   end

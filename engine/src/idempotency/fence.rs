@@ -16,13 +16,13 @@ use crate::failpoint::{self, Step};
 
 /// Stands between a handler and its effect.
 pub struct Fence<'a> {
-    gate: Box<dyn Gate + 'a>,
-    course: &'a Course,
+    ledger: Box<dyn ErasedLedger + 'a>,
+    clock: &'a RunClock,
 }
 
-/// One run of a handler: was the fence crossed, and until when may it go on?
+/// The clock of one run of a handler: was the fence crossed, and until when may it go on?
 #[derive(Debug)]
-pub(crate) struct Course {
+pub(crate) struct RunClock {
     crossed: AtomicBool,
     /// `None`: the time limit is suspended.
     until: Mutex<Option<Instant>>,
@@ -30,7 +30,7 @@ pub(crate) struct Course {
     behind: Duration,
 }
 
-impl Course {
+impl RunClock {
     /// A run that may take as long as `before` up to the fence, and then as long as `behind`.
     pub(crate) fn new(before: Duration, behind: Duration) -> Self {
         let until = Mutex::new(Some(Instant::now() + before));
@@ -98,15 +98,15 @@ pub enum Fenced {
 }
 
 impl<'a> Fence<'a> {
-    /// The fence of one lease. `course` tells the caller how far the run has come.
-    pub(crate) fn new<L: Ledger>(ledger: &'a L, lease: &'a Lease, terms: &'a Terms, course: &'a Course) -> Self {
-        Self { gate: Box::new(LedgerGate { ledger, lease, terms }), course }
+    /// The fence of one lease. `clock` tells the caller how far the run has come.
+    pub(crate) fn new<L: Ledger>(ledger: &'a L, lease: &'a Lease, terms: &'a Terms, clock: &'a RunClock) -> Self {
+        Self { ledger: Box::new(LeasedLedger { ledger, lease, terms }), clock }
     }
 
     /// Waits for something that is no event's fault, such as a connection. This time does not count against the
     /// handler's limit.
     pub async fn uncounted<T>(&self, waiting: impl Future<Output = T>) -> T {
-        self.course.uncounted(waiting).await
+        self.clock.uncounted(waiting).await
     }
 
     /// Passes the point of no return. Call it as late as possible: do all that can fail harmlessly (connecting,
@@ -117,14 +117,14 @@ impl<'a> Fence<'a> {
     pub async fn cross(&self) -> Result<Crossing, Fenced> {
         failpoint::reach(Step::Prepared);
         // Set before asking: even if the answer is lost, the ledger may have let us pass.
-        self.course.crossed.store(true, Ordering::Release);
-        let begin = self.gate.begin().await;
+        self.clock.crossed.store(true, Ordering::Release);
+        let begin = self.ledger.begin().await;
         if begin != Ok(Begin::Go) {
-            self.course.crossed.store(false, Ordering::Release);
+            self.clock.crossed.store(false, Ordering::Release);
         }
         match begin? {
             Begin::Go => {
-                self.course.set(Some(Instant::now() + self.course.behind));
+                self.clock.set(Some(Instant::now() + self.clock.behind));
                 failpoint::reach(Step::Begun);
                 Ok(Crossing(()))
             }
@@ -134,21 +134,21 @@ impl<'a> Fence<'a> {
     }
 }
 
-type Answer<'a> = Pin<Box<dyn Future<Output = Result<Begin, LedgerError>> + Send + 'a>>;
+type BeginFuture<'a> = Pin<Box<dyn Future<Output = Result<Begin, LedgerError>> + Send + 'a>>;
 
 /// Hides which ledger it is, so that a handler is generic over nothing.
-trait Gate: Send + Sync {
-    fn begin(&self) -> Answer<'_>;
+trait ErasedLedger: Send + Sync {
+    fn begin(&self) -> BeginFuture<'_>;
 }
 
-struct LedgerGate<'a, L> {
+struct LeasedLedger<'a, L> {
     ledger: &'a L,
     lease: &'a Lease,
     terms: &'a Terms,
 }
 
-impl<L: Ledger> Gate for LedgerGate<'_, L> {
-    fn begin(&self) -> Answer<'_> {
+impl<L: Ledger> ErasedLedger for LeasedLedger<'_, L> {
+    fn begin(&self) -> BeginFuture<'_> {
         Box::pin(self.ledger.begin(self.lease, self.terms))
     }
 }

@@ -11,25 +11,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 use super::{
-    Begin, Claim, Fingerprint, INSISTS, Key, Lease, Ledger, LedgerError, Release, Request, Setbacks, TAKEOVERS, Terms,
+    Begin, COMMIT_RETRY_FOR, Claim, Fingerprint, Key, Lease, Ledger, LedgerError, MAX_EXPIRED_CLAIMS, Release, Request,
+    Setbacks, State, Terms,
 };
 
 /// A ledger in memory. Clones share the records.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryLedger {
-    records: Arc<Mutex<HashMap<Key, Record>>>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Pending,
-    Sending,
-    Done,
-    Parked,
+    records: Arc<Mutex<HashMap<Key, MemoryRecord>>>,
 }
 
 #[derive(Debug)]
-struct Record {
+struct MemoryRecord {
     state: State,
     fingerprint: Fingerprint,
     token: String,
@@ -59,16 +52,16 @@ struct Deferring {
     since: Instant,
 }
 
-impl Record {
+impl MemoryRecord {
     fn is_owned_by(&self, lease: &Lease) -> bool {
-        let open = matches!(self.state, State::Pending | State::Sending);
+        let open = matches!(self.state, State::Claimed | State::Begun);
         open && self.token == lease.token && self.generation == lease.generation
     }
 
     /// Counts a claim that ran out without a release against its message, unless the ledger was away when it did.
-    fn charge(&mut self, now: Instant, lease: Duration, quiet: Option<Duration>) {
+    fn charge(&mut self, now: Instant, lease: Duration, failed_ago: Option<Duration>) {
         let ended = now.saturating_duration_since(self.deadline);
-        let explained = quiet.is_some_and(|quiet| quiet <= ended + 2 * lease);
+        let explained = failed_ago.is_some_and(|failed_ago| failed_ago <= ended + 2 * lease);
         if !self.token.is_empty() && !self.message.is_empty() && !explained {
             *self.takeovers.entry(self.message.clone()).or_default() += 1;
         }
@@ -76,7 +69,7 @@ impl Record {
 
     /// The owner passed the fence, could not commit while the ledger was away, and may do so soon.
     fn may_be_about_to_commit(&self, now: Instant) -> bool {
-        !self.token.is_empty() && now.saturating_duration_since(self.deadline) < INSISTS
+        !self.token.is_empty() && now.saturating_duration_since(self.deadline) < COMMIT_RETRY_FOR
     }
 
     fn failed(&mut self, message: &str, outcome: &str) {
@@ -110,7 +103,7 @@ impl Record {
 }
 
 impl MemoryLedger {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Record>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, MemoryRecord>> {
         // No step panics half way, so even a poisoned lock guards whole records.
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -122,8 +115,8 @@ impl Ledger for MemoryLedger {
     async fn claim(&self, request: &Request, token: &str, terms: &Terms) -> Result<Claim, LedgerError> {
         let now = Instant::now();
         let mut records = self.lock();
-        let record = records.entry(request.key.clone()).or_insert_with(|| Record {
-            state: State::Pending,
+        let record = records.entry(request.key.clone()).or_insert_with(|| MemoryRecord {
+            state: State::Claimed,
             fingerprint: request.fingerprint.clone(),
             token: String::new(),
             generation: 0,
@@ -139,39 +132,34 @@ impl Ledger for MemoryLedger {
             return Ok(Claim::Conflict);
         }
         let again = record.token == token;
-        let quiet = request.ledger_quiet_for.unwrap_or(Duration::MAX);
+        let failed_ago = request.ledger_failed_ago.unwrap_or(Duration::MAX);
         match record.state {
             State::Done => return Ok(Claim::Done),
             State::Parked => return Ok(Claim::Parked),
             _ if !again && record.deadline > now => return Ok(Claim::Busy(record.deadline - now)),
-            State::Sending if !again && record.may_be_about_to_commit(now) && quiet < terms.lease => {
-                return Ok(Claim::Busy(terms.lease - quiet));
+            State::Begun if !again && record.may_be_about_to_commit(now) && failed_ago < terms.lease => {
+                return Ok(Claim::Busy(terms.lease - failed_ago));
             }
-            State::Sending if !again && record.sends >= terms.max_sends => {
+            State::Begun if !again && record.sends >= terms.on_ambiguous.max_sends() => {
                 record.state = State::Parked;
                 return Ok(Claim::Parked);
             }
-            State::Pending | State::Sending => {}
+            State::Claimed | State::Begun => {}
         }
         if !again {
-            record.charge(now, terms.lease, request.ledger_quiet_for);
-            if record.takeovers.get(&request.message_id).is_some_and(|count| *count >= TAKEOVERS) {
+            record.charge(now, terms.lease, request.ledger_failed_ago);
+            if record.takeovers.get(&request.message_id).is_some_and(|count| *count >= MAX_EXPIRED_CLAIMS) {
                 // The record has no owner from here on, so that the next claim does not count this one again.
                 record.token.clear();
-                return Ok(Claim::Kills);
+                return Ok(Claim::KillsItsWorker);
             }
             record.generation += 1;
         }
         token.clone_into(&mut record.token);
         request.message_id.clone_into(&mut record.message);
         record.deadline = now + terms.lease;
-        let lease = Lease {
-            key: request.key.clone(),
-            fingerprint: request.fingerprint.clone(),
-            token: token.to_owned(),
-            generation: record.generation,
-        };
-        Ok(if record.state == State::Sending { Claim::Ambiguous(lease) } else { Claim::Acquired(lease) })
+        let lease = Lease::new(request, token, record.generation);
+        Ok(if record.state == State::Begun { Claim::Ambiguous(lease) } else { Claim::Acquired(lease) })
     }
 
     async fn begin(&self, lease: &Lease, terms: &Terms) -> Result<Begin, LedgerError> {
@@ -187,7 +175,7 @@ impl Ledger for MemoryLedger {
             record.sends += 1;
         }
         record.begun = Some(lease.generation);
-        record.state = State::Sending;
+        record.state = State::Begun;
         record.deadline = Instant::now() + terms.lease;
         Ok(Begin::Go)
     }
@@ -219,7 +207,7 @@ impl Ledger for MemoryLedger {
         if record.begun.take() == Some(lease.generation) {
             record.sends -= 1;
         }
-        record.state = if record.sends > 0 { State::Sending } else { State::Pending };
+        record.state = if record.sends > 0 { State::Begun } else { State::Claimed };
         record.token.clear();
         record.deadline = Instant::now();
         Ok(match why {

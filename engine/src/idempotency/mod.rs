@@ -13,18 +13,18 @@
 //!
 //! Promises: at any time at most one delivery holds the lease. A delivery that lost it learns so from
 //! [`Ledger::begin`], before the point of no return. An effect happens at most once, unless a kill, a lost answer or a
-//! pause longer than the lease falls between `begin` and `commit`: then at most `max_sends` times. This window cannot
-//! be closed from this side (RFC 1047), so the sends are counted.
+//! pause longer than the lease falls between `begin` and `commit`: then at most [`OnAmbiguous::max_sends`] times. This
+//! window cannot be closed from this side (RFC 1047), so the sends are counted.
 //!
 //! Beside the effect, the record counts what happened to the *message* that asked, by its id in the queue: its
 //! failures, its deferrals, and how often a claim of it ran out without a release. A redriven message has a new id and
 //! starts from 0; the commit deletes these counts.
 //!
-//! Two adapters pass one contract test (`tests/it/ledger_contract.rs`): [`redis`] (one script a step) and [`memory`].
+//! Two adapters pass one contract test (`testing::ledger`): [`redis`] (one script a step) and [`memory`].
 //! [`records`] is what a person may do to a record; [`neighbours`] tells which other queues work under a reaction's
 //! name. This file knows none of them, no event and no queue; times come from the ledger's own clock.
 
-pub mod atomic;
+mod atomic;
 mod fence;
 mod key;
 pub mod memory;
@@ -34,10 +34,13 @@ pub mod neighbours;
 pub mod records;
 #[cfg(feature = "redis")]
 pub mod redis;
+mod state;
 
-pub(crate) use fence::Course;
+pub use atomic::AtomicEffect;
+pub(crate) use fence::RunClock;
 pub use fence::{Crossing, Fence, Fenced};
 pub use key::{Fingerprint, Key, key_part};
+pub use state::State;
 
 use std::future::Future;
 use std::time::Duration;
@@ -53,30 +56,39 @@ pub struct Request {
     pub message_id: String,
     /// How long ago this process last saw the ledger fail; `None`: never. A claim that ran out while the ledger was
     /// away could not renew itself, and does not count against its message.
-    pub ledger_quiet_for: Option<Duration>,
+    pub ledger_failed_ago: Option<Duration>,
 }
 
 /// After so many claims of one message that ran out without a release, a further one is refused: the message seems to
 /// kill its worker, and would go on.
-pub const TAKEOVERS: u32 = 5;
+pub const MAX_EXPIRED_CLAIMS: u32 = 5;
 
 /// For how long a delivery behind the fence retries its commit at most, while the ledger is away. 15 min, as long as a
 /// message is held.
 ///
 /// A delivery that saw the ledger fail, and claims less than a lease later, is told that the effect is busy: the commit
 /// must get there first.
-pub const INSISTS: Duration = Duration::from_secs(900);
+pub const COMMIT_RETRY_FOR: Duration = Duration::from_secs(900);
+
+/// What to do when nobody knows whether an effect has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnAmbiguous {
+    /// Never send again: park it for a person to look at.
+    Park,
+    /// Send again until so many sends may have happened; then park it. 1 is [`OnAmbiguous::Park`].
+    ResendUpTo(u32),
+}
 
 /// How long things last and how often they may be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Terms {
     /// How long a claim holds without being renewed.
     pub lease: Duration,
     /// How long a record is kept. Must be longer than any copy of the event can still arrive.
     pub retention: Duration,
-    /// How many sends may have happened before an unknown outcome is parked and not sent again: 2 resends once, 1
-    /// never.
-    pub max_sends: u32,
+    /// What to do when an earlier delivery may have sent.
+    pub on_ambiguous: OnAmbiguous,
 }
 
 /// The right to go on, held by one delivery. A commit or a release ends it; else it runs out.
@@ -92,6 +104,7 @@ pub struct Lease {
 
 /// The answer to a claim.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Claim {
     /// Granted. Surely nothing was sent before.
     Acquired(Lease),
@@ -105,8 +118,8 @@ pub enum Claim {
     Conflict,
     /// The outcome is unknown and no send is left.
     Parked,
-    /// [`TAKEOVERS`] claims of this message ran out without a release: it seems to kill its worker.
-    Kills,
+    /// [`MAX_EXPIRED_CLAIMS`] claims of this message ran out without a release: it seems to kill its worker.
+    KillsItsWorker,
 }
 
 /// Why a claim is given back, for the record's counts.
@@ -202,6 +215,67 @@ pub trait Ledger: Send + Sync + 'static {
     fn ping(&self) -> impl Future<Output = Result<(), LedgerError>> + Send;
 }
 
+impl Lease {
+    /// For adapters: what a claim grants. `generation` grows with each takeover of the record.
+    #[must_use]
+    pub fn new(request: &Request, token: &str, generation: u64) -> Self {
+        let Request { key, fingerprint, .. } = request.clone();
+        Self { key, fingerprint, token: token.to_owned(), generation }
+    }
+
+    /// The effect's record.
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// What the effect is made from.
+    #[must_use]
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+
+    /// The delivery that it was granted to.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Which takeover it was: a later lease of the same record has a greater one.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+}
+
+impl OnAmbiguous {
+    /// One resend.
+    pub const RESEND: Self = Self::ResendUpTo(2);
+
+    /// How many sends may have happened before it is parked.
+    #[must_use]
+    pub const fn max_sends(self) -> u32 {
+        match self {
+            Self::Park | Self::ResendUpTo(0) => 1,
+            Self::ResendUpTo(sends) => sends,
+        }
+    }
+}
+
+impl Terms {
+    /// These terms, with one resend if an earlier delivery may have sent.
+    #[must_use]
+    pub const fn new(lease: Duration, retention: Duration) -> Self {
+        Self { lease, retention, on_ambiguous: OnAmbiguous::RESEND }
+    }
+
+    /// Changes what to do when an earlier delivery may have sent.
+    #[must_use]
+    pub const fn on_ambiguous(self, on_ambiguous: OnAmbiguous) -> Self {
+        Self { on_ambiguous, ..self }
+    }
+}
+
 impl LedgerError {
     /// The ledger is not there.
     #[must_use]
@@ -223,6 +297,6 @@ impl Request {
     /// A request without a message. With one, set [`Request::message_id`].
     #[must_use]
     pub fn new(key: Key, fingerprint: Fingerprint) -> Self {
-        Self { key, fingerprint, message_id: String::new(), ledger_quiet_for: None }
+        Self { key, fingerprint, message_id: String::new(), ledger_failed_ago: None }
     }
 }

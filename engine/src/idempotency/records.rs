@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use ::redis::Script;
 
-use super::Key;
 use super::redis::{NO_HASH, rule};
+use super::{Key, State};
 use crate::redis_link::{RedisError, RedisLink};
 
 /// The pattern of all records' keys, of any subject and handler.
@@ -23,19 +23,6 @@ pub struct Records {
     link: RedisLink,
     look: Script,
     forget: Script,
-}
-
-/// How far an effect has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
-    /// Surely nothing was sent.
-    Claimed,
-    /// The fence was crossed: the effect may have happened.
-    Begun,
-    /// The effect was seen to happen.
-    Done,
-    /// It is unknown whether the effect happened, and no send is left.
-    Parked,
 }
 
 /// One record.
@@ -86,32 +73,6 @@ pub enum RecordError {
 /// How many records, by handler and state.
 pub type Counts = BTreeMap<String, BTreeMap<State, u64>>;
 
-impl State {
-    /// All states, in the order of an effect's way.
-    pub const ALL: [Self; 4] = [Self::Claimed, Self::Begun, Self::Done, Self::Parked];
-
-    /// The word a person reads.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Claimed => "claimed",
-            Self::Begun => "begun",
-            Self::Done => "done",
-            Self::Parked => "parked",
-        }
-    }
-
-    fn stored(letter: &str) -> Option<Self> {
-        match letter {
-            "P" => Some(Self::Claimed),
-            "S" => Some(Self::Begun),
-            "D" => Some(Self::Done),
-            "X" => Some(Self::Parked),
-            _ => None,
-        }
-    }
-}
-
 impl Records {
     /// The records over this link. Makes no call.
     #[must_use]
@@ -147,7 +108,7 @@ impl Records {
             ["BROKEN", field] => Err(RecordError::Broken(rule(field))),
             ["HELD", left] => Ok(Forgotten::Held(millis(left).ok_or(RedisError::Strange)?)),
             ["FORGOTTEN", ""] => Ok(Forgotten::Broken),
-            ["FORGOTTEN", state] => Ok(Forgotten::Yes(State::stored(state).ok_or(RedisError::Strange)?)),
+            ["FORGOTTEN", state] => Ok(Forgotten::Yes(state_of(state).ok_or(RedisError::Strange)?)),
             _ => Err(RedisError::Strange.into()),
         }
     }
@@ -163,7 +124,7 @@ impl Records {
             let (next, keys) = self.link.scan(ALL, cursor).await?;
             let states = self.link.fields(&keys, "st").await?;
             for (key, state) in keys.iter().zip(states) {
-                let (Some(handler), Some(state)) = (handler(key), state.as_deref().and_then(State::stored)) else {
+                let (Some(handler), Some(state)) = (handler(key), state.as_deref().and_then(state_of)) else {
                     continue;
                 };
                 *counts.entry(handler.to_owned()).or_default().entry(state).or_default() += 1;
@@ -194,7 +155,7 @@ fn record(answer: &[String]) -> Option<Record> {
     let [held, kept, state, sends, claimed, settled, receipt, duplicates] = answer else { return None };
     let number = |text: &String| if text.is_empty() { Some(0) } else { text.parse().ok() };
     Some(Record {
-        state: State::stored(state)?,
+        state: state_of(state)?,
         sends: number(sends)?,
         claimed_at: claimed.parse().ok(),
         settled_at: settled.parse().ok(),
@@ -203,6 +164,17 @@ fn record(answer: &[String]) -> Option<Record> {
         receipt: Some(receipt.clone()).filter(|receipt| !receipt.is_empty()),
         duplicates: number(duplicates)?,
     })
+}
+
+/// The state of a stored letter.
+fn state_of(letter: &str) -> Option<State> {
+    match letter {
+        "P" => Some(State::Claimed),
+        "S" => Some(State::Begun),
+        "D" => Some(State::Done),
+        "X" => Some(State::Parked),
+        _ => None,
+    }
 }
 
 /// `None` for negative numbers, by which Redis says "for ever".

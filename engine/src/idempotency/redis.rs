@@ -7,7 +7,9 @@
 use ::redis::Script;
 use std::time::Duration;
 
-use super::{Begin, Claim, INSISTS, Lease, Ledger, LedgerError, Release, Request, Setbacks, TAKEOVERS, Terms};
+use super::{
+    Begin, COMMIT_RETRY_FOR, Claim, Lease, Ledger, LedgerError, MAX_EXPIRED_CLAIMS, Release, Request, Setbacks, Terms,
+};
 use crate::redis_link::{RedisError, RedisLink};
 
 /// The ledger in Redis. Clones share the connection.
@@ -53,19 +55,17 @@ impl Ledger for RedisLedger {
     const SERVER: &'static str = "redis";
 
     async fn claim(&self, request: &Request, token: &str, terms: &Terms) -> Result<Claim, LedgerError> {
-        let (lease, retention, sends) = (millis(terms.lease), millis(terms.retention), terms.max_sends.to_string());
-        let quiet = request.ledger_quiet_for.map_or("-1".to_owned(), millis);
-        let (message, takeovers, insists) = (request.message_id.as_str(), TAKEOVERS.to_string(), millis(INSISTS));
+        let (lease, retention, sends) =
+            (millis(terms.lease), millis(terms.retention), terms.on_ambiguous.max_sends().to_string());
+        let failed_ago = request.ledger_failed_ago.map_or("-1".to_owned(), millis);
+        let (message, takeovers, insists) =
+            (request.message_id.as_str(), MAX_EXPIRED_CLAIMS.to_string(), millis(COMMIT_RETRY_FOR));
         let (fp, ff) = (request.fingerprint.exact(), request.fingerprint.folded());
-        let args = [token, fp, ff, &lease, &retention, &sends, message, &quiet, &takeovers, &insists];
+        let args = [token, fp, ff, &lease, &retention, &sends, message, &failed_ago, &takeovers, &insists];
         let answer = self.run(&self.scripts.claim, request.key.as_str(), &args).await?;
         let lease = |generation: &str| {
-            Ok(Lease {
-                key: request.key.clone(),
-                fingerprint: request.fingerprint.clone(),
-                token: token.to_owned(),
-                generation: generation.parse().map_err(|_| strange("claim", &answer))?,
-            })
+            let generation = generation.parse().map_err(|_| strange("claim", &answer))?;
+            Ok(Lease::new(request, token, generation))
         };
         match words(&answer)[..] {
             ["ACQUIRED", generation] => lease(generation).map(Claim::Acquired),
@@ -76,7 +76,7 @@ impl Ledger for RedisLedger {
             ["DONE"] => Ok(Claim::Done),
             ["CONFLICT"] => Ok(Claim::Conflict),
             ["PARKED"] => Ok(Claim::Parked),
-            ["KILLS"] => Ok(Claim::Kills),
+            ["KILLS"] => Ok(Claim::KillsItsWorker),
             _ => Err(strange("claim", &answer)),
         }
     }

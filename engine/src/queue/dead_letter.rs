@@ -13,7 +13,7 @@ use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 
 use super::rules::{self, Breach, MAX_ATTRIBUTES, attributes_size};
 use super::{Attribute, Attributes, DeadLetter, Delivery, Failure, MAX_MESSAGE_BYTES};
-use crate::event::Timestamp;
+use crate::timestamp::Timestamp;
 
 /// Set when the body is packed: gzip, then base64.
 pub const BODY_ENCODING: &str = "failure.body_encoding";

@@ -1,6 +1,6 @@
 //! The queue port: what a worker may ask of a queue, and what it may count on.
 //!
-//! Two adapters keep this contract and pass the same test (`tests/it/queue_contract`): [`sqs`], the real
+//! Two adapters keep this contract and pass the same test (`testing::queue`): [`sqs`], the real
 //! one, and [`memory`], SQS in this process on tokio's clock. This file knows neither, and no event.
 //!
 //! # The contract
@@ -29,6 +29,8 @@ use std::time::Duration;
 
 pub use delivery::{Attempt, Attribute, Attributes, Body, Delivery, Hold, ReceiptHandle};
 pub use rules::Breach;
+
+pub use crate::refusal_code::RefusalCode;
 
 /// The most messages one receive, delete or hide call may carry. SQS's own limit.
 pub const MAX_BATCH: usize = 10;
@@ -92,6 +94,7 @@ pub struct Hide {
 
 /// What becomes of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// The work is done, or there is none: delete the message.
     Delete,
@@ -145,7 +148,7 @@ pub struct Unsettled {
 pub enum QueueError {
     /// The queue does not exist or may not be used: waiting does not help, an operator must act.
     #[error("the queue refused: {0}")]
-    Refused(String),
+    Refused(RefusalCode),
     /// We lack the right to do this: an operator must grant it.
     #[error("the right to {right} is missing")]
     Denied {

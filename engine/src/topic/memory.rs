@@ -8,22 +8,22 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Entry, MessageId, SendError, Topic};
-use crate::event::Timestamp;
+use super::{Entry, MessageId, RefusalCode, SendError, Topic};
 use crate::queue::memory::MemoryQueue;
 use crate::queue::{Attribute, Attributes};
+use crate::timestamp::Timestamp;
 
 const ARN: &str = "arn:aws:sns:local:000000000000:user-events";
 
 /// A topic with its subscriptions. Clones share only the queues.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryTopic {
-    subscriptions: Vec<(Arc<MemoryQueue>, Delivery)>,
+    subscriptions: Vec<(Arc<MemoryQueue>, Wrapping)>,
 }
 
 /// How a subscription delivers messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Delivery {
+enum Wrapping {
     Wrapped,
     Raw,
 }
@@ -32,17 +32,17 @@ impl MemoryTopic {
     /// Subscribes a queue: its bodies are SNS's envelopes.
     #[must_use]
     pub fn subscribe(self, queue: &MemoryQueue) -> Self {
-        self.with(queue, Delivery::Wrapped)
+        self.with(queue, Wrapping::Wrapped)
     }
 
     /// Subscribes a queue with raw message delivery: its bodies are the messages, with the attributes beside them.
     #[must_use]
     pub fn subscribe_raw(self, queue: &MemoryQueue) -> Self {
-        self.with(queue, Delivery::Raw)
+        self.with(queue, Wrapping::Raw)
     }
 
-    fn with(mut self, queue: &MemoryQueue, delivery: Delivery) -> Self {
-        self.subscriptions.push((Arc::new(queue.clone()), delivery));
+    fn with(mut self, queue: &MemoryQueue, wrapping: Wrapping) -> Self {
+        self.subscriptions.push((Arc::new(queue.clone()), wrapping));
         self
     }
 }
@@ -51,12 +51,12 @@ impl Topic for MemoryTopic {
     async fn send(&self, batch: &[&Entry]) -> Vec<Result<MessageId, SendError>> {
         let publish = |entry: &&Entry| {
             let id = uuid::Uuid::new_v4().to_string();
-            for (queue, delivery) in &self.subscriptions {
-                let sent = match delivery {
-                    Delivery::Wrapped => queue.send(&wrap(&id, entry), Attributes::new()),
-                    Delivery::Raw => queue.send(&entry.message, raw_attributes(entry)),
+            for (queue, wrapping) in &self.subscriptions {
+                let sent = match wrapping {
+                    Wrapping::Wrapped => queue.send(&wrap(&id, entry), Attributes::new()),
+                    Wrapping::Raw => queue.send(&entry.message, raw_attributes(entry)),
                 };
-                sent.map_err(|error| SendError::Refused(error.to_string()))?;
+                sent.map_err(|error| SendError::Refused(RefusalCode::Other(error.to_string())))?;
             }
             Ok(MessageId(id))
         };

@@ -1,7 +1,7 @@
 //! The topic port: where a publisher sends, without knowing who listens.
 //!
-//! Two adapters: [`sns`], and [`memory`], a topic in this process that wraps and fans out as SNS does.
-//! This file knows neither, and no event.
+//! Two adapters keep its contract (`testing::topic`): [`sns`], and [`memory`], a topic in this process that wraps and
+//! fans out as SNS does. This file knows neither, and no event.
 
 pub mod memory;
 #[cfg(feature = "sns")]
@@ -9,6 +9,8 @@ pub mod sns;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+
+pub use crate::refusal_code::RefusalCode;
 
 /// The most entries one call may carry. SNS's own limit.
 pub const MAX_ENTRIES: usize = 10;
@@ -43,7 +45,7 @@ pub struct MessageId(pub String);
 pub enum SendError {
     /// The topic will never take it: the code says why.
     #[error("the topic refused the message: {0}")]
-    Refused(String),
+    Refused(RefusalCode),
     /// Throttled, unreachable, or broken on its side.
     #[error("the topic did not answer: {0}")]
     Unavailable(String),

@@ -13,8 +13,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use super::evidence::Evidence;
 use super::outcome::Missing;
-use super::word::Word;
 use crate::backoff::Outage;
 use crate::event::Timestamp;
 
@@ -26,10 +26,10 @@ const PLACES: usize = 25;
 /// One reaction's breaker.
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
-    inside: Mutex<Inside>,
+    state: Mutex<BreakerState>,
     changed: watch::Sender<()>,
     /// Whoever wants to try waits for this lock; tokio grants it in the order of asking.
-    turns: tokio::sync::Mutex<()>,
+    line: tokio::sync::Mutex<()>,
     /// Deliveries that wait for their turn.
     waiting: AtomicUsize,
     /// The poll loop waits for a turn, to receive a new message.
@@ -46,20 +46,20 @@ pub(super) enum Who {
 }
 
 #[derive(Debug)]
-struct Inside {
-    state: State,
+struct BreakerState {
+    circuit: Circuit,
     pause: Option<Pause>,
     /// Who tried last.
     last: Who,
     /// The dependencies were checked at least once since the start.
     has_looked: bool,
     /// How often the reaction paused, by dependency.
-    trips: BTreeMap<&'static str, u64>,
+    pauses: BTreeMap<&'static str, u64>,
 }
 
-/// Who may try.
+/// The circuit, as of a circuit breaker: who may try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum Circuit {
     /// Everybody.
     Closed,
     /// One message may try, from `until` on.
@@ -104,28 +104,28 @@ pub(super) trait Needs: Sync {
 
 /// A delivery's place among those that wait. Given back when dropped.
 #[derive(Debug)]
-pub(super) struct Place<'a>(&'a AtomicUsize);
+pub(super) struct WaitingPlace<'a>(&'a AtomicUsize);
 
 /// The dependencies are checked first at a start: while one is missing, no message spends an attempt.
-impl Default for Inside {
+impl Default for BreakerState {
     fn default() -> Self {
-        let state = State::Open { until: Instant::now() };
-        Self { state, pause: None, last: Who::Held, has_looked: false, trips: BTreeMap::new() }
+        let circuit = Circuit::Open { until: Instant::now() };
+        Self { circuit, pause: None, last: Who::Held, has_looked: false, pauses: BTreeMap::new() }
     }
 }
 
 impl Breaker {
     /// May every message try?
     pub(super) fn is_closed(&self) -> bool {
-        self.lock().state == State::Closed
+        self.lock().circuit == Circuit::Closed
     }
 
     /// What the reaction waits for, why and since when; `None`: nothing. Also `None` once a dependency that was down
     /// answers again: only a message can prove that it works, and an empty queue may bring none for days. A
     /// dependency that is busy or refuses is always reported: it answers anyway, so an answer proves nothing.
     pub(super) fn missing(&self) -> Option<String> {
-        let inside = self.lock();
-        match (&inside.pause, inside.has_looked) {
+        let state = self.lock();
+        match (&state.pause, state.has_looked) {
             (Some(pause), _) if pause.answers && pause.missing.outage == Outage::Down => None,
             (Some(pause), _) => Some(pause.told()),
             (None, true) => None,
@@ -134,15 +134,15 @@ impl Breaker {
     }
 
     /// How often the reaction paused, by what was down.
-    pub(super) fn trips(&self) -> BTreeMap<&'static str, u64> {
-        self.lock().trips.clone()
+    pub(super) fn pauses(&self) -> BTreeMap<&'static str, u64> {
+        self.lock().pauses.clone()
     }
 
     /// A place to wait for a turn, if there is one left.
-    pub(super) fn place(&self, slots: usize) -> Option<Place<'_>> {
+    pub(super) fn waiting_place(&self, slots: usize) -> Option<WaitingPlace<'_>> {
         let more = |waiting| (waiting < slots + PLACES).then_some(waiting + 1);
         self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
-        Some(Place(&self.waiting))
+        Some(WaitingPlace(&self.waiting))
     }
 
     /// Does a delivery wait for its turn?
@@ -152,34 +152,34 @@ impl Breaker {
 
     /// Waits until the caller may try: at once if the breaker is closed, else when it is the caller's turn and the
     /// dependency has answered. A caller that is let in while the breaker is open must report the outcome to
-    /// [`Breaker::heard`]: until then nobody else may try.
-    pub(super) async fn turn(&self, who: Who, needs: &impl Needs) {
+    /// [`Breaker::weigh`]: until then nobody else may try.
+    pub(super) async fn wait_for_turn(&self, who: Who, needs: &impl Needs) {
         let _wish = (who == Who::Fresh).then(|| Wish::of(&self.wants_fresh));
         loop {
             // A held delivery that gives way to a new message waits again, at the end.
-            let _turn = self.turns.lock().await;
-            if self.comes(who, needs).await {
+            let _turn = self.line.lock().await;
+            if self.is_let_in(who, needs).await {
                 return;
             }
         }
     }
 
-    /// The caller is first in line. `false`: it must give way.
-    async fn comes(&self, who: Who, needs: &impl Needs) -> bool {
+    /// The caller is first in line: waits until it may try. `false`: it must give way.
+    async fn is_let_in(&self, who: Who, needs: &impl Needs) -> bool {
         let mut changed = self.changed.subscribe();
         loop {
             // Marked before the state is read, so that a later change is not missed.
             changed.mark_unchanged();
-            let state = self.lock().state;
+            let circuit = self.lock().circuit;
             // The sender is in `self`: waiting for a change cannot fail.
-            match state {
-                State::Closed => return true,
-                State::Trying => drop(changed.changed().await),
-                State::Open { until } => tokio::select! {
+            match circuit {
+                Circuit::Closed => return true,
+                Circuit::Trying => drop(changed.changed().await),
+                Circuit::Open { until } => tokio::select! {
                     biased;
                     () = sleep_until(until) => match self.wants_a_look() {
                         true => self.looked(needs.look().await),
-                        false => return self.goes(who),
+                        false => return self.takes_turn(who),
                     },
                     _ = changed.changed() => {}
                 },
@@ -188,92 +188,92 @@ impl Breaker {
     }
 
     /// Lets the caller try, unless a new message waits and it is that one's turn.
-    fn goes(&self, who: Who) -> bool {
-        let mut inside = self.lock();
-        if who == Who::Held && inside.last == Who::Held && self.wants_fresh.load(Ordering::Relaxed) {
+    fn takes_turn(&self, who: Who) -> bool {
+        let mut state = self.lock();
+        if who == Who::Held && state.last == Who::Held && self.wants_fresh.load(Ordering::Relaxed) {
             return false;
         }
-        (inside.state, inside.last) = (State::Trying, who);
+        (state.circuit, state.last) = (Circuit::Trying, who);
         true
     }
 
     fn wants_a_look(&self) -> bool {
-        let inside = self.lock();
-        inside.pause.as_ref().map_or(!inside.has_looked, |pause| !pause.answers)
+        let state = self.lock();
+        state.pause.as_ref().map_or(!state.has_looked, |pause| !pause.answers)
     }
 
     /// Takes the result of a check of the dependencies.
     fn looked(&self, answer: Result<(), Missing>) {
-        let mut inside = self.lock();
-        let is_first = !std::mem::replace(&mut inside.has_looked, true);
+        let mut state = self.lock();
+        let is_first = !std::mem::replace(&mut state.has_looked, true);
         match answer {
-            Ok(()) => match &mut inside.pause {
+            Ok(()) => match &mut state.pause {
                 Some(pause) => pause.answers = true,
-                None => inside.state = State::Closed,
+                None => state.circuit = Circuit::Closed,
             },
             Err(missing) => {
                 if is_first {
                     let Missing { dependency, detail, .. } = &missing;
                     tracing::warn!(dependency, detail, "waiting: something this reaction needs is not there yet");
                 }
-                inside.in_vain(Some(missing));
+                state.schedule_next_try(Some(missing));
             }
         }
-        drop(inside);
+        drop(state);
         self.changed.send_replace(());
     }
 
     /// The turn was not used: another message may have it.
     pub(super) fn untried(&self) {
-        self.heard(Word::Nothing);
+        self.weigh(Evidence::Nothing);
     }
 
     /// A caller without a turn met an outage, such as a ledger that takes no record. It opens a pause, and changes
     /// none.
     pub(super) fn noticed(&self, missing: Missing) {
         if self.lock().pause.is_none() {
-            self.heard(Word::Fails(missing));
+            self.weigh(Evidence::Fails(missing));
         }
     }
 
     /// Takes what a message's outcome says about the dependency.
-    pub(super) fn heard(&self, word: Word) {
-        let mut inside = self.lock();
-        let before = inside.state;
-        inside.hear(word);
-        if inside.state != before {
-            drop(inside);
+    pub(super) fn weigh(&self, evidence: Evidence) {
+        let mut state = self.lock();
+        let before = state.circuit;
+        state.weigh(evidence);
+        if state.circuit != before {
+            drop(state);
             self.changed.send_replace(());
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inside> {
+    fn lock(&self) -> MutexGuard<'_, BreakerState> {
         // A panic cannot leave the state half changed.
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inside {
-    fn hear(&mut self, word: Word) {
+impl BreakerState {
+    fn weigh(&mut self, evidence: Evidence) {
         let is_down = self.pause.as_ref().is_some_and(|pause| pause.missing.outage == Outage::Down);
-        let is_trying = self.state == State::Trying;
-        match (word, is_trying) {
+        let is_trying = self.circuit == Circuit::Trying;
+        match (evidence, is_trying) {
             // During a pause, a message that was at work before it proves nothing. Without a pause, it does.
-            (Word::Works, true) => self.close(),
-            (Word::Works, false) if self.pause.is_none() && self.has_looked => self.close(),
-            (Word::Fails(missing), _) if self.pause.is_none() => self.open(missing),
-            (Word::Fails(missing), true) => self.in_vain(Some(missing)),
+            (Evidence::Works, true) => self.close(),
+            (Evidence::Works, false) if self.pause.is_none() && self.has_looked => self.close(),
+            (Evidence::Fails(missing), _) if self.pause.is_none() => self.open(missing),
+            (Evidence::Fails(missing), true) => self.schedule_next_try(Some(missing)),
             // The dependency was down and has answered this message: it is back.
-            (Word::Answers, true) if is_down => self.close(),
-            (Word::Doubts, true) if is_down => {
+            (Evidence::Answers, true) if is_down => self.close(),
+            (Evidence::Doubts, true) if is_down => {
                 self.close();
                 self.next_now();
             }
-            (Word::Doubts, true) if self.pause.is_some() => self.in_vain(None),
-            (Word::Doubts, false) if self.state == State::Closed => self.next_now(),
-            (Word::Vain, true) if self.pause.is_some() => self.in_vain(None),
-            (Word::Nothing | Word::Answers | Word::Doubts | Word::Vain, true) => self.next_now(),
-            (Word::Nothing | Word::Works | Word::Answers | Word::Doubts | Word::Vain | Word::Fails(_), false) => {}
+            (Evidence::Doubts, true) if self.pause.is_some() => self.schedule_next_try(None),
+            (Evidence::Doubts, false) if self.circuit == Circuit::Closed => self.next_now(),
+            (Evidence::NoResult, true) if self.pause.is_some() => self.schedule_next_try(None),
+            (Evidence::Nothing | Evidence::Answers | Evidence::Doubts | Evidence::NoResult, true) => self.next_now(),
+            (_, false) => {}
         }
     }
 
@@ -281,23 +281,23 @@ impl Inside {
         if let Some(pause) = self.pause.take() {
             tracing::info!(dependency = pause.missing.dependency, after = ?pause.since.elapsed(), "resumed");
         }
-        self.state = State::Closed;
+        self.circuit = Circuit::Closed;
     }
 
     fn next_now(&mut self) {
-        self.state = State::Open { until: Instant::now() };
+        self.circuit = Circuit::Open { until: Instant::now() };
     }
 
     /// Begins a pause; there was none.
     fn open(&mut self, missing: Missing) {
         let Missing { dependency, detail, .. } = &missing;
         tracing::warn!(dependency, detail, "paused: nothing is received until it is back");
-        *self.trips.entry(missing.dependency).or_default() += 1;
-        self.in_vain(Some(missing));
+        *self.pauses.entry(missing.dependency).or_default() += 1;
+        self.schedule_next_try(Some(missing));
     }
 
-    /// A try or a check failed. `missing`: what is missing now; `None`: the same as before.
-    fn in_vain(&mut self, missing: Option<Missing>) {
+    /// A try or a check failed: who tries next has to wait. `missing`: what is missing now; `None`: the same as before.
+    fn schedule_next_try(&mut self, missing: Option<Missing>) {
         let now = Instant::now();
         let (since, since_when, tries) = match (&self.pause, &missing) {
             // Each kind of outage has its own pace: a new kind counts its tries from 0.
@@ -315,7 +315,7 @@ impl Inside {
             tracing::warn!(dependency, detail, tries, next_in = ?rounded(wait), "still paused: the next event tries later");
         }
         self.pause = Some(Pause { missing, since, since_when, tries, answers: false });
-        self.state = State::Open { until: now + wait };
+        self.circuit = Circuit::Open { until: now + wait };
     }
 }
 
@@ -326,7 +326,7 @@ impl Pause {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for WaitingPlace<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -12,9 +12,9 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::error;
 
-use super::lane::{Taken, give_back};
-use super::lease::Leases;
-use super::process::Corridor;
+use super::holds::Holds;
+use super::lane::{Job, give_back};
+use super::process::Processor;
 use crate::handler::Handler;
 use crate::idempotency::Ledger;
 use crate::queue::Queue;
@@ -23,7 +23,7 @@ use crate::queue::Queue;
 const ABANDONED: Duration = Duration::from_secs(5);
 /// This long before the deadline, deliveries that wait for the ledger or for another delivery are told to settle with
 /// what they know; or a quarter of the time to stop, if that is shorter.
-const CLOSING: Duration = Duration::from_secs(3);
+const CLOSING_AHEAD: Duration = Duration::from_secs(3);
 
 /// How a worker ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,33 +39,33 @@ pub struct Summary {
 /// Ends a worker. `unworked`: deliveries that were not begun, and those that the last receives still bring. A lane
 /// that is told to stop finishes the one delivery that it works on.
 pub(super) async fn drain<Q: Queue, L: Ledger, H: Handler>(
-    mut running: JoinSet<Vec<Taken>>,
-    unworked: impl Stream<Item = Vec<Taken>>,
-    corridor: &Corridor<Q, L, H>,
-    leases: &Leases,
+    mut running: JoinSet<Vec<Job>>,
+    unworked: impl Stream<Item = Vec<Job>>,
+    processor: &Processor<Q, L, H>,
+    holds: &Holds,
     queue: &Q,
     deadline: Instant,
 ) -> Summary {
     let at_stop = running.len();
-    let closing = corridor.closing.clone();
-    let last_words = deadline - CLOSING.min(corridor.settings.shutdown / 4);
+    let closing = processor.closing.clone();
+    let closing_at = deadline - CLOSING_AHEAD.min(processor.settings.shutdown / 4);
     let _closing = AbortOnDropHandle::new(tokio::spawn(async move {
-        sleep_until(last_words).await;
+        sleep_until(closing_at).await;
         closing.cancel();
     }));
     let mut returned = 0;
     let all_done = async {
         let unworked = unworked.concat().await;
         returned += unworked.len();
-        give_back(unworked.into_iter(), corridor).await;
+        give_back(unworked.into_iter(), processor).await;
         while let Some(lane) = running.join_next().await {
             let rest = lane.unwrap_or_default();
             returned += rest.len();
-            give_back(rest.into_iter(), corridor).await;
+            give_back(rest.into_iter(), processor).await;
         }
     };
     if timeout_at(deadline, all_done).await.is_err() {
-        let left = leases.abandon(queue, ABANDONED).await;
+        let left = holds.abandon(queue, ABANDONED).await;
         error!(messages = ?left, "the time to stop is up: these were left running and will come again");
     }
     Summary { drained: at_stop - running.len(), returned, abandoned: running.len() }

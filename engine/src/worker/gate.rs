@@ -11,8 +11,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep_until, timeout};
 
 use super::breaker::{Breaker, Who};
-use super::lane::Road;
 use super::pace::Pace;
+use super::process::Processor;
 use super::rights::Rights;
 use crate::handler::Handler;
 use crate::idempotency::Ledger;
@@ -20,7 +20,7 @@ use crate::queue::{MAX_BATCH, Queue};
 
 /// One worker's gate.
 pub(super) struct Gate<'a, Q, L, H> {
-    pub(super) road: &'a Road<Q, L, H>,
+    pub(super) processor: &'a Processor<Q, L, H>,
     pub(super) rights: &'a Rights,
     pub(super) queue: &'a Q,
 }
@@ -51,8 +51,7 @@ pub(super) struct Pass {
 impl<Q: Queue, L: Ledger, H: Handler> Gate<'_, Q, L, H> {
     /// Waits until the loop may receive; `None`: stop.
     pub(super) async fn opens(&self, pace: &Pace) -> Option<Pass> {
-        let Road { duty, corridor, .. } = self.road;
-        let (stop, breaker) = (&corridor.stop, &corridor.breaker);
+        let Processor { duty, stop, breaker, reaction, .. } = self.processor;
         loop {
             if stop.is_cancelled() {
                 return None;
@@ -62,9 +61,9 @@ impl<Q: Queue, L: Ledger, H: Handler> Gate<'_, Q, L, H> {
             stop.run_until_cancelled(sleep_until(pace.not_before())).await?;
             let mut turn = None;
             let slots = if breaker.is_closed() {
-                stop.run_until_cancelled(self.slots_for_a_batch(pace.patience())).await??
+                stop.run_until_cancelled(self.slots_for_a_batch(pace.full_batch_wait())).await??
             } else {
-                stop.run_until_cancelled(breaker.turn(Who::Fresh, &*corridor.reaction)).await?;
+                stop.run_until_cancelled(breaker.wait_for_turn(Who::Fresh, &**reaction)).await?;
                 turn = Some(Turn(breaker));
                 stop.run_until_cancelled(self.take(1)).await??
             };
@@ -81,12 +80,12 @@ impl<Q: Queue, L: Ledger, H: Handler> Gate<'_, Q, L, H> {
         }
     }
 
-    /// Waits for one slot, then up to `patience` for all that one receive may use. After that, takes those that are
+    /// Waits for one slot, then up to `full_batch_wait` for all that one receive may use, then takes those that are
     /// free.
-    async fn slots_for_a_batch(&self, patience: Duration) -> Option<OwnedSemaphorePermit> {
+    async fn slots_for_a_batch(&self, full_batch_wait: Duration) -> Option<OwnedSemaphorePermit> {
         let mut slots = self.take(1).await?;
-        let more = MAX_BATCH.min(self.road.corridor.settings.concurrency) - 1;
-        if let Ok(rest) = timeout(patience, self.take(more)).await {
+        let more = MAX_BATCH.min(self.processor.settings.concurrency) - 1;
+        if let Ok(rest) = timeout(full_batch_wait, self.take(more)).await {
             slots.merge(rest?);
             return Some(slots);
         }
@@ -98,7 +97,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Gate<'_, Q, L, H> {
     }
 
     fn slots(&self) -> &Arc<Semaphore> {
-        &self.road.corridor.slots
+        &self.processor.slots
     }
 
     async fn take(&self, slots: usize) -> Option<OwnedSemaphorePermit> {

@@ -10,26 +10,17 @@ use futures_util::future::join_all;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::{Instrument, Span, field, info_span};
 
-use super::duty::Duty;
-use super::lease::Held;
-use super::observer::Observer;
+use super::holds::Held;
 use super::outcome::{Outcome, Reacted};
-use super::process::{Corridor, Slot};
+use super::process::{Processor, Slot};
 use super::settle::Settled;
 use crate::failpoint::{self, Step};
 use crate::handler::Handler;
 use crate::idempotency::Ledger;
 use crate::queue::{Delivery, Queue};
 
-/// What every lane of a worker shares.
-pub(super) struct Road<Q, L, H> {
-    pub(super) corridor: Corridor<Q, L, H>,
-    pub(super) duty: Duty,
-    pub(super) observer: Arc<dyn Observer>,
-}
-
 /// A delivery with its hold, its slot, and the span of all its log lines.
-pub(super) struct Taken {
+pub(super) struct Job {
     delivery: Delivery,
     held: Held,
     slot: Slot,
@@ -37,9 +28,9 @@ pub(super) struct Taken {
 }
 
 /// Deliveries that run one after the other.
-pub(super) struct Lane(Vec<Taken>);
+pub(super) struct Lane(Vec<Job>);
 
-impl Taken {
+impl Job {
     /// A slot for each delivery; the slots left over are free again.
     pub(super) fn each(
         deliveries: impl Iterator<Item = (Held, Delivery)>,
@@ -47,20 +38,20 @@ impl Taken {
         queue: &str,
         handler: &'static str,
     ) -> Vec<Self> {
-        let taken = |(held, delivery): (Held, Delivery)| {
+        let job = |(held, delivery): (Held, Delivery)| {
             let (attempt, message_id) = (delivery.attempt.get(), &delivery.message_id);
             let (event_id, subject, trace_id) = (field::Empty, field::Empty, field::Empty);
             let span = info_span!("message", queue, handler, message_id, attempt, event_id, subject, trace_id);
             Self { delivery, held, slot: slots.split(1), span }
         };
-        deliveries.map(taken).collect()
+        deliveries.map(job).collect()
     }
 }
 
 /// One lane for each group, in the order received; one for each delivery without a group.
-pub(super) fn lanes(taken: Vec<Taken>) -> Vec<Lane> {
-    let mut lanes: Vec<Lane> = Vec::with_capacity(taken.len());
-    for one in taken {
+pub(super) fn lanes(jobs: Vec<Job>) -> Vec<Lane> {
+    let mut lanes: Vec<Lane> = Vec::with_capacity(jobs.len());
+    for one in jobs {
         let group = one.delivery.group.clone();
         let same = |lane: &&mut Lane| group.is_some() && lane.0[0].delivery.group == group;
         match lanes.iter_mut().find(same) {
@@ -74,48 +65,48 @@ pub(super) fn lanes(taken: Vec<Taken>) -> Vec<Lane> {
 impl Lane {
     /// Works through the lane. After a stop, returns the deliveries that were not begun. They are not given back
     /// here: the receive that is under way would bring them straight back.
-    pub(super) async fn walk<Q: Queue, L: Ledger, H: Handler>(self, road: Arc<Road<Q, L, H>>) -> Vec<Taken> {
+    pub(super) async fn walk<Q: Queue, L: Ledger, H: Handler>(self, processor: Arc<Processor<Q, L, H>>) -> Vec<Job> {
         let mut rest = self.0.into_iter();
         while let Some(next) = rest.next() {
-            let settled = next.work(&road).await;
-            if road.corridor.stop.is_cancelled() {
+            let settled = next.work(&processor).await;
+            if processor.stop.is_cancelled() {
                 return rest.collect();
             }
             if settled == Settled::Remains {
                 break;
             }
         }
-        give_back(rest, &road.corridor).await;
+        give_back(rest, &processor).await;
         Vec::new()
     }
 }
 
 /// Gives back what was not begun, all at once so that they share batch calls.
 pub(super) async fn give_back<Q: Queue, L: Ledger, H: Handler>(
-    unworked: impl Iterator<Item = Taken>,
-    corridor: &Corridor<Q, L, H>,
+    unworked: impl Iterator<Item = Job>,
+    processor: &Processor<Q, L, H>,
 ) {
-    let each = |Taken { delivery, held, slot, span }| async move {
+    let each = |Job { delivery, held, slot, span }| async move {
         // If this delivery had the breaker's turn, another may have it.
-        corridor.breaker.untried();
+        processor.breaker.untried();
         let not_begun = Reacted::from(Outcome::NotBegun);
         let verdict =
-            not_begun.verdict(&delivery, corridor.limits, &corridor.settings.backoff, corridor.reaction.row().name);
-        corridor.settler.settle(delivery, verdict, held).instrument(span).await;
+            not_begun.verdict(&delivery, processor.limits, &processor.settings.backoff, processor.reaction.row().name);
+        processor.settler.settle(delivery, verdict, held).instrument(span).await;
         drop(slot);
     };
     join_all(unworked.map(each)).await;
 }
 
-impl Taken {
-    async fn work<Q: Queue, L: Ledger, H: Handler>(self, road: &Road<Q, L, H>) -> Settled {
+impl Job {
+    async fn work<Q: Queue, L: Ledger, H: Handler>(self, processor: &Processor<Q, L, H>) -> Settled {
         let Self { delivery, held, mut slot, span } = self;
-        let _at_work = road.duty.at_work();
+        let _at_work = processor.duty.at_work();
         failpoint::reach(Step::Received);
-        let followed = road.observer.begins(&delivery, &span);
-        let process = road.corridor.process(delivery, held, &mut slot).instrument(span);
+        let followed = processor.observer.begins(&delivery, &span);
+        let process = processor.process(delivery, held, &mut slot).instrument(span);
         let (ended, settled) = process.instrument(followed.clone()).await;
-        road.observer.ends(&followed, &ended, settled == Settled::Gone);
+        processor.observer.ends(&followed, &ended, settled == Settled::Gone);
         settled
     }
 }

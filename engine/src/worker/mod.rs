@@ -13,10 +13,10 @@
 //! * after a stop it receives nothing more, finishes what runs, gives back the rest, and reports how many.
 //!
 //! The modules, in a message's order: `gate`, `pace`, `breaker` and `rights` (may we receive, and how many), `poll`
-//! (the loop), `lease` (keeps held messages hidden), `lane` (side by side, or one after the other), `process` (one
-//! delivery from open to settle), `persist` (one event, until its outcome is known), `reaction` (claim and handle;
+//! (the loop), `holds` (keeps held messages hidden), `lane` (side by side, or one after the other), `process` (one
+//! delivery from open to settle), `retry` (one event, until its outcome is known), `reaction` (claim and handle;
 //! `listening` remembers when its ledger last failed), `record` (writes the outcome to the ledger), `witness` (does a
-//! refusal concern one event or all), `word` (what an outcome says about the dependency), `outcome` and `patience`
+//! refusal concern one event or all), `evidence` (what an outcome says about the dependency), `outcome` and `patience`
 //! (from outcome to verdict), `settle`; and `drain`, the shutdown. To watch a worker, read `vitals` or implement an
 //! `observer`.
 //!
@@ -52,8 +52,8 @@
 //! let publisher = Publisher::new(MemoryTopic::default().subscribe(&queue));
 //! publisher.publish(&AnyEvent::with_fields("order.paid", r#"{"orderId":"7"}"#)?).await?;
 //!
-//! let terms = Terms { lease: 20 * second, retention: 3600 * second, max_sends: 2 };
-//! let reaction = Reaction::new(Receipt, MemoryLedger::default(), terms, 10 * second);
+//! let terms = Terms::new(20 * second, 3600 * second);
+//! let reaction = Reaction::recorded(Receipt, MemoryLedger::default(), terms, 10 * second);
 //! let worker = Worker::new(queue.clone(), reaction, Settings::default());
 //! let (tally, stop) = (worker.tally(), CancellationToken::new());
 //! let running = tokio::spawn(worker.run(stop.clone()));
@@ -71,30 +71,30 @@ mod breaker;
 mod detail;
 mod drain;
 mod duty;
+mod evidence;
 mod foreign;
 mod gate;
+mod holds;
 mod lane;
-mod lease;
 mod listening;
 mod observer;
 mod outcome;
 mod pace;
 mod patience;
-pub(crate) mod persist;
 mod poll;
 mod process;
 mod pulse;
 mod reaction;
 pub(crate) mod record;
+pub(crate) mod retry;
 mod rights;
+mod settings;
 mod settle;
 mod tally;
 mod vitals;
 mod witness;
-mod word;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 pub use drain::Summary;
 pub use duty::Duty;
@@ -103,58 +103,14 @@ pub use outcome::{Limits, Missing, Outcome, Tries, UnknownEvents};
 pub use patience::Patience;
 pub use pulse::Pulse;
 pub use reaction::Reaction;
+pub use settings::Settings;
 pub use tally::{Count, Tally};
 pub use vitals::Vitals;
 
-use crate::backoff::Backoff;
 use crate::envelope::Topics;
 use crate::handler::Handler;
 use crate::idempotency::Ledger;
-use crate::queue::{Queue, is_fifo};
-
-/// How a worker works. The defaults are those of the README's table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
-    /// Messages handled at once.
-    pub concurrency: usize,
-    /// How long a receive waits for a message, 0 to 20 s.
-    pub wait: Duration,
-    /// The delay before a failed message is tried again.
-    pub backoff: Backoff,
-    /// What to do with other teams' events.
-    pub unknown_events: UnknownEvents,
-    /// A message is quarantined after this many failures of its own. `None`: the redrive policy's receives − 1, at
-    /// least 1 and at most 8; without a policy 8. A failure that is not the message's fault does not count.
-    pub max_attempts: Option<u32>,
-    /// How long a deferred message ("not now") is tried again. `None`: 24 h; on a FIFO queue 15 min, because a
-    /// deferred message there blocks its group.
-    pub retry_for: Option<Duration>,
-    /// How long stopping may take. What still runs then is abandoned, and comes again.
-    pub shutdown: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            concurrency: 10,
-            wait: Duration::from_secs(20),
-            backoff: Backoff::HANDLER,
-            unknown_events: UnknownEvents::Ignore,
-            max_attempts: None,
-            retry_for: None,
-            // ECS on Fargate kills 120 s after its stop signal, at most: 120 s − 110 s leaves 10 s.
-            shutdown: Duration::from_secs(110),
-        }
-    }
-}
-
-impl Settings {
-    /// How long a deferred message of this queue is tried again.
-    fn retry_for(&self, queue: &str) -> Duration {
-        let usual = if is_fifo(queue) { Duration::from_secs(900) } else { Duration::from_secs(24 * 3600) };
-        self.retry_for.unwrap_or(usual)
-    }
-}
+use crate::queue::Queue;
 
 /// Works one queue with one reaction.
 #[derive(Debug)]

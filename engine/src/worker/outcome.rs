@@ -13,6 +13,7 @@ use crate::queue::{Attempt, Delivery, Facts, Failure, Verdict};
 
 /// What came of one delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Outcome {
     /// The effect happened and is on record.
     Done,

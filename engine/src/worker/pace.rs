@@ -15,7 +15,7 @@ use crate::queue::{Delivery, MAX_BATCH, QueueError};
 const EMPTY: Duration = Duration::from_millis(200);
 /// During a backlog, a receive waits this long for a full batch of free slots: one receive for each slot that becomes
 /// free would cost ten times the calls.
-const PATIENCE: Duration = Duration::from_millis(50);
+const FULL_BATCH_WAIT: Duration = Duration::from_millis(50);
 
 /// One worker's pace.
 #[derive(Debug)]
@@ -47,8 +47,8 @@ impl Pace {
     }
 
     /// How long to wait for a full batch of slots, once one slot is free.
-    pub(super) fn patience(&self) -> Duration {
-        if self.pollers > 0 { PATIENCE } else { Duration::ZERO }
+    pub(super) fn full_batch_wait(&self) -> Duration {
+        if self.pollers > 0 { FULL_BATCH_WAIT } else { Duration::ZERO }
     }
 
     /// The earliest moment of the next receive.

@@ -11,28 +11,32 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Span, field, info};
 
 use super::breaker::Breaker;
+use super::duty::Duty;
+use super::evidence::Evidence;
 use super::foreign;
-use super::lease::Held;
-use super::observer::Ended;
+use super::holds::Held;
+use super::observer::{Ended, Observer};
 use super::outcome::{Limits, Outcome};
 use super::reaction::Reaction;
+use super::settings::Settings;
 use super::settle::{Settled, Settler};
-use super::word::Word;
-use super::{Settings, Tally};
+use super::tally::Tally;
 use crate::envelope::{self, Topics};
 use crate::event::{Event, Timestamp, log_hash};
 use crate::handler::Handler;
 use crate::idempotency::Ledger;
 use crate::queue::{Delivery, Queue};
 
-/// What the stops need beside the delivery. All deliveries of a worker share it.
-pub(super) struct Corridor<Q, L, H> {
+/// Processes deliveries: what all deliveries of one worker share.
+pub(super) struct Processor<Q, L, H> {
     pub(super) reaction: Arc<Reaction<L, H>>,
     pub(super) settler: Settler<Q>,
     pub(super) settings: Settings,
     pub(super) topics: Topics,
     pub(super) limits: Limits,
     pub(super) tally: Tally,
+    pub(super) duty: Duty,
+    pub(super) observer: Arc<dyn Observer>,
     pub(super) breaker: Arc<Breaker>,
     pub(super) slots: Arc<Semaphore>,
     pub(super) stop: CancellationToken,
@@ -43,20 +47,19 @@ pub(super) struct Corridor<Q, L, H> {
 /// A delivery's slot; `None` while it waits for a turn.
 pub(super) type Slot = Option<OwnedSemaphorePermit>;
 
-impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
+impl<Q: Queue, L: Ledger, H: Handler> Processor<Q, L, H> {
     /// One delivery: open it, claim it, handle it, record it, settle it.
     pub(super) async fn process(&self, delivery: Delivery, held: Held, slot: &mut Slot) -> (Ended, Settled) {
         let started = Instant::now();
         let reacted = match self.open(&delivery) {
-            Ok(event) => self.persist(&event, &delivery, &held, slot).await,
+            Ok(event) => self.react_until_known(&event, &delivery, &held, slot).await,
             Err(outcome) => outcome.into(),
         };
-        let detail = reacted.detail();
+        let detail = Some(reacted.detail()).filter(|detail| !detail.is_empty());
         let verdict = reacted.verdict(&delivery, self.limits, &self.settings.backoff, self.reaction.row().name);
         let outcome = reacted.outcome;
         let Delivery { attempt, sent_at_millis, .. } = delivery;
         let ended = Ended { outcome, verdict: verdict.name(), attempt, sent_at_millis, handling: started.elapsed() };
-        let detail = (!detail.is_empty()).then_some(detail);
         info!(outcome = ended.outcome.name(), %verdict, detail, seconds = ended.handling.as_secs_f64(), "delivery");
         self.tally.count(&ended);
         (ended, self.settler.settle(delivery, verdict, held).await)
@@ -67,7 +70,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
         let types = self.reaction.row().types;
         let opened = envelope::open_from(delivery.body.as_str(), sent_at, &self.topics, types);
         let event: H::Event = foreign::judge(opened, types, self.settings.unknown_events).inspect_err(|_| {
-            self.breaker.heard(Word::Nothing);
+            self.breaker.weigh(Evidence::Nothing);
         })?;
         Span::current().record("event_id", field::display(&event.head().id));
         Span::current().record("subject", field::display(log_hash(event.subject())));

@@ -20,7 +20,9 @@ use crate::backoff::Outage;
 use crate::event::{Event, Once};
 use crate::failpoint::{self, Step};
 use crate::handler::{Handled, Handler, HandlerError, Row};
-use crate::idempotency::{Claim, Course, Fence, Key, Lease, Ledger, LedgerError, Release, Request, Terms};
+use crate::idempotency::{
+    AtomicEffect, Claim, Fence, Key, Lease, Ledger, LedgerError, Release, Request, RunClock, Terms,
+};
 
 /// A handler, and the ledger that prevents a second effect.
 #[derive(Debug)]
@@ -77,10 +79,11 @@ impl Claimants {
 }
 
 impl<L: Ledger, H: Handler> Reaction<L, H> {
-    /// Runs `handler`; `ledger` prevents a second effect, on these `terms`. A run is cut if it takes longer than
-    /// `timeout` up to the fence, or longer than [`Handler::limit_behind_the_fence`] after it.
+    /// Runs `handler`, whose effect comes after its fence; `ledger` prevents a second effect, on these `terms`. A run
+    /// is cut if it takes longer than `timeout` up to the fence, or longer than [`Handler::limit_behind_the_fence`]
+    /// after it.
     #[must_use]
-    pub fn new(handler: H, ledger: L, terms: Terms, timeout: Duration) -> Self {
+    pub fn recorded(handler: H, ledger: L, terms: Terms, timeout: Duration) -> Self {
         let claimants =
             Claimants { reaction: format!("{}.", uuid::Uuid::new_v4().simple()), so_far: AtomicU64::new(0) };
         let row = Row::of::<H>();
@@ -114,7 +117,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
             key: self.key(event),
             fingerprint: self.handler.fingerprint(event),
             message_id: message_id.to_owned(),
-            ledger_quiet_for: self.ledger.quiet_for(),
+            ledger_failed_ago: self.ledger.quiet_for(),
         };
         let token = self.claimants.next();
         match self.ledger.claim(&request, &token, &self.terms).await {
@@ -127,7 +130,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
             Ok(Claim::Busy(left)) => Err(Outcome::Busy(left)),
             Ok(Claim::Conflict) => Err(Outcome::Conflict),
             Ok(Claim::Parked) => Err(Outcome::Parked),
-            Ok(Claim::Kills) => Err(Outcome::KillsItsWorker),
+            Ok(Claim::KillsItsWorker) => Err(Outcome::KillsItsWorker),
             Err(error) => Err(without_record::<L>(&error)),
         }
     }
@@ -148,8 +151,8 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
     pub(crate) async fn handle(&self, event: &H::Event, lease: &Lease, beats: impl Beats) -> Ran {
         failpoint::reach(Step::Claimed);
         let behind = self.handler.limit_behind_the_fence().unwrap_or(self.timeout);
-        let course = Course::new(self.timeout, behind);
-        let fence = Fence::new(&self.ledger, lease, &self.terms, &course);
+        let clock = RunClock::new(self.timeout, behind);
+        let fence = Fence::new(&self.ledger, lease, &self.terms, &clock);
         let run = AssertUnwindSafe(self.handler.handle(event, &fence)).catch_unwind();
         let result = tokio::select! {
             biased;
@@ -157,24 +160,24 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
                 Ok(answer) => answer.map_err(Cut::Said),
                 Err(_panic) => Err(Cut::Panicked),
             },
-            () = course.ends() => Err(Cut::TimedOut),
-            () = self.lost_before_the_fence(lease, beats, &course) => Err(Cut::LeaseLost),
+            () = clock.ends() => Err(Cut::TimedOut),
+            () = self.lost_before_the_fence(lease, beats, &clock) => Err(Cut::LeaseLost),
         };
-        Ran { result, crossed: course.is_behind() }
+        Ran { result, crossed: clock.is_behind() }
     }
 
     /// Renews the claim during the run. Returns only if the run must be cut: its claim or its hold was lost before
     /// the fence. Behind the fence a run is never cut for that: its effect may have happened, and only the run can
     /// still tell. There the claim is renewed even without beats of the hold: another worker may receive the message,
     /// and must not act on it.
-    async fn lost_before_the_fence(&self, lease: &Lease, mut beats: impl Beats, course: &Course) {
+    async fn lost_before_the_fence(&self, lease: &Lease, mut beats: impl Beats, clock: &RunClock) {
         let mut is_hidden = true;
         loop {
             let beat = async { if is_hidden { beats.next().await } else { pending().await } };
             // Two thirds of a lease: longer than the time between two beats, and shorter than the claim lasts.
             let beat = timeout(self.terms.lease * 2 / 3, beat).await;
             is_hidden &= beat != Ok(false);
-            let is_behind = course.is_behind();
+            let is_behind = clock.is_behind();
             if !is_hidden && !is_behind {
                 return;
             }
@@ -184,7 +187,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
                 break;
             }
         }
-        if course.is_behind() {
+        if clock.is_behind() {
             pending::<()>().await;
         }
     }
@@ -205,6 +208,16 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
     /// No event will follow.
     pub(super) async fn close(&self) {
         self.handler.close().await;
+    }
+}
+
+impl<H: Handler> Reaction<AtomicEffect, H> {
+    /// Runs `handler`, whose effect and mark are one atomic step: it needs no ledger, because a repeat changes nothing.
+    /// A run is cut if it takes longer than `timeout`.
+    #[must_use]
+    pub fn atomic(handler: H, timeout: Duration) -> Self {
+        // Nothing is claimed, so nothing runs out.
+        Self::recorded(handler, AtomicEffect(()), Terms::new(Duration::from_secs(60), Duration::ZERO), timeout)
     }
 }
 

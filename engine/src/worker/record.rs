@@ -20,12 +20,12 @@ use crate::handler::{Handled, Handler, HandlerError};
 use crate::idempotency::{Fenced, Key, Lease, Ledger, LedgerError, Release, Setbacks};
 
 /// For how long a commit is tried that the ledger does not take, and who is told of that.
-pub(crate) struct Insists<'a> {
+pub(crate) struct CommitRetry<'a> {
     lasts: Duration,
     worker: Option<(&'a CancellationToken, &'a Breaker)>,
 }
 
-impl<'a> Insists<'a> {
+impl<'a> CommitRetry<'a> {
     /// For this long after the first failed try.
     pub(crate) fn lasting(lasts: Duration) -> Self {
         Self { lasts, worker: None }
@@ -55,7 +55,7 @@ impl<'a> Insists<'a> {
 
 impl<L: Ledger, H: Handler> Reaction<L, H> {
     /// Puts on record what is known, and returns the outcome.
-    pub(crate) async fn record(&self, lease: Lease, ran: Ran, message_id: &str, insists: &Insists<'_>) -> Reacted {
+    pub(crate) async fn record(&self, lease: Lease, ran: Ran, message_id: &str, retry: &CommitRetry<'_>) -> Reacted {
         let handled = match ran.result {
             Ok(handled) => handled,
             Err(cut) => return self.give_up(&lease, cut, ran.crossed, message_id).await,
@@ -68,7 +68,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
             Handled::Superseded => (String::new(), Outcome::Stale),
         };
         failpoint::reach(Step::Sent);
-        let is_on_record = self.commit(&lease, &receipt, insists).await;
+        let is_on_record = self.commit(&lease, &receipt, retry).await;
         if !is_on_record {
             tracing::error!("the effect happened and is not on record");
             return Outcome::DoneUnrecorded.into();
@@ -126,7 +126,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
 
     /// Tries until the ledger has it; `false`: it does not in time, or nobody can read the record. Anybody may record
     /// what happened, so a lost lease does not end this. A try is never cut: a call that nobody awaits may not be sent.
-    async fn commit(&self, lease: &Lease, receipt: &str, insists: &Insists<'_>) -> bool {
+    async fn commit(&self, lease: &Lease, receipt: &str, retry: &CommitRetry<'_>) -> bool {
         let (mut tries, mut until) = (1, None);
         while let Err(error) = self.ledger.commit(lease, receipt, &self.terms).await {
             if let LedgerError::Broken(rule) = error {
@@ -136,9 +136,9 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
             if tries == 1 {
                 tracing::warn!(%error, "the effect happened, and its record waits for the ledger");
             }
-            insists.heard(no_ledger::<L>(&error));
-            let until = *until.get_or_insert_with(|| Instant::now() + insists.lasts);
-            if !insists.waits(Backoff::RECORD.delay(tries), until).await {
+            retry.heard(no_ledger::<L>(&error));
+            let until = *until.get_or_insert_with(|| Instant::now() + retry.lasts);
+            if !retry.waits(Backoff::RECORD.delay(tries), until).await {
                 return false;
             }
             tries += 1;

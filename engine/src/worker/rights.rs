@@ -14,9 +14,9 @@ use crate::backoff::Backoff;
 use crate::event::Timestamp;
 use crate::queue::{Queue, QueueError, ReceiptHandle};
 
-/// What is done to messages in batches.
+/// A right that every held message needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
+pub(super) enum Right {
     Delete,
     /// Also an extension: it needs the same right.
     Hide,
@@ -27,19 +27,19 @@ pub(super) enum Change {
 pub(super) struct Rights {
     /// The server that keeps the queue.
     server: &'static str,
-    inside: Mutex<Inside>,
+    state: Mutex<RightsState>,
 }
 
 #[derive(Debug, Default)]
-struct Inside {
-    lack: Option<Lack>,
+struct RightsState {
+    missing: Option<MissingRight>,
     pauses: u64,
 }
 
-/// A right that is missing.
+/// The right that is missing.
 #[derive(Debug)]
-struct Lack {
-    change: Change,
+struct MissingRight {
+    right: Right,
     error: QueueError,
     since: Timestamp,
 }
@@ -47,29 +47,29 @@ struct Lack {
 impl Rights {
     /// All rights are there until one is denied.
     pub(super) fn at(server: &'static str) -> Self {
-        Self { server, inside: Mutex::default() }
+        Self { server, state: Mutex::default() }
     }
 
-    /// Takes the error of a change.
-    pub(super) fn heard(&self, change: Change, error: &QueueError) {
-        let mut inside = self.lock();
-        if !matches!(error, QueueError::Denied { .. }) || inside.lack.is_some() {
+    /// Takes the error of a call that needs this right.
+    pub(super) fn heard(&self, right: Right, error: &QueueError) {
+        let mut state = self.lock();
+        if !matches!(error, QueueError::Denied { .. }) || state.missing.is_some() {
             return;
         }
         tracing::error!(dependency = self.server, %error, "paused: nothing is received until we have the right");
-        inside.pauses += 1;
-        inside.lack = Some(Lack { change, error: error.clone(), since: Timestamp::now() });
+        state.pauses += 1;
+        state.missing = Some(MissingRight { right, error: error.clone(), since: Timestamp::now() });
     }
 
     /// Are all rights there?
     pub(super) fn are_whole(&self) -> bool {
-        self.lock().lack.is_none()
+        self.lock().missing.is_none()
     }
 
     /// Which right is missing, and since when; `None`: none.
     pub(super) fn missing(&self) -> Option<String> {
-        let inside = self.lock();
-        let Lack { error, since, .. } = inside.lack.as_ref()?;
+        let state = self.lock();
+        let MissingRight { error, since, .. } = state.missing.as_ref()?;
         Some(format!("waiting for {} ({error}) since {since}", self.server))
     }
 
@@ -81,33 +81,33 @@ impl Rights {
     /// Waits until no right is missing.
     pub(super) async fn granted(&self, queue: &impl Queue) {
         for asked in 1.. {
-            let Some(change) = self.lock().lack.as_ref().map(|lack| lack.change) else { return };
+            let Some(right) = self.lock().missing.as_ref().map(|missing| missing.right) else { return };
             sleep(Backoff::POLL.delay(asked)).await;
-            if !is_denied(queue, change).await {
+            if !is_denied(queue, right).await {
                 tracing::info!(dependency = self.server, "resumed");
-                self.lock().lack = None;
+                self.lock().missing = None;
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inside> {
+    fn lock(&self) -> MutexGuard<'_, RightsState> {
         // Every change leaves a whole state.
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Asks with a receipt of no message. With the right, the error is about the receipt, and nothing changes.
-async fn is_denied(queue: &impl Queue, change: Change) -> bool {
+async fn is_denied(queue: &impl Queue, right: Right) -> bool {
     let none = ReceiptHandle::new("none".to_owned());
-    let error = match change {
-        Change::Delete => queue.delete(vec![none]).await.pop().map(|unsettled| unsettled.error),
-        Change::Hide => queue.extend(&[none.hold()], Duration::ZERO).await.pop().map(|(_, error)| error),
+    let error = match right {
+        Right::Delete => queue.delete(vec![none]).await.pop().map(|unsettled| unsettled.error),
+        Right::Hide => queue.extend(&[none.hold()], Duration::ZERO).await.pop().map(|(_, error)| error),
     };
     // A call without an answer proves nothing: it counts as denied, and is made again.
     error.is_some_and(|error| matches!(error, QueueError::Denied { .. }) || error.is_passing())
 }
 
-impl Change {
+impl Right {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Delete => "delete",

@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{error, warn};
 
-use super::lease::Held;
-use super::rights::{Change, Rights};
+use super::holds::Held;
+use super::rights::{Right, Rights};
 use crate::backoff::Backoff;
 use crate::queue::dead_letter::Form;
 use crate::queue::{
@@ -39,12 +39,12 @@ pub(super) enum Settled {
 #[derive(Debug)]
 pub(super) struct Settler<Q> {
     queue: Arc<Q>,
-    deletes: mpsc::Sender<Entry>,
-    hides: mpsc::Sender<Entry>,
+    deletes: mpsc::Sender<ToSettle>,
+    hides: mpsc::Sender<ToSettle>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct ToSettle {
     receipt: ReceiptHandle,
     /// Only for a hide.
     delay: Duration,
@@ -54,7 +54,7 @@ struct Entry {
 
 /// An entry whose receipt is in a call to the queue.
 #[derive(Debug)]
-struct Waiting {
+struct InCall {
     hold: Hold,
     delay: Duration,
     confirmed: oneshot::Sender<()>,
@@ -63,12 +63,12 @@ struct Waiting {
 impl<Q: Queue> Settler<Q> {
     /// Starts the batching. It ends by itself once the settler is dropped and all is flushed.
     pub(super) fn start(queue: Arc<Q>, rights: &Arc<Rights>) -> Self {
-        let start = |change| {
+        let start = |right| {
             let (entries, batches) = mpsc::channel(4 * MAX_BATCH);
-            tokio::spawn(in_batches(queue.clone(), rights.clone(), change, batches));
+            tokio::spawn(in_batches(queue.clone(), rights.clone(), right, batches));
             entries
         };
-        Self { deletes: start(Change::Delete), hides: start(Change::Hide), queue }
+        Self { deletes: start(Right::Delete), hides: start(Right::Hide), queue }
     }
 
     /// Carries out a verdict. The hold goes on until a delete is confirmed; a backoff ends it first.
@@ -158,12 +158,12 @@ impl<Q: Queue> Settler<Q> {
 }
 
 /// Hands an entry to its batch, and waits until the queue has confirmed it; `false`: it was given up.
-async fn confirmed(entries: &mpsc::Sender<Entry>, receipt: ReceiptHandle, delay: Duration) -> bool {
+async fn confirmed(entries: &mpsc::Sender<ToSettle>, receipt: ReceiptHandle, delay: Duration) -> bool {
     let (confirmed, confirmation) = oneshot::channel();
-    entries.send(Entry { receipt, delay, confirmed }).await.is_ok() && confirmation.await.is_ok()
+    entries.send(ToSettle { receipt, delay, confirmed }).await.is_ok() && confirmation.await.is_ok()
 }
 
-async fn in_batches<Q: Queue>(queue: Arc<Q>, rights: Arc<Rights>, change: Change, mut entries: mpsc::Receiver<Entry>) {
+async fn in_batches<Q: Queue>(queue: Arc<Q>, rights: Arc<Rights>, right: Right, mut entries: mpsc::Receiver<ToSettle>) {
     while let Some(first) = entries.recv().await {
         let mut batch = vec![first];
         let deadline = Instant::now() + LINGER;
@@ -174,14 +174,14 @@ async fn in_batches<Q: Queue>(queue: Arc<Q>, rights: Arc<Rights>, change: Change
             }
         }
         // In a task of its own, so that a slow call does not hold up the next batch.
-        tokio::spawn(carry_out(queue.clone(), rights.clone(), change, batch));
+        tokio::spawn(carry_out(queue.clone(), rights.clone(), right, batch));
     }
 }
 
-async fn carry_out<Q: Queue>(queue: Arc<Q>, rights: Arc<Rights>, change: Change, batch: Vec<Entry>) {
+async fn carry_out<Q: Queue>(queue: Arc<Q>, rights: Arc<Rights>, right: Right, batch: Vec<ToSettle>) {
     let (mut open, mut waiting) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
-    for Entry { receipt, delay, confirmed } in batch {
-        waiting.push(Waiting { hold: receipt.hold(), delay, confirmed });
+    for ToSettle { receipt, delay, confirmed } in batch {
+        waiting.push(InCall { hold: receipt.hold(), delay, confirmed });
         // Two entries with the same receipt are one in the call, and both are confirmed.
         if !open.contains(&receipt) {
             open.push(receipt);
@@ -189,14 +189,14 @@ async fn carry_out<Q: Queue>(queue: Arc<Q>, rights: Arc<Rights>, change: Change,
     }
     for attempt in 1..=TRIES {
         let (mut again, mut unconfirmed) = (Vec::new(), Vec::new());
-        for Unsettled { receipt, error } in ask(&*queue, change, open, &waiting).await {
-            rights.heard(change, &error);
-            let own: Vec<Waiting> = waiting.extract_if(.., |entry| entry.hold.is_of(&receipt)).collect();
+        for Unsettled { receipt, error } in ask(&*queue, right, open, &waiting).await {
+            rights.heard(right, &error);
+            let own: Vec<InCall> = waiting.extract_if(.., |entry| entry.hold.is_of(&receipt)).collect();
             if error.is_passing() && attempt < TRIES {
                 unconfirmed.extend(own);
                 again.push(receipt);
             } else {
-                warn!(%error, "a {} failed", change.name());
+                warn!(%error, "a {} failed", right.name());
             }
         }
         for entry in waiting {
@@ -212,10 +212,10 @@ async fn carry_out<Q: Queue>(queue: Arc<Q>, rights: Arc<Rights>, change: Change,
 }
 
 /// One call.
-async fn ask<Q: Queue>(queue: &Q, change: Change, receipts: Vec<ReceiptHandle>, waiting: &[Waiting]) -> Vec<Unsettled> {
-    match change {
-        Change::Delete => queue.delete(receipts).await,
-        Change::Hide => {
+async fn ask<Q: Queue>(queue: &Q, right: Right, receipts: Vec<ReceiptHandle>, waiting: &[InCall]) -> Vec<Unsettled> {
+    match right {
+        Right::Delete => queue.delete(receipts).await,
+        Right::Hide => {
             let delays = |receipt: &ReceiptHandle| {
                 waiting.iter().filter(|entry| entry.hold.is_of(receipt)).map(|entry| entry.delay).max()
             };

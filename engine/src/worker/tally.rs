@@ -37,11 +37,11 @@ impl Tally {
     /// Counts what is odd about an event that is handled all the same.
     pub(super) fn oddities<E: Event>(&self, event: &E) {
         let head = event.head();
-        let (is_newer, has_stand_in) = (head.version > E::newest(&head.kind), head.has_stand_in_time());
-        if is_newer || has_stand_in {
+        let (is_newer, is_unusable) = (head.version > E::newest(&head.kind), head.has_unusable_time());
+        if is_newer || is_unusable {
             let mut count = self.lock();
             count.newer_version += u64::from(is_newer);
-            count.stand_in_time += u64::from(has_stand_in);
+            count.stand_in_time += u64::from(is_unusable);
         }
     }
 

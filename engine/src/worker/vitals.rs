@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::breaker::Breaker;
-use super::lease::Leases;
+use super::holds::Holds;
 use super::pulse::Pulse;
 use super::rights::Rights;
 use super::tally::{Count, Tally};
@@ -19,7 +19,7 @@ pub struct Vitals {
     pub(super) pulse: Pulse,
     pub(super) tally: Tally,
     pub(super) breaker: Arc<Breaker>,
-    pub(super) leases: Arc<Leases>,
+    pub(super) holds: Arc<Holds>,
     pub(super) rights: Arc<Rights>,
     pub(super) slots: usize,
     /// The server that keeps the queue.
@@ -28,8 +28,8 @@ pub struct Vitals {
 
 impl Vitals {
     pub(super) fn new(pulse: Pulse, slots: usize, server: &'static str) -> Self {
-        let (breaker, leases, rights) = (Arc::default(), Arc::default(), Arc::new(Rights::at(server)));
-        Self { pulse, tally: Tally::default(), breaker, leases, rights, slots, server }
+        let (breaker, holds, rights) = (Arc::default(), Arc::default(), Arc::new(Rights::at(server)));
+        Self { pulse, tally: Tally::default(), breaker, holds, rights, slots, server }
     }
 
     /// Does the loop turn?
@@ -62,7 +62,7 @@ impl Vitals {
     /// How often it was paused, by what was down.
     #[must_use]
     pub fn pauses(&self) -> BTreeMap<&'static str, u64> {
-        let mut pauses = self.breaker.trips();
+        let mut pauses = self.breaker.pauses();
         if self.rights.pauses() > 0 {
             pauses.insert(self.server, self.rights.pauses());
         }
@@ -72,19 +72,19 @@ impl Vitals {
     /// Deliveries received and not settled.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.leases.count()
+        self.holds.count()
     }
 
-    /// How long the longest of their runs has been held.
+    /// How long the longest of their runs has lasted so far.
     #[must_use]
-    pub fn oldest(&self) -> Duration {
-        self.leases.oldest()
+    pub fn longest_run(&self) -> Duration {
+        self.holds.longest_run()
     }
 
     /// Deliveries whose hold was lost before they were settled: another worker may have received them.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.leases.lost()
+        self.holds.lost()
     }
 
     /// Messages it may work on at once.

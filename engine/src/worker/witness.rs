@@ -21,10 +21,10 @@ const REMEMBERED: usize = 10_000;
 
 /// What this process has seen of one reaction since an event was last accepted.
 #[derive(Debug, Default)]
-pub(super) struct Witness(Mutex<Seen>);
+pub(super) struct Witness(Mutex<Refusals>);
 
 #[derive(Debug, Default)]
-struct Seen {
+struct Refusals {
     refused: HashSet<Key>,
     deferred: HashSet<Key>,
     /// They met an answer that concerns all events.
@@ -46,11 +46,11 @@ pub(super) enum Belief {
 impl Witness {
     /// An event was accepted: those that were refused before it now have a witness.
     pub(super) fn accepted(&self) {
-        let mut seen = self.lock();
-        if seen.refused.is_empty() && seen.deferred.is_empty() && seen.stopped.is_empty() {
+        let mut refusals = self.lock();
+        if refusals.refused.is_empty() && refusals.deferred.is_empty() && refusals.stopped.is_empty() {
             return;
         }
-        let Seen { refused, deferred, stopped, believed, vouched } = &mut *seen;
+        let Refusals { refused, deferred, stopped, believed, vouched } = &mut *refusals;
         if vouched.len() > REMEMBERED {
             vouched.clear();
         }
@@ -61,35 +61,35 @@ impl Witness {
 
     /// An event was refused.
     pub(super) fn refused(&self, who: &Key) -> Belief {
-        let mut seen = self.lock();
-        seen.refused.insert(who.clone());
-        let most = if seen.vouched.contains(who) { IN_ALL } else { WITHOUT_WITNESS };
-        if seen.believed < most {
-            seen.believed += 1;
-            seen.vouched.remove(who);
+        let mut refusals = self.lock();
+        refusals.refused.insert(who.clone());
+        let most = if refusals.vouched.contains(who) { IN_ALL } else { WITHOUT_WITNESS };
+        if refusals.believed < most {
+            refusals.believed += 1;
+            refusals.vouched.remove(who);
             return Belief::Believed;
         }
-        Belief::Doubted(seen.refused.len())
+        Belief::Doubted(refusals.refused.len())
     }
 
     /// An event was deferred. Returns how many different ones in a row, this one included.
     pub(super) fn deferred(&self, who: &Key) -> usize {
-        let mut seen = self.lock();
-        seen.deferred.insert(who.clone());
-        seen.deferred.len()
+        let mut refusals = self.lock();
+        refusals.deferred.insert(who.clone());
+        refusals.deferred.len()
     }
 
     /// An event met an answer that concerns all events. `true`: it is this event's own all the same, because it met
     /// the same before and another was accepted since. (A server may hang up on one mail whenever it comes.)
     pub(super) fn stopped(&self, who: &Key) -> bool {
-        let mut seen = self.lock();
-        seen.vouched.contains(who) || {
-            seen.stopped.insert(who.clone());
+        let mut refusals = self.lock();
+        refusals.vouched.contains(who) || {
+            refusals.stopped.insert(who.clone());
             false
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Seen> {
+    fn lock(&self) -> MutexGuard<'_, Refusals> {
         // A panic cannot leave the counts wrong.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -66,7 +66,8 @@ impl SmtpMailer {
     }
 
     async fn open(&self) -> Result<Connection, MailError> {
-        Connection::open(&self.settings, &self.logins, &mut Silent).await.map_err(Stop::judged)
+        // On the heap: opening is rare, and its state would be a part of every delivery's.
+        Box::pin(Connection::open(&self.settings, &self.logins, &mut Silent)).await.map_err(Stop::judged)
     }
 }
 

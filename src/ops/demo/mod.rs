@@ -16,34 +16,29 @@ use comfy_table::{LineStyle, Table, TableStyle};
 use self::scenes::SCENES;
 use self::system::{DemoResults, DemoSystem};
 use self::tell::Teller;
-use super::{Context, Exit, complain, configured, say, unlogged};
+use super::{CommandResult, Context, Exit, complain, configured, fail_with, say, unlogged};
 use crate::config::Environment;
 use crate::plain;
-use engine::publisher::PublishError;
 
-pub(super) async fn demo(context: &Context<'_>, mails: &Path, slow: Option<Duration>) -> Exit {
+pub(super) async fn demo(context: &Context<'_>, mails: &Path, slow: Option<Duration>) -> CommandResult {
     // No log by default: its lines would push the demo's story off the screen. RUST_LOG turns it on.
     let environment = context.environment;
     let is_logged = environment.contains_key("RUST_LOG");
-    if let Err(exit) = if is_logged { configured(context, |_| Some(())) } else { unlogged(context) } {
-        return exit;
-    }
+    if is_logged { configured(context, |_| Some(())) } else { unlogged(context) }?;
     if let Err(error) = std::fs::create_dir_all(mails) {
         complain(format_args!(
             "{} cannot be written to: {}",
             plain::line(&mails.display().to_string()),
             plain::said(&error)
         ));
-        return Exit::Usage;
+        return Err(Exit::Usage);
     }
     say("A publisher, an SNS-like topic, two SQS-like queues with DLQs, two workers: all in this process.");
-    let Some(system) = DemoSystem::build(mails) else { return Exit::Bug };
+    let system = DemoSystem::build(mails).ok_or(Exit::Bug)?;
     let teller = Teller::new(environment, slow);
     let played = if slow.is_some() { one_by_one(&system, &teller).await } else { at_once(&system, &teller).await };
     teller.end();
-    if let Err(exit) = played {
-        return exit;
-    }
+    played?;
     let results = system.finish().await;
     let differences = show(&results);
     say(format_args!(
@@ -54,14 +49,14 @@ pub(super) async fn demo(context: &Context<'_>, mails: &Path, slow: Option<Durat
     say_what_next(environment);
     if differences > 0 {
         complain(format_args!("{differences} row(s) differ"));
-        return Exit::Bug;
+        return Err(Exit::Bug);
     }
-    Exit::Clean
+    Ok(Exit::Clean)
 }
 
 async fn at_once(system: &DemoSystem, teller: &Teller) -> Result<(), Exit> {
     for scene in SCENES {
-        system.publish(&(scene.entries)(scene.prefix)).await.map_err(unpublished)?;
+        system.publish(&(scene.entries)(scene.prefix)).await.map_err(fail_with(Exit::Bug))?;
     }
     system.until_idle(|counts, waiting| teller.so_far(counts, waiting)).await.map_err(unkept)
 }
@@ -72,17 +67,12 @@ async fn one_by_one(system: &DemoSystem, teller: &Teller) -> Result<(), Exit> {
     for (n, scene) in SCENES.iter().enumerate() {
         let before = system.so_far();
         teller.line(format_args!("\n{:>2} of {}  {}", n + 1, SCENES.len(), scene.title)).await;
-        system.publish(&(scene.entries)(scene.prefix)).await.map_err(unpublished)?;
+        system.publish(&(scene.entries)(scene.prefix)).await.map_err(fail_with(Exit::Bug))?;
         system.until_idle(|counts, waiting| teller.so_far(&counts.since(&before), waiting)).await.map_err(unkept)?;
         teller.line(format_args!("          {}", system.so_far().since(&before))).await;
         teller.line(format_args!("          {}", scene.because)).await;
     }
     Ok(())
-}
-
-fn unpublished(error: PublishError) -> Exit {
-    complain(error);
-    Exit::Bug
 }
 
 fn unkept(why: String) -> Exit {

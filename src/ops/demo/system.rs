@@ -17,7 +17,6 @@ use crate::mail::outbox::Outbox;
 use crate::mail::{Composer, Mail, MailError, Mailer, Phase, Ready, Sender, Templates, Wording};
 use crate::profiles::memory::MemoryProfiles;
 use engine::backoff::{Backoff, Outage};
-use engine::idempotency::atomic::AtomicEffect;
 use engine::idempotency::memory::MemoryLedger;
 use engine::idempotency::{Crossing, Fence, Terms};
 use engine::publisher::{PublishError, Publisher};
@@ -69,12 +68,12 @@ impl DemoSystem {
         let backoff = Backoff::try_new(short(200), short(800)).unwrap_or(Backoff::ENTRY);
         // With the default a "not now" would last half a minute: too long for a demo.
         let retry_for = Some(Duration::from_secs(2));
-        let settings = Settings { wait: short(200), backoff, retry_for, ..Settings::default() };
-        let terms = Terms { lease: VISIBILITY * 3 / 4, retention: VISIBILITY, max_sends: 2 };
+        let settings = Settings::default().with_wait(short(200)).with_backoff(backoff).with_retry_for(retry_for);
+        let terms = Terms::new(VISIBILITY * 3 / 4, VISIBILITY);
         let reaction =
-            Reaction::new(WelcomeEmail::new(composer, mailer.clone()), MemoryLedger::default(), terms, VISIBILITY);
+            Reaction::recorded(WelcomeEmail::new(composer, mailer.clone()), MemoryLedger::default(), terms, VISIBILITY);
         let email_worker = Worker::new(email.clone(), reaction, settings);
-        let reaction = Reaction::new(ProfileHandler::new(profiles.clone()), AtomicEffect, terms, VISIBILITY);
+        let reaction = Reaction::atomic(ProfileHandler::new(profiles.clone()), VISIBILITY);
         let profile_worker = Worker::new(profile.clone(), reaction, settings);
 
         let tallies = [email_worker.tally(), profile_worker.tally()];

@@ -5,14 +5,14 @@
 //! of the two, perhaps in both. Letters that are not selected stay.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use indicatif::ProgressBar;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::browse::Browser;
 use super::letter::{Letter, Selection};
+use crate::ops::until_due;
 use crate::reactions::EventType;
 use engine::event::AnyEvent;
 use engine::failpoint::{self, Step};
@@ -140,11 +140,7 @@ impl Redriver<'_> {
         let most = self.rate.map_or(MAX_BATCH, |rate| MAX_BATCH.min(rate as usize));
         for group in groups(originals, most) {
             if let Some(rate) = self.rate {
-                let due = self.started + Duration::from_secs(1).mul_f64(self.report.moved as f64 / f64::from(rate));
-                tokio::select! {
-                    () = sleep_until(due) => {}
-                    () = self.stop.cancelled() => {}
-                }
+                until_due(rate, self.started, self.report.moved, self.stop).await;
             }
             if self.stop.is_cancelled() || self.report.error.is_some() {
                 group.into_iter().for_each(|(_, receipt)| browser.keep(receipt));

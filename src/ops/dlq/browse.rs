@@ -13,11 +13,11 @@ use tokio::time::Instant;
 
 use engine::queue::{Delivery, Hide, Hold, MAX_BATCH, Queue, QueueError, ReceiptHandle, Unsettled};
 
-/// ActOptions long a message is hidden at a time. Short, because a look may be killed.
+/// How long a message is hidden at a time. Short, because a look may be killed.
 pub(super) const HIDDEN: Duration = Duration::from_secs(120);
 /// A wait above zero makes SQS ask all of its servers; without it an empty answer may be wrong.
 const WAIT: Duration = Duration::from_secs(1);
-/// ActOptions many calls run at once when many messages are hidden longer or made visible again.
+/// How many calls run at once when many messages are hidden longer or made visible again.
 const CALLS: usize = 8;
 
 /// A look through one queue.

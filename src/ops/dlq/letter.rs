@@ -19,7 +19,7 @@ use engine::queue::{DeadLetter, Delivery, ReceiptHandle};
 pub(super) struct Letter {
     /// Its message id in the DLQ.
     pub(super) id: String,
-    /// ActOptions often it was received from the DLQ, looks included.
+    /// How often it was received from the DLQ, looks included.
     pub(super) receives: u32,
     /// When a worker sent it to the DLQ, in milliseconds since 1970. For a letter that SQS's own redrive moved: when it
     /// first entered the source queue.

@@ -20,7 +20,7 @@ use crate::ops::table::counted;
 use crate::ops::{Exit, complain, say, terminal};
 use crate::plain;
 use engine::event::Timestamp;
-use engine::queue::QueueError;
+use engine::queue::{QueueError, RefusalCode};
 
 pub(super) async fn show(
     dlqs: &[OpenedDlq],
@@ -164,7 +164,7 @@ pub(super) async fn each(
         match browser.next().await {
             Ok(None) => break Ok(true),
             // SQS hides 120,000 messages at once at most. Report the letters seen so far, and that there are more.
-            Err(QueueError::Refused(code)) if code == "OverLimit" => break Ok(false),
+            Err(QueueError::Refused(RefusalCode::OverLimit)) => break Ok(false),
             Err(error) => break Err(error),
             Ok(Some(batch)) => {
                 bar.inc(batch.len() as u64);

@@ -22,7 +22,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use super::table::wrap;
-use super::{Context, Exit, complain, configured, deaf};
+use super::{CommandResult, Context, Exit, complain, configured, fail_with, heard};
 use crate::cli::{Dlq, Which};
 use crate::config::{self, AwsConfig, Queues};
 use crate::reactions::{EventType, Reactions};
@@ -49,11 +49,7 @@ struct OpenedDlq {
     event_type: EventType,
 }
 
-pub(super) async fn dlq(context: &Context<'_>, what: &Dlq) -> Exit {
-    run(context, what).await.unwrap_or_else(|exit| exit)
-}
-
-async fn run(context: &Context<'_>, what: &Dlq) -> Result<Exit, Exit> {
+pub(super) async fn dlq(context: &Context<'_>, what: &Dlq) -> CommandResult {
     if let Some(unknown) = what.reasons().iter().find(|reason| reasons::all().all(|own| own != **reason)) {
         complain(format_args!("no reason is called `{unknown}`; there are:"));
         wrap(&reasons::all().collect::<Vec<_>>().join(", "), 2).iter().for_each(complain);
@@ -120,8 +116,7 @@ async fn open_one(
     let (queues, aws) = settings(context, which.reaction.as_slice())?;
     let [queues] = <[Queues; 1]>::try_from(queues).map_err(|several| {
         let names: Vec<_> = several.iter().map(|queues| queues.name).collect();
-        complain(format_args!("several reactions have a queue here; say which: {}", names.join(" or ")));
-        Exit::Usage
+        fail_with(Exit::Usage)(format!("several reactions have a queue here; say which: {}", names.join(" or ")))
     })?;
     if !may_be_all && matches!(which, Which { reason, since: None, limit: None, .. } if reason.is_empty()) {
         complain("say which letters to drop: --reason, --since, --limit or --all");
@@ -136,13 +131,8 @@ async fn open<T>(
     aws: &AwsConfig,
     opening: impl AsyncFnOnce(&SdkConfig) -> Result<T, String>,
 ) -> Result<(T, CancellationToken), Exit> {
-    let stop = shutdown::on_interrupt().map_err(|_| deaf())?;
-    let opening = async {
-        opening(&super::aws(aws).await?).await.map_err(|problem| {
-            complain(problem);
-            Exit::Unavailable
-        })
-    };
+    let stop = heard(shutdown::on_interrupt())?;
+    let opening = async { opening(&super::aws(aws).await?).await.map_err(fail_with(Exit::Unavailable)) };
     let opened = stop.run_until_cancelled(opening).await.ok_or(Exit::Interrupted)??;
     Ok((opened, stop))
 }

@@ -11,7 +11,7 @@ use crate::ops::table::{counted, table};
 use crate::ops::{Exit, complain, say};
 use crate::plain;
 
-/// ActOptions the command was called.
+/// How the command was called.
 pub(super) struct ActOptions {
     pub(super) yes: bool,
     pub(super) json: bool,

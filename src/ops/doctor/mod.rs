@@ -21,7 +21,7 @@ use self::facts::SystemFacts;
 use self::finding::Finding;
 use super::table::wrap;
 use super::terminal::draw;
-use super::{Context, Exit, configured, misconfigured, say};
+use super::{CommandResult, Context, Exit, configured, fail_with, say};
 use crate::aws;
 use crate::config;
 use crate::plain;
@@ -29,31 +29,25 @@ use crate::plain;
 /// The column where the text of a line begins: 8, after `  fail  `.
 const INDENT: usize = 8;
 
-pub(super) async fn doctor(context: &Context<'_>, as_json: bool) -> Exit {
+pub(super) async fn doctor(context: &Context<'_>, as_json: bool) -> CommandResult {
     let read = |read: &mut config::SettingsReader<'_>| {
         let is_set = config::is_given(context.environment, "USER_EVENTS_TOPIC_ARN");
         let topic = if is_set { config::publish(read) } else { None };
         Some((config::run(read, &context.reactions.needs(), &[])?, topic))
     };
-    let (config, topic) = match configured(context, read) {
-        Ok(settings) => settings,
-        Err(exit) => return exit,
-    };
-    let aws = match aws::look(&config.aws).await {
-        Ok(aws) => aws,
-        Err(lack) => return misconfigured(lack),
-    };
+    let (config, topic) = configured(context, read)?;
+    let aws = aws::look(&config.aws).await.map_err(fail_with(Exit::Config))?;
     let facts = ask::ask(&config, &context.reactions, topic, &aws).await;
     let findings = judge(&facts);
-    let failed = findings.iter().any(|finding| finding.level() == Level::Fail);
+    let is_failed = findings.iter().any(|finding| finding.level() == Level::Fail);
     if as_json {
         let lines: Vec<_> = findings.iter().map(|finding| as_value(finding, context.program)).collect();
-        say(json!({ "healthy": !failed, "findings": lines }));
+        say(json!({ "healthy": !is_failed, "findings": lines }));
     } else {
         let colour = std::io::stdout().is_terminal() && !config::is_given(context.environment, "NO_COLOR");
         draw(&report(&findings, context.program, colour));
     }
-    if failed { Exit::Unavailable } else { Exit::Clean }
+    Ok(if is_failed { Exit::Unavailable } else { Exit::Clean })
 }
 
 fn judge(facts: &SystemFacts) -> Vec<Finding> {

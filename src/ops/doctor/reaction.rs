@@ -73,7 +73,7 @@ fn queues(findings: &mut Findings, reaction: &ReactionFacts, queue: &QueueFacts,
 /// to be subscribed to it: `publish` may use another topic than the reaction.
 fn topics(findings: &mut Findings, reaction: &ReactionFacts, arn: &str) {
     match &reaction.subscription {
-        _ if reaction.topics.read(arn) => findings.ok("topics", "ours is read"),
+        _ if reaction.topics.accepts(arn) => findings.ok("topics", "ours is read"),
         // A raw body names no topic.
         Some(Ok(Some(found))) if found.raw => findings.ok("topics", "none is named by what comes raw"),
         Some(Ok(Some(_))) => findings.bad(TOPIC_REFUSED, "TOPIC_ARNS lacks it"),

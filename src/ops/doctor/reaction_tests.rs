@@ -7,7 +7,7 @@ use engine::backoff::Backoff;
 use engine::envelope::Topics;
 use engine::queue::QueueError;
 use engine::queue::sqs::admin::Redrive;
-use engine::redis_link::RedisError;
+use engine::redis_link::{RedisError, RedisFault};
 use engine::topic::SendError;
 
 const TOPIC: &str = "arn:aws:sns:eu-west-1:1:user-events";
@@ -118,7 +118,7 @@ fn a_sound_reaction_has_no_fault_and_each_check_is_told() {
 #[test]
 fn each_thing_that_is_wrong_makes_the_one_finding_it_deserves() {
     let cases: [(&str, Change); 29] = [
-        ("queue_missing", |r| r.queue = Err(QueueError::Refused("QueueDoesNotExist".to_owned()))),
+        ("queue_missing", |r| r.queue = Err(QueueError::Refused("QueueDoesNotExist".into()))),
         ("no_redrive_policy", |r| own(r).redrive = None),
         ("few_receives", |r| own(r).redrive.as_mut().expect("there").max_receive_count = 19),
         ("few_receives", |r| {
@@ -126,7 +126,7 @@ fn each_thing_that_is_wrong_makes_the_one_finding_it_deserves() {
             own(r).redrive.as_mut().expect("there").max_receive_count = 2;
         }),
         ("attempts_high", |r| r.timing.max_attempts = Some(100)),
-        ("dlq_missing", |r| r.dlq = Some(Err(QueueError::Refused("QueueDoesNotExist".to_owned())))),
+        ("dlq_missing", |r| r.dlq = Some(Err(QueueError::Refused("QueueDoesNotExist".into())))),
         ("dlq_kind", |r| dlq(r).arn.push_str(".fifo")),
         ("dlq_retention_short", |r| dlq(r).retention = seconds(345_599)),
         ("dlq_retention_low", |r| dlq(r).retention = seconds(345_600)),
@@ -147,7 +147,7 @@ fn each_thing_that_is_wrong_makes_the_one_finding_it_deserves() {
         }),
         ("not_subscribed", |r| r.subscription = Some(Ok(None))),
         ("subscription_pending", |r| subscribed(r).pending = true),
-        ("subscription_hidden", |r| r.subscription = Some(Err(SendError::Refused("AuthorizationError".to_owned())))),
+        ("subscription_hidden", |r| r.subscription = Some(Err(SendError::Refused("AuthorizationError".into())))),
         ("topic_refused", |r| r.topics = another()),
         ("raw_delivery", |r| (subscribed(r).raw, r.topics) = (true, another())),
         ("filter_excludes", |r| subscribed(r).filters_body = false),
@@ -166,7 +166,7 @@ fn each_thing_that_is_wrong_makes_the_one_finding_it_deserves() {
 
 #[test]
 fn a_topic_that_is_not_read_is_a_warning_where_the_queue_may_not_hear_it() {
-    let denied = || SendError::Refused("AuthorizationError".to_owned());
+    let denied = || SendError::Refused("AuthorizationError".into());
     for (subscription, beside) in [(Some(Ok(None)), "not_subscribed"), (Some(Err(denied())), "subscription_hidden")] {
         let reaction = ReactionFacts { topics: another(), subscription, ..sound() };
         assert_eq!(codes(&reaction), [beside, "topic_unread"]);
@@ -202,17 +202,15 @@ fn a_worker_that_waits_is_told_of_in_its_own_words_even_where_its_queue_is_gone(
     assert_eq!(of(&sound(), "email: ready"), ("worker", None, "ready".to_owned()));
     assert_eq!(of(&sound(), &format!("email: {paused}")), ("worker", Some("paused"), paused.to_owned()));
     assert_eq!(of(&sound(), "profile: ready").0, "worker (not asked)");
-    let gone = ReactionFacts { queue: Err(QueueError::Refused("QueueDoesNotExist".to_owned())), ..sound() };
+    let gone = ReactionFacts { queue: Err(QueueError::Refused("QueueDoesNotExist".into())), ..sound() };
     assert_eq!(of(&gone, "email: receiving fails").1, Some("paused"));
 }
 
 #[test]
 fn another_queue_under_its_name_is_told_of_and_its_own_is_not() {
-    let of = |queues: Result<&[&str], &str>| {
+    let of = |queues: Result<&[&str], RedisFault>| {
         let queues = queues.map(|queues| queues.iter().map(|queue| (*queue).to_owned()).collect());
-        let neighbours =
-            [("email", queues.map_err(|code| RedisError::Failed { at: "redis:6379".into(), why: code.to_owned() }))]
-                .into();
+        let neighbours = [("email", queues.map_err(|why| RedisError::Failed { at: "redis:6379".into(), why }))].into();
         let all = judge(&sound(), &SystemFacts { neighbours, ..facts() });
         let found = all.into_iter().find(|finding| finding.check == "namespace").expect("it was looked at");
         (found.diagnosis.map(|diagnosis| diagnosis.code), found.seen)
@@ -220,7 +218,7 @@ fn another_queue_under_its_name_is_told_of_and_its_own_is_not() {
     let own = queue("email").arn;
     assert_eq!(of(Ok(&[&own])), (None, "ours alone".to_owned()));
     assert_eq!(of(Ok(&["another", &own])), (Some("namespace_shared"), "another".to_owned()));
-    assert_eq!(of(Err("WRONGTYPE")).0, Some("marker_broken"));
+    assert_eq!(of(Err(RedisFault::WrongType)).0, Some("marker_broken"));
 }
 
 #[test]
@@ -228,9 +226,7 @@ fn without_a_topic_its_policies_and_subscriptions_are_not_judged() {
     let mut reaction = sound();
     own(&mut reaction).policy = None;
     reaction.subscription = None;
-    for topic in
-        [None, Some(TopicFacts { arn: TOPIC.to_owned(), found: Err(SendError::Refused("NotFound".to_owned())) })]
-    {
+    for topic in [None, Some(TopicFacts { arn: TOPIC.to_owned(), found: Err(SendError::Refused("NotFound".into())) })] {
         let facts = SystemFacts { topic, ..facts() };
         assert!(judge(&reaction, &facts).iter().all(|finding| finding.diagnosis.is_none()));
     }

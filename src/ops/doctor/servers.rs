@@ -9,20 +9,6 @@ use crate::mail::smtp::Examination;
 use engine::queue::QueueError;
 use engine::topic::SendError;
 
-/// AWS's answers to a caller without valid credentials. Any other refusal means that AWS knows us.
-const STRANGER: &[&str] = &[
-    "no credentials",
-    "InvalidClientTokenId",
-    "UnrecognizedClientException",
-    "SignatureDoesNotMatch",
-    "InvalidSignatureException",
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidAccessKeyId",
-    "MissingAuthenticationToken",
-    "IncompleteSignature",
-];
-
 pub(super) fn aws(facts: &SystemFacts) -> Vec<Finding> {
     let mut findings = Findings::of("AWS");
     let Some(region) = &facts.region else {
@@ -35,7 +21,7 @@ pub(super) fn aws(facts: &SystemFacts) -> Vec<Finding> {
     };
     let errors: Vec<_> = facts.reactions.iter().filter_map(|reaction| reaction.queue.as_ref().err()).collect();
     let stranger = errors.iter().find_map(|error| match error {
-        QueueError::Refused(code) if STRANGER.contains(&code.as_str()) => Some(code),
+        QueueError::Refused(code) if code.is_about_credentials() => Some(code),
         _ => None,
     });
     let silent = errors.iter().find_map(|error| match error {
@@ -46,7 +32,7 @@ pub(super) fn aws(facts: &SystemFacts) -> Vec<Finding> {
         (Some(why), _) => findings.bad(AWS_SILENT, format!("{why}; {place}")),
         (None, Some(code)) => {
             findings.ok("endpoint", place);
-            findings.bad(NO_CREDENTIALS, code);
+            findings.bad(NO_CREDENTIALS, code.to_string());
         }
         (None, None) => {
             findings.ok("endpoint", place);
@@ -58,7 +44,7 @@ pub(super) fn aws(facts: &SystemFacts) -> Vec<Finding> {
         Some(Ok(())) => findings.ok("topic", "there"),
         // A finding already, and not the topic's fault.
         Some(Err(_)) if silent.is_some() || stranger.is_some() => {}
-        Some(Err(SendError::Refused(code))) => findings.bad(TOPIC_MISSING, code),
+        Some(Err(SendError::Refused(code))) => findings.bad(TOPIC_MISSING, code.to_string()),
         Some(Err(SendError::Unavailable(why))) => findings.bad(AWS_SILENT, format!("SNS: {why}")),
     }
     findings.all
@@ -180,12 +166,12 @@ mod tests {
         }
         let cases: [(&[&str], Change); 20] = [
             (&["no_region"], |f| f.region = None),
-            (&["no_credentials"], |f| f.reactions.push(lost(QueueError::Refused("ExpiredToken".to_owned())))),
+            (&["no_credentials"], |f| f.reactions.push(lost(QueueError::Refused("ExpiredToken".into())))),
             (&["aws_silent"], |f| f.reactions.push(lost(QueueError::Unavailable("timeout".to_owned())))),
-            (&[], |f| f.reactions.push(lost(QueueError::Refused("QueueDoesNotExist".to_owned())))),
+            (&[], |f| f.reactions.push(lost(QueueError::Refused("QueueDoesNotExist".into())))),
             (&["topic_unset"], |f| f.topic = None),
             (&["topic_missing"], |f| {
-                f.topic.as_mut().expect("there").found = Err(SendError::Refused("NotFound".to_owned()));
+                f.topic.as_mut().expect("there").found = Err(SendError::Refused("NotFound".into()));
             }),
             (&["aws_silent"], |f| {
                 f.topic.as_mut().expect("there").found = Err(SendError::Unavailable("no answer".to_owned()));

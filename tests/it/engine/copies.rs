@@ -20,7 +20,7 @@ async fn an_event_without_an_id_that_is_redriven_twice_is_one_event_and_another_
     for body in [own, cloud] {
         let (queue, dlq) = queue_and_dlq();
         let calls = Arc::default();
-        let reaction = Reaction::new(counting(&calls), MemoryLedger::default(), terms(), TIMEOUT);
+        let reaction = Reaction::recorded(counting(&calls), MemoryLedger::default(), terms(), TIMEOUT);
         let row = Row { name: "copies", once: Once::Event, ..reaction.row() };
         let reaction = reaction.with_row(row);
         let worker = Running::of(Worker::new(queue.clone(), reaction, settings()));

@@ -1,51 +1,8 @@
 //! A worker dies at its message again and again: the message is stopped, unless the ledger was away each time.
 
-use std::sync::atomic::AtomicBool;
-
-use user_events::idempotency::{Begin, Claim, Lease, LedgerError, Release, Request, Setbacks};
+use ::engine::testing::Away;
 
 use super::*;
-
-/// A ledger that a test can take away. Clones are one.
-#[derive(Clone, Default)]
-pub(super) struct Remote {
-    pub(super) ledger: MemoryLedger,
-    pub(super) is_away: Arc<AtomicBool>,
-}
-
-impl Remote {
-    async fn ask<T>(&self, call: impl Future<Output = Result<T, LedgerError>>) -> Result<T, LedgerError> {
-        if self.is_away.load(Ordering::SeqCst) { Err(LedgerError::away("away")) } else { call.await }
-    }
-}
-
-impl Ledger for Remote {
-    const SERVER: &'static str = MemoryLedger::SERVER;
-
-    async fn claim(&self, request: &Request, token: &str, terms: &Terms) -> Result<Claim, LedgerError> {
-        self.ask(self.ledger.claim(request, token, terms)).await
-    }
-
-    async fn begin(&self, lease: &Lease, terms: &Terms) -> Result<Begin, LedgerError> {
-        self.ask(self.ledger.begin(lease, terms)).await
-    }
-
-    async fn renew(&self, lease: &Lease, terms: &Terms) -> Result<bool, LedgerError> {
-        self.ask(self.ledger.renew(lease, terms)).await
-    }
-
-    async fn commit(&self, lease: &Lease, receipt: &str, terms: &Terms) -> Result<(), LedgerError> {
-        self.ask(self.ledger.commit(lease, receipt, terms)).await
-    }
-
-    async fn release(&self, lease: &Lease, why: Release<'_>) -> Result<Setbacks, LedgerError> {
-        self.ask(self.ledger.release(lease, why)).await
-    }
-
-    async fn ping(&self) -> Result<(), LedgerError> {
-        self.ask(async { Ok(()) }).await
-    }
-}
 
 /// One message on a queue that is patient; five workers die at it, one after the other. If `goes_away`, the ledger
 /// goes first, and comes back two minutes after the next worker has started. Answers a worker that would do it.
@@ -53,18 +10,20 @@ async fn five_deaths(goes_away: bool) -> (Running, Arc<AtomicUsize>, MemoryQueue
     let dlq = MemoryQueue::new("work-dlq", VISIBILITY);
     let queue = MemoryQueue::with_dlq("work", VISIBILITY, &dlq, 100);
     send_events(&queue, 1);
-    let (remote, entered) = (Remote::default(), Arc::new(Barrier::new(2)));
+    let (remote, entered) = (Away::<MemoryLedger>::default(), Arc::new(Barrier::new(2)));
     let return_of_the_ledger = async || {
         tokio::time::sleep(seconds(120)).await;
-        remote.is_away.store(false, Ordering::SeqCst);
+        remote.comes_back();
     };
     // While the ledger's return is waited for, runs time out: that is not what this is about.
-    let settings = Settings { max_attempts: Some(99), ..settings() };
+    let settings = settings().with_max_attempts(Some(99));
     for _ in 0..5 {
         let worker = Running::with_ledger(queue.clone(), never_leaving(&entered), settings, remote.clone());
         return_of_the_ledger().await;
         entered.wait().await;
-        remote.is_away.store(goes_away, Ordering::SeqCst);
+        if goes_away {
+            remote.goes_away(1000 * HOUR);
+        }
         worker.task.abort();
     }
     let calls = Arc::default();
@@ -109,7 +68,7 @@ async fn a_message_that_is_lost_before_the_fence_again_and_again_is_not_blamed_f
             Ok(())
         }
     });
-    let reaction = Reaction::new(handler, MemoryLedger::default(), terms(), 20 * VISIBILITY);
+    let reaction = Reaction::recorded(handler, MemoryLedger::default(), terms(), 20 * VISIBILITY);
     let worker = Running::of(Worker::new(queue.clone(), reaction, settings()));
     worker.counted("done", 1).await;
     assert_eq!((worker.tally.read().of("lease_lost"), dlq.depth()), (8, EMPTY));

@@ -55,7 +55,7 @@ async fn a_hundred_groups_of_twenty_with_failures_keep_each_its_order_and_run_si
             }
         })
     };
-    let settings = Settings { concurrency: 50, max_attempts: Some(99), ..settings() };
+    let settings = settings().with_concurrency(50).with_max_attempts(Some(99));
     let worker = Running::start(queue.clone(), handler, settings);
     emptied(&queue).await;
     let in_order: Vec<usize> = (0..EACH).collect();
@@ -74,7 +74,7 @@ async fn a_failure_stops_its_group_and_no_other() {
         (0..2).for_each(|group| send_in_group(&queue, group, n));
     }
     let handler = Does(async |event: UserSignedUp| if place(&event).0 == 0 { Err(transient()) } else { Ok(()) });
-    let worker = Running::start(queue.clone(), handler, Settings { concurrency: 10, ..settings() });
+    let worker = Running::start(queue.clone(), handler, settings().with_concurrency(10));
     worker.counted("transient", 1).await;
     worker.counted("done", 3).await;
     worker.counted("transient", 4).await;
@@ -96,7 +96,7 @@ async fn a_body_that_cannot_be_read_is_quarantined_before_its_group_goes_on() {
         assert_eq!(seen.depth().visible, 1, "the letter is there");
         async { Ok(()) }
     });
-    let worker = Running::start(tapped, handler, Settings { concurrency: 10, ..settings() });
+    let worker = Running::start(tapped, handler, settings().with_concurrency(10));
     emptied(&queue).await;
     assert_eq!((worker.tally.read().of("done"), worker.tally.read().of("refused")), (1, 3));
     let letter = letters(&dlq).await.remove(0);
@@ -108,7 +108,7 @@ async fn told_to_stop_a_group_finishes_its_delivery_and_gives_back_the_rest() {
     let (queue, _dlq) = fifo_and_dlq(5);
     (0..4).for_each(|n| send_in_group(&queue, 0, n));
     let held = super::Held::new();
-    let worker = Running::start(queue.clone(), held.handler(), Settings { concurrency: 10, ..settings() });
+    let worker = Running::start(queue.clone(), held.handler(), settings().with_concurrency(10));
     held.entered.wait().await;
     worker.stop.cancel();
     held.leave.wait().await;
@@ -125,8 +125,8 @@ async fn a_group_that_waits_behind_a_slow_delivery_stays_hidden() {
         tokio::time::sleep(VISIBILITY * 2).await;
         Ok(())
     });
-    let reaction = Reaction::new(handler, MemoryLedger::default(), terms(), HOUR);
-    let worker = Running::of(Worker::new(tapped.clone(), reaction, Settings { concurrency: 10, ..settings() }));
+    let reaction = Reaction::recorded(handler, MemoryLedger::default(), terms(), HOUR);
+    let worker = Running::of(Worker::new(tapped.clone(), reaction, settings().with_concurrency(10)));
     emptied(&queue).await;
     assert_eq!((worker.tally.read().of("done"), tapped.attempts()), (3, vec![1, 1, 1]));
 }
@@ -144,6 +144,6 @@ async fn a_group_id_on_a_queue_that_is_not_fifo_orders_nothing() {
             Ok(())
         }
     });
-    let _worker = Running::start(queue.clone(), handler, Settings { concurrency: 10, ..settings() });
+    let _worker = Running::start(queue.clone(), handler, settings().with_concurrency(10));
     emptied(&queue).await;
 }

@@ -20,7 +20,7 @@ async fn never_more_are_in_flight_than_there_are_slots_and_all_slots_are_used() 
         })
     };
     send_events(&queue, 30);
-    let worker = Running::start(queue.clone(), handler, Settings { concurrency: 3, ..settings() });
+    let worker = Running::start(queue.clone(), handler, settings().with_concurrency(3));
     emptied(&queue).await;
     assert_eq!((most.load(Ordering::SeqCst), worker.tally.read().of("done")), (3, 30));
 }
@@ -32,7 +32,7 @@ async fn a_receive_asks_for_as_many_as_there_are_free_slots() {
     let handler = never_leaving(&entered);
     send_events(&queue, 4);
     let tapped = Tapped::new(&queue);
-    let _worker = Running::start(tapped.clone(), handler, Settings { concurrency: 6, ..settings() });
+    let _worker = Running::start(tapped.clone(), handler, settings().with_concurrency(6));
     entered.wait().await;
     eventually("a second receive", seconds(1), async || tapped.receives().get(1).copied()).await;
     let asked: Vec<_> = tapped.receives().iter().map(|(_, at_most)| *at_most).collect();
@@ -44,7 +44,7 @@ async fn deletes_go_out_in_batches() {
     let (queue, _dlq) = queue_and_dlq();
     send_events(&queue, 100);
     let tapped = Tapped::new(&queue);
-    let _worker = Running::start(tapped.clone(), counting(&Arc::default()), Settings { concurrency: 10, ..settings() });
+    let _worker = Running::start(tapped.clone(), counting(&Arc::default()), settings().with_concurrency(10));
     emptied(&queue).await;
     let sizes: Vec<_> = tapped.deletes().iter().map(Vec::len).collect();
     assert!(sizes.len() <= 20 && sizes.iter().all(|size| *size <= 10), "{sizes:?}");
@@ -61,7 +61,7 @@ async fn deletes_a_few_milliseconds_apart_go_out_together() {
         Ok(())
     });
     let tapped = Tapped::new(&queue);
-    let _worker = Running::start(tapped.clone(), handler, Settings { concurrency: 10, ..settings() });
+    let _worker = Running::start(tapped.clone(), handler, settings().with_concurrency(10));
     emptied(&queue).await;
     assert_eq!(tapped.deletes().iter().map(Vec::len).collect::<Vec<_>>(), [10]);
 }
@@ -73,7 +73,7 @@ async fn a_delete_that_fails_for_one_entry_is_retried_for_that_entry_alone() {
     let tapped = Tapped::new(&queue);
     tapped.fail_deletes(2, QueueError::Unavailable("test".to_owned()));
     let calls = Arc::default();
-    let _worker = Running::start(tapped.clone(), counting(&calls), Settings { concurrency: 10, ..settings() });
+    let _worker = Running::start(tapped.clone(), counting(&calls), settings().with_concurrency(10));
     emptied(&queue).await;
     let deletes = tapped.deletes();
     assert_eq!(deletes.iter().map(Vec::len).collect::<Vec<_>>(), [10, 1, 1]);
@@ -86,7 +86,7 @@ async fn a_message_whose_delete_is_refused_comes_again_and_is_a_duplicate() {
     let (queue, _dlq) = queue_and_dlq();
     send_events(&queue, 1);
     let tapped = Tapped::new(&queue);
-    tapped.fail_deletes(1, QueueError::Refused("AccessDenied".to_owned()));
+    tapped.fail_deletes(1, QueueError::Refused("AccessDenied".into()));
     let calls = Arc::default();
     let worker = Running::start(tapped.clone(), counting(&calls), settings());
     emptied(&queue).await;
@@ -96,7 +96,7 @@ async fn a_message_whose_delete_is_refused_comes_again_and_is_a_duplicate() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failing_receive_backs_off_and_never_ends_the_loop() {
-    for error in [QueueError::Unavailable("test".to_owned()), QueueError::Refused("AccessDenied".to_owned())] {
+    for error in [QueueError::Unavailable("test".to_owned()), QueueError::Refused("AccessDenied".into())] {
         let (queue, _dlq) = queue_and_dlq();
         send_events(&queue, 1);
         let tapped = Tapped::new(&queue);
@@ -116,7 +116,7 @@ async fn a_worker_whose_slots_are_all_at_work_looks_alive() {
     let (queue, _dlq) = queue_and_dlq();
     send_events(&queue, 20);
     let handler = Does(|_| std::future::pending());
-    let worker = Running::start(queue, handler, Settings { wait: seconds(1), ..settings() });
+    let worker = Running::start(queue, handler, settings().with_wait(seconds(1)));
     let pulse = worker.pulse.clone();
     let busy = worker.counted("timed_out", 10);
     always_alive(&pulse, busy).await;
@@ -128,7 +128,7 @@ async fn a_worker_whose_queue_does_not_answer_looks_alive() {
     send_events(&queue, 1);
     let tapped = Tapped::new(&queue);
     tapped.fail_receives(100, QueueError::Unavailable("test".to_owned()));
-    let worker = Running::start(tapped, counting(&Arc::default()), Settings { wait: Duration::ZERO, ..settings() });
+    let worker = Running::start(tapped, counting(&Arc::default()), settings().with_wait(Duration::ZERO));
     always_alive(&worker.pulse, emptied(&queue)).await;
 }
 

@@ -1,8 +1,8 @@
 //! What happened goes on record however long the ledger is away; and on its last receive no message is given back.
 
-use user_events::idempotency::{Begin, Claim, Key, Lease, LedgerError, Release, Request, Setbacks};
+use ::engine::testing::Away;
+use user_events::idempotency::{Begin, Claim, Key, Lease, LedgerError, OnAmbiguous, Release, Request, Setbacks};
 
-use super::deaths::Remote;
 use super::*;
 
 /// Effects take so long behind the fence.
@@ -53,7 +53,7 @@ async fn claimed(ledger: &MemoryLedger, handler: &impl Handler<Event = UserSigne
         key: key(handler),
         fingerprint: handler.fingerprint(&UserSignedUp::new("user-1".parse().unwrap(), address, None)),
         message_id: "another".to_owned(),
-        ledger_quiet_for: Some(Duration::ZERO),
+        ledger_failed_ago: Some(Duration::ZERO),
     };
     match ledger.claim(&request, "another", terms).await {
         Ok(Claim::Acquired(lease)) => lease,
@@ -66,21 +66,21 @@ async fn effect_without_a_ledger(
     queue: &MemoryQueue,
     terms: Terms,
     settings: Settings,
-) -> (Running, Remote, Arc<AtomicUsize>) {
-    let (ledger, done) = (Remote::default(), Arc::new(Barrier::new(2)));
+) -> (Running, Away<MemoryLedger>, Arc<AtomicUsize>) {
+    let (ledger, done) = (Away::<MemoryLedger>::default(), Arc::new(Barrier::new(2)));
     let (handler, effects) = takes(seconds(1));
     let handler = Takes { done: Some(done.clone()), ..handler };
     send(queue, &event("user-1"));
-    let reaction = Reaction::new(handler, ledger.clone(), terms, TIMEOUT);
+    let reaction = Reaction::recorded(handler, ledger.clone(), terms, TIMEOUT);
     let worker = Running::of(Worker::new(queue.clone(), reaction, settings));
     tokio::time::sleep(seconds(5)).await;
-    ledger.is_away.store(true, Ordering::SeqCst);
+    ledger.goes_away(1000 * HOUR);
     done.wait().await;
     (worker, ledger, effects)
 }
 
 fn side_by_side() -> Settings {
-    Settings { concurrency: 10, ..settings() }
+    settings().with_concurrency(10)
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,7 +104,7 @@ async fn a_copy_whose_holder_never_ends_is_held_for_a_quarter_of_an_hour_and_the
     let ledger = MemoryLedger::default();
     let (handler, effects) = takes(seconds(1));
     // Somebody else has the claim, and renews it for ever.
-    claimed(&ledger, &handler, &Terms { lease: HOUR, ..terms() }).await;
+    claimed(&ledger, &handler, &Terms::new(HOUR, HOUR)).await;
     send(&queue, &event("user-1"));
     let (began, _worker) = (Instant::now(), Running::with_ledger(queue.clone(), handler, settings(), ledger));
     emptied(&queue).await;
@@ -119,7 +119,7 @@ async fn an_effect_whose_ledger_is_away_for_ten_minutes_is_recorded_and_happens_
     let (worker, ledger, effects) = effect_without_a_ledger(&queue, terms(), settings()).await;
     tokio::time::sleep(seconds(600)).await;
     assert_eq!(queue.depth().in_flight, 1, "held, and on no record yet");
-    ledger.is_away.store(false, Ordering::SeqCst);
+    ledger.comes_back();
     emptied(&queue).await;
     send(&queue, &event("user-1"));
     emptied(&queue).await;
@@ -132,11 +132,11 @@ async fn an_effect_whose_ledger_is_away_for_ten_minutes_is_recorded_and_happens_
 async fn a_copy_in_hand_does_not_overtake_a_record_that_waited_for_the_ledger_longer_than_its_claim_lasts() {
     for max_sends in [1, 2] {
         let (queue, dlq) = queue_of(5);
-        let terms = Terms { max_sends, ..terms() };
+        let terms = terms().on_ambiguous(OnAmbiguous::ResendUpTo(max_sends));
         let (worker, ledger, effects) = effect_without_a_ledger(&queue, terms, side_by_side()).await;
         send(&queue, &event("user-1"));
         tokio::time::sleep(3 * LEASE).await;
-        ledger.is_away.store(false, Ordering::SeqCst);
+        ledger.comes_back();
         emptied(&queue).await;
         let count = worker.tally.read();
         assert_eq!((effects.load(Ordering::SeqCst), dlq.depth()), (1, EMPTY), "{max_sends} sends: {count:?}");
@@ -182,7 +182,7 @@ async fn an_effect_in_a_stops_last_moments_is_recorded_where_the_ledger_is_well(
     let (handler, effects) = takes(seconds(20));
     send(&queue, &event("user-1"));
     // Its effect happens a second before the time is up.
-    let settings = Settings { shutdown: seconds(16), ..settings() };
+    let settings = settings().with_shutdown(seconds(16));
     let worker = Running::with_ledger(queue.clone(), handler, settings, Remoter(MemoryLedger::default()));
     tokio::time::sleep(seconds(5)).await;
     let tally = worker.tally.clone();
@@ -194,7 +194,7 @@ async fn an_effect_in_a_stops_last_moments_is_recorded_where_the_ledger_is_well(
 #[tokio::test(start_paused = true)]
 async fn a_stop_whose_time_ends_while_the_ledger_is_away_deletes_what_happened_and_says_that_it_is_on_no_record() {
     let (queue, _dlq) = queue_of(5);
-    let settings = Settings { shutdown: seconds(20), ..settings() };
+    let settings = settings().with_shutdown(seconds(20));
     let (worker, _ledger, effects) = effect_without_a_ledger(&queue, terms(), settings).await;
     let (tally, began) = (worker.tally.clone(), Instant::now());
     let summary = worker.stopped().await;
@@ -207,14 +207,14 @@ async fn a_stop_whose_time_ends_while_the_ledger_is_away_deletes_what_happened_a
 async fn a_message_on_its_last_receive_waits_for_its_ledger_and_then_says_what_was_missing() {
     for (minutes, outcome) in [(10, None), (60, Some("unavailable"))] {
         let (queue, dlq) = queue_of(1);
-        let ledger = Remote::default();
+        let ledger = Away::<MemoryLedger>::default();
         let (handler, effects) = takes(seconds(1));
         let worker = Running::with_ledger(queue.clone(), handler, settings(), ledger.clone());
         tokio::time::sleep(seconds(1)).await;
-        ledger.is_away.store(true, Ordering::SeqCst);
+        ledger.goes_away(1000 * HOUR);
         send(&queue, &event("user-1"));
         tokio::time::sleep(seconds(60 * minutes)).await;
-        ledger.is_away.store(false, Ordering::SeqCst);
+        ledger.comes_back();
         emptied(&queue).await;
         let letters = letters(&dlq).await;
         assert_eq!(letters.first().map(reason), outcome);
@@ -227,7 +227,7 @@ async fn a_message_on_its_last_receive_waits_for_its_ledger_and_then_says_what_w
 async fn a_claim_that_was_lost_asks_the_record_and_costs_no_receive() {
     for is_done in [true, false] {
         let (queue, dlq) = queue_of(2);
-        let (tapped, remote) = (Tapped::new(&queue), Remote::default());
+        let (tapped, remote) = (Tapped::new(&queue), Away::<MemoryLedger>::default());
         let runs = Arc::new(AtomicUsize::new(0));
         // Its first run hangs, the next one is well.
         let handler = Does({
@@ -239,12 +239,12 @@ async fn a_claim_that_was_lost_asks_the_record_and_costs_no_receive() {
         });
         send(&queue, &event("user-1"));
         let stranger = counting(&runs);
-        let short = Terms { lease: seconds(20), ..terms() };
-        let reaction = Reaction::new(handler, remote.clone(), short, HOUR);
+        let short = Terms::new(seconds(20), HOUR);
+        let reaction = Reaction::recorded(handler, remote.clone(), short, HOUR);
         let worker = Running::of(Worker::new(tapped.clone(), reaction, settings()));
         tokio::time::sleep(seconds(1)).await;
         // While the ledger was away the claim ran out; somebody else took it.
-        remote.is_away.store(true, Ordering::SeqCst);
+        remote.goes_away(1000 * HOUR);
         tokio::time::sleep(seconds(21)).await;
         let lease = claimed(&remote.ledger, &stranger, &terms()).await;
         if is_done {
@@ -252,7 +252,7 @@ async fn a_claim_that_was_lost_asks_the_record_and_costs_no_receive() {
         } else {
             remote.ledger.release(&lease, Release::Uncounted).await.expect("in memory");
         }
-        remote.is_away.store(false, Ordering::SeqCst);
+        remote.comes_back();
         emptied(&queue).await;
         let expected = if is_done { "duplicate" } else { "done" };
         assert_eq!(worker.tally.read().of(expected), 1, "{:?}", worker.tally.read());

@@ -35,7 +35,7 @@ async fn a_slow_handler_delays_none_of_its_neighbours() {
     let ((queue, _dlq), calls) = (queue_and_dlq(), Arc::<Mutex<Vec<Instant>>>::default());
     let begun = Instant::now();
     send_events(&queue, 100);
-    let worker = Running::start(queue.clone(), noting(&calls), Settings { concurrency: 10, ..settings() });
+    let worker = Running::start(queue.clone(), noting(&calls), settings().with_concurrency(10));
     let one_left = async || (queue.depth() == Depth { visible: 0, in_flight: 1 }).then_some(());
     eventually("all but the slow one are done", HOUR, one_left).await;
     assert!(begun.elapsed() < seconds(2), "nine slots did 99 events in {:?}", begun.elapsed());

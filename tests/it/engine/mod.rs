@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use ::engine::testing::{Call, Fault};
 use tokio::sync::Barrier;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -28,10 +29,8 @@ use tokio_util::sync::CancellationToken;
 use user_events::backoff::Backoff;
 use user_events::events::UserSignedUp;
 use user_events::handler::{Handled, Handler, HandlerError};
-use user_events::idempotency::atomic::AtomicEffect;
 use user_events::idempotency::memory::MemoryLedger;
 use user_events::idempotency::{Fence, Ledger, Terms};
-use user_events::queue::memory::faults::{Call, Fault};
 use user_events::queue::memory::{Depth, MemoryQueue};
 use user_events::queue::{
     Attributes, DeadLetter, Delivery, Facts, Hide, Hold, MAX_MESSAGE_BYTES, Queue, QueueError, ReceiptHandle, Unsettled,
@@ -146,11 +145,11 @@ fn reason(letter: &Delivery) -> &str {
 /// One at a time, retried within 10 s.
 fn settings() -> Settings {
     let backoff = Backoff::try_new(seconds(10), seconds(10)).expect("sound");
-    Settings { concurrency: 1, backoff, ..Settings::default() }
+    Settings::default().with_concurrency(1).with_backoff(backoff)
 }
 
 fn terms() -> Terms {
-    Terms { lease: LEASE, retention: HOUR, max_sends: 2 }
+    Terms::new(LEASE, HOUR)
 }
 
 /// A worker that runs.
@@ -167,11 +166,11 @@ impl Running {
     }
 
     fn with_terms(queue: impl Queue, handler: impl Handler, settings: Settings, terms: Terms) -> Self {
-        Self::of(Worker::new(queue, Reaction::new(handler, MemoryLedger::default(), terms, TIMEOUT), settings))
+        Self::of(Worker::new(queue, Reaction::recorded(handler, MemoryLedger::default(), terms, TIMEOUT), settings))
     }
 
     fn with_ledger(queue: impl Queue, handler: impl Handler, settings: Settings, ledger: impl Ledger) -> Self {
-        Self::of(Worker::new(queue, Reaction::new(handler, ledger, terms(), TIMEOUT), settings))
+        Self::of(Worker::new(queue, Reaction::recorded(handler, ledger, terms(), TIMEOUT), settings))
     }
 
     fn of<Q: Queue, L: Ledger, H: Handler>(worker: Worker<Q, L, H>) -> Self {

@@ -65,7 +65,7 @@ fn stage(concurrency: usize, is_up: bool) -> (Tapped, Arc<Dependency>, Running) 
     dependency.set(is_up);
     let tapped = Tapped::new(&queue);
     let handler = Needs { dependency: dependency.clone() };
-    let worker = Running::start(tapped.clone(), handler, Settings { concurrency, ..settings() });
+    let worker = Running::start(tapped.clone(), handler, settings().with_concurrency(concurrency));
     (tapped, dependency, worker)
 }
 
@@ -161,7 +161,7 @@ async fn without_a_right(denied: fn(Call) -> bool, right: &str) -> Count {
     });
     let tapped = Tapped::new(&queue);
     send_events(&queue, 3);
-    let reaction = Reaction::new(handler, MemoryLedger::default(), terms(), TIMEOUT);
+    let reaction = Reaction::recorded(handler, MemoryLedger::default(), terms(), TIMEOUT);
     let worker = Worker::new(tapped.clone(), reaction, settings());
     let (vitals, worker) = (worker.vitals(), Running::of(worker));
     let missing = async || vitals.missing().filter(|told| told.contains(right));

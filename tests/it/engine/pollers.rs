@@ -16,7 +16,7 @@ async fn at_full_load_a_message_costs_at_most_a_fifth_of_a_call_and_a_little() {
             tokio::time::sleep(Duration::from_millis(fastrand::u64(0..20))).await;
             Ok(())
         });
-        let worker = Running::start(tapped.clone(), handler, Settings { concurrency, ..settings() });
+        let worker = Running::start(tapped.clone(), handler, settings().with_concurrency(concurrency));
         emptied(&queue).await;
         let calls = calls(&tapped);
         assert!(calls <= 420, "{calls} calls for 2,000 messages on {concurrency} slots");
@@ -28,8 +28,7 @@ async fn at_full_load_a_message_costs_at_most_a_fifth_of_a_call_and_a_little() {
 async fn an_idle_queue_is_asked_once_in_twenty_seconds() {
     let (queue, _dlq) = queue_and_dlq();
     let tapped = Tapped::new(&queue);
-    let _worker =
-        Running::start(tapped.clone(), counting(&Arc::default()), Settings { concurrency: 100, ..settings() });
+    let _worker = Running::start(tapped.clone(), counting(&Arc::default()), settings().with_concurrency(100));
     tokio::time::sleep(HOUR).await;
     let calls = calls(&tapped);
     assert!((180..=181).contains(&calls), "{calls}: three a minute, and the one under way");
@@ -42,7 +41,7 @@ async fn a_backlog_is_asked_by_several_receives_at_once_and_a_quiet_queue_by_one
     let tapped = Tapped::new(&queue);
     // Slow enough that receives meet.
     queue.set_faults(|call| (call == Call::Receive).then_some(Fault::Slow(Duration::from_millis(100))));
-    let _worker = Running::start(tapped.clone(), counting(&Arc::default()), Settings { concurrency: 30, ..settings() });
+    let _worker = Running::start(tapped.clone(), counting(&Arc::default()), settings().with_concurrency(30));
     emptied(&queue).await;
     assert_eq!(tapped.most_receives(), 3, "thirty slots are three receives");
     tokio::time::sleep(seconds(60)).await;

@@ -5,7 +5,7 @@ use std::panic::panic_any;
 use std::sync::atomic::AtomicBool;
 
 use tokio::{sync::mpsc, time::advance};
-use user_events::idempotency::Crossing;
+use user_events::idempotency::{Crossing, OnAmbiguous};
 use user_events::worker::UnknownEvents;
 
 use super::*;
@@ -88,7 +88,7 @@ async fn failures_are_counted_across_workers_and_nothing_else_is() {
     let queue = MemoryQueue::with_dlq("work", VISIBILITY, &dlq, 100);
     let ledger = MemoryLedger::default();
     send_events(&queue, 1);
-    let settings = Settings { max_attempts: Some(3), ..settings() };
+    let settings = settings().with_max_attempts(Some(3));
     for _ in 0..2 {
         // Two receives a round that are not the message's fault: a deploy gives it back, an outage hides it.
         let given_back = queue.receive(1, HOUR).await.expect("an answer").remove(0);
@@ -115,7 +115,7 @@ async fn failures_are_counted_across_workers_and_nothing_else_is() {
 async fn without_a_count_the_last_receive_that_the_queue_allows_is_the_last_attempt() {
     let (queue, dlq) = queue_and_dlq();
     send_events(&queue, 1);
-    let _worker = Running::with_ledger(queue.clone(), says(transient), settings(), AtomicEffect);
+    let _worker = Running::of(Worker::new(queue.clone(), Reaction::atomic(says(transient), TIMEOUT), settings()));
     emptied(&queue).await;
     let letter = letters(&dlq).await.remove(0);
     assert_eq!((reason(&letter), letter.attributes["failure.attempts"].value.as_str()), ("attempts_exhausted", "5"));
@@ -145,7 +145,7 @@ async fn an_unreadable_body_is_quarantined_and_its_neighbours_are_done() {
     send(&queue, "<xml/>");
     send_events(&queue, 9);
     let calls = Arc::default();
-    let worker = Running::start(queue.clone(), counting(&calls), Settings { concurrency: 10, ..settings() });
+    let worker = Running::start(queue.clone(), counting(&calls), settings().with_concurrency(10));
     emptied(&queue).await;
     let letters = letters(&dlq).await;
     assert_eq!((letters.len(), reason(&letters[0]), letters[0].body.as_str()), (1, "not_json", "<xml/>"));
@@ -183,7 +183,7 @@ async fn other_teams_events_are_ignored_or_quarantined_by_the_setting() {
         let (queue, dlq) = queue_and_dlq();
         let calls = Arc::default();
         send(&queue, r#"{"type":"invoice.paid","userId":"1"}"#);
-        let _worker = Running::start(queue.clone(), counting(&calls), Settings { unknown_events, ..settings() });
+        let _worker = Running::start(queue.clone(), counting(&calls), settings().with_unknown_events(unknown_events));
         emptied(&queue).await;
         let letters = letters(&dlq).await;
         assert_eq!((calls.load(Ordering::SeqCst), letters.len()), (0, letters_left), "{unknown_events:?}");
@@ -244,7 +244,7 @@ async fn copies_of_one_event_are_handled_once_even_while_the_first_is_at_it() {
         })
     };
     (0..3).for_each(|_| send(&queue, &event("user-1")));
-    let worker = Running::start(queue.clone(), handler, Settings { concurrency: 3, ..settings() });
+    let worker = Running::start(queue.clone(), handler, settings().with_concurrency(3));
     worker.counted("busy", 2).await;
     leave.wait().await;
     emptied(&queue).await;
@@ -307,7 +307,7 @@ async fn a_send_whose_end_is_unknown_is_repeated_at_most_max_sends_times_then_qu
         let (queue, dlq) = queue_and_dlq();
         let sends = Arc::new(AtomicUsize::new(0));
         send_events(&queue, 1);
-        let terms = Terms { max_sends, ..terms() };
+        let terms = terms().on_ambiguous(OnAmbiguous::ResendUpTo(max_sends));
         let started = Instant::now();
         let worker = Running::with_terms(queue.clone(), Vanishes(sends.clone()), settings(), terms);
         emptied(&queue).await;

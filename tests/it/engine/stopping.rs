@@ -21,7 +21,7 @@ async fn what_the_last_receive_brought_is_given_back_unworked() {
     let (queue, _dlq) = queue_and_dlq();
     let tapped = Tapped::new(&queue);
     let calls = Arc::default();
-    let worker = Running::start(tapped.clone(), counting(&calls), Settings { concurrency: 10, ..settings() });
+    let worker = Running::start(tapped.clone(), counting(&calls), settings().with_concurrency(10));
     eventually("a long poll", seconds(1), async || tapped.receives().first().copied()).await;
     worker.stop.cancel();
     send_events(&queue, 3);
@@ -48,7 +48,7 @@ async fn a_handler_that_outlives_the_shutdown_time_is_abandoned_and_its_message_
     send_events(&queue, 1);
     let held = Held::new();
     let tapped = Tapped::new(&queue);
-    let worker = Running::start(tapped.clone(), held.handler(), Settings { shutdown: seconds(10), ..settings() });
+    let worker = Running::start(tapped.clone(), held.handler(), settings().with_shutdown(seconds(10)));
     held.entered.wait().await;
     let told = Instant::now();
     assert_eq!(worker.stopped().await, Summary { drained: 0, returned: 0, abandoned: 1 });
@@ -63,8 +63,7 @@ async fn a_queue_that_does_not_answer_does_not_hold_up_the_end() {
     send_events(&queue, 1);
     let entered = Arc::new(Barrier::new(2));
     queue.set_faults(|call| (call == Call::Extend).then_some(Fault::Slow(HOUR)));
-    let worker =
-        Running::start(queue.clone(), never_leaving(&entered), Settings { shutdown: seconds(21), ..settings() });
+    let worker = Running::start(queue.clone(), never_leaving(&entered), settings().with_shutdown(seconds(21)));
     entered.wait().await;
     // The first heartbeat hangs by then.
     tokio::time::sleep(seconds(25)).await;
@@ -80,7 +79,7 @@ async fn the_shutdown_time_counts_from_stop_though_a_long_poll_is_waited_for() {
     let entered = Arc::new(Barrier::new(2));
     let handler = never_leaving(&entered);
     send_events(&queue, 1);
-    let settings = Settings { concurrency: 2, shutdown: seconds(21), ..settings() };
+    let settings = settings().with_concurrency(2).with_shutdown(seconds(21));
     let worker = Running::start(tapped.clone(), handler, settings);
     entered.wait().await;
     eventually("a long poll beside it", seconds(1), async || tapped.receives().get(1).copied()).await;
@@ -106,7 +105,7 @@ async fn what_was_done_is_deleted_before_the_worker_has_stopped() {
     let (queue, _dlq) = queue_and_dlq();
     send_events(&queue, 50);
     let calls: Arc<AtomicUsize> = Arc::default();
-    let worker = Running::start(queue.clone(), counting(&calls), Settings { concurrency: 7, ..settings() });
+    let worker = Running::start(queue.clone(), counting(&calls), settings().with_concurrency(7));
     worker.counted("done", 20).await;
     let summary = worker.stopped().await;
     let depth = queue.depth();

@@ -10,7 +10,7 @@ fn is_free_of_gpl(expression: &str) -> bool {
     or.split(" AND ").all(|part| part.split(" OR ").any(|choice| !choice.contains("GPL")))
 }
 
-fn output(program: &str, arguments: &[&str]) -> String {
+pub(super) fn output(program: &str, arguments: &[&str]) -> String {
     let answer = Command::new(program).args(arguments).current_dir(ROOT).output().expect("it runs");
     assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
     String::from_utf8(answer.stdout).expect("UTF-8")

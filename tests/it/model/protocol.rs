@@ -25,7 +25,7 @@ fn folded(content: Content) -> Content {
 }
 
 /// Claims of one message that may run out without a word.
-const TAKEOVERS: u8 = 5;
+const MAX_EXPIRED_CLAIMS: u8 = 5;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -184,7 +184,7 @@ impl Protocol {
             if record.token != NOBODY && !saw_it_fail {
                 record.counts.charge();
             }
-            if record.counts.takeovers_of(message) >= TAKEOVERS {
+            if record.counts.takeovers_of(message) >= MAX_EXPIRED_CLAIMS {
                 record.token = NOBODY;
                 return Claim::Kills;
             }

@@ -15,7 +15,7 @@ use redis::aio::MultiplexedConnection;
 use tokio::runtime::Builder;
 use user_events::idempotency::memory::MemoryLedger;
 use user_events::idempotency::redis::RedisLedger;
-use user_events::idempotency::{self as real, Fingerprint, Key, Ledger, Request, Setbacks, Terms};
+use user_events::idempotency::{self as real, Fingerprint, Key, Ledger, OnAmbiguous, Request, Setbacks, Terms};
 
 use super::protocol::{self as model, Asker, Content, Message, Protocol, Record, Step, Variant};
 use crate::world::{self, unique};
@@ -35,7 +35,7 @@ enum Act {
         token: u8,
         content: u8,
         message: Message,
-        quiet: Option<Duration>,
+        failed_ago: Option<Duration>,
     },
     /// By one of the leases handed out so far, lost ones too; most often the last.
     Show(Lease, Call),
@@ -66,7 +66,7 @@ fn acts() -> impl Strategy<Value = Acts> {
     let content = prop_oneof![6 => Just(0_u8), 1 => Just(1_u8), 3 => Just(2_u8)];
     let lease = prop_oneof![2 => Just(Lease::Last), 1 => any::<Index>().prop_map(Lease::Any)];
     let message = || prop_oneof![1 => Just(0_u8), 6 => Just(1_u8), 3 => Just(2_u8)];
-    let quiet = prop_oneof![6 => Just(None), 1 => Just(Some(Duration::ZERO)), 2 => Just(Some(AGES))];
+    let failed_ago = prop_oneof![6 => Just(None), 1 => Just(Some(Duration::ZERO)), 2 => Just(Some(AGES))];
     let why = prop_oneof![
         1 => Just(model::Release::Uncounted),
         2 => message().prop_map(model::Release::Failed),
@@ -77,8 +77,8 @@ fn acts() -> impl Strategy<Value = Acts> {
         4 => Just(Call::Begin), 2 => Just(Call::Renew), 1 => Just(Call::Commit), 3 => why.prop_map(Call::Release)
     ];
     let act = prop_oneof![
-        5 => (1..=4_u8, content, message(), quiet)
-            .prop_map(|(token, content, message, quiet)| Act::Claim { token, content, message, quiet }),
+        5 => (1..=4_u8, content, message(), failed_ago)
+            .prop_map(|(token, content, message, failed_ago)| Act::Claim { token, content, message, failed_ago }),
         7 => (lease, call).prop_map(|(lease, call)| Act::Show(lease, call)),
         4 => Just(Act::Expire),
         1 => Just(Act::Age),
@@ -93,7 +93,7 @@ fn acts() -> impl Strategy<Value = Acts> {
 
 /// So many claims of one message, none of which is heard of again: by chance they would be rare.
 fn deaths((message, times): (Message, u8)) -> Vec<Act> {
-    let claim = |n| Act::Claim { token: n % 4 + 1, content: 0, message, quiet: None };
+    let claim = |n| Act::Claim { token: n % 4 + 1, content: 0, message, failed_ago: None };
     (0..times).flat_map(|n| [claim(n), Act::Expire]).collect()
 }
 
@@ -115,21 +115,21 @@ trait Bench {
 
 async fn play(mut bench: impl Bench, acts: Acts, max_sends: u8) -> Result<(), TestCaseError> {
     let protocol = Protocol { variant: Variant::Ours, max_sends };
-    let terms = Terms { lease: LEASE, retention: RETENTION, max_sends: max_sends.into() };
+    let terms = Terms::new(LEASE, RETENTION).on_ambiguous(OnAmbiguous::ResendUpTo(max_sends.into()));
     let key = Key::new("model", &unique());
     let mut record: Option<Record> = None;
     let mut leases = Vec::new();
     // At last someone new looks: what a record hides, its next claim shows.
-    let last = Act::Claim { token: 5, content: 0, message: 1, quiet: None };
+    let last = Act::Claim { token: 5, content: 0, message: 1, failed_ago: None };
     let end = [(Act::Expire, false), (last, false)];
     for (act, lost) in acts.into_iter().chain(end) {
         for _ in 0..=u8::from(lost) {
             match &act {
-                &Act::Claim { token, content, message, quiet } => {
+                &Act::Claim { token, content, message, failed_ago } => {
                     let mut request = Request::new(key.clone(), fingerprint(content));
-                    (request.message_id, request.ledger_quiet_for) = (name(message), quiet);
+                    (request.message_id, request.ledger_failed_ago) = (name(message), failed_ago);
                     let answer = bench.ledger().claim(&request, &format!("token-{token}"), &terms).await;
-                    let saw_it_fail = quiet == Some(Duration::ZERO);
+                    let saw_it_fail = failed_ago == Some(Duration::ZERO);
                     let asker = Asker { token, fingerprint: content, message, saw_it_fail };
                     match (protocol.claim(&mut record, asker), answer.expect("an answer")) {
                         (model::Claim::Acquired(ours), real::Claim::Acquired(theirs))
@@ -142,7 +142,7 @@ async fn play(mut bench: impl Bench, acts: Acts, max_sends: u8) -> Result<(), Te
                         (model::Claim::Done, real::Claim::Done)
                         | (model::Claim::Conflict, real::Claim::Conflict)
                         | (model::Claim::Parked, real::Claim::Parked)
-                        | (model::Claim::Kills, real::Claim::Kills) => {}
+                        | (model::Claim::Kills, real::Claim::KillsItsWorker) => {}
                         (ours, theirs) => prop_assert!(false, "{act:?}: {ours:?} expected, {theirs:?}"),
                     }
                 }

@@ -4,18 +4,15 @@
 //! The engine must be right with all three.
 
 use aws_sdk_sqs::types::MessageAttributeValue;
+use engine::testing::queue::fifo::{a_retried_head, bodies, receive};
+use engine::testing::queue::{Bench, InMemory, LONG, copy, delete, hide, nothing, one, received_twice, unfit};
+use user_events::queue::{Attribute, QueueError};
 
-use super::letters::unfit;
-use super::*;
+use super::bench::OnLocalStack;
 use crate::world::World;
 
-/// A message received twice, with the receipts of both.
-async fn received_twice<B: Bench>() -> (B, ReceiptHandle, ReceiptHandle) {
-    let bench = B::open(short(), 5).await;
-    bench.send("x", Attributes::new()).await;
-    let first = one(bench.queue(), seconds(2)).await;
-    let second = one(bench.queue(), seconds(5)).await;
-    (bench, first.receipt, second.receipt)
+const fn seconds(n: u64) -> std::time::Duration {
+    std::time::Duration::from_secs(n)
 }
 
 #[tokio::test(start_paused = true)]
@@ -23,7 +20,7 @@ async fn in_memory_a_stale_receipt_settles_nothing_and_says_so() {
     let (bench, stale, _latest) = received_twice::<InMemory>().await;
     assert_eq!(hide(bench.queue(), copy(&stale), LONG).await, Some(QueueError::NotInFlight));
     assert_eq!(delete(bench.queue(), stale).await, Some(QueueError::NotInFlight));
-    assert_eq!(one(bench.queue(), seconds(5)).await.attempt.get(), 3);
+    assert_eq!(one(&bench, seconds(5)).await.attempt.get(), 3);
 }
 
 #[tokio::test]
@@ -38,6 +35,12 @@ async fn on_localstack_a_stale_receipt_deletes_where_aws_would_keep_the_message(
     let (bench, stale, _latest) = received_twice::<OnLocalStack>().await;
     assert_eq!(delete(bench.queue(), stale).await, None);
     nothing(bench.queue(), seconds(2)).await;
+}
+
+#[tokio::test]
+async fn on_localstack_a_hidden_head_is_overtaken_where_aws_would_hold_up_its_group() {
+    let bench = a_retried_head::<OnLocalStack>().await;
+    assert_eq!(bodies(&receive(bench.queue(), 10).await), ["b1", "a2", "a3"]);
 }
 
 /// Sent past the adapter, which asks `rules` before it asks the server.

@@ -14,7 +14,7 @@ async fn api_calls_a_message_are_at_most_0_21_at_full_load() {
     for concurrency in [10, 40] {
         let (proxy, queue) = (SqsProxy::start(&world).await, queue(&world, seconds(60)).await);
         let users = events(&world, &queue, MESSAGES).await;
-        let (effect, settings) = (Effect::default(), Settings { concurrency, ..settings() });
+        let (effect, settings) = (Effect::default(), settings().with_concurrency(concurrency));
         let running = Running::with(&proxy.aws(&world), &queue, &effect, MemoryLedger::default(), settings).await;
         eventually("all are done", seconds(80), || async { (effect.total() == MESSAGES).then_some(()) }).await;
         assert_eq!(running.end().await, [("done", MESSAGES as u64)].into());
@@ -36,7 +36,7 @@ async fn api_calls_a_message_are_at_most_0_21_at_full_load() {
 async fn an_idle_queue_costs_one_receive_in_20_s() {
     let world = World::start().await;
     let (proxy, queue) = (SqsProxy::start(&world).await, queue(&world, seconds(60)).await);
-    let settings = Settings { wait: seconds(20), ..Settings::default() };
+    let settings = Settings::default().with_wait(seconds(20));
     let running = Running::start(&proxy.aws(&world), &queue, &Effect::default(), settings).await;
     let first = proxy.called(RECEIVE, 1, seconds(10)).await;
     let fourth = proxy.called(RECEIVE, 4, seconds(90)).await;

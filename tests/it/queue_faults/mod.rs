@@ -85,9 +85,9 @@ impl Running {
         settings: Settings,
     ) -> Self {
         let queue = SqsQueue::open(aws, queue.url.clone(), None, settings.wait).await.expect("the queue opens");
-        let terms = Terms { lease: queue.facts().visibility * 3 / 4, retention: seconds(600), max_sends: 2 };
+        let terms = Terms::new(queue.facts().visibility * 3 / 4, seconds(600));
         let worker =
-            Worker::new(queue, Reaction::new(effect.clone(), ledger, terms, at_this_pace(seconds(60))), settings);
+            Worker::new(queue, Reaction::recorded(effect.clone(), ledger, terms, at_this_pace(seconds(60))), settings);
         let (tally, stop) = (worker.tally(), CancellationToken::new());
         Self { tally, worker: tokio::spawn(worker.run(stop.clone())), stop }
     }
@@ -104,7 +104,7 @@ impl Running {
 }
 
 fn settings() -> Settings {
-    Settings { wait: WAIT, ..Settings::default() }
+    Settings::default().with_wait(WAIT)
 }
 
 /// A queue of its own for each part of a test.

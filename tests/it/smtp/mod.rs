@@ -59,12 +59,12 @@ impl Client {
 
     fn of(settings: SmtpSettings) -> Self {
         let second = at_this_pace(SECOND);
-        let terms = Terms { lease: 30 * second, retention: 60 * second, max_sends: 2 };
+        let terms = Terms::new(30 * second, 60 * second);
         let from = "Welcome <welcome@acme.example>".parse().unwrap();
         let composer = Composer::new(Sender { from, reply_to: None, redirect_to: None }).unwrap();
         let (mailer, failures) = (SmtpMailer::new(settings, None), Arc::default());
         let handler = Watched(WelcomeEmail::new(composer, mailer.clone()), Arc::clone(&failures));
-        let bus = Bus::new().react(Reacting::new(handler, MemoryLedger::default(), terms, 8 * second));
+        let bus = Bus::new().react(Reacting::recorded(handler, MemoryLedger::default(), terms, 8 * second));
         Self { bus, mailer, failures }
     }
 

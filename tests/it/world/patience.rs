@@ -15,7 +15,7 @@ const LEAST: u32 = 3;
 static SLOWNESS: LazyLock<u32> = LazyLock::new(|| measured().max(loaded()).clamp(1, MOST));
 
 /// How many times longer work takes here than on an idle machine with two cores.
-fn slowness() -> u32 {
+pub fn slowness() -> u32 {
     *SLOWNESS
 }
 

@@ -1,11 +1,12 @@
 //! SQS in this process: visibility, receive counts, redrive, batches and FIFO groups, on tokio's clock.
 //!
-//! Enters: the port's calls, and [`MemoryQueue::send`]. Leaves: what SQS would answer, or a fault (see [`faults`]).
+//! Enters: the port's calls, and [`MemoryQueue::send`]. Leaves: what SQS would answer, or a fault that a test has set.
 //! Promises: the port's contract, checked by the same test as the real adapter; with a paused clock, hours of it run
 //! in milliseconds. Knows no topic and no worker. For the embedded default and for tests: nothing is stored, so the
 //! messages are lost when the process ends.
 
-pub mod faults;
+#[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "without `testing` nobody can set a fault"))]
+pub(crate) mod faults;
 mod store;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use self::faults::{Call, Fault, Faults};
-use self::store::{Store, Stored};
+use self::store::{Store, StoredMessage};
 use super::{
     Attributes, Breach, DeadLetter, Delivery, Facts, Hide, Hold, MAX_BATCH, MAX_MESSAGE_BYTES, Queue, QueueError,
     ReceiptHandle, Unsettled, is_fifo, rules,
@@ -28,11 +29,11 @@ const RETENTION: Duration = Duration::from_secs(4 * 24 * 3600);
 /// A queue in memory. Clones share the messages.
 #[derive(Debug, Clone)]
 pub struct MemoryQueue {
-    shared: Arc<Shared>,
+    shared: Arc<SharedQueue>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct SharedQueue {
     name: String,
     visibility: Duration,
     redrive: Option<(MemoryQueue, u32)>,
@@ -69,7 +70,7 @@ impl MemoryQueue {
         let store = Mutex::new(Store::new(is_fifo(name)));
         let (faults, arrived) = (Mutex::default(), Notify::new());
         let (name, max_bytes) = (name.to_owned(), AtomicUsize::new(MAX_MESSAGE_BYTES));
-        Self { shared: Arc::new(Shared { name, visibility, redrive, max_bytes, store, faults, arrived }) }
+        Self { shared: Arc::new(SharedQueue { name, visibility, redrive, max_bytes, store, faults, arrived }) }
     }
 
     /// Puts a message on the queue. Answers its message id.
@@ -86,7 +87,7 @@ impl MemoryQueue {
     /// [`QueueError::Unfit`] where it breaks one of SQS's rules, or this queue's own limit.
     pub fn send_delayed(&self, body: &str, attributes: Attributes, delay: Duration) -> Result<String, QueueError> {
         self.check(body, &attributes)?;
-        Ok(self.put(Stored::new(body, attributes, None, Instant::now() + delay)))
+        Ok(self.put(StoredMessage::new(body, attributes, None, Instant::now() + delay)))
     }
 
     /// The same without a delay, in the fairness group `whose` of a standard queue.
@@ -95,7 +96,7 @@ impl MemoryQueue {
     /// [`QueueError::Unfit`] where it breaks one of SQS's rules, or this queue's own limit.
     pub fn send_fairly(&self, body: &str, attributes: Attributes, whose: Option<String>) -> Result<String, QueueError> {
         self.check(body, &attributes)?;
-        Ok(self.put(Stored::new(body, attributes, whose, Instant::now())))
+        Ok(self.put(StoredMessage::new(body, attributes, whose, Instant::now())))
     }
 
     /// Puts a message in a group of a FIFO queue. A second message with the same `deduplication_id` within five
@@ -111,7 +112,7 @@ impl MemoryQueue {
         deduplication_id: &str,
     ) -> Result<String, QueueError> {
         self.check(body, &attributes)?;
-        let message = Stored::new(body, attributes, Some(group.to_owned()), Instant::now());
+        let message = StoredMessage::new(body, attributes, Some(group.to_owned()), Instant::now());
         let first = self.store().first_of(deduplication_id, &message.id);
         Ok(first.unwrap_or_else(|| self.put(message)))
     }
@@ -125,6 +126,7 @@ impl MemoryQueue {
     }
 
     /// From now on `faults` decides what goes wrong, before each call and for each entry of a batch.
+    #[cfg(feature = "testing")]
     pub fn set_faults(&self, faults: impl FnMut(Call) -> Option<Fault> + Send + 'static) {
         self.faults().set(faults);
     }
@@ -138,7 +140,7 @@ impl MemoryQueue {
         rules::check_within(self.shared.max_bytes.load(Ordering::Relaxed), body, attributes)
     }
 
-    fn put(&self, message: Stored) -> String {
+    fn put(&self, message: StoredMessage) -> String {
         let id = message.id.clone();
         self.store().put(message);
         self.shared.arrived.notify_waiters();

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::faults::Fault;
-use crate::event::Timestamp;
 use crate::queue::{Attempt, Attributes, Body, Delivery, QueueError, ReceiptHandle};
+use crate::timestamp::Timestamp;
 
 /// How long a FIFO queue remembers deduplication ids. SQS's own figure.
 const DEDUPLICATION: Duration = Duration::from_secs(300);
@@ -18,21 +18,21 @@ const DEDUPLICATION: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub(super) struct Store {
     is_fifo: bool,
-    messages: VecDeque<Stored>,
+    messages: VecDeque<StoredMessage>,
     /// Numbers the messages: the first part of a receipt. Each copy of a message has its own number.
     last_number: u64,
     recent: HashMap<String, (Instant, String)>,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Stored {
+pub(super) struct StoredMessage {
     pub(super) id: String,
     number: u64,
     body: String,
     attributes: Attributes,
-    /// On a FIFO queue, the order is kept within it. On a standard queue it is the fairness group, and has no effect
-    /// here.
-    group: Option<String>,
+    /// SQS's `MessageGroupId`. On a FIFO queue, the order is kept within it; on a standard queue it is the fairness
+    /// group, and has no effect here.
+    group_id: Option<String>,
     sent_at_millis: i64,
     received: u32,
     visible_at: Instant,
@@ -40,10 +40,10 @@ pub(super) struct Stored {
 }
 
 /// What one receive took.
-pub(super) struct Taken {
+pub(super) struct TakenMessages {
     pub(super) deliveries: Vec<Delivery>,
     /// Messages that were received too often, to move to the DLQ.
-    pub(super) exhausted: Vec<Stored>,
+    pub(super) exhausted: Vec<StoredMessage>,
 }
 
 impl Store {
@@ -51,7 +51,7 @@ impl Store {
         Self { is_fifo, messages: VecDeque::new(), last_number: 0, recent: HashMap::new() }
     }
 
-    pub(super) fn put(&mut self, mut message: Stored) {
+    pub(super) fn put(&mut self, mut message: StoredMessage) {
         self.last_number += 1;
         message.number = self.last_number;
         self.messages.push_back(message);
@@ -90,13 +90,13 @@ impl Store {
         max_receive_count: Option<u32>,
         visibility: Duration,
         fault: Option<Fault>,
-    ) -> Taken {
+    ) -> TakenMessages {
         let now = Instant::now();
         let fault = fault.filter(|_| !self.is_fifo);
         let exhausted = self.remove_exhausted(now, max_receive_count);
         let blocked: BTreeSet<String> = if self.is_fifo { self.groups_in_flight(now) } else { BTreeSet::new() };
-        let takes = |message: &Stored| {
-            message.visible_at <= now && message.group.as_ref().is_none_or(|group| !blocked.contains(group))
+        let takes = |message: &StoredMessage| {
+            message.visible_at <= now && message.group_id.as_ref().is_none_or(|group| !blocked.contains(group))
         };
         let mut chosen: Vec<usize> = (0..self.messages.len()).filter(|n| takes(&self.messages[*n])).collect();
         if fault == Some(Fault::Reordered) {
@@ -111,7 +111,7 @@ impl Store {
             let is_fifo = self.is_fifo;
             deliveries.push(self.messages[n].hand_out(now + visibility, is_fifo));
         }
-        Taken { deliveries, exhausted }
+        TakenMessages { deliveries, exhausted }
     }
 
     /// Refuses a receipt that has expired, or that a later receive has replaced: SQS may say yes to such a receipt
@@ -135,31 +135,31 @@ impl Store {
     fn in_flight(&self, receipt: &str) -> Result<usize, QueueError> {
         let (number, received) = parts(receipt).ok_or(QueueError::NotInFlight)?;
         let now = Instant::now();
-        let is = |m: &Stored| m.number == number && m.received == received && m.visible_at > now;
+        let is = |m: &StoredMessage| m.number == number && m.received == received && m.visible_at > now;
         self.messages.iter().position(is).ok_or(QueueError::NotInFlight)
     }
 
-    fn remove_exhausted(&mut self, now: Instant, most: Option<u32>) -> Vec<Stored> {
+    fn remove_exhausted(&mut self, now: Instant, most: Option<u32>) -> Vec<StoredMessage> {
         let is_exhausted =
-            |message: &Stored| message.visible_at <= now && most.is_some_and(|most| message.received >= most);
+            |message: &StoredMessage| message.visible_at <= now && most.is_some_and(|most| message.received >= most);
         let (exhausted, rest): (Vec<_>, Vec<_>) = self.messages.drain(..).partition(is_exhausted);
         self.messages = rest.into();
         exhausted
     }
 
     fn groups_in_flight(&self, now: Instant) -> BTreeSet<String> {
-        self.messages.iter().filter(|message| message.visible_at > now).filter_map(|m| m.group.clone()).collect()
+        self.messages.iter().filter(|message| message.visible_at > now).filter_map(|m| m.group_id.clone()).collect()
     }
 }
 
-impl Stored {
-    pub(super) fn new(body: &str, attributes: Attributes, group: Option<String>, visible_at: Instant) -> Self {
+impl StoredMessage {
+    pub(super) fn new(body: &str, attributes: Attributes, group_id: Option<String>, visible_at: Instant) -> Self {
         Self {
             id: uuid::Uuid::new_v4().to_string(),
             number: 0,
             body: body.to_owned(),
             attributes,
-            group,
+            group_id,
             sent_at_millis: Timestamp::now().unix_millis(),
             received: 0,
             visible_at,
@@ -175,7 +175,7 @@ impl Stored {
     fn hand_out(&mut self, visible_at: Instant, is_fifo: bool) -> Delivery {
         self.received += 1;
         self.visible_at = visible_at;
-        let (group, fairness) = if is_fifo { (self.group.clone(), None) } else { (None, self.group.clone()) };
+        let (group, fairness) = if is_fifo { (self.group_id.clone(), None) } else { (None, self.group_id.clone()) };
         Delivery {
             message_id: self.id.clone(),
             body: Body::new(self.body.clone()),

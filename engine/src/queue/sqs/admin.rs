@@ -10,7 +10,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{QueueAttributeName as Name, SendMessageBatchRequestEntry};
 use aws_types::SdkConfig;
 
-use super::error::{classify, of_message, of_sent, text, told};
+use super::error::{classify, classify_for_operator, send_entry_error, send_error, text};
 use super::{CALL_TIMEOUT, RedrivePolicy, client, outgoing, sibling};
 use crate::queue::{DeadLetter, MAX_MESSAGE_BYTES, QueueError, rules};
 
@@ -94,7 +94,7 @@ impl SqsAdmin {
     /// [`QueueError::Refused`] if the queue is missing or may not be read, else `Unavailable`.
     pub async fn facts(&self, url: &str) -> Result<QueueFacts, QueueError> {
         let call = self.client.get_queue_attributes().queue_url(url).attribute_names(Name::All);
-        let answer = call.send().await.map_err(|error| told(&error))?;
+        let answer = call.send().await.map_err(|error| classify_for_operator(&error))?;
         let text = |name: Name| answer.attributes()?.get(&name).cloned();
         let number = |name| text(name).and_then(|value| value.parse().ok());
         let redrive = |policy: RedrivePolicy| {
@@ -151,7 +151,7 @@ impl SqsAdmin {
         let call = self.client.send_message_batch().queue_url(url).set_entries(Some(entries));
         let answer = match call.send().await {
             Ok(answer) => answer,
-            Err(error) => return vec![Err(of_message(classify(&error), text(&error))); places.len()],
+            Err(error) => return vec![Err(send_error(classify(&error), text(&error))); places.len()],
         };
         let result = |n: &usize| {
             let id = n.to_string();
@@ -159,7 +159,7 @@ impl SqsAdmin {
                 return Ok(());
             }
             let failed = answer.failed().iter().find(|entry| entry.id == id);
-            failed.map_or_else(no_word, |entry| Err(of_sent(entry)))
+            failed.map_or_else(no_word, |entry| Err(send_entry_error(entry)))
         };
         places.iter().map(result).collect()
     }

@@ -40,16 +40,16 @@ impl Intercept for ReadAnswers {
         call: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if context.response().status().is_success() {
-            call.interceptor_state().store_put(SharedResponseDeserializer::new(Reader));
+            call.interceptor_state().store_put(SharedResponseDeserializer::new(AnswerReader));
         }
         Ok(())
     }
 }
 
 #[derive(Debug)]
-struct Reader;
+struct AnswerReader;
 
-impl DeserializeResponse for Reader {
+impl DeserializeResponse for AnswerReader {
     fn deserialize_nonstreaming_with_config(
         &self,
         response: &HttpResponse,
@@ -63,24 +63,24 @@ impl DeserializeResponse for Reader {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answer {
-    messages: Option<Vec<Received>>,
+struct ReceiveAnswer {
+    messages: Option<Vec<WireMessage>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Received {
+struct WireMessage {
     message_id: Option<String>,
     receipt_handle: Option<String>,
     body: Option<String>,
-    attributes: Option<System>,
-    message_attributes: Option<HashMap<String, Attribute>>,
+    attributes: Option<SystemAttributes>,
+    message_attributes: Option<HashMap<String, WireAttribute>>,
 }
 
 /// The system attributes that we ask for.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct System {
+struct SystemAttributes {
     approximate_receive_count: Option<String>,
     sent_timestamp: Option<String>,
     message_group_id: Option<String>,
@@ -91,7 +91,7 @@ struct System {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Attribute {
+struct WireAttribute {
     data_type: String,
     string_value: Option<String>,
     binary_value: Option<String>,
@@ -107,7 +107,7 @@ fn read(body: &[u8]) -> Result<ReceiveMessageOutput, BoxError> {
 }
 
 fn regular(text: &str) -> Result<Vec<Message>, BoxError> {
-    let answer: Answer = serde_json::from_str(text)?;
+    let answer: ReceiveAnswer = serde_json::from_str(text)?;
     answer.messages.unwrap_or_default().into_iter().map(message).collect()
 }
 
@@ -130,7 +130,7 @@ fn one_by_one(text: &str) -> Result<Vec<Message>, BoxError> {
 }
 
 /// A part with another shape than SQS's is treated as absent, and one log line says so.
-fn received(message: &Value) -> Received {
+fn received(message: &Value) -> WireMessage {
     let mut odd = Vec::new();
     let mut text = |name: &str| {
         let value = &message[name];
@@ -146,7 +146,7 @@ fn received(message: &Value) -> Received {
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     };
-    let attributes = System {
+    let attributes = SystemAttributes {
         approximate_receive_count: system("ApproximateReceiveCount"),
         sent_timestamp: system("SentTimestamp"),
         message_group_id: system("MessageGroupId"),
@@ -155,7 +155,7 @@ fn received(message: &Value) -> Received {
     };
     let own = message["MessageAttributes"].as_object().into_iter().flatten();
     let message_attributes = own.filter_map(|(name, value)| {
-        let read = || serde_json::from_value::<Attribute>(value.clone()).ok();
+        let read = || serde_json::from_value::<WireAttribute>(value.clone()).ok();
         let is_sound = read().is_some_and(|attribute| value_of(attribute).is_ok());
         if !is_sound {
             odd.push(name.clone());
@@ -170,22 +170,22 @@ fn received(message: &Value) -> Received {
             "a message was received with parts of a shape that SQS's have not; it is read without them"
         );
     }
-    Received { message_id, receipt_handle, body, attributes: Some(attributes), message_attributes }
+    WireMessage { message_id, receipt_handle, body, attributes: Some(attributes), message_attributes }
 }
 
-fn message(received: Received) -> Result<Message, BoxError> {
-    let Received { message_id, receipt_handle, body, attributes, message_attributes } = received;
-    let own = |all: HashMap<String, Attribute>| all.into_iter().map(attribute).collect::<Result<_, BoxError>>();
+fn message(received: WireMessage) -> Result<Message, BoxError> {
+    let WireMessage { message_id, receipt_handle, body, attributes, message_attributes } = received;
+    let own = |all: HashMap<String, WireAttribute>| all.into_iter().map(attribute).collect::<Result<_, BoxError>>();
     Ok(Message::builder()
         .set_message_id(message_id)
         .set_receipt_handle(receipt_handle)
         .set_body(body)
-        .set_attributes(attributes.map(System::named))
+        .set_attributes(attributes.map(SystemAttributes::named))
         .set_message_attributes(message_attributes.map(own).transpose()?)
         .build())
 }
 
-impl System {
+impl SystemAttributes {
     fn named(self) -> HashMap<Name, String> {
         let all = [
             (Name::ApproximateReceiveCount, self.approximate_receive_count),
@@ -201,11 +201,11 @@ impl System {
     }
 }
 
-fn attribute((name, read): (String, Attribute)) -> Result<(String, MessageAttributeValue), BoxError> {
+fn attribute((name, read): (String, WireAttribute)) -> Result<(String, MessageAttributeValue), BoxError> {
     Ok((name, value_of(read)?))
 }
 
-fn value_of(read: Attribute) -> Result<MessageAttributeValue, BoxError> {
+fn value_of(read: WireAttribute) -> Result<MessageAttributeValue, BoxError> {
     let binary = read.binary_value.map(|text| BASE64.decode(text.as_bytes())).transpose()?;
     let value = MessageAttributeValue::builder().data_type(read.data_type).set_string_value(read.string_value);
     Ok(value.set_binary_value(binary.map(Blob::new)).build()?)

@@ -1,13 +1,16 @@
 //! What SQS's errors and missing answers mean.
 //!
 //! Enters: an error of the SDK's, or of one entry of a batch. Leaves: a [`QueueError`] that says what to do: may the
-//! same call succeed in a moment, is this one message at fault, or must an operator act? Pure. Reads SQS's text for one
-//! thing only: how large a message may be.
+//! same call succeed in a moment, is this one message at fault, or must an operator act? Pure. Reads texts for two things
+//! only, which have no code: how large a message may be, and whether credentials are set up at all.
+
+use std::error::Error;
+use std::iter::successors;
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::BatchResultErrorEntry;
 
-use crate::queue::{Breach, QueueError};
+use crate::queue::{Breach, QueueError, RefusalCode};
 
 /// SQS's codes for a message that breaks a rule.
 const UNFIT: &[&str] = &[
@@ -20,8 +23,19 @@ const UNFIT: &[&str] = &[
     "MissingParameter",
 ];
 
+/// What the SDK says if no source of credentials is set up. It has a type for that too, `CredentialsError`, in a crate
+/// that nothing else here needs.
+const NO_PROVIDER: &str = "credential provider was not enabled";
+
+/// In place of a code, if SQS sent none.
+const NO_CODE: &str = "unknown";
+
+/// Parts of codes of errors that may pass. The SDK has a type for some of them, another one for each operation; the
+/// codes are the same for all.
+const PASSING: &[&str] = &["Internal", "LimitExceeded", "Throttl", "Unavailable"];
+
 /// Parts of codes about the sender, the rate of calls, or the queue: the next message would get the same answer.
-const OF_ALL: &[&str] = &[
+const CONCERNS_EVERY_MESSAGE: &[&str] = &[
     "accessdenied",
     "credential",
     "deleted",
@@ -49,17 +63,14 @@ const OF_ALL: &[&str] = &[
 pub(super) fn classify<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> QueueError {
     match error {
         SdkError::ServiceError(service) => {
-            let code = service.err().code().unwrap_or("unknown");
-            let passing = code.contains("Throttl")
-                || code.contains("LimitExceeded")
-                || code.contains("Internal")
-                || code.contains("Unavailable");
-            by_code(code, !passing && code != "unknown")
+            let code = service.err().code().unwrap_or(NO_CODE);
+            let is_passing = code == NO_CODE || PASSING.iter().any(|part| code.contains(part));
+            by_code(code, !is_passing)
         }
         SdkError::TimeoutError(_) => QueueError::Unavailable("timeout".to_owned()),
-        SdkError::DispatchFailure(failure) if failure.is_user() => QueueError::Refused("no credentials".to_owned()),
+        SdkError::DispatchFailure(failure) if failure.is_user() => QueueError::Refused(RefusalCode::NoCredentials),
         SdkError::DispatchFailure(_) => QueueError::Unavailable("no connection".to_owned()),
-        SdkError::ConstructionFailure(_) => QueueError::Refused("the request cannot be built".to_owned()),
+        SdkError::ConstructionFailure(_) => QueueError::Refused("the request cannot be built".into()),
         _ => QueueError::Unavailable("an answer that is none".to_owned()),
     }
 }
@@ -82,13 +93,13 @@ pub(super) fn by_code(code: &str, sender_fault: bool) -> QueueError {
     let name = code.rsplit(['.', '#']).next().unwrap_or(code);
     match name {
         "ReceiptHandleIsInvalid" | "MessageNotInflight" => QueueError::NotInFlight,
-        _ if sender_fault => QueueError::Refused(name.to_owned()),
+        _ if sender_fault => QueueError::Refused(name.into()),
         _ => QueueError::Unavailable(name.to_owned()),
     }
 }
 
 /// The error of an entry that deletes or hides.
-pub(super) fn entry_error(entry: &BatchResultErrorEntry) -> QueueError {
+pub(super) fn settle_entry_error(entry: &BatchResultErrorEntry) -> QueueError {
     match entry.code.rsplit('.').next() {
         // An entry has two parameters. The visibility timeout is ours and valid, so the receipt is invalid.
         Some("InvalidParameterValue" | "InvalidParameterValueException") => QueueError::NotInFlight,
@@ -97,10 +108,12 @@ pub(super) fn entry_error(entry: &BatchResultErrorEntry) -> QueueError {
 }
 
 /// The error of a send, with its text: does it concern this message alone? Then the queue may take others.
-pub(super) fn of_message(error: QueueError, text: Option<&str>) -> QueueError {
+pub(super) fn send_error(error: QueueError, text: Option<&str>) -> QueueError {
     match (text.and_then(limit), error) {
         (Some(most), _) => Breach::TooLarge { most }.into(),
-        (None, QueueError::Refused(code)) if UNFIT.contains(&code.trim_end_matches("Exception")) => {
+        (None, QueueError::Refused(RefusalCode::Other(code)))
+            if UNFIT.contains(&code.trim_end_matches("Exception")) =>
+        {
             Breach::Said(code).into()
         }
         (None, other) => other,
@@ -108,17 +121,17 @@ pub(super) fn of_message(error: QueueError, text: Option<&str>) -> QueueError {
 }
 
 /// The error of an entry that sends. SQS's "sender fault" concerns this message alone, unless its code concerns all.
-pub(super) fn of_sent(entry: &BatchResultErrorEntry) -> QueueError {
+pub(super) fn send_entry_error(entry: &BatchResultErrorEntry) -> QueueError {
     let error = by_code(&entry.code, entry.sender_fault);
-    match of_message(error, entry.message()) {
-        QueueError::Refused(code) if !is_of_all(&entry.code) => Breach::Said(code).into(),
+    match send_error(error, entry.message()) {
+        QueueError::Refused(code) if !concerns_every_message(&entry.code) => Breach::Said(code.to_string()).into(),
         error => error,
     }
 }
 
-fn is_of_all(code: &str) -> bool {
+fn concerns_every_message(code: &str) -> bool {
     let code = code.to_ascii_lowercase();
-    OF_ALL.iter().any(|part| code.contains(part))
+    CONCERNS_EVERY_MESSAGE.iter().any(|part| code.contains(part))
 }
 
 /// The service's text.
@@ -135,17 +148,10 @@ fn limit(text: &str) -> Option<usize> {
 
 /// As [`classify`], for an operator or a starting worker: missing credentials are `Refused`. For a worker at work they
 /// are an error that may pass, because a moment without an answer looks the same.
-pub(super) fn told<E: ProvideErrorMetadata + std::error::Error + 'static, R: std::fmt::Debug + 'static>(
-    error: &SdkError<E, R>,
-) -> QueueError {
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = cause {
-        if error.to_string().contains("credential provider was not enabled") {
-            return QueueError::Refused("no credentials".to_owned());
-        }
-        cause = error.source();
-    }
-    classify(error)
+pub(super) fn classify_for_operator<E: ProvideErrorMetadata + Error + 'static>(error: &SdkError<E>) -> QueueError {
+    let causes = successors::<&(dyn Error + 'static), _>(Some(error), |&error| error.source());
+    let has_none = causes.map(ToString::to_string).any(|text| text.contains(NO_PROVIDER));
+    if has_none { QueueError::Refused(RefusalCode::NoCredentials) } else { classify(error) }
 }
 
 #[cfg(test)]
@@ -164,20 +170,20 @@ mod tests {
 
     #[test]
     fn a_message_that_is_not_taken_is_told_from_a_queue_that_takes_none() {
-        let said = |code: &str, text| of_message(QueueError::Refused(code.to_owned()), text);
+        let said = |code: &str, text| send_error(QueueError::Refused(code.into()), text);
         let own = "One or more parameters are invalid. Reason: Message must be shorter than 2048 bytes.";
         assert_eq!(said("InvalidParameterValue", Some(own)), Breach::TooLarge { most: 2_048 }.into());
         let code = "InvalidMessageContentsException";
         assert_eq!(said(code, Some("odd")), Breach::Said(code.to_owned()).into());
-        assert_eq!(said("QueueDoesNotExist", None), QueueError::Refused("QueueDoesNotExist".to_owned()));
-        assert_eq!(of_message(QueueError::Unavailable("x".to_owned()), None), QueueError::Unavailable("x".to_owned()));
+        assert_eq!(said("QueueDoesNotExist", None), QueueError::Refused("QueueDoesNotExist".into()));
+        assert_eq!(send_error(QueueError::Unavailable("x".to_owned()), None), QueueError::Unavailable("x".to_owned()));
     }
 
     #[test]
     fn a_message_that_is_its_senders_fault_is_refused_alone_unless_the_code_speaks_of_all() {
         let sent = |code: &str, sender_fault| {
             let entry = BatchResultErrorEntry::builder().id("1").code(code).sender_fault(sender_fault);
-            of_sent(&entry.build().expect("whole"))
+            send_entry_error(&entry.build().expect("whole"))
         };
         let alone = [
             "InvalidMessageContents",

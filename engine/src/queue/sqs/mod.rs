@@ -26,7 +26,7 @@ use aws_types::SdkConfig;
 use data_encoding::BASE64;
 
 use self::answer::ReadAnswers;
-use self::error::{classify_call, entry_error, of_message, text, told};
+use self::error::{classify_call, classify_for_operator, send_error, settle_entry_error, text};
 use self::request::FewHeaders;
 use super::{
     Attempt, Attribute, Attributes, Body, DeadLetter, Delivery, Facts, Hide, Hold, MAX_BATCH, Queue, QueueError,
@@ -75,7 +75,7 @@ impl SqsQueue {
             .attribute_names(QueueAttributeName::QueueArn)
             .send()
             .await
-            .map_err(|error| told(&error))?;
+            .map_err(|error| classify_for_operator(&error))?;
         let attribute = |name| answer.attributes().and_then(|all| all.get(&name));
         let visibility = attribute(QueueAttributeName::VisibilityTimeout).and_then(|v| v.parse().ok());
         let policy = attribute(QueueAttributeName::RedrivePolicy).and_then(|p| RedrivePolicy::parse(p));
@@ -170,7 +170,7 @@ impl Queue for SqsQueue {
     async fn extend(&self, holds: &[Hold], visibility: Duration) -> Vec<(usize, QueueError)> {
         match self.set_visibility(holds.iter().map(|hold| (hold.as_str(), visibility))).await {
             Ok(failed) => {
-                failed.iter().filter_map(|entry| Some((entry.id.parse().ok()?, entry_error(entry)))).collect()
+                failed.iter().filter_map(|entry| Some((entry.id.parse().ok()?, settle_entry_error(entry)))).collect()
             }
             Err(error) => (0..holds.len()).map(|n| (n, error.clone())).collect(),
         }
@@ -186,7 +186,7 @@ impl Queue for SqsQueue {
             (None, fairness) => call.set_message_group_id(fairness.clone()),
         };
         let sent = boxed(call.set_message_attributes(Some(attributes)).send()).await;
-        sent.map_err(|error| of_message(classify_call(&error, "sqs:SendMessage"), text(&error)))?;
+        sent.map_err(|error| send_error(classify_call(&error, "sqs:SendMessage"), text(&error)))?;
         Ok(())
     }
 }
@@ -321,7 +321,7 @@ pub(super) fn outgoing(attribute: &Attribute) -> Option<MessageAttributeValue> {
 fn unsettled(receipts: Vec<ReceiptHandle>, failed: &[BatchResultErrorEntry]) -> Vec<Unsettled> {
     let error = |n: usize| failed.iter().find(|entry| entry.id == n.to_string());
     let pairs = receipts.into_iter().enumerate().filter_map(|(n, receipt)| Some((receipt, error(n)?)));
-    pairs.map(|(receipt, entry)| Unsettled { receipt, error: entry_error(entry) }).collect()
+    pairs.map(|(receipt, entry)| Unsettled { receipt, error: settle_entry_error(entry) }).collect()
 }
 
 fn all_unsettled(receipts: Vec<ReceiptHandle>, error: &QueueError) -> Vec<Unsettled> {

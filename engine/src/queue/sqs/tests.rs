@@ -56,9 +56,9 @@ async fn a_silent_sqs_ends_each_receive_after_its_wait_and_5_s_and_its_worker_st
     assert!(matches!(answer, Err(QueueError::Unavailable(_))), "{answer:?}");
     assert_eq!(asked.elapsed().as_secs(), 25, "one try, not three");
 
-    let terms = Terms { lease: wait, retention: wait, max_sends: 2 };
-    let reaction = Reaction::new(Idle, MemoryLedger::default(), terms, wait);
-    let worker = Worker::new(queue, reaction, Settings { wait, ..Settings::default() });
+    let terms = Terms::new(wait, wait);
+    let reaction = Reaction::recorded(Idle, MemoryLedger::default(), terms, wait);
+    let worker = Worker::new(queue, reaction, Settings::default().with_wait(wait));
     let vitals = worker.vitals();
     let _running = AbortOnDropHandle::new(tokio::spawn(worker.run(CancellationToken::new())));
     for second in 0..600 {

@@ -13,10 +13,17 @@ use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
 use aws_types::SdkConfig;
 
-use super::{Entry, MessageId, SendError, Topic};
+use super::{Entry, MessageId, RefusalCode, SendError, Topic};
 
 /// Each try of a call must answer within this, connecting included.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Parts of codes of errors that may pass. The SDK has a type for some of them, another one for each operation; the
+/// codes are the same for all.
+const PASSING: &[&str] = &["Internal", "Throttl", "Unavailable"];
+
+/// In place of a code, if SNS sent none.
+const NO_CODE: &str = "unknown";
 
 /// One topic on SNS.
 #[derive(Debug, Clone)]
@@ -53,7 +60,7 @@ impl Topic for SnsTopic {
                 return Ok(MessageId(sent.message_id.clone().unwrap_or_default()));
             }
             match answer.failed().iter().find(|e| e.id == id) {
-                Some(failed) if failed.sender_fault => Err(SendError::Refused(failed.code.clone())),
+                Some(failed) if failed.sender_fault => Err(SendError::Refused(failed.code.as_str().into())),
                 Some(failed) => Err(SendError::Unavailable(failed.code.clone())),
                 None => Err(SendError::Unavailable("no word of this entry".to_owned())),
             }
@@ -74,12 +81,12 @@ fn request(n: usize, entry: &Entry) -> Option<PublishBatchRequestEntry> {
 pub(super) fn classify<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> SendError {
     match error {
         SdkError::ServiceError(service) => {
-            let code = service.err().code().unwrap_or("unknown").to_owned();
-            let passing = code == "unknown" || ["Throttl", "Internal", "Unavailable"].iter().any(|p| code.contains(p));
-            if passing { SendError::Unavailable(code) } else { SendError::Refused(code) }
+            let code = service.err().code().unwrap_or(NO_CODE);
+            let is_passing = code == NO_CODE || PASSING.iter().any(|part| code.contains(part));
+            if is_passing { SendError::Unavailable(code.to_owned()) } else { SendError::Refused(code.into()) }
         }
-        SdkError::DispatchFailure(failure) if failure.is_user() => SendError::Refused("no credentials".to_owned()),
-        SdkError::ConstructionFailure(_) => SendError::Refused("the request cannot be built".to_owned()),
+        SdkError::DispatchFailure(failure) if failure.is_user() => SendError::Refused(RefusalCode::NoCredentials),
+        SdkError::ConstructionFailure(_) => SendError::Refused("the request cannot be built".into()),
         _ => SendError::Unavailable("no answer".to_owned()),
     }
 }

@@ -122,8 +122,8 @@ fn scene(receiver: &Receiver, concurrency: usize, receives: u32) -> Scene {
 fn scene_for(receiver: &Receiver, concurrency: usize, receives: u32, retry_for: Duration) -> Scene {
     let dlq = MemoryQueue::new("work-dlq", VISIBILITY);
     let queue = Tapped::new(&MemoryQueue::with_dlq("work", VISIBILITY, &dlq, receives));
-    let settings = Settings { concurrency, retry_for: Some(retry_for), ..Settings::default() };
-    let reaction = Reaction::new(receiver.clone(), MemoryLedger::default(), terms(), TIMEOUT);
+    let settings = Settings::default().with_concurrency(concurrency).with_retry_for(Some(retry_for));
+    let reaction = Reaction::recorded(receiver.clone(), MemoryLedger::default(), terms(), TIMEOUT);
     let worker = Worker::new(queue.clone(), reaction, settings);
     let vitals = worker.vitals();
     Scene { queue, dlq, vitals, _worker: Running::of(worker) }

@@ -16,13 +16,13 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::warn;
 
 use super::reaction::Beats;
-use super::rights::{Change, Rights};
-use crate::idempotency::INSISTS;
+use super::rights::{Right, Rights};
+use crate::idempotency::COMMIT_RETRY_FOR;
 use crate::queue::{Delivery, Hold, MAX_BATCH, Queue, QueueError};
 
 /// A run that takes longer has hung: the slowest mail servers may take 10 min to scan one mail. SQS itself would
 /// allow 12 h.
-pub(super) const LONGEST: Duration = INSISTS;
+pub(super) const LONGEST: Duration = COMMIT_RETRY_FOR;
 /// How long the last call to the queue may take, after the shutdown deadline.
 const LAST_CALL: Duration = Duration::from_secs(3);
 /// The visibility timeout begins in SQS, before the answer reaches us: this much earlier at most. If the visibility
@@ -31,8 +31,8 @@ const TRANSIT: Duration = Duration::from_secs(2);
 
 /// Everything one worker holds.
 #[derive(Debug, Default)]
-pub(super) struct Leases {
-    held: Mutex<BTreeMap<u64, Entry>>,
+pub(super) struct Holds {
+    held: Mutex<BTreeMap<u64, HeldMessage>>,
     last_id: AtomicU64,
     lost: AtomicU64,
     /// The sender of extensions has this lock during its calls: whoever gets the lock knows that no call is under way.
@@ -42,10 +42,10 @@ pub(super) struct Leases {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct HeldMessage {
     hold: Hold,
     message_id: String,
-    since: Instant,
+    run_since: Instant,
     until: Instant,
     beat: Beat,
 }
@@ -63,29 +63,30 @@ enum Beat {
 #[derive(Debug)]
 pub(super) struct Held {
     id: u64,
-    leases: Arc<Leases>,
+    holds: Arc<Holds>,
 }
 
 /// Receives the beats of one delivery's hold.
 #[derive(Debug)]
 pub(super) struct Heartbeat {
     id: u64,
-    leases: Arc<Leases>,
+    holds: Arc<Holds>,
     news: watch::Receiver<()>,
     heard: Beat,
 }
 
-impl Leases {
+impl Holds {
     /// Begins to hold a delivery. `asked`: when its receive was sent.
     pub(super) fn hold(self: &Arc<Self>, delivery: &Delivery, asked: Instant, visibility: Duration) -> Held {
         let now = Instant::now();
         let transit = TRANSIT.min(visibility / 6);
         let hidden_since = asked.max(now.checked_sub(transit).unwrap_or(now));
         let (hold, message_id) = (delivery.receipt.hold(), delivery.message_id.clone());
-        let entry = Entry { hold, message_id, since: now, until: hidden_since + visibility, beat: Beat::NONE };
+        let message =
+            HeldMessage { hold, message_id, run_since: now, until: hidden_since + visibility, beat: Beat::NONE };
         let id = self.last_id.fetch_add(1, Ordering::Relaxed);
-        self.lock().insert(id, entry);
-        Held { id, leases: self.clone() }
+        self.lock().insert(id, message);
+        Held { id, holds: self.clone() }
     }
 
     /// Extends all holds again and again, until this future is dropped.
@@ -103,7 +104,7 @@ impl Leases {
                 let holds: Vec<Hold> = batch.iter().map(|(_, hold)| hold.clone()).collect();
                 let asked = Instant::now();
                 let failed = queue.extend(&holds, visibility).await;
-                failed.iter().for_each(|(_, error)| rights.heard(Change::Hide, error));
+                failed.iter().for_each(|(_, error)| rights.heard(Right::Hide, error));
                 for (n, (id, _)) in batch.iter().enumerate() {
                     let error = failed.iter().find(|(index, _)| *index == n).map(|(_, error)| error);
                     self.heard(*id, error, asked + visibility);
@@ -118,7 +119,7 @@ impl Leases {
     pub(super) async fn abandon<Q: Queue>(&self, queue: &Q, soon: Duration) -> Vec<String> {
         let left = std::mem::take(&mut *self.lock()).into_values();
         self.news.send_replace(());
-        let (holds, named): (Vec<Hold>, Vec<String>) = left.map(|entry| (entry.hold, entry.message_id)).unzip();
+        let (holds, named): (Vec<Hold>, Vec<String>) = left.map(|message| (message.hold, message.message_id)).unzip();
         let show_again = async {
             let _beating = self.beating.lock().await;
             for batch in holds.chunks(MAX_BATCH) {
@@ -136,35 +137,35 @@ impl Leases {
     /// receipt and do nothing.
     fn due(&self, visibility: Duration) -> Vec<(u64, Hold)> {
         let now = Instant::now();
-        let due = |entry: &&Entry| entry.until.saturating_duration_since(now) <= visibility * 3 / 4;
-        let young = |entry: &&Entry| now.saturating_duration_since(entry.since) < LONGEST;
+        let due = |message: &&HeldMessage| message.until.saturating_duration_since(now) <= visibility * 3 / 4;
+        let young = |message: &&HeldMessage| now.saturating_duration_since(message.run_since) < LONGEST;
         let mut held = self.lock();
-        for entry in held.values_mut().filter(|entry| entry.until <= now) {
-            self.lose(entry);
+        for message in held.values_mut().filter(|message| message.until <= now) {
+            self.lose(message);
         }
-        let due = held.iter().filter(|(_, entry)| due(entry) && young(entry) && entry.until > now);
-        due.map(|(id, entry)| (*id, entry.hold.clone())).collect()
+        let due = held.iter().filter(|(_, message)| due(message) && young(message) && message.until > now);
+        due.map(|(id, message)| (*id, message.hold.clone())).collect()
     }
 
     fn heard(&self, id: u64, error: Option<&QueueError>, until: Instant) {
         let mut held = self.lock();
         // Settled meanwhile.
-        let Some(entry) = held.get_mut(&id) else { return };
+        let Some(message) = held.get_mut(&id) else { return };
         match error {
             None => {
-                entry.until = until;
-                if let Beat::Extended(times) = &mut entry.beat {
+                message.until = until;
+                if let Beat::Extended(times) = &mut message.beat {
                     *times += 1;
                 }
             }
-            Some(QueueError::NotInFlight) => self.lose(entry),
-            Some(_) if entry.until <= Instant::now() => self.lose(entry),
-            Some(error) => warn!(%error, message_id = entry.message_id, "not extended; tried again at the next beat"),
+            Some(QueueError::NotInFlight) => self.lose(message),
+            Some(_) if message.until <= Instant::now() => self.lose(message),
+            Some(error) => warn!(%error, message_id = message.message_id, "not extended; tried again at the next beat"),
         }
     }
 
-    fn lose(&self, entry: &mut Entry) {
-        if std::mem::replace(&mut entry.beat, Beat::Lost) != Beat::Lost {
+    fn lose(&self, message: &mut HeldMessage) {
+        if std::mem::replace(&mut message.beat, Beat::Lost) != Beat::Lost {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -174,9 +175,9 @@ impl Leases {
         self.lock().len()
     }
 
-    /// How long the longest of their runs has been held.
-    pub(super) fn oldest(&self) -> Duration {
-        self.lock().values().map(|entry| entry.since.elapsed()).max().unwrap_or_default()
+    /// How long the longest of their runs has lasted so far.
+    pub(super) fn longest_run(&self) -> Duration {
+        self.lock().values().map(|message| message.run_since.elapsed()).max().unwrap_or_default()
     }
 
     /// How many holds were lost.
@@ -184,7 +185,7 @@ impl Leases {
         self.lost.load(Ordering::Relaxed)
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, HeldMessage>> {
         // Every change is one insertion, one removal or one field: a panic cannot leave it half changed.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -197,42 +198,42 @@ impl Beat {
 impl Held {
     /// The beats since the receive.
     pub(super) fn beats(&self) -> Heartbeat {
-        Heartbeat { id: self.id, leases: self.leases.clone(), news: self.leases.news.subscribe(), heard: Beat::NONE }
+        Heartbeat { id: self.id, holds: self.holds.clone(), news: self.holds.news.subscribe(), heard: Beat::NONE }
     }
 
     /// Is the hold not lost?
     pub(super) fn is_ours(&self) -> bool {
-        self.leases.lock().get(&self.id).is_some_and(|entry| entry.beat != Beat::Lost)
+        self.holds.lock().get(&self.id).is_some_and(|message| message.beat != Beat::Lost)
     }
 
     /// A further run begins: it may be held for [`LONGEST`] again.
     pub(super) fn begins_anew(&self) {
-        if let Some(entry) = self.leases.lock().get_mut(&self.id) {
-            entry.since = Instant::now();
+        if let Some(message) = self.holds.lock().get_mut(&self.id) {
+            message.run_since = Instant::now();
         }
     }
 
     /// Ends the hold, and returns when no extension is under way. Needed before a backoff: a late extension would
     /// undo it.
     pub(super) async fn freeze(self) {
-        let leases = self.leases.clone();
+        let holds = self.holds.clone();
         drop(self);
-        drop(leases.beating.lock().await);
+        drop(holds.beating.lock().await);
     }
 }
 
 impl Beats for Heartbeat {
     async fn next(&mut self) -> bool {
         loop {
-            // An entry that is gone has ended with its delivery.
-            let beat = self.leases.lock().get(&self.id).map_or(Beat::Lost, |entry| entry.beat);
+            // A message that is gone has ended with its delivery.
+            let beat = self.holds.lock().get(&self.id).map_or(Beat::Lost, |message| message.beat);
             if beat == Beat::Lost {
                 return false;
             }
             if std::mem::replace(&mut self.heard, beat) != beat {
                 return true;
             }
-            // The sender is in `self.leases`: the wait cannot fail.
+            // The sender is in `self.holds`: the wait cannot fail.
             let _ = self.news.changed().await;
         }
     }
@@ -240,6 +241,6 @@ impl Beats for Heartbeat {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.leases.lock().remove(&self.id);
+        self.holds.lock().remove(&self.id);
     }
 }

@@ -1,50 +1,21 @@
-//! The contract of [`Ledger`], continued: what the record counts of the messages that asked, and what an outage explains.
+//! What the record counts of the messages that asked, and what an outage explains.
 //!
-//! Enters: one effect's record, and messages by name. A claim is dead when its lease of [`OVER`] ran out and
-//! nobody gave it back.
+//! Enters: a [`Case`], and messages by name. A claim is dead when its lease of [`OVER`] ran out and nobody gave it
+//! back. Leaves: nothing, or a panic.
+#![expect(missing_docs, reason = "a clause's name is its sentence")]
 
 use std::time::Duration;
 
 use tokio::time::sleep;
-use user_events::idempotency::{Begin, Claim, Key, Ledger, Release, Setbacks, TAKEOVERS};
 
-use crate::ledger_contract::{Case, LONG, OVER, contract};
-use crate::world::{redis, unique};
+use super::{Case, LONG, OVER, deferred, failed, unique};
+use crate::idempotency::{Begin, Claim, Key, Ledger, MAX_EXPIRED_CLAIMS, Release, Setbacks};
 
 const SOON: Duration = Duration::from_millis(30);
-/// Redis's clock counts whole milliseconds.
+/// A server's clock may count whole milliseconds.
 const ROUNDING: Duration = Duration::from_millis(2);
 
-impl<L: Ledger> Case<L> {
-    /// Claimed by a delivery of `message`.
-    async fn claim_of(&mut self, message: &str, token: &str, lease: Duration) -> Claim {
-        message.clone_into(&mut self.request.message_id);
-        self.claim(token, lease).await
-    }
-
-    /// Deliveries of `message` that each are granted the claim and die.
-    async fn dies(&mut self, message: &str, times: u32) {
-        for n in 0..times {
-            let claim = self.claim_of(message, &format!("{message} {n}"), OVER).await;
-            assert!(matches!(claim, Claim::Acquired(_)), "{message}, delivery {n}: {claim:?}");
-        }
-    }
-
-    async fn gives_back(&self, token: &str, why: Release<'_>) -> Setbacks {
-        let lease = self.acquire(token, LONG).await;
-        self.ledger.release(&lease, why).await.expect("an answer")
-    }
-}
-
-fn failed(message_id: &str) -> Release<'_> {
-    Release::Failed { message_id, outcome: "transient" }
-}
-
-fn deferred(message_id: &str) -> Release<'_> {
-    Release::Deferred { message_id }
-}
-
-async fn failures_are_counted_per_message_and_nothing_else_is(case: Case<impl Ledger>) {
+pub async fn failures_are_counted_per_message_and_nothing_else_is(case: Case<impl Ledger>) {
     assert_eq!(case.gives_back("a", failed("one")).await.failures, 1);
     assert_eq!(case.gives_back("b", Release::Uncounted).await, Setbacks::default(), "an outage, a deploy");
     let second = case.gives_back("c", failed("one")).await;
@@ -65,7 +36,7 @@ async fn failures_are_counted_per_message_and_nothing_else_is(case: Case<impl Le
     case.commit(&lease).await;
 }
 
-async fn a_deferral_is_counted_from_its_first_and_is_no_failure(case: Case<impl Ledger>) {
+pub async fn a_deferral_is_counted_from_its_first_and_is_no_failure(case: Case<impl Ledger>) {
     let first = case.gives_back("a", deferred("one")).await;
     assert_eq!(first, Setbacks { deferrals: 1, ..Setbacks::default() });
     sleep(SOON).await;
@@ -83,7 +54,7 @@ async fn a_deferral_is_counted_from_its_first_and_is_no_failure(case: Case<impl 
     assert!(third.deferred_for >= failure.deferred_for && third.deferred_for < LONG, "{third:?}");
 }
 
-async fn a_redriven_message_starts_its_deferrals_anew(case: Case<impl Ledger>) {
+pub async fn a_redriven_message_starts_its_deferrals_anew(case: Case<impl Ledger>) {
     case.gives_back("a", deferred("one")).await;
     case.gives_back("b", failed("one")).await;
     sleep(SOON).await;
@@ -93,12 +64,12 @@ async fn a_redriven_message_starts_its_deferrals_anew(case: Case<impl Ledger>) {
     assert_eq!((failure.failures, failure.deferrals), (1, 1));
 }
 
-async fn a_claim_that_ran_out_five_times_without_a_word_is_answered_kills(mut case: Case<impl Ledger>) {
-    case.dies("one", TAKEOVERS - 1).await;
+pub async fn a_claim_that_ran_out_five_times_without_a_word_is_answered_kills(mut case: Case<impl Ledger>) {
+    case.dies("one", MAX_EXPIRED_CLAIMS - 1).await;
     let Claim::Acquired(last) = case.claim_of("one", "last", OVER).await else { panic!("one too early") };
     for token in ["a", "a", "last", "b"] {
         let claim = case.claim_of("one", token, LONG).await;
-        assert!(matches!(claim, Claim::Kills), "{token}: {claim:?}, though the letter may not have been sent");
+        assert!(matches!(claim, Claim::KillsItsWorker), "{token}: {claim:?}, though the letter may not have been sent");
     }
     assert_eq!(case.begin(&last, LONG).await, Begin::Lost, "it only paused, and is stopped at the fence");
     assert!(!case.renew(&last, LONG).await);
@@ -106,18 +77,18 @@ async fn a_claim_that_ran_out_five_times_without_a_word_is_answered_kills(mut ca
     assert!(matches!(case.claim_of("one", "c", LONG).await, Claim::Done), "a fact is one");
 }
 
-async fn a_message_that_kills_behind_the_fence_is_parked_before_it_is_blamed(mut case: Case<impl Ledger>) {
-    case.max_sends = TAKEOVERS;
+pub async fn a_message_that_kills_behind_the_fence_is_parked_before_it_is_blamed(mut case: Case<impl Ledger>) {
+    case.max_sends = MAX_EXPIRED_CLAIMS;
     "one".clone_into(&mut case.request.message_id);
-    for n in 0..TAKEOVERS {
+    for n in 0..MAX_EXPIRED_CLAIMS {
         case.killed_after_begin(&n.to_string()).await;
     }
     assert!(matches!(case.claim("last", LONG).await, Claim::Parked));
 }
 
-async fn a_released_claim_is_no_takeover(mut case: Case<impl Ledger>) {
+pub async fn a_released_claim_is_no_takeover(mut case: Case<impl Ledger>) {
     "one".clone_into(&mut case.request.message_id);
-    for n in 0..=TAKEOVERS {
+    for n in 0..=MAX_EXPIRED_CLAIMS {
         for why in [Release::Uncounted, failed("one"), deferred("one")] {
             case.gives_back(&n.to_string(), why).await;
         }
@@ -125,48 +96,48 @@ async fn a_released_claim_is_no_takeover(mut case: Case<impl Ledger>) {
         assert_eq!(case.begin(&lease, OVER).await, Begin::Go);
         case.release(&lease).await;
     }
-    case.dies("one", TAKEOVERS).await;
+    case.dies("one", MAX_EXPIRED_CLAIMS).await;
 }
 
-async fn a_claim_that_asks_again_or_is_renewed_is_no_takeover(mut case: Case<impl Ledger>) {
+pub async fn a_claim_that_asks_again_or_is_renewed_is_no_takeover(mut case: Case<impl Ledger>) {
     "one".clone_into(&mut case.request.message_id);
     let lease = case.acquire("a", OVER).await;
-    for _ in 0..=TAKEOVERS {
+    for _ in 0..=MAX_EXPIRED_CLAIMS {
         case.acquire("a", OVER).await;
         assert!(case.renew(&lease, LONG).await);
         assert!(matches!(case.claim("b", LONG).await, Claim::Busy(_)));
         assert!(case.renew(&lease, OVER).await);
     }
     case.release(&lease).await;
-    case.dies("one", TAKEOVERS).await;
+    case.dies("one", MAX_EXPIRED_CLAIMS).await;
 }
 
-async fn a_takeover_while_the_ledger_was_away_is_not_counted(mut case: Case<impl Ledger>) {
+pub async fn a_takeover_while_the_ledger_was_away_is_not_counted(mut case: Case<impl Ledger>) {
     // Asked with a lease of `LONG`: it failed as lately as twice that before the dead claim's end, or it did not.
-    case.dies("one", TAKEOVERS - 1).await;
-    for quiet in [Duration::ZERO, LONG, 2 * LONG] {
-        case.request.ledger_quiet_for = Some(quiet);
-        let Claim::Acquired(lease) = case.claim_of("one", &format!("{quiet:?}"), LONG).await else {
-            panic!("blamed for the ledger, {quiet:?} after")
+    case.dies("one", MAX_EXPIRED_CLAIMS - 1).await;
+    for failed_ago in [Duration::ZERO, LONG, 2 * LONG] {
+        case.request.ledger_failed_ago = Some(failed_ago);
+        let Claim::Acquired(lease) = case.claim_of("one", &format!("{failed_ago:?}"), LONG).await else {
+            panic!("blamed for the ledger, {failed_ago:?} after")
         };
         assert!(case.renew(&lease, OVER).await);
     }
     // The fourth death was not counted, nor those after it: it takes two more, the ledger long back or never away.
-    case.request.ledger_quiet_for = Some(3 * LONG);
+    case.request.ledger_failed_ago = Some(3 * LONG);
     let Claim::Acquired(lease) = case.claim_of("one", "long back", LONG).await else { panic!("blamed too early") };
     assert!(case.renew(&lease, OVER).await);
-    assert!(matches!(case.claim_of("one", "blamed", LONG).await, Claim::Kills));
+    assert!(matches!(case.claim_of("one", "blamed", LONG).await, Claim::KillsItsWorker));
 }
 
 /// A copy claims in the moment in which the ledger is back.
-async fn an_effect_whose_record_waited_for_the_ledger_is_recorded_before_a_copy_may_claim_it(
+pub async fn an_effect_whose_record_waited_for_the_ledger_is_recorded_before_a_copy_may_claim_it(
     mut case: Case<impl Ledger>,
 ) {
     for max_sends in [1, 2] {
         case.max_sends = max_sends;
         case.request.key = Key::new("h", &unique());
         let lease = case.killed_after_begin("a").await;
-        case.request.ledger_quiet_for = Some(Duration::ZERO);
+        case.request.ledger_failed_ago = Some(Duration::ZERO);
         let Claim::Busy(left) = case.claim("b", LONG).await else { panic!("taken over, or parked") };
         assert_eq!(left, LONG, "as long as a claim lasts, from when the ledger last failed");
         case.commit(&lease).await;
@@ -175,70 +146,39 @@ async fn an_effect_whose_record_waited_for_the_ledger_is_recorded_before_a_copy_
         // Nobody records: then it is as after any kill.
         case.request.key = Key::new("h", &unique());
         case.killed_after_begin("a").await;
-        case.request.ledger_quiet_for = Some(LONG);
+        case.request.ledger_failed_ago = Some(LONG);
         let claim = case.claim("b", LONG).await;
         assert!(matches!((max_sends, &claim), (1, Claim::Parked) | (2, Claim::Ambiguous(_))), "{claim:?}");
     }
 }
 
-async fn another_message_of_the_same_user_is_not_blamed(mut case: Case<impl Ledger>) {
-    case.dies("one", TAKEOVERS).await;
+pub async fn another_message_of_the_same_user_is_not_blamed(mut case: Case<impl Ledger>) {
+    case.dies("one", MAX_EXPIRED_CLAIMS).await;
     // It is the other that finds the fifth dead.
     let Claim::Acquired(lease) = case.claim_of("another", "a", LONG).await else { panic!("another was blamed") };
     assert!(matches!(case.claim_of("one", "b", LONG).await, Claim::Busy(_)), "while it is held, nobody is blamed");
     case.release(&lease).await;
     for _ in 0..2 {
-        assert!(matches!(case.claim_of("one", "c", LONG).await, Claim::Kills));
+        assert!(matches!(case.claim_of("one", "c", LONG).await, Claim::KillsItsWorker));
     }
     case.dies("another", 1).await;
-    case.dies("", TAKEOVERS + 1).await;
-    assert!(matches!(case.claim_of("one", "d", LONG).await, Claim::Kills));
-    case.dies("another", TAKEOVERS - 1).await;
-    assert!(matches!(case.claim_of("another", "e", LONG).await, Claim::Kills));
+    case.dies("", MAX_EXPIRED_CLAIMS + 1).await;
+    assert!(matches!(case.claim_of("one", "d", LONG).await, Claim::KillsItsWorker));
+    case.dies("another", MAX_EXPIRED_CLAIMS - 1).await;
+    assert!(matches!(case.claim_of("another", "e", LONG).await, Claim::KillsItsWorker));
     let Claim::Acquired(lease) = case.claim_of("redriven", "f", LONG).await else { panic!("redriven, it is blamed") };
     case.commit(&lease).await;
 }
 
-async fn a_commit_forgets_deferrals_and_takeovers(mut case: Case<impl Ledger>) {
+pub async fn a_commit_forgets_deferrals_and_takeovers(mut case: Case<impl Ledger>) {
     case.gives_back("a", failed("one")).await;
     case.gives_back("b", deferred("one")).await;
-    case.dies("one", TAKEOVERS).await;
-    assert!(matches!(case.claim_of("one", "c", LONG).await, Claim::Kills));
+    case.dies("one", MAX_EXPIRED_CLAIMS).await;
+    assert!(matches!(case.claim_of("one", "c", LONG).await, Claim::KillsItsWorker));
     let Claim::Acquired(lease) = case.claim_of("another", "d", LONG).await else { panic!("another was blamed") };
     case.commit(&lease).await;
     assert!(matches!(case.claim_of("one", "e", LONG).await, Claim::Done));
     for why in [failed("one"), deferred("one")] {
         assert_eq!(case.ledger.release(&lease, why).await, Ok(Setbacks::default()));
     }
-}
-
-contract! {
-    failures_are_counted_per_message_and_nothing_else_is
-    a_deferral_is_counted_from_its_first_and_is_no_failure
-    a_redriven_message_starts_its_deferrals_anew
-    a_claim_that_ran_out_five_times_without_a_word_is_answered_kills
-    a_message_that_kills_behind_the_fence_is_parked_before_it_is_blamed
-    a_released_claim_is_no_takeover
-    a_claim_that_asks_again_or_is_renewed_is_no_takeover
-    a_takeover_while_the_ledger_was_away_is_not_counted
-    an_effect_whose_record_waited_for_the_ledger_is_recorded_before_a_copy_may_claim_it
-    another_message_of_the_same_user_is_not_blamed
-    a_commit_forgets_deferrals_and_takeovers
-}
-
-#[tokio::test]
-async fn of_what_was_counted_a_commit_leaves_no_field() {
-    let mut case = Case::in_redis();
-    case.gives_back("a", failed("one")).await;
-    case.gives_back("b", deferred("one")).await;
-    case.dies("one", 2).await;
-    let stored = redis().hash(case.request.key.as_str()).await.unwrap();
-    for field in ["fm", "fn", "fh", "dm", "dn", "d0", "cm", "k:one"] {
-        assert!(stored.contains_key(field), "{field} is not in {stored:?}");
-    }
-    let Claim::Acquired(lease) = case.claim_of("one", "c", LONG).await else { panic!("blamed too early") };
-    case.commit(&lease).await;
-    let stored = redis().hash(case.request.key.as_str()).await.unwrap();
-    let fields: Vec<&str> = stored.keys().map(String::as_str).collect();
-    assert_eq!(fields, ["att", "ff", "fp", "gen", "mid", "st", "t0", "t1", "tok"]);
 }

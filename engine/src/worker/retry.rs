@@ -10,28 +10,34 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::breaker::Who;
-use super::lease::{Held, LONGEST};
+use super::evidence::Evidence;
+use super::holds::{Held, LONGEST};
 use super::outcome::{Outcome, Reacted};
-use super::process::{Corridor, Slot};
+use super::process::{Processor, Slot};
 use super::reaction::{Beats, Reaction};
-use super::record::Insists;
-use super::word::Word;
+use super::record::CommitRetry;
 use crate::handler::Handler;
-use crate::idempotency::{INSISTS, Ledger};
+use crate::idempotency::{COMMIT_RETRY_FOR, Ledger};
 use crate::queue::{Delivery, Queue};
 
 /// How soon a busy effect is claimed again if the message cannot be given back. The other delivery may finish long
 /// before its claim ends.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
-    pub(super) async fn persist(&self, event: &H::Event, delivery: &Delivery, held: &Held, slot: &mut Slot) -> Reacted {
+impl<Q: Queue, L: Ledger, H: Handler> Processor<Q, L, H> {
+    pub(super) async fn react_until_known(
+        &self,
+        event: &H::Event,
+        delivery: &Delivery,
+        held: &Held,
+        slot: &mut Slot,
+    ) -> Reacted {
         let until = Instant::now() + LONGEST;
         let is_last = self.limits.are_used_up(delivery.attempt);
         loop {
-            let insists = Insists::lasting(INSISTS).or_until(&self.closing, &self.breaker);
-            let reacted = react(&self.reaction, event, &delivery.message_id, held.beats(), &insists).await;
-            self.breaker.heard(Word::of(&reacted.outcome, &reacted.said, self.reaction.row().receiver));
+            let retry = CommitRetry::lasting(COMMIT_RETRY_FOR).or_until(&self.closing, &self.breaker);
+            let reacted = react(&self.reaction, event, &delivery.message_id, held.beats(), &retry).await;
+            self.breaker.weigh(Evidence::of(&reacted.outcome, &reacted.said, self.reaction.row().receiver));
             let tries_again = match &reacted.outcome {
                 outcome if outcome.may_pass() => self.turn_comes(until, is_last, slot).await,
                 Outcome::Busy(left) if is_last && held.is_ours() => self.waits((*left).min(LOOK_AGAIN), until).await,
@@ -53,13 +59,13 @@ impl<Q: Queue, L: Ledger, H: Handler> Corridor<Q, L, H> {
 
     /// Waits for its turn to try; `false`: it got none in time.
     async fn turn_comes(&self, until: Instant, is_last: bool, slot: &mut Slot) -> bool {
-        let place = self.breaker.place(self.settings.concurrency);
+        let place = self.breaker.waiting_place(self.settings.concurrency);
         if place.is_none() && !is_last {
             return false;
         }
         *slot = None;
         let end = if is_last { &self.closing } else { &self.stop };
-        let turn = end.run_until_cancelled(self.breaker.turn(Who::Held, &*self.reaction));
+        let turn = end.run_until_cancelled(self.breaker.wait_for_turn(Who::Held, &*self.reaction));
         if !matches!(timeout_at(until, turn).await, Ok(Some(()))) {
             return false;
         }
@@ -82,12 +88,12 @@ pub(crate) async fn react<L: Ledger, H: Handler>(
     event: &H::Event,
     message_id: &str,
     beats: impl Beats,
-    insists: &Insists<'_>,
+    retry: &CommitRetry<'_>,
 ) -> Reacted {
     let lease = match reaction.claim(event, message_id).await {
         Ok(lease) => lease,
         Err(outcome) => return outcome.into(),
     };
     let ran = reaction.handle(event, &lease, beats).await;
-    reaction.record(lease, ran, message_id, insists).await
+    reaction.record(lease, ran, message_id, retry).await
 }

@@ -1,8 +1,15 @@
 //! What may be sent to a DLQ, and how what the queue itself moved there is told from what was sent.
+//!
+//! Enters: a [`Bench`]. Leaves: nothing, or a panic.
+#![expect(missing_docs, reason = "a clause's name is its sentence")]
 
-use super::*;
+use std::time::Duration;
+
+use super::{Bench, LONG, attributes, dead, delete, hide, nothing, one, seconds};
+use crate::queue::{Attribute, Attributes, DeadLetter, Queue, QueueError};
 
 /// What breaks each of SQS's rules, by the name of the rule.
+#[must_use]
 pub fn unfit() -> Vec<(&'static str, DeadLetter)> {
     let letter = |body: &str, name: &str, data_type: &str, value: &str| {
         let attribute = Attribute { data_type: data_type.to_owned(), value: value.to_owned() };
@@ -34,7 +41,7 @@ pub fn unfit() -> Vec<(&'static str, DeadLetter)> {
     ]
 }
 
-async fn what_breaks_a_rule_of_sqs_is_not_taken_and_what_keeps_it_is<B: Bench>() {
+pub async fn what_breaks_a_rule_of_sqs_is_not_taken_and_what_keeps_it_is<B: Bench>() {
     let bench = B::open(LONG, 5).await;
     for (rule, letter) in unfit() {
         let sent = bench.queue().send_to_dlq(&letter).await;
@@ -43,27 +50,22 @@ async fn what_breaks_a_rule_of_sqs_is_not_taken_and_what_keeps_it_is<B: Bench>()
     let ten = (0..10).map(|n| (format!("a.b-c_{n}"), Attribute::string("ü\t"))).collect();
     let letter = DeadLetter { body: "ü\t\n\r🎉".to_owned(), attributes: ten, ..DeadLetter::default() };
     bench.queue().send_to_dlq(&letter).await.expect("it keeps every rule");
-    let dead = one(bench.dlq(), seconds(2)).await;
+    let dead = dead(&bench).await;
     assert_eq!((dead.body.as_str(), &dead.attributes), (letter.body.as_str(), &letter.attributes));
 }
 
-async fn what_the_queue_itself_moved_says_so_and_what_was_sent_does_not<B: Bench>() {
+pub async fn what_the_queue_itself_moved_says_so_and_what_was_sent_does_not<B: Bench>() {
     let bench = B::open(LONG, 1).await;
     bench.send("moved", Attributes::new()).await;
-    let delivery = one(bench.queue(), seconds(2)).await;
+    let delivery = one(&bench, seconds(2)).await;
     assert!(!delivery.moved_by_queue);
     assert_eq!(hide(bench.queue(), delivery.receipt, Duration::ZERO).await, None);
     nothing(bench.queue(), Duration::ZERO).await;
-    let moved = one(bench.dlq(), seconds(2)).await;
+    let moved = dead(&bench).await;
     assert_eq!((moved.body.as_str(), moved.moved_by_queue), ("moved", true));
     assert_eq!(delete(bench.dlq(), moved.receipt).await, None);
     let letter = DeadLetter { body: "sent".to_owned(), attributes: attributes(), ..DeadLetter::default() };
     bench.queue().send_to_dlq(&letter).await.expect("taken");
-    let sent = one(bench.dlq(), seconds(2)).await;
+    let sent = dead(&bench).await;
     assert_eq!((sent.body.as_str(), sent.moved_by_queue), ("sent", false));
-}
-
-contract! {
-    what_breaks_a_rule_of_sqs_is_not_taken_and_what_keeps_it_is
-    what_the_queue_itself_moved_says_so_and_what_was_sent_does_not
 }

@@ -1,6 +1,6 @@
-//! What the outcome of one message says about the dependency that all messages need.
+//! The evidence: what the outcome of one message says about the dependency that all messages need.
 //!
-//! Enters: an [`Outcome`] and its detail. Leaves: a [`Word`]. Pure: the table by which the breaker judges.
+//! Enters: an [`Outcome`] and its detail. Leaves: [`Evidence`]. Pure: the table by which the breaker judges.
 
 use super::outcome::{Missing, Outcome};
 use super::witness::EVERYBODY;
@@ -8,7 +8,7 @@ use crate::backoff::Outage;
 
 /// What a message's outcome says about the dependency.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Word {
+pub(super) enum Evidence {
     /// It works: an effect happened.
     Works,
     /// It is there: its answer was about this event alone.
@@ -16,14 +16,14 @@ pub(super) enum Word {
     /// It refuses, and that may concern this event alone or all events.
     Doubts,
     /// It was tried, and gave no result.
-    Vain,
+    NoResult,
     /// It fails for all events.
     Fails(Missing),
     /// Nothing was asked of it.
     Nothing,
 }
 
-impl Word {
+impl Evidence {
     /// The table.
     pub(super) fn of(outcome: &Outcome, detail: &str, receiver: &'static str) -> Self {
         let everybody = |what: &str, outage| {
@@ -36,7 +36,7 @@ impl Word {
             Outcome::Deferred { in_a_row } if *in_a_row >= EVERYBODY => everybody("deferred", Outage::Busy),
             Outcome::Doubted { .. } => Self::Doubts,
             Outcome::Deferred { .. } | Outcome::Transient | Outcome::Panicked | Outcome::Permanent(_) => Self::Answers,
-            Outcome::OutcomeUnknown | Outcome::TimedOut => Self::Vain,
+            Outcome::OutcomeUnknown | Outcome::TimedOut => Self::NoResult,
             Outcome::Duplicate
             | Outcome::Stale
             | Outcome::Ignored
@@ -59,27 +59,27 @@ mod tests {
 
     #[test]
     fn the_sixth_event_in_a_row_that_is_refused_or_deferred_is_everybodys() {
-        let word = |outcome: &Outcome| Word::of(outcome, "554 5.7.1 at dot", "smtp");
+        let evidence = |outcome: &Outcome| Evidence::of(outcome, "554 5.7.1 at dot", "smtp");
         let doubted = |in_a_row| Outcome::Doubted { reason: "mail_refused", in_a_row };
-        assert_eq!((word(&doubted(3)), word(&doubted(5))), (Word::Doubts, Word::Doubts));
-        let Word::Fails(missing) = word(&doubted(EVERYBODY)) else { panic!("not everybody's") };
+        assert_eq!((evidence(&doubted(3)), evidence(&doubted(5))), (Evidence::Doubts, Evidence::Doubts));
+        let Evidence::Fails(missing) = evidence(&doubted(EVERYBODY)) else { panic!("not everybody's") };
         assert_eq!((missing.dependency, missing.outage), ("smtp", Outage::Refusing));
         assert_eq!(missing.detail, "every event is refused: 554 5.7.1 at dot");
-        assert_eq!(word(&Outcome::Deferred { in_a_row: 5 }), Word::Answers);
-        let deferred = word(&Outcome::Deferred { in_a_row: EVERYBODY });
-        assert!(matches!(deferred, Word::Fails(Missing { outage: Outage::Busy, .. })), "{deferred:?}");
+        assert_eq!(evidence(&Outcome::Deferred { in_a_row: 5 }), Evidence::Answers);
+        let deferred = evidence(&Outcome::Deferred { in_a_row: EVERYBODY });
+        assert!(matches!(deferred, Evidence::Fails(Missing { outage: Outage::Busy, .. })), "{deferred:?}");
     }
 
     #[test]
     fn only_an_effect_that_happened_proves_that_all_is_well() {
         for outcome in [Outcome::Done, Outcome::DoneUnrecorded] {
-            assert_eq!(Word::of(&outcome, "", "smtp"), Word::Works);
+            assert_eq!(Evidence::of(&outcome, "", "smtp"), Evidence::Works);
         }
         // A duplicate needed no receiver; a refusal of one recipient shows that somebody is there, and no more.
         for outcome in [Outcome::Duplicate, Outcome::Busy(std::time::Duration::ZERO), Outcome::LeaseLost] {
-            assert_eq!(Word::of(&outcome, "", "smtp"), Word::Nothing);
+            assert_eq!(Evidence::of(&outcome, "", "smtp"), Evidence::Nothing);
         }
-        assert_eq!(Word::of(&Outcome::Permanent("mail_refused"), "", "smtp"), Word::Answers);
-        assert_eq!(Word::of(&Outcome::OutcomeUnknown, "", "smtp"), Word::Vain);
+        assert_eq!(Evidence::of(&Outcome::Permanent("mail_refused"), "", "smtp"), Evidence::Answers);
+        assert_eq!(Evidence::of(&Outcome::OutcomeUnknown, "", "smtp"), Evidence::NoResult);
     }
 }

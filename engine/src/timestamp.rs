@@ -1,6 +1,6 @@
 //! A moment, read from what publishers write: RFC 3339, its common misspellings, seconds or milliseconds since 1970.
 //!
-//! Enters: text or a number. Leaves: a [`Timestamp`], or the rule it broke. Written in one form only.
+//! Enters: text or a number. Leaves: a [`Timestamp`], or the rule it broke. Written in one form only. Knows no event.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,14 +8,17 @@ use std::str::FromStr;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
-use super::InvalidValue;
-
-const RULE: InvalidValue = InvalidValue("must be an RFC 3339 time like 2026-01-02T03:04:05.678Z");
-const RANGE: InvalidValue = InvalidValue("must lie between 1970 and 9999");
-const AHEAD: InvalidValue = InvalidValue("lies more than a day ahead");
+const RULE: InvalidTimestamp = InvalidTimestamp("must be an RFC 3339 time like 2026-01-02T03:04:05.678Z");
+const RANGE: InvalidTimestamp = InvalidTimestamp("must lie between 1970 and 9999");
+const AHEAD: InvalidTimestamp = InvalidTimestamp("lies more than a day ahead");
 const DAY: i64 = 86_400_000;
 /// Smaller numbers are seconds (up to the year 5138), others milliseconds (from 1973 on).
 const FIRST_MILLIS: f64 = 100_000_000_000.0;
+
+/// The rule that a moment broke. Never repeats the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidTimestamp(pub &'static str);
 
 /// A moment in UTC between 1970 and 9999, to the millisecond.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,7 +49,7 @@ impl Timestamp {
     ///
     /// # Errors
     /// The moment lies before 1970 or after 9999.
-    pub(super) fn from_epoch(number: f64) -> Result<Self, InvalidValue> {
+    pub(crate) fn from_epoch(number: f64) -> Result<Self, InvalidTimestamp> {
         let millis = if number < FIRST_MILLIS { number * 1000.0 } else { number };
         // Infinity, or too large a number, saturates and is out of the range.
         if millis.is_nan() || millis < 0.0 {
@@ -60,11 +63,11 @@ impl Timestamp {
     ///
     /// # Errors
     /// It lies more than a day after `latest`.
-    pub(super) fn not_long_after(self, latest: Self) -> Result<Self, InvalidValue> {
+    pub(crate) fn not_long_after(self, latest: Self) -> Result<Self, InvalidTimestamp> {
         if self.unix_millis() - latest.unix_millis() <= DAY { Ok(self) } else { Err(AHEAD) }
     }
 
-    fn checked(moment: OffsetDateTime) -> Result<Self, InvalidValue> {
+    fn checked(moment: OffsetDateTime) -> Result<Self, InvalidTimestamp> {
         let utc = moment.checked_to_offset(UtcOffset::UTC).ok_or(RANGE)?;
         if !(1970..=9999).contains(&utc.year()) {
             return Err(RANGE);
@@ -74,8 +77,8 @@ impl Timestamp {
 }
 
 impl FromStr for Timestamp {
-    type Err = InvalidValue;
-    fn from_str(value: &str) -> Result<Self, InvalidValue> {
+    type Err = InvalidTimestamp;
+    fn from_str(value: &str) -> Result<Self, InvalidTimestamp> {
         if let Ok(moment) = OffsetDateTime::parse(value, &Rfc3339) {
             return Self::checked(moment);
         }
