@@ -153,9 +153,9 @@ async fn the_welcome_mail_is_shown_as_text_as_html_and_as_it_goes_out() {
     let plain = shown(&["--text", "--version", "1"]).await;
     assert!(plain.starts_with("Welcome!") && !plain.contains("plan"), "{plain}");
     let html = shown(&["--html", "--plan", "<b>"]).await;
-    assert!(html.starts_with("<!DOCTYPE html>") && html.contains("&lt;b&gt;"), "{html}");
+    assert!(html.starts_with("<!doctype html>") && html.contains("&lt;b&gt;"), "{html}");
     let whole = shown(&["--eml", "--user-id", "u7"]).await;
-    for part in ["Message-ID: <", "multipart/alternative", "text/html", "Auto-Submitted"] {
+    for part in ["Message-ID: <", "multipart/alternative", "multipart/related", "text/html", "Auto-Submitted"] {
         assert!(whole.contains(part), "no {part} in {whole}");
     }
 

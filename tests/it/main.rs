@@ -64,6 +64,7 @@ mod status;
 mod strange_redis;
 mod strangers;
 mod telemetry;
+mod templates;
 mod terminal;
 mod topic_contract;
 mod traces;

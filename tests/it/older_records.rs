@@ -9,14 +9,14 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 use user_events::envelope;
-use user_events::event::{Opened, Timestamp};
-use user_events::events::UserSignedUp;
+use user_events::event::{Opened, Published, Timestamp};
+use user_events::events::{UserSignedUp, WithFields};
 use user_events::handler::{Handled, Handler, HandlerError};
 use user_events::handlers::welcome_email::WelcomeEmail;
 use user_events::idempotency::redis::RedisLedger;
 use user_events::idempotency::{Claim, Fence, Fingerprint, Key, Ledger, Release, Request, Setbacks, Terms};
 use user_events::mail::outbox::Outbox;
-use user_events::mail::{Composer, Sender};
+use user_events::mail::{Composer, Sender, Templates, Wording};
 use user_events::profiles::redis::RedisProfiles;
 use user_events::profiles::{Applied, ProfileChange, Profiles};
 use user_events::redis_link::RedisLink;
@@ -101,10 +101,14 @@ fn opened(body: &str) -> UserSignedUp {
 /// What today's code asks of the ledger.
 pub fn request(reaction: &str, event: &UserSignedUp) -> Request {
     let from = "Acme <hello@acme.example>".parse().expect("a mailbox");
-    let composer = Composer::new(Sender { from, reply_to: None, redirect_to: None }).expect("templates parse");
+    let composer = Composer::new(
+        Sender { from, reply_to: None, redirect_to: None },
+        Wording::of(Templates::builtin().expect("templates")),
+    );
+    let whole = WithFields::new(event.clone(), event.to_json());
     let (name, fingerprint) = match reaction {
         "crm" => (Crm::NAME, Crm.fingerprint(event)),
-        _ => ("welcome_email", WelcomeEmail::new(composer, Outbox::new("/nowhere".into())).fingerprint(event)),
+        _ => ("welcome_email", WelcomeEmail::new(composer, Outbox::new("/nowhere".into())).fingerprint(&whole)),
     };
     Request::new(Key::new(name, event.user_id.as_str()), fingerprint)
 }

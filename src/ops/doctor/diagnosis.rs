@@ -139,5 +139,5 @@ diagnoses! {
     SMTP_PLAINTEXT = Warn "TLS" "smtp_plaintext":
         "addresses and the password travel unencrypted" => "use `smtps://` or `?tls=required`, and unset `SMTP_ALLOW_PLAINTEXT`";
     TEMPLATE_BROKEN = Fail "templates" "template_broken":
-        "no mail can be made" => "correct `MAIL_FROM`, or the template under `src/mail/templates`";
+        "no mail can be made" => "correct the template, by the file and line that are named";
 }

@@ -12,13 +12,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use user_events::bus::Bus;
-use user_events::events::UserSignedUp;
+use user_events::events::{UserSignedUp, WithFields};
 use user_events::handler::{Handled, Handler, HandlerError};
 use user_events::handlers::welcome_email::WelcomeEmail;
 use user_events::idempotency::memory::MemoryLedger;
 use user_events::idempotency::{Fence, Fingerprint, Terms};
 use user_events::mail::smtp::{SmtpMailer, SmtpSettings};
-use user_events::mail::{Composer, Mailer, Sender};
+use user_events::mail::{Composer, Mailer, Sender, Templates, Wording};
 use user_events::worker::Reaction as Reacting;
 
 use crate::world::address;
@@ -31,14 +31,14 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Watched(WelcomeEmail<SmtpMailer>, Arc<Mutex<Vec<HandlerError>>>);
 
 impl Handler for Watched {
-    type Event = UserSignedUp;
+    type Event = WithFields<UserSignedUp>;
     const NAME: &'static str = "welcome_email";
 
-    async fn handle(&self, event: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
+    async fn handle(&self, event: &Self::Event, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
         self.0.handle(event, fence).await.inspect_err(|error| self.1.lock().unwrap().push(error.clone()))
     }
 
-    fn fingerprint(&self, event: &UserSignedUp) -> Fingerprint {
+    fn fingerprint(&self, event: &Self::Event) -> Fingerprint {
         self.0.fingerprint(event)
     }
 }
@@ -61,7 +61,10 @@ impl Client {
         let second = at_this_pace(SECOND);
         let terms = Terms::new(30 * second, 60 * second);
         let from = "Welcome <welcome@acme.example>".parse().unwrap();
-        let composer = Composer::new(Sender { from, reply_to: None, redirect_to: None }).unwrap();
+        let composer = Composer::new(
+            Sender { from, reply_to: None, redirect_to: None },
+            Wording::of(Templates::builtin().unwrap()),
+        );
         let (mailer, failures) = (SmtpMailer::new(settings, None), Arc::default());
         let handler = Watched(WelcomeEmail::new(composer, mailer.clone()), Arc::clone(&failures));
         let bus = Bus::new().react(Reacting::recorded(handler, MemoryLedger::default(), terms, 8 * second));
