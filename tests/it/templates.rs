@@ -49,7 +49,9 @@ async fn read(mail: &str) -> Value {
     command.args(["-c", SCRIPT]).stdin(fs::File::open(file.path()).unwrap());
     let output = command.output().await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let read: Value = serde_json::from_slice(&output.stdout).unwrap();
+    // On the wire every line ends with CRLF.
+    let read: Value =
+        serde_json::from_str(&String::from_utf8(output.stdout).unwrap().replace("\\r\\n", "\\n")).unwrap();
     assert_eq!((&read["defects"], read["longest"].as_u64() < Some(1000)), (&json!([]), true), "{mail}");
     read
 }
@@ -242,7 +244,7 @@ async fn german_arabic_and_japanese_arrive_as_they_were_written_whatever_the_ser
                 Some(_) => read(&scripted.accepted().last().unwrap().data).await,
             };
             assert_eq!(mail["subject"], subject);
-            assert_eq!(mail["text"].as_str().unwrap().replace("\r\n", "\n").trim(), text);
+            assert_eq!(mail["text"].as_str().unwrap().trim(), text);
             assert_eq!(mail["html"].as_str().unwrap().trim(), html);
         }
     }
