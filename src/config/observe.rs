@@ -1,7 +1,7 @@
-//! Where telemetry goes: OpenTelemetry's variables, by their standard names.
+//! The telemetry settings, read from OpenTelemetry's standard variables.
 //!
 //! Enters: a snapshot of the environment. Leaves: a [`TelemetryConfig`], or the mistakes. Promises: a value that
-//! the SDK would drop with a warning is a mistake here. The SDK does not read `OTEL_PROPAGATORS` and
+//! the SDK would only warn about and ignore is a mistake here. The SDK does not read `OTEL_PROPAGATORS` and
 //! `OTEL_SDK_DISABLED`; we read them. Knows no exporter.
 
 use std::collections::HashMap;
@@ -15,15 +15,15 @@ use super::reader::SettingsReader;
 /// Metrics and traces: where they go, and under which name.
 #[derive(Debug, Clone)]
 pub struct TelemetryConfig {
-    /// Nothing is measured and nothing is exported.
+    /// `true`: nothing is measured, nothing is exported, and `/metrics` is empty.
     pub disabled: bool,
-    /// The collector's base URL. `None`: nothing is exported.
+    /// The collector's base URL. `None`: nothing is sent to a collector; `/metrics` works all the same.
     pub endpoint: Option<String>,
     /// Headers of each export. They are secret, because they hold the keys of a hosted collector.
     pub headers: Option<SecretString>,
     /// The service's name in traces and metrics.
     pub service_name: String,
-    /// Further attributes of this process.
+    /// OpenTelemetry's resource attributes of this process (name, value), without `service.name`.
     pub resource: Vec<(String, String)>,
     /// Which traces are kept.
     pub sampler: Sampler,
@@ -34,9 +34,9 @@ pub struct TelemetryConfig {
 /// Which traces are kept.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampler {
-    /// The share of new traces that is kept, 0 to 1.
+    /// The share that is kept, 0 to 1: of the traces that begin here, or of all if `parent_based` is `false`.
     pub ratio: f64,
-    /// For a trace that began elsewhere: does the decision made there count?
+    /// If a trace began elsewhere, is it kept or dropped as was decided there?
     pub parent_based: bool,
 }
 
@@ -55,7 +55,7 @@ impl Default for Propagators {
     }
 }
 
-/// Reads where telemetry goes.
+/// Reads the telemetry settings. A wrong value is noted in `read` as a mistake, and its default is used.
 pub fn telemetry(read: &mut SettingsReader<'_>) -> TelemetryConfig {
     let disabled = read.parsed("OTEL_SDK_DISABLED", boolean).unwrap_or(false);
     let endpoint = read.parsed("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
@@ -113,8 +113,8 @@ fn propagators(text: &str) -> Result<Propagators, &'static str> {
         match name {
             "tracecontext" => chosen.trace_context = true,
             "xray" => chosen.xray = true,
-            // `baggage` is in OpenTelemetry's default, so it is accepted. We do not use it: SNS passes on at most ten
-            // attributes.
+            // `baggage` is in OpenTelemetry's default, so it is accepted. It does nothing: it would need one of the 10
+            // attributes that a message may have under raw delivery.
             "baggage" | "none" => {}
             _ => return Err("must be a list of tracecontext, xray, baggage and none"),
         }

@@ -1,7 +1,7 @@
 //! SQS's rules for a message's body and attributes, in one place.
 //!
-//! Enters: a body and attributes. Leaves: nothing, or the first rule that they break, as a [`Breach`]. Every sender
-//! must check here first: SQS may take a character it does not allow and write another in its place. Pure.
+//! Enters: a body and attributes. Leaves: `Ok`, or the first rule that they break, as a [`Breach`]. All code that sends
+//! must check here first: SQS may accept a forbidden character and store another one in its place. Pure.
 
 use data_encoding::BASE64;
 
@@ -12,35 +12,35 @@ pub const MAX_ATTRIBUTES: usize = 10;
 /// The longest name, and the longest type, of an attribute, in bytes. SQS's own limit.
 const LONGEST_NAME: usize = 256;
 
-/// The rule that a message breaks. Never repeats the message's text.
+/// The rule that a message breaks. A breach holds no text of the message, so it may be logged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Breach {
     /// SQS takes no message without a body.
     #[error("its body is empty")]
     EmptyBody,
-    /// For example, a control character.
+    /// The body has a character that `is_taken` refuses, for example a NUL.
     #[error("its body holds a character that SQS does not take")]
     Character,
-    /// The body with the names, types and values of the attributes.
+    /// The body and the names, types and values of all attributes have too many bytes together.
     #[error("with its attributes it is over {most} bytes")]
     TooLarge {
-        /// The queue's limit: [`MAX_MESSAGE_BYTES`], or less if it is set so.
+        /// The limit of the queue, in bytes: [`MAX_MESSAGE_BYTES`], or less if the queue is set to less.
         most: usize,
     },
     /// More than [`MAX_ATTRIBUTES`].
     #[error("it has more than {MAX_ATTRIBUTES} attributes")]
     TooManyAttributes,
-    /// Empty, too long, with characters other than `A-Z a-z 0-9 _ - .`, with a dot at an end or two in a row, or
-    /// AWS's own.
+    /// Empty; over 256 bytes; with other characters than `A-Z a-z 0-9 _ - .`; with a dot at its start or end, or two
+    /// dots in a row; or reserved by AWS (begins with `AWS.` or `Amazon.`, in capital or small letters).
     #[error("the name of an attribute is not one that SQS takes")]
     AttributeName,
-    /// Not `String`, `Number` or `Binary`. A label may follow after a dot.
+    /// Not `String`, `Number` or `Binary`, or over 256 bytes. A label may follow after a dot: `Number.int`.
     #[error("the type of an attribute is not one that SQS takes")]
     AttributeType,
-    /// Empty, not of its type, or of characters that SQS does not take.
+    /// Empty, not a value of its type, or a `String` with a character that `is_taken` refuses.
     #[error("the value of an attribute is not one that SQS takes")]
     AttributeValue,
-    /// A rule of this queue's own, or one that is not known here: what the queue said.
+    /// The queue refused the message by a rule that is not checked here. Holds the queue's error code.
     #[error("the queue says {0}")]
     Said(String),
 }
@@ -53,7 +53,7 @@ pub fn check(body: &str, attributes: &Attributes) -> Result<(), Breach> {
     check_within(MAX_MESSAGE_BYTES, body, attributes)
 }
 
-/// The same, for a queue that takes at most `most` bytes.
+/// The same as `check`, for a queue whose own limit is `most` bytes.
 ///
 /// # Errors
 /// The first [`Breach`].
@@ -84,7 +84,7 @@ pub(super) fn attributes_size(attributes: &Attributes) -> usize {
     attributes.iter().map(|(name, a)| name.len() + a.data_type.len() + value_size(a)).sum()
 }
 
-/// A binary value is sent as base64, and counts by the bytes that it stands for.
+/// A binary value is held as base64, but SQS counts the decoded bytes: 4 characters without `=` are 3 bytes.
 fn value_size(attribute: &Attribute) -> usize {
     let value = &attribute.value;
     if attribute.is_binary() { value.trim_end_matches('=').len() * 3 / 4 } else { value.len() }
@@ -108,7 +108,7 @@ fn check_attribute(name: &str, attribute: &Attribute) -> Result<(), Breach> {
     let value = attribute.value.as_str();
     let is_value = match base {
         "Binary" => BASE64.decode(value.as_bytes()).is_ok(),
-        // Rust also parses `inf` and `NaN`.
+        // The check of each byte refuses `inf` and `NaN`, which Rust parses as numbers.
         "Number" => value.parse::<f64>().is_ok() && value.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)),
         _ => value.chars().all(is_taken),
     };

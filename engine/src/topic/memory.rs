@@ -1,7 +1,7 @@
 //! A topic in this process: wraps each message as SNS does and fans it out to queues in memory.
 //!
-//! Enters: entries. Leaves: the bodies that an SQS queue would get from an SNS subscription, wrapped or raw. For the
-//! embedded default and for tests; knows no event.
+//! Enters: entries. Leaves: the bodies that an SQS queue would get from an SNS subscription, wrapped or raw. For
+//! programs that run without AWS (such as the demo) and for tests. Knows no event.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::timestamp::Timestamp;
 
 const ARN: &str = "arn:aws:sns:local:000000000000:user-events";
 
-/// A topic with its subscriptions. Clones share only the queues.
+/// A topic with its subscriptions. A clone sends to the same queues, but has a list of subscriptions of its own.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryTopic {
     subscriptions: Vec<(Arc<MemoryQueue>, Wrapping)>,
@@ -29,13 +29,13 @@ enum Wrapping {
 }
 
 impl MemoryTopic {
-    /// Subscribes a queue: its bodies are SNS's envelopes.
+    /// Subscribes a queue. Each body that it gets is an SNS envelope with the message inside.
     #[must_use]
     pub fn subscribe(self, queue: &MemoryQueue) -> Self {
         self.with(queue, Wrapping::Wrapped)
     }
 
-    /// Subscribes a queue with raw message delivery: its bodies are the messages, with the attributes beside them.
+    /// Subscribes a queue with raw message delivery: each body is the message, its attributes become SQS attributes.
     #[must_use]
     pub fn subscribe_raw(self, queue: &MemoryQueue) -> Self {
         self.with(queue, Wrapping::Raw)

@@ -1,7 +1,8 @@
 //! Shutdown: give back what was not begun, finish what runs, report the rest.
 //!
-//! Enters: what runs and what was not begun. Leaves: a [`Summary`]. Promises: it ends at the deadline, or at most 3 s
-//! later if the queue does not answer. Deliveries that still run then come again soon, and the log names them.
+//! Enters: what runs and what was not begun. Leaves: a [`Summary`]. Promises: it ends at the deadline at the latest, or
+//! 3 s later if the queue does not answer. A delivery that still runs at the deadline is shown again after 5 s (if the
+//! queue does not answer: after its visibility timeout), and the log names its message id.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,10 +20,11 @@ use crate::handler::Handler;
 use crate::idempotency::Ledger;
 use crate::queue::Queue;
 
-/// A delivery that still runs at the deadline is shown again after this. Its handler is cut earlier, within 3 s.
+/// A delivery that still runs at the deadline is shown again after this time. Its handler ends before that: the drain
+/// returns at most 3 s after the deadline, and what still runs is aborted.
 const ABANDONED: Duration = Duration::from_secs(5);
-/// This long before the deadline, deliveries that wait for the ledger or for another delivery are told to settle with
-/// what they know; or a quarter of the time to stop, if that is shorter.
+/// How long before the deadline `closing` is cancelled: a delivery that still waits (for the ledger, another delivery
+/// or a turn) then settles with what it knows. If a quarter of the shutdown time is shorter, that is used instead.
 const CLOSING_AHEAD: Duration = Duration::from_secs(3);
 
 /// How a worker ended.
@@ -36,8 +38,8 @@ pub struct Summary {
     pub abandoned: usize,
 }
 
-/// Ends a worker. `unworked`: deliveries that were not begun, and those that the last receives still bring. A lane
-/// that is told to stop finishes the one delivery that it works on.
+/// Ends a worker. `running`: its lanes. After a stop a lane finishes only the delivery that it works on, so each lane
+/// counts as one. `unworked`: deliveries that were not begun, and those that the last receives still bring.
 pub(super) async fn drain<Q: Queue, L: Ledger, H: Handler>(
     mut running: JoinSet<Vec<Job>>,
     unworked: impl Stream<Item = Vec<Job>>,

@@ -1,8 +1,8 @@
 //! Lanes: which deliveries of a receive run side by side, and which one after the other.
 //!
-//! Enters: what one receive has brought. Leaves: one task a lane. Promises: a delivery without a group has a lane of
-//! its own. A group's deliveries share one lane, in order; if one of them stays on the queue, the lane ends and gives
-//! back the rest unworked. A slot becomes free however its delivery ends.
+//! Enters: what one receive has brought. Leaves: lanes, each of which runs as one task. Promises: a delivery without a
+//! group has a lane of its own. A group's deliveries share one lane, in order; if one of them stays on the queue, the
+//! lane ends and gives back the rest, not begun. When a delivery ends in any way (also by a panic), its slot is free.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub(super) struct Job {
 pub(super) struct Lane(Vec<Job>);
 
 impl Job {
-    /// A slot for each delivery; the slots left over are free again.
+    /// Makes one job of each delivery and gives it one of `slots`. Slots that are left over become free.
     pub(super) fn each(
         deliveries: impl Iterator<Item = (Held, Delivery)>,
         mut slots: OwnedSemaphorePermit,
@@ -48,7 +48,7 @@ impl Job {
     }
 }
 
-/// One lane for each group, in the order received; one for each delivery without a group.
+/// Puts the jobs of one group into one lane, in the order received, and each job without a group into its own lane.
 pub(super) fn lanes(jobs: Vec<Job>) -> Vec<Lane> {
     let mut lanes: Vec<Lane> = Vec::with_capacity(jobs.len());
     for one in jobs {
@@ -64,7 +64,7 @@ pub(super) fn lanes(jobs: Vec<Job>) -> Vec<Lane> {
 
 impl Lane {
     /// Works through the lane. After a stop, returns the deliveries that were not begun. They are not given back
-    /// here: the receive that is under way would bring them straight back.
+    /// here: a receive that still waits at the queue would receive them again at once.
     pub(super) async fn walk<Q: Queue, L: Ledger, H: Handler>(self, processor: Arc<Processor<Q, L, H>>) -> Vec<Job> {
         let mut rest = self.0.into_iter();
         while let Some(next) = rest.next() {
@@ -81,13 +81,13 @@ impl Lane {
     }
 }
 
-/// Gives back what was not begun, all at once so that they share batch calls.
+/// Gives deliveries that were not begun back to the queue, all at the same time, so that they share batch calls.
 pub(super) async fn give_back<Q: Queue, L: Ledger, H: Handler>(
     unworked: impl Iterator<Item = Job>,
     processor: &Processor<Q, L, H>,
 ) {
     let each = |Job { delivery, held, slot, span }| async move {
-        // If this delivery had the breaker's turn, another may have it.
+        // This delivery may have the breaker's turn, and will not use it: another message may have it.
         processor.breaker.untried();
         let not_begun = Reacted::from(Outcome::NotBegun);
         let verdict =

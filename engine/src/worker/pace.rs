@@ -1,8 +1,8 @@
-//! How fast to ask: one poller while there is little, more while receives come back full, none for a
-//! while after an error.
+//! How often to receive: one receive at a time while the queue holds little, more at once while receives come back
+//! full, none for a while after an error.
 //!
-//! Enters: what each receive brought. Leaves: how many receives may be under way, whether to wait for more
-//! slots before the next, and from when on. Pure but for reading the clock.
+//! Enters: what each receive brought. Leaves: how many receives may be under way at once, how long the next one waits
+//! for more free slots, and the earliest moment to send it. Calls no queue; reads the clock and logs failures.
 
 use std::time::Duration;
 
@@ -13,14 +13,15 @@ use crate::queue::{Delivery, MAX_BATCH, QueueError};
 
 /// The least time between two receives of an empty queue that answers at once (`RECEIVE_WAIT=0s`).
 const EMPTY: Duration = Duration::from_millis(200);
-/// During a backlog, a receive waits this long for a full batch of free slots: one receive for each slot that becomes
-/// free would cost ten times the calls.
+/// During a backlog, a receive waits at most this long until a full batch of 10 slots is free. Without the wait, each
+/// freed slot would cause a receive of its own: 10 calls for 10 messages instead of 1.
 const FULL_BATCH_WAIT: Duration = Duration::from_millis(50);
 
 /// One worker's pace.
 #[derive(Debug)]
 pub(super) struct Pace {
     most: usize,
+    /// Full receives in a row, at most `most`; 0: no backlog.
     pollers: usize,
     failures: u32,
     /// The server that keeps the queue, for the log.
@@ -28,14 +29,14 @@ pub(super) struct Pace {
     not_before: Instant,
 }
 
-/// One receive: when it was asked for, and for how many messages.
+/// One receive: when it was sent, and the most messages that it asked for.
 pub(super) struct Asked {
     pub(super) at: Instant,
     pub(super) at_most: usize,
 }
 
 impl Pace {
-    /// At most one poller for each ten slots.
+    /// Allows at most one receive at once for each 10 slots, rounded up: 3 for 25 slots.
     pub(super) fn new(concurrency: usize, server: &'static str) -> Self {
         let most = concurrency.div_ceil(MAX_BATCH);
         Self { most, pollers: 0, failures: 0, server, not_before: Instant::now() }
@@ -78,7 +79,7 @@ impl Pace {
         self.failures += 1;
         self.pollers = 0;
         self.not_before = Instant::now() + Backoff::POLL.delay(self.failures);
-        // The first failure in a row and every tenth: an outage must not flood the log.
+        // Only the first failure in a row and every tenth are logged: an outage must not flood the log.
         if self.failures == 1 || self.failures.is_multiple_of(10) {
             let dependency = self.server;
             tracing::warn!(dependency, %error, failures = self.failures, "receiving failed; trying again");

@@ -8,13 +8,13 @@ use super::counts::DemoCounts;
 use super::system::DemoResults;
 use engine::topic::Entry;
 
-/// One row of the demo. Its users are `prefix`, or `prefix-0` and so on.
+/// One row of the demo's table. Its users are named `<prefix>`, or `<prefix>-0`, `<prefix>-1` and so on. `-`: no user.
 pub(super) struct Scene {
     pub title: &'static str,
     pub prefix: &'static str,
     pub entries: fn(&str) -> Vec<Entry>,
     pub expected: DemoCounts,
-    /// Why this is the result, for an audience.
+    /// Why this is the right result. Only `demo --slow` prints it.
     pub because: &'static str,
 }
 
@@ -101,7 +101,8 @@ pub(super) const SCENES: &[Scene] = &[
 ];
 
 impl Scene {
-    /// What came of it.
+    /// What really happened, to compare with `expected`. The plan, dead letters and ignored events are filled in only
+    /// as far as this scene expects them: other scenes have theirs in the same `results`.
     pub(super) fn result(&self, results: &DemoResults) -> DemoCounts {
         let expected = &self.expected;
         let plan = expected.plan.filter(|plan| results.plan(self.prefix).as_deref() == Some(plan));
@@ -114,13 +115,13 @@ impl Scene {
 }
 
 fn version_2(user: &str, plan: &str) -> Entry {
-    // One id for each user: if it is published again, it is the same event.
+    // The event id depends on the user alone: a second event of the same user is a copy of the first.
     entry(
         json!({ "userId": user, "version": "2", "plan": plan, "eventId": format!("signed-up-{user}"), "timestamp": "2026-01-02T03:04:05Z" }),
     )
 }
 
-/// An event from these fields, with type and address.
+/// A `user.signed_up` event with these fields; its email address is made from `userId`.
 fn entry(mut fields: Value) -> Entry {
     let email = format!("{}@example.com", fields["userId"].as_str().unwrap_or_default());
     fields["type"] = "user.signed_up".into();

@@ -1,20 +1,20 @@
-//! The table of every fault that the doctor knows, with its remedy: for the findings and for the README.
+//! The table of all faults that the doctor knows, each with its remedy. The report and the README's runbook use it.
 
-/// How bad it is.
+/// How bad the result of a check is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// As it should be.
     Ok,
-    /// It works, but not as well or as safely as it could.
+    /// The service works, but less well or less safely than it could; or the doctor could not look.
     Warn,
-    /// Events are lost, refused or not handled, or will be.
+    /// Now or later, events are lost, refused, not handled or handled twice; or strangers may send some.
     Fail,
 }
 
 /// One kind of fault, what it leads to and what to do.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Diagnosis {
-    /// Its name: stable, one word.
+    /// The fault's name, in snake_case: in the JSON report and in the README's runbook. It is stable.
     pub code: &'static str,
     /// What was looked at.
     pub check: &'static str,
@@ -22,7 +22,8 @@ pub struct Diagnosis {
     pub level: Level,
     /// What it leads to.
     pub means: &'static str,
-    /// What to do; `<NAME>` stands for the prefix of the reaction's variables, `<name>` for its name.
+    /// What to do. `<NAME>` stands for the prefix of the reaction's variables (`EMAIL`), `<name>` for the reaction's
+    /// name (`email`).
     pub remedy: &'static str,
 }
 
@@ -42,7 +43,7 @@ macro_rules! diagnoses {
     ($($name:ident = $level:ident $check:literal $code:literal: $means:literal => $remedy:literal;)*) => {
         $(pub(super) const $name: &Diagnosis =
             &Diagnosis { code: $code, check: $check, level: Level::$level, means: $means, remedy: $remedy };)*
-        /// All of them, in the order of the README.
+        /// All faults, in the order of the README's runbook.
         pub const DIAGNOSES: &[&Diagnosis] = &[$($name),*];
     };
 }
