@@ -60,7 +60,7 @@ fn turns(c: char) -> bool {
 }
 
 fn as_text(text: &str) -> Cow<'_, str> {
-    let is_odd = |byte: u8| byte < b' ' || byte >= 0x7f || matches!(byte, b'.' | b':' | b'@');
+    let is_odd = |byte: u8| !(b' '..0x7f).contains(&byte) || matches!(byte, b'.' | b':' | b'@');
     if !text.bytes().any(is_odd) {
         return Cow::Borrowed(text);
     }

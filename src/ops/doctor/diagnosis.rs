@@ -14,7 +14,7 @@ pub enum Level {
 /// One kind of fault, what it leads to and what to do.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Diagnosis {
-    /// The fault's name, in snake_case: in the JSON report and in the README's runbook. It is stable.
+    /// The fault's name, in `snake_case`: in the JSON report and in the README's runbook. It is stable.
     pub code: &'static str,
     /// What was looked at.
     pub check: &'static str,
