@@ -176,12 +176,11 @@ def measure(name, load, farewell=signal.SIGKILL, folder=None):
                 window = (time.monotonic(), cpu(processes), count, memory(processes, "VmRSS"))
             if count >= total:
                 break
-            for process in processes:
-                if process.poll() is not None:
-                    said.seek(0)
-                    sys.exit(f"{name} ended: {said.read().decode()[-2000:]}")
-            if time.monotonic() - begun > LONGEST:
-                sys.exit(f"{name}: {count} of {total} after {LONGEST} s")
+            has_ended = any(process.poll() is not None for process in processes)
+            if has_ended or time.monotonic() - begun > LONGEST:
+                said.seek(0)
+                after = "when it ended" if has_ended else f"after {LONGEST} s"
+                sys.exit(f"{name}: {count} of {total} {after}: {said.read().decode()[-2000:]}")
             time.sleep(0.01)
         seconds, used, counted = time.monotonic() - window[0], cpu(processes) - window[1], total - window[2]
         stats = call("/stats") | call("/latencies")

@@ -34,10 +34,8 @@ async fn converse(server: String, mail: Rc<[u8]>, numbers: Numbers) {
     let mut envelope = String::new();
     for number in numbers {
         envelope.clear();
-        let _ = write!(
-            envelope,
-            "MAIL FROM:<us@example.com> BODY=8BITMIME\r\nRCPT TO:<u{number}@example.com>\r\nDATA\r\n"
-        );
+        let _ =
+            write!(envelope, "MAIL FROM:<us@example.com> BODY=8BITMIME\r\nRCPT TO:<u{number}@example.com>\r\nDATA\r\n");
         stream.write_all(envelope.as_bytes()).await.expect("written");
         expect(&mut stream, &mut input, &[b"250", b"250", b"354"]).await;
         stream.write_all(&mail).await.expect("written");

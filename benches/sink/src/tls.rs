@@ -5,20 +5,22 @@
 use std::io::{Error, Result};
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 pub fn acceptor(root: &str) -> Result<TlsAcceptor> {
-    // Clients refuse a root as a server's own certificate, so there are two.
+    // Clients refuse a root as a server's own certificate, so there are two, each with a name of its own.
     let (root_key, key) = (generate()?, generate()?);
     let mut ours = CertificateParams::new(Vec::new()).map_err(Error::other)?;
+    ours.distinguished_name.push(DnType::CommonName, "the sink's root");
     ours.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     std::fs::write(root, ours.self_signed(&root_key).map_err(Error::other)?.pem())?;
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     let mut leaf = CertificateParams::new(names).map_err(Error::other)?;
+    leaf.distinguished_name.push(DnType::CommonName, "the sink");
     leaf.use_authority_key_identifier_extension = true;
     let leaf = leaf.signed_by(&key, &Issuer::new(ours, root_key)).map_err(Error::other)?;
     let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(Error::other)?;
