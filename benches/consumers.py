@@ -52,7 +52,8 @@ MAILS = {
 }
 # Who is not counted by the queue, and what counts it instead.
 FLOOR = {"claim, begin, commit": "redis", "ready mails": "smtp"}
-MAILERS = [name for name in MAILS if name not in ("receive and delete", "claim, begin, commit")]
+# Who sends no mail.
+SILENT = ["receive and delete", "claim, begin, commit"]
 
 CONSUMERS = MESSAGES | MAILS
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import mail
-from consumers import CONSUMERS, FLOOR, MAILERS, rust
+from consumers import CONSUMERS, FLOOR, SILENT, rust
 from mail import REDIS_PORT, SINK_PORT, STUB_PORT
 
 LONGEST = 300
@@ -111,15 +111,13 @@ def start(command, core, **more):
 
 @contextmanager
 def servers(mails=False):
-    """The canned endpoint and a Redis that keeps nothing; for mails also the sink, the wire and the template."""
+    """The canned endpoint and a Redis that keeps nothing; for mails also the sink and the wire."""
     redis = ["redis-server", "--port", str(REDIS_PORT), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     with tempfile.TemporaryDirectory() as folder:
         commands = [rust("stub") + [str(STUB_PORT)], redis] + (mail.commands(folder) if mails else [])
         running = [start(command, 0, stdout=subprocess.DEVNULL) for command in commands]
         try:
             time.sleep(0.5)
-            if mails:
-                mail.render(folder)
             yield folder
         finally:
             for server in running:
@@ -210,17 +208,18 @@ def measure(name, load, farewell=signal.SIGKILL, folder=None):
 
 def mails(name, load, total):
     """What the mail server says of the round, where mails were sent."""
-    if not load.smtp or name not in MAILERS:
+    if not load.smtp or name in SILENT:
         return {}
     moments = {} if name in FLOOR else call("/moments")
     return mail.figures(name, total, call("/stats", port=SINK_PORT), moments, call("/moments", port=SINK_PORT)["accepted_us"])
 
 
 def medians(rows):
-    """The rounds of one consumer as one row; figures are medians, each by itself."""
+    """The rounds of one consumer as one row; figures are medians, each by itself, but of connections there is a limit."""
     keys = [key for key, value in rows[0].items() if isinstance(value, float)]
     spread = {"cpu_us_rounds": sorted(round(row["cpu_us"], 1) for row in rows)}
-    return rows[0] | {key: statistics.median(row[key] for row in rows) for key in keys} | spread
+    most = {key: max(row[key] for row in rows) for key in ("connections", "most_open") if key in rows[0]}
+    return rows[0] | {key: statistics.median(row[key] for row in rows) for key in keys} | most | spread
 
 
 def idle(name, seconds):
