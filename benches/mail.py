@@ -5,9 +5,9 @@ service's own mail, rendered once, with its values taken out again: so all consu
 composed by its own library.
 """
 
+import datetime
 import email
 import email.policy
-import datetime
 import os
 import subprocess
 import sys
@@ -81,8 +81,9 @@ def percentiles(begun, ended, first):
 
 def figures(name, total, sink, moments, accepted):
     """Of a round that has ended; ends the run if a mail is missing or was sent twice."""
-    if (sink["accepted"], sink["again"]) != (total, 0):
-        sys.exit(f"{name}: {sink['accepted']} mails for {total} messages, {sink['again']} of them again")
+    missing = total - sum(moment > 0 for moment in accepted[:total])
+    if (sink["accepted"], sink["again"], missing) != (total, 0, 0):
+        sys.exit(f"{name}: {sink['accepted']} mails for {total} messages, {sink['again']} again, {missing} never")
     row = {
         "bytes": sink["bytes"] / total,
         "connections": sink["connections"],
