@@ -1,11 +1,13 @@
 """The consumers that are measured: how each is started, and at how many messages.
 
-Enters: nothing. Leaves: CONSUMERS. A part of the messages is enough for a slow one: its rounds would take minutes, and
+Enters: nothing. Leaves: CONSUMERS: those of messages, and those of mails. A part of the messages is enough for a slow one: its rounds would take minutes, and
 what is compared is the cost of one message.
 """
 
 import shutil
 from pathlib import Path
+
+from mail import SERVICE
 
 HERE = Path(__file__).resolve().parent
 PEERS = HERE / "peers"
@@ -24,7 +26,7 @@ def python(file):
 
 
 # name: (command, its own settings, its part of the messages)
-CONSUMERS = {
+MESSAGES = {
     "user-events": ([str(HERE.parent / "target/release/ours")], {"CONCURRENCY": "80"}, 1.0),
     "bare SDK loop": (rust("sdk"), {"POLLERS": "8"}, 1.0),
     "tuned SDK loop": (rust("sdk-tuned"), {"POLLERS": "8"}, 1.0),
@@ -36,10 +38,30 @@ CONSUMERS = {
     "kombu": (python("kombu_consumer.py"), {}, 0.05),
 }
 
+# The main job: receive, claim, send, record, delete; with forty mails under way, or as many as are best for it.
+MAILS = {
+    "user-events run email": ([SERVICE, "run", "email"], {"WORKER_CONCURRENCY": "40"}, 1.0),
+    "SDK loop, lettre": (rust("sdk-mail"), {"POLLERS": "4"}, 1.0),
+    "sqs-consumer ×16, nodemailer": (node("mail.mjs"), {"INSTANCES": "16"}, 0.2),
+    "sqs-consumer ×4, nodemailer": (node("mail.mjs"), {"INSTANCES": "4"}, 0.2),
+    "aiobotocore, aiosmtplib": (python("mail_loop.py"), {"POLLERS": "4"}, 0.2),
+    # What a mail cannot do without, each by itself.
+    "receive and delete": (rust("sdk"), {"POLLERS": "4"}, 1.0),
+    "claim, begin, commit": (rust("floor") + ["redis"], {"SLOTS": "40"}, 1.0),
+    "ready mails": (rust("floor") + ["smtp"], {"SLOTS": "40"}, 1.0),
+}
+# Who is not counted by the queue, and what counts it instead.
+FLOOR = {"claim, begin, commit": "redis", "ready mails": "smtp"}
+# Who sends no mail.
+SILENT = ["receive and delete", "claim, begin, commit"]
+
+CONSUMERS = MESSAGES | MAILS
+
 
 def lacking(name):
     """How to get a consumer that is not there; None: it is."""
     command = Path(CONSUMERS[name][0][0])
     if shutil.which(command):
         return None
-    return f"{name}: not there; get it by {'benches/peers/setup' if PEERS in command.parents else 'benches/build'}"
+    by = "make release" if str(command) == SERVICE else "benches/build"
+    return f"{name}: not there; get it by {'benches/peers/setup' if PEERS in command.parents else by}"

@@ -7,7 +7,9 @@ endpoint, not the consumer, says when a message is done. Needs: Linux with two c
 
 import json
 import os
+import re
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -18,9 +20,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from consumers import CONSUMERS, rust
+import mail
+from consumers import CONSUMERS, FLOOR, SILENT, rust
+from mail import REDIS_PORT, SINK_PORT, STUB_PORT
 
-STUB_PORT, REDIS_PORT = 9324, 9399
 LONGEST = 300
 
 
@@ -36,13 +39,34 @@ class Load:
     # Instead of all at once: so many a second.
     rate: float = 0.0
     processes: int = 1
+    # A mail for each: `plain` or `tls`, each reply of the mail server so late.
+    smtp: str = ""
+    smtp_latency_ms: int = 0
+    # SQS, Redis and the mail server are 5 ms away, in each direction.
+    wire: bool = False
     settings: dict = field(default_factory=dict)
 
 
-def call(path, body=None):
+def call(path, body=None, port=STUB_PORT):
     data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(f"http://127.0.0.1:{STUB_PORT}{path}", data=data, timeout=60) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", data=data, timeout=60) as answer:
         return json.load(answer)
+
+
+def scripts_run():
+    """How many scripts Redis has run since the last reset."""
+    with socket.create_connection(("127.0.0.1", REDIS_PORT)) as redis:
+        redis.sendall(b"INFO commandstats\r\nQUIT\r\n")
+        said = b"".join(iter(lambda: redis.recv(65_536), b"")).decode()
+    # Before a script is known there, each that asks for it is told so.
+    found = re.search(r"cmdstat_evalsha:calls=(\d+).*?failed_calls=(\d+)", said)
+    return int(found[1]) - int(found[2]) if found else 0
+
+
+def done(name, stats):
+    """How many messages this consumer is done with, or, of the floor, with its part of them."""
+    counted = {"smtp": lambda: call("/stats", port=SINK_PORT)["accepted"], "redis": lambda: scripts_run() // 3}
+    return counted[FLOOR[name]]() if name in FLOOR else stats["deleted"]
 
 
 def tree(pid):
@@ -86,20 +110,22 @@ def start(command, core, **more):
 
 
 @contextmanager
-def servers():
-    """The canned endpoint and a Redis that keeps nothing."""
+def servers(mails=False):
+    """The canned endpoint and a Redis that keeps nothing; for mails also the sink and the wire."""
     redis = ["redis-server", "--port", str(REDIS_PORT), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    running = [start(rust("stub") + [str(STUB_PORT)], 0), start(redis, 0, stdout=subprocess.DEVNULL)]
-    try:
-        time.sleep(0.5)
-        yield
-    finally:
-        for server in running:
-            server.kill()
-            server.wait()
+    with tempfile.TemporaryDirectory() as folder:
+        commands = [rust("stub") + [str(STUB_PORT)], redis] + (mail.commands(folder) if mails else [])
+        running = [start(command, 0, stdout=subprocess.DEVNULL) for command in commands]
+        try:
+            time.sleep(0.5)
+            yield folder
+        finally:
+            for server in running:
+                server.kill()
+                server.wait()
 
 
-def environment(load, settings):
+def environment(load, settings, folder=None):
     return dict(
         os.environ,
         AWS_ENDPOINT_URL=f"http://127.0.0.1:{STUB_PORT}",
@@ -111,69 +137,90 @@ def environment(load, settings):
         REDIS_URL=f"redis://127.0.0.1:{REDIS_PORT}/0",
         HANDLER=load.handler,
         RUST_LOG="off",
-    ) | settings | load.settings
+    ) | (mail.environment(load, folder) if load.smtp else {}) | settings | load.settings
 
 
-def measure(name, load, farewell=signal.SIGKILL):
-    """One consumer, one round; ended by this signal."""
-    command, settings, part = CONSUMERS[name]
-    total = max(1, int(load.messages * part))
-    subprocess.run(["redis-cli", "-p", str(REDIS_PORT), "flushall"], check=True, stdout=subprocess.DEVNULL)
+def prepare(load, total):
+    """Empties the servers, and has the messages there or on their way."""
+    for command in (["flushall"], ["config", "resetstat"]):
+        subprocess.run(["redis-cli", "-p", str(REDIS_PORT), *command], check=True, stdout=subprocess.DEVNULL)
+    if load.smtp:
+        call("/control", {"latency_ms": load.smtp_latency_ms}, SINK_PORT)
     paced = total if load.rate else 0
     asked = {"preload": total - paced, "paced": paced, "rate": load.rate}
     call("/control", asked | {"size": load.size, "latency_ms": load.latency_ms})
+
+
+def measure(name, load, farewell=signal.SIGKILL, folder=None):
+    """One consumer, one round; ended by this signal. `folder`: what `servers` gave, for mails."""
+    command, settings, part = CONSUMERS[name]
+    # A slow one too keeps a mild pace, and a hundredth of a few mails says nothing.
+    total = max(1, int(load.messages * (1.0 if load.smtp and load.rate else part)))
+    prepare(load, total)
     begun = time.monotonic()
     # A file: a pipe that nobody reads stops a consumer that logs.
     said = tempfile.TemporaryFile()
-    more = {"env": environment(load, settings), "stdout": subprocess.DEVNULL, "stderr": said}
+    env = environment(load, settings, folder) | {"MESSAGES": str(total)}
+    more = {"env": env, "stdout": subprocess.DEVNULL, "stderr": said}
     processes = [start(command, 1, **more) for _ in range(load.processes)]
     try:
         first, window = None, None
         while True:
             stats = call("/stats")
+            count = done(name, stats)
             if first is None and stats["first_call_ago"] is not None:
                 first = time.monotonic() - begun - stats["first_call_ago"]
-            if window is None and stats["deleted"] >= total / 5:
-                window = (time.monotonic(), cpu(processes), stats["deleted"], memory(processes, "VmRSS"))
-            if stats["deleted"] >= total:
+            if window is None and count >= total / 5:
+                window = (time.monotonic(), cpu(processes), count, memory(processes, "VmRSS"))
+            if count >= total:
                 break
-            for process in processes:
-                if process.poll() is not None:
-                    said.seek(0)
-                    sys.exit(f"{name} ended: {said.read().decode()[-2000:]}")
-            if time.monotonic() - begun > LONGEST:
-                sys.exit(f"{name}: {stats['deleted']} of {total} after {LONGEST} s")
+            has_ended = any(process.poll() is not None for process in processes)
+            if has_ended or time.monotonic() - begun > LONGEST:
+                said.seek(0)
+                after = "when it ended" if has_ended else f"after {LONGEST} s"
+                sys.exit(f"{name}: {count} of {total} {after}: {said.read().decode()[-2000:]}")
             time.sleep(0.01)
-        seconds, used, count = time.monotonic() - window[0], cpu(processes) - window[1], total - window[2]
+        # A few hundred messages may be done between two looks: then there is no figure, and no fault either.
+        seconds, used, counted = time.monotonic() - window[0], cpu(processes) - window[1], max(1, total - window[2])
         stats = call("/stats") | call("/latencies")
-        return {
+        row = {
             "consumer": name,
             "handler": load.handler,
             "messages": total,
             "size": load.size,
             "processes": load.processes,
-            "rate": count / seconds,
-            "cpu_us": used / count * 1e6,
+            "rate": counted / seconds,
+            "cpu_us": used / counted * 1e6,
             "core": used / seconds,
             "rss_mb": memory(processes, "VmHWM"),
             "grown_mb": memory(processes, "VmRSS") - window[3],
             "calls": sum(stats["calls"].values()) / total,
-            "start_ms": first * 1000,
+            "start_ms": (first or 0.0) * 1000,
             "received_again": stats["received_again"],
             "p50_ms": stats["p50_us"] / 1000,
             "p99_ms": stats["p99_us"] / 1000,
         }
+        return row | mails(name, load, total)
     finally:
         for process in processes:
             process.send_signal(farewell)
             process.wait()
 
 
+def mails(name, load, total):
+    """What the mail server says of the round, where mails were sent."""
+    if not load.smtp or name in SILENT:
+        return {}
+    moments = {} if name in FLOOR else call("/moments")
+    return mail.figures(name, total, call("/stats", port=SINK_PORT), moments, call("/moments", port=SINK_PORT)["accepted_us"])
+
+
 def medians(rows):
-    """The rounds of one consumer as one row; figures are medians, each by itself."""
+    """The rounds of one consumer as one row; figures are medians, each by itself, but of connections there is a limit."""
     keys = [key for key, value in rows[0].items() if isinstance(value, float)]
     spread = {"cpu_us_rounds": sorted(round(row["cpu_us"], 1) for row in rows)}
-    return rows[0] | {key: statistics.median(row[key] for row in rows) for key in keys} | spread
+    most = {key: max(row[key] for row in rows) for key in ("connections", "most_open") if key in rows[0]}
+    return rows[0] | {key: statistics.median(row[key] for row in rows) for key in keys} | most | spread
 
 
 def idle(name, seconds):

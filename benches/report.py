@@ -12,16 +12,14 @@ import math
 import sys
 from pathlib import Path
 
+import mail_report
+from tables import table
+
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE, PICTURE, RESULTS = DOCS / "performance.md", DOCS / "performance.svg", DOCS / "performance.json"
 DOOR = DOCS.parent / "README.md"
 BEGIN, END = "<!-- measured: written by benches/report.py -->", "<!-- end of what was measured -->"
 OURS = "user-events"
-
-
-def table(head, rows):
-    align = ["---"] + ["---:"] * (len(head) - 1)
-    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in [head, align, *rows]) + "\n"
 
 
 def paired(rows):
@@ -98,6 +96,9 @@ def whole(rows):
 def measured(done):
     machine = done["machine"]
     parts = [f"{machine['date']}, {machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}.\n"]
+    # Results of before there were any are still results.
+    if "mail" in done["suites"]:
+        parts += mail_report.parts(done["suites"])
     for name, (title, says, make) in SECTIONS.items():
         suite = done["suites"][name]
         parts.append(f"### {title}\n\n{says} Medians of {suite['rounds']} rounds.\n\n{make(suite['rows'])}")

@@ -123,6 +123,7 @@ async fn answer(endpoint: Rc<Endpoint>, request: Request<Incoming>) -> Result<Re
     let text = match (path.as_str(), operation.as_str()) {
         ("/control", _) => control(&endpoint, &body),
         ("/stats", _) => Some(endpoint.store.borrow().stats().to_string()),
+        ("/moments", _) => Some(endpoint.store.borrow().moments().to_string()),
         ("/latencies", _) => Some(endpoint.store.borrow().latencies().to_string()),
         (_, "ReceiveMessage") => receive(&endpoint, &body).await,
         (_, "DeleteMessageBatch") => {

@@ -1,11 +1,11 @@
 //! The endpoint's messages, by number: who has them, until when, and how long they took.
 //!
-//! Enters: one call at a time. Leaves: rendered messages, and counts. A message's number is all that differs
+//! Enters: one call at a time. Leaves: rendered messages, counts, and moments. A message's number is all that differs
 //! from one to the next, so bodies are put together and not kept.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use md5::{Digest, Md5};
 use serde_json::{Value, json};
@@ -19,6 +19,8 @@ pub struct Store {
     /// By number: when it comes back, and which receive it was.
     in_flight: BTreeMap<u32, (Instant, u32)>,
     arrived_at: Vec<Instant>,
+    /// By number: when it was handed out first.
+    taken_at: Vec<Option<Instant>>,
     deleted: u64,
     received_again: u64,
     calls: BTreeMap<&'static str, u64>,
@@ -33,6 +35,7 @@ impl Store {
         *self = Self { generation: self.generation + 1, size, started: Some(now), ..Self::default() };
         self.visible = (0..preload).collect();
         self.arrived_at = vec![now; preload as usize];
+        self.taken_at = vec![None; preload as usize];
         self.generation
     }
 
@@ -47,6 +50,7 @@ impl Store {
         }
         self.visible.push_back(self.arrived_at.len() as u32);
         self.arrived_at.push(Instant::now());
+        self.taken_at.push(None);
         true
     }
 
@@ -65,12 +69,14 @@ impl Store {
         if numbers.is_empty() {
             return None;
         }
-        let back_at = Instant::now() + visibility;
+        let now = Instant::now();
+        let back_at = now + visibility;
         let mut answer = String::with_capacity(numbers.len() * (self.size + 1_600));
         answer.push_str("{\"Messages\":[");
         for (n, number) in numbers.iter().enumerate() {
             let receive = self.in_flight.get(number).map_or(0, |(_, receive)| *receive) + 1;
             self.in_flight.insert(*number, (back_at, receive));
+            self.taken_at[*number as usize].get_or_insert(now);
             if n > 0 {
                 answer.push(',');
             }
@@ -112,6 +118,17 @@ impl Store {
         latencies.sort_unstable();
         let at = |part: f64| latencies.get(((latencies.len() as f64 - 1.0) * part) as usize).copied().unwrap_or(0);
         json!({ "p50_us": at(0.5), "p99_us": at(0.99) })
+    }
+
+    /// When each message arrived and was handed out first, by its number, in microseconds since 1970: the mail server,
+    /// another process, says by the same clock when the mail was there. 0: it was not.
+    pub fn moments(&self) -> Value {
+        let (now, wall) = (Instant::now(), SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
+        let micros = |at: Instant| (wall - (now - at)).as_micros() as u64;
+        json!({
+            "arrived_us": self.arrived_at.iter().map(|at| micros(*at)).collect::<Vec<_>>(),
+            "taken_us": self.taken_at.iter().map(|at| at.map_or(0, micros)).collect::<Vec<_>>(),
+        })
     }
 
     fn show_expired(&mut self) {
