@@ -18,7 +18,7 @@ ALL = {"topic": TOPIC, "reaction": REACTION, "worker": WORKER}
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 VARIABLES = (ROOT / "src/config/variables.rs").read_text()
 DOCTOR = (ROOT / "src/ops/doctor/reaction.rs").read_text()
-COMMANDS = (ROOT / "src/cli.rs").read_text() + (ROOT / "src/cli/dlq.rs").read_text()
+COMMANDS = (ROOT / "src/cli/mod.rs").read_text() + (ROOT / "src/cli/dlq.rs").read_text()
 
 # What IAM cannot tie to a resource. All else names its own.
 UNBOUND = {"sns:GetSubscriptionAttributes"} | {

@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CI = ".github/workflows/ci.yml"
-READ = ["infra", "pgo", "Dockerfile", "Makefile", ".ci/run", CI, "src/config/variables.rs", "src/cli.rs", "src/cli/dlq.rs", "src/ops/doctor/reaction.rs"]
+READ = ["infra", "pgo", "Dockerfile", "Makefile", ".ci/run", CI, "src/config/variables.rs", "src/cli/mod.rs", "src/cli/dlq.rs", "src/ops/doctor/reaction.rs"]
 VENV = Path(os.environ.get("LINT_VENV", "infra/lint/.venv"))
 
 TOPIC, REACTION, WORKER = (f"infra/{name}.yaml" for name in ("topic", "reaction", "worker"))
