@@ -1,6 +1,7 @@
 """Runs an unpacked image as ECS would and says whether it does what infra/worker.yaml relies on.
 
-    image_runs.py ROOTFS IMAGE    ROOTFS: the image's files; IMAGE: what `buildah inspect` says of it
+    image_runs.py ROOTFS IMAGE DERIVED    ROOTFS: the image's files; IMAGE: what `buildah inspect` says of it
+                                          DERIVED: the files of an image made of it, with templates of its own
 
 Enters: REDIS_URL and TEST_SLOWNESS; runc on the PATH. SQS and the mail server are played here, so that what the worker
 asks for, and when, is seen at the moment it comes. Leaves: one line a fact; exit code 1 and the first
@@ -46,7 +47,7 @@ def hold(fact, holds, told=""):
 class Container:
     """One start of the image: `runc run` with a bundle of its own."""
 
-    def __init__(self, *arguments, env=None, entrypoint=None, writable_tmp=False):
+    def __init__(self, *arguments, env=None, entrypoint=None, writable_tmp=False, root=ROOTFS, templates=None):
         self.folder = tempfile.TemporaryDirectory()
         self.name = f"user-events-{os.getpid()}-{time.time_ns()}"
         uid, gid = (int(n) for n in IMAGE["User"].split(":"))
@@ -56,6 +57,8 @@ class Container:
         ]
         if writable_tmp:
             mounts.append({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["mode=1777"]})
+        if templates:
+            mounts.append({"destination": "/mnt", "type": "bind", "source": templates, "options": ["bind", "ro"]})
         bundle = {
             "ociVersion": "1.0.2",
             "process": {
@@ -66,7 +69,7 @@ class Container:
                 "noNewPrivileges": True,
                 "capabilities": NONE,
             },
-            "root": {"path": ROOTFS, "readonly": True},
+            "root": {"path": root, "readonly": True},
             "mounts": mounts,
             "linux": {"namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")]},
         }
@@ -178,6 +181,8 @@ def main():
     code, told = Container("demo", "--mails", "/tmp/mails", writable_tmp=True).ended()
     hold("`demo` does all that it says", code == 0 and "deliveries were received" in told, told)
 
+    templates_of_ones_own(env)
+
     took = min(first_poll(env) for _ in range(3))  # what else this machine does is not the image's
     print(f"image: the first poll came {took * 1000:.0f} ms after the start, runc's own included", flush=True)
     worker = Container(*IMAGE["Cmd"], env=env)
@@ -195,6 +200,21 @@ def main():
     code, told = worker.ended()
     drained = code == 0 and mail.taken == 1 and sqs.deleted == ["r"]
     hold(f"{IMAGE['StopSignal']} lets the mail in hand go out, deletes its event, ends with 0 in {time.monotonic() - stopped:.1f} s", drained, told)
+
+
+def templates_of_ones_own(env):
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        pathlib.Path(folder, "welcome.subject").write_text("Grüß Gott")
+        pathlib.Path(folder, "welcome.txt").write_text("{{ user_id }} ist da.")
+        own = env | {"MAIL_TEMPLATES": "/mnt"}
+        code, told = Container("render", env=own, templates=folder).ended()
+        hold("a mounted folder of templates is its mail", code == 0 and "Subject: Grüß Gott\n\n123 ist da." in told, told)
+        pathlib.Path(folder, "welcome.txt").write_text("{{ userid }}")
+        code, told = Container("run", env=own, templates=folder).ended()
+        hold("a fault in it is told before anything starts", code == 78 and "welcome.txt:1: `userid`" in told, told)
+    code, told = Container("render", env=env | {"MAIL_TEMPLATES": "/templates"}, root=sys.argv[3]).ended()
+    hold("templates in an image of one's own are its mail", code == 0 and "Subject: Willkommen" in told, told)
 
 
 def built_from():

@@ -216,6 +216,19 @@ def containers():
     yield from equal("the secrets", sorted(secret), ["REDIS_URL", "SMTP_URL"])
 
 
+def templates():
+    """The folder that MAIL_TEMPLATES names is the one that is mounted."""
+    definition = WORKER["Resources"]["TaskDefinition"]["Properties"]
+    worker = definition["ContainerDefinitions"][0]
+    volume = only(definition, "Volumes", "Fn::If", 1, 0) or {}
+    mount = only(worker, "MountPoints", "Fn::If", 1, 0) or {}
+    told = [e["Value"] for e in walk(worker["Environment"]) if isinstance(e, dict) and e.get("Name") == "MAIL_TEMPLATES"]
+    yield from equal("the templates' folder", told, [mount.get("ContainerPath")])
+    yield from equal("the templates' volume", mount.get("SourceVolume"), volume.get("Name"))
+    yield from equal("the templates' mount is read-only", mount.get("ReadOnly"), True)
+    yield from equal("the templates' way", only(volume, "EFSVolumeConfiguration", "TransitEncryption"), "ENABLED")
+
+
 def capitals():
     """As `prefix` in src/config/variables.rs."""
     worker = WORKER["Resources"]["TaskDefinition"]["Properties"]["ContainerDefinitions"][0]
@@ -247,7 +260,7 @@ def service():
     group = WORKER["Resources"]["SecurityGroup"]["Properties"]
     yield from equal("what comes in", [group.get("SecurityGroupIngress"), *of_type(WORKER, "AWS::EC2::SecurityGroupIngress")], [None])
     out = group["SecurityGroupEgress"] + [r["Properties"] for r in of_type(WORKER, "AWS::EC2::SecurityGroupEgress").values()]
-    yield from equal("ports that go out", sorted((o["FromPort"], o["ToPort"]) for o in out), [(p, p) for p in (443, 465, 587, 6379)])
+    yield from equal("ports that go out", sorted((o["FromPort"], o["ToPort"]) for o in out), [(p, p) for p in (443, 465, 587, 2049, 6379)])
     policy = WORKER["Resources"]["KeepBacklogPerTask"]["Properties"]["TargetTrackingScalingPolicyConfiguration"]
     backlog = policy["CustomizedMetricSpecification"]["Metrics"][0]["Expression"]
     yield from equal("backlog per task", backlog, "FILL(visible, 0) / IF(FILL(running, 0) > 0, FILL(running, 1), 1)")
@@ -322,7 +335,7 @@ def ci():
         yield f"the Makefile has no {target}"
 
 
-SUBJECTS = [queues, what_is_kept, subscription, queue_policies, topic_policy, roles, containers, capitals, service, alarms, metrics, names_across_stacks, image, ci]
+SUBJECTS = [queues, what_is_kept, subscription, queue_policies, topic_policy, roles, containers, templates, capitals, service, alarms, metrics, names_across_stacks, image, ci]
 
 
 if __name__ == "__main__":

@@ -32,6 +32,9 @@ SOURCE_ARN = """
 
 # name: (file, what stands there, what stands there instead); the first place counts
 MUTATIONS = {
+    "templates_are_writable": (WORKER, "ContainerPath: /templates, ReadOnly: true", "ContainerPath: /templates, ReadOnly: false"),
+    "templates_are_mounted_where_nobody_looks": (WORKER, "Value: /templates }", "Value: /mail }"),
+    "templates_cross_the_net_in_the_clear": (WORKER, "TransitEncryption: ENABLED", "TransitEncryption: DISABLED"),
     "stop_timeout_over_fargates": (WORKER, "StopTimeout: 120 #", "StopTimeout: 200 #"),
     "stop_timeout_below_the_drain": (WORKER, "StopTimeout: 120 #", "StopTimeout: 60 #"),
     "filter_scope_typo": (REACTION, "FilterPolicyScope: MessageBody", "FilterPolicyScope: Body"),
