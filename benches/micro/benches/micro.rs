@@ -1,4 +1,4 @@
-//! The parts of one message's way, each by itself: envelope and event, the record's steps, settling in batches.
+//! The parts of one message's way, each by itself: envelope and event, a mail, the record's steps, settling in batches.
 //!
 //! Enters: a body as SQS delivered it, of three sizes; REDIS_URL for the record (skipped aloud without it). Leaves: Criterion's
 //! figures. For looking where time goes, not for comparing with others: that is `benches/run`.
@@ -12,11 +12,12 @@ use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 use user_events::envelope;
-use user_events::event::{Published, Timestamp};
-use user_events::events::UserSignedUp;
+use user_events::event::{Arrival, Event, Opened, Published, Timestamp, read};
+use user_events::events::{UserSignedUp, WithFields};
 use user_events::handler::{Handled, Handler, HandlerError};
 use user_events::idempotency::redis::RedisLedger;
 use user_events::idempotency::{Claim, Fence, Fingerprint, Key, Ledger, Request, Terms};
+use user_events::mail::{BUILTIN, Composer, Sender, Templates, Wording};
 use user_events::queue::Attributes;
 use user_events::queue::memory::MemoryQueue;
 use user_events::redis_link::RedisLink;
@@ -48,6 +49,41 @@ fn envelopes(c: &mut Criterion) {
     group.finish();
     let event = UserSignedUp::new("u-1".parse().expect("an id"), "u-1@example.com".parse().expect("an address"), None);
     c.bench_function("event/to_json", |b| b.iter(|| black_box(&event).to_json()));
+}
+
+fn composer(templates: Templates) -> Composer {
+    let from = "Acme <hello@acme.example>".parse().expect("a mailbox");
+    Composer::new(Sender { from, reply_to: None, redirect_to: None }, Wording::of(templates))
+}
+
+/// An event becomes the bytes of a mail: by the built-in templates with their image, and by such without one.
+fn mails(c: &mut Criterion) {
+    let builtin = || Templates::builtin().expect("templates");
+    let folder = std::env::temp_dir().join(format!("micro-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    for (name, bytes) in BUILTIN.iter().filter(|(name, _)| !name.ends_with(".png")) {
+        let text = String::from_utf8(bytes.to_vec()).expect("UTF-8").replace("cid:logo.png", "https://acme.example/logo.png");
+        std::fs::write(folder.join(name), text).expect("written");
+    }
+    let (without, faults) = Templates::read(&folder);
+    assert_eq!(faults, []);
+    std::fs::remove_dir_all(&folder).expect("removed");
+    let mut group = c.benchmark_group("mail");
+    for (name, composer, locale) in [
+        ("with an image", composer(builtin()), "en"),
+        ("with an image, German", composer(builtin()), "de"),
+        ("without an image", composer(without.expect("templates")), "en"),
+    ] {
+        let json = format!(
+            r#"{{"type":"user.signed_up","version":2,"userId":"u-1","email":"u-1@example.com","plan":"pro","locale":"{locale}"}}"#
+        );
+        let arrival = Arrival::raw(Timestamp::now());
+        let Ok(Opened::Ours(event)) = read::<WithFields<UserSignedUp>>(&json, &arrival, UserSignedUp::TYPES) else {
+            panic!("an event");
+        };
+        group.bench_function(name, |b| b.iter(|| composer.welcome("welcome_email", black_box(&event)).expect("a mail")));
+    }
+    group.finish();
 }
 
 fn runtime() -> Runtime {
@@ -117,5 +153,5 @@ fn engine(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, envelopes, record, engine);
+criterion_group!(benches, envelopes, mails, record, engine);
 criterion_main!(benches);
