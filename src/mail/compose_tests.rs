@@ -131,6 +131,19 @@ fn what_a_user_chose_is_escaped_in_the_html_and_becomes_no_link_and_no_header() 
 }
 
 #[test]
+fn html_takes_in_html_alone_and_a_list_is_shown_as_text_too() {
+    let told = faults(&[("welcome.html", Some("<p>\n{%- include 'foot.txt' %}")), ("foot.txt", Some("{{ plan }}"))]);
+    assert!(told.starts_with("welcome.html:2: HTML must take in .html files alone"), "{told}");
+    let composer = of(&[
+        ("welcome.html", Some("{% include 'foot.html' %}{{ event.tags }}")),
+        ("foot.html", Some("{{ event.firstName }}")),
+    ]);
+    let event = event(r#","firstName":"<b>","tags":["https://evil.example"]"#);
+    let html = composer.expect("sound").bodies(&event).expect("a mail").html.expect("HTML");
+    assert!(html.starts_with("&lt;b&gt;") && html.contains("evil\u{2060}.example"), "{html}");
+}
+
+#[test]
 fn a_redirect_keeps_the_users_address_out_of_the_mail_altogether() {
     let staging = "staging@acme.example".parse().expect("address");
     let mail = from("Acme <hello@acme.example>", Some(staging)).welcome("h", &pro()).expect("a mail");
@@ -290,6 +303,8 @@ fn a_template_without_an_end_is_stopped() {
 fn an_image_is_there_is_small_and_is_one_that_mail_programs_show() {
     let shows = |name: &str| format!("<p>\n<img src=\"cid:{name}\"></p>");
     assert_eq!(faults(&[("welcome.html", Some(&shows("lgo.png")))]), "welcome.html:2: no image is called `lgo.png`");
+    let acid = Some("acid: 7, cid:x");
+    assert!(of(&[("welcome.html", acid), ("welcome.txt", acid), ("welcome.subject", acid)]).is_ok(), "no address");
     let folder = folder(&[("welcome.html", Some(&shows("big.png")))]);
     fs::write(folder.path().join("big.png"), vec![0; 5 * 1024 * 1024]).expect("written");
     let told = told(&Templates::read(folder.path()).1);

@@ -64,7 +64,8 @@ impl Image {
     }
 }
 
-/// The images that this template names, and its source with their ids. A name that no image has is a fault.
+/// The images that this HTML shows, and its source with their ids. A name that no image has is a fault. `cid:` counts where
+/// an address stands: behind a quote, a bracket or `=`.
 pub(super) fn named_in(
     file: &str,
     source: &str,
@@ -75,6 +76,10 @@ pub(super) fn named_in(
     let mut pieces = source.split(CID);
     written.push_str(pieces.next().unwrap_or_default());
     for piece in pieces {
+        if !written.ends_with(['"', '\'', '(', '=']) {
+            written.extend([CID, piece]);
+            continue;
+        }
         let end =
             piece.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))).unwrap_or(piece.len());
         let name = &piece[..end];

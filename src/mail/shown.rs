@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use minijinja::value::{Object, ObjectRepr};
+use minijinja::value::{Object, ObjectRepr, ValueKind};
 use minijinja::{Error, ErrorKind, Output, State, Value, escape_formatter};
 
 /// Not seen, and no part of an address: mail programs end a link before it.
@@ -46,10 +46,15 @@ pub(super) fn write(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Val
     if let Some(own) = value.downcast_object_ref::<AsItIs>() {
         return escape_formatter(out, state, &Value::from(own.0.as_str()));
     }
-    let Some(text) = value.as_str().filter(|_| !value.is_safe()) else {
-        return escape_formatter(out, state, value);
+    let shown = match value.kind() {
+        ValueKind::String if !value.is_safe() => as_text(value.as_str().unwrap_or_default()),
+        // A list or a map is written as a whole, and may hold any text.
+        ValueKind::Seq | ValueKind::Map | ValueKind::Iterable | ValueKind::Plain => {
+            Cow::Owned(as_text(&value.to_string()).into_owned())
+        }
+        _ => Cow::Borrowed(""),
     };
-    match as_text(text) {
+    match shown {
         Cow::Borrowed(_) => escape_formatter(out, state, value),
         Cow::Owned(text) => escape_formatter(out, state, &Value::from(text)),
     }

@@ -131,7 +131,13 @@ impl Templates {
                 faults.push(TemplateFault::new(&name, "must be UTF-8"));
                 continue;
             };
-            let (source, shows) = image::named_in(&name, source.trim_start_matches('\u{feff}'), &images, &mut faults);
+            let source = source.trim_start_matches('\u{feff}').to_owned();
+            let (source, shows) = if name.ends_with(".html") {
+                faults.extend(unescaped(&name, &source));
+                image::named_in(&name, &source, &images, &mut faults)
+            } else {
+                (source, Vec::new())
+            };
             match part(&name) {
                 Some((tag, part)) => drafts.entry(tag).or_default().take(part, &name, shows),
                 // Some other file, for an `{% include %}`.
@@ -260,6 +266,21 @@ fn part(file: &str) -> Option<(String, &'static str)> {
         None => (name == NAME).then(|| (String::new(), part)),
         Some(tag) => Some((locale::tag(tag)?, part)),
     }
+}
+
+/// The places where HTML takes in a file in which values are not escaped.
+fn unescaped(file: &str, source: &str) -> Vec<TemplateFault> {
+    let lines = source.lines().enumerate().filter(|(_, line)| {
+        let tags = line.split("{%").skip(1).filter_map(|rest| rest.split("%}").next());
+        let takes = |tag: &str| {
+            ["include", "extends", "import", "from"]
+                .iter()
+                .any(|word| tag.trim_start_matches(['-', '+', ' ']).starts_with(word))
+        };
+        tags.filter(|tag| takes(tag)).any(|tag| tag.contains(".txt") || tag.contains(".subject"))
+    });
+    let problem = "HTML must take in .html files alone: in others, what a user typed is not escaped";
+    lines.map(|(n, _)| TemplateFault::at(file, n + 1, problem)).collect()
 }
 
 /// Editors leave other files in a folder: these are not looked at.
