@@ -134,7 +134,7 @@ diagnoses! {
     SMTP_SILENT = Fail "connection" "smtp_silent":
         "no mail goes out; events wait" => "check host and port of `SMTP_URL`, the network, the mail server";
     SMTP_TLS = Fail "TLS" "smtp_tls":
-        "no mail goes out; events wait" => "check the certificate (`SSL_CERT_FILE` adds a root), and `smtps://` against `?tls=required`";
+        "no mail goes out; events wait" => "check the certificate (`SSL_CERT_FILE` names the roots that are trusted), and `smtps://` against `?tls=required`";
     SMTP_AUTH = Fail "AUTH" "smtp_auth":
         "no mail goes out; events wait" => "correct user and password of `SMTP_URL`; encode `@`, `:` and `/` in them as `%40`, `%3A`, `%2F`";
     SMTP_PLAINTEXT = Warn "TLS" "smtp_plaintext":
