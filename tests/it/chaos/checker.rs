@@ -218,7 +218,10 @@ fn explain(
     // A process that says so had it on record in time, unless it was frozen and said so too late.
     let recorded = says("\"outcome\":\"done\"") > usize::from(one == other);
     let (at, margin, commit) = (time(first), at_this_pace(MARGIN), at_this_pace(COMMIT));
-    let hits = |record: &&Record, until| record.hit(one) && record.overlaps(at - margin, until);
+    // What the process has sent goes on after its end.
+    let on_its_way = records.iter().filter(|record| record.hit(one) && record.overlaps(at - margin, at));
+    let sent = at - margin - on_its_way.map(Record::keeps_a_mail_on_its_way).max().unwrap_or_default();
+    let hits = |record: &&Record, until| record.hit(one) && record.overlaps(sent, until);
     if !recorded && let Some(record) = records.iter().find(|r| hits(r, at + commit) && r.hides_a_reply()) {
         return Some(name(record.what));
     }

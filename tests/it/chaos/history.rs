@@ -92,6 +92,14 @@ impl Record {
         self.until - self.from
     }
 
+    /// How long it keeps a mail on its way: the server takes it so much later than the process sent it.
+    pub fn keeps_a_mail_on_its_way(&self) -> Duration {
+        match self.what {
+            What::Mode(Side::Smtp, Mode::Delay(delay)) => delay,
+            _ => Duration::ZERO,
+        }
+    }
+
     /// Does it keep this process from Redis, for a while?
     pub fn keeps_from_redis(&self) -> bool {
         match self.what {
