@@ -27,15 +27,6 @@ impl<E> WithFields<E> {
     pub fn json(&self) -> &str {
         &self.json
     }
-
-    /// The text in one of its fields; `None`: there is none of that name, or no text in it.
-    #[must_use]
-    pub fn text(&self, name: &str) -> Option<String> {
-        match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&self.json).ok()?.remove(name)? {
-            serde_json::Value::String(text) => Some(text),
-            _ => None,
-        }
-    }
 }
 
 impl<E: Event> Event for WithFields<E> {

@@ -112,8 +112,7 @@ impl Composer {
     /// # Errors
     /// [`ComposeError`]: this event will never make a mail, unless the templates change.
     pub fn welcome(&self, handler: &str, event: &WithFields<UserSignedUp>) -> Result<Mail, ComposeError> {
-        let language = self.shared.templates.language(self.locale(event).as_deref());
-        let bodies = self.bodies_in(language, event)?;
+        let (language, bodies) = self.rendered(event)?;
         let to = self.shared.redirect_to.clone().unwrap_or_else(|| event.event.email.deliverable());
         let reference = reference(handler, event.subject());
         let message_id = format!("{reference}@{}", self.shared.domain);
@@ -128,7 +127,7 @@ impl Composer {
     /// # Errors
     /// [`ComposeError`]: this event will never make a mail, unless the templates change.
     pub fn bodies(&self, event: &WithFields<UserSignedUp>) -> Result<Bodies, ComposeError> {
-        self.bodies_in(self.shared.templates.language(self.locale(event).as_deref()), event)
+        Ok(self.rendered(event)?.1)
     }
 
     /// Does every mail go to one address, for staging?
@@ -154,16 +153,20 @@ impl Composer {
         faults
     }
 
-    fn bodies_in(&self, language: &Language, event: &WithFields<UserSignedUp>) -> Result<Bodies, ComposeError> {
-        let values = Value::from_object(Values::new(event, &self.shared.name));
-        self.shared.templates.render(language, &values).map_err(ComposeError)
+    fn rendered(&self, event: &WithFields<UserSignedUp>) -> Result<(&Language, Bodies), ComposeError> {
+        let Shared { templates, name, .. } = &*self.shared;
+        let values = Value::from_object(Values::new(event, name));
+        let language = templates.language(self.locale(&values).as_deref());
+        Ok((language, templates.render(language, &values).map_err(ComposeError)?))
     }
 
     /// The language that an event asks for.
-    fn locale(&self, event: &WithFields<UserSignedUp>) -> Option<String> {
+    fn locale(&self, values: &Value) -> Option<String> {
         // Without another language than the plain one there is nothing to choose.
         self.shared.templates.tags().next()?;
-        self.language.clone().or_else(|| event.text(&self.shared.locale_field))
+        let asked =
+            || Some(values.get_attr("event").ok()?.get_attr(&self.shared.locale_field).ok()?.as_str()?.to_owned());
+        self.language.clone().or_else(asked)
     }
 }
 
