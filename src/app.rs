@@ -224,7 +224,7 @@ async fn announce(here: Neighbours, places: Vec<(&'static str, String)>, roster:
 }
 
 fn misfit(problem: impl Into<String>) -> RunError {
-    StartError::Misfit(problem.into()).into()
+    StartError(problem.into()).into()
 }
 
 /// Opens a reaction's queue. Waits while SQS does not answer, as a worker waits for Redis. A refusal fails at once.

@@ -3,7 +3,6 @@
 use super::{CommandResult, Context, Exit, complain, heard, observed};
 use crate::app::{self, RunError};
 use crate::config;
-use crate::reactions::StartError;
 use crate::shutdown;
 use engine::redis_link::RedisError;
 use engine::worker::Summary;
@@ -29,9 +28,7 @@ fn ended(ended: Result<Vec<Summary>, RunError>) -> Exit {
         Err(error) => {
             complain(&error);
             match error {
-                RunError::Start(StartError::Misfit(_)) | RunError::Aws(_) | RunError::Redis(RedisError::BadUrl) => {
-                    Exit::Config
-                }
+                RunError::Start(_) | RunError::Aws(_) | RunError::Redis(RedisError::BadUrl) => Exit::Config,
                 RunError::Queue { .. } | RunError::Listen(_) | RunError::Redis(_) => Exit::Unavailable,
                 RunError::Ended => Exit::Bug,
             }

@@ -18,13 +18,10 @@ use engine::queue::{Facts, Queue};
 use engine::redis_link::RedisLink;
 use engine::worker::{Duty, Reaction, Summary, Vitals, Worker};
 
-/// Why a reaction cannot start.
+/// Why a reaction cannot start: its settings are valid, but do not fit the servers that were found.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The settings are valid, but do not fit the servers that were found.
-    #[error("{0}")]
-    Misfit(String),
-}
+#[error("{0}")]
+pub struct StartError(pub String);
 
 /// What a worker is made of. What it borrows, all workers of this process share.
 pub(crate) struct WorkerParts<'a> {
@@ -43,7 +40,7 @@ pub(super) type Built = Result<(Vitals, WorkerFuture), StartError>;
 
 impl WorkerParts<'_> {
     pub(super) fn mail(&self) -> Result<&MailConfig, StartError> {
-        let misfit = || StartError::Misfit(format!("the reaction `{}` lacks what it needs", self.config.name));
+        let misfit = || StartError(format!("the reaction `{}` lacks what it needs", self.config.name));
         self.mail.ok_or_else(misfit)
     }
 
@@ -64,14 +61,14 @@ impl WorkerParts<'_> {
         let lease = config.lease.unwrap_or(visibility * 3 / 4);
         if lease >= visibility || lease < Duration::from_secs(1) {
             let (name, visibility) = (config.name, humantime::format_duration(visibility));
-            return Err(StartError::Misfit(format!(
+            return Err(StartError(format!(
                 "IDEMPOTENCY_LEASE of `{name}` must lie between 1s and its queue's visibility timeout, {visibility}"
             )));
         }
         if let (Some(attempts), Some(receives)) = (config.settings.max_attempts, max_receive_count)
             && attempts >= receives
         {
-            return Err(StartError::Misfit(format!(
+            return Err(StartError(format!(
                 "MAX_ATTEMPTS of `{}` must be below its queue's maxReceiveCount, {receives}: or the queue moves the message first",
                 config.name
             )));
