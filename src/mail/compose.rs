@@ -154,19 +154,11 @@ impl Composer {
     }
 
     fn rendered(&self, event: &WithFields<UserSignedUp>) -> Result<(&Language, Bodies), ComposeError> {
-        let Shared { templates, name, .. } = &*self.shared;
-        let values = Value::from_object(Values::new(event, name));
-        let language = templates.language(self.locale(&values).as_deref());
-        Ok((language, templates.render(language, &values).map_err(ComposeError)?))
-    }
-
-    /// The language that an event asks for.
-    fn locale(&self, values: &Value) -> Option<String> {
-        // Without another language than the plain one there is nothing to choose.
-        self.shared.templates.tags().next()?;
-        let asked =
-            || Some(values.get_attr("event").ok()?.get_attr(&self.shared.locale_field).ok()?.as_str()?.to_owned());
-        self.language.clone().or_else(asked)
+        let Shared { templates, name, locale_field, .. } = &*self.shared;
+        let values = Values::new(event, name);
+        let asked = self.language.clone().or_else(|| values.text(locale_field));
+        let language = templates.language(asked.as_deref());
+        Ok((language, templates.render(language, &Value::from_object(values)).map_err(ComposeError)?))
     }
 }
 
@@ -189,7 +181,10 @@ impl Sender {
 /// 26 characters, the same for every mail of this handler to this user: 26 × 5 bits = 130 bits of a SHA-256.
 fn reference(handler: &str, user: &str) -> String {
     let digest = Sha256::digest(format!("{handler}|{user}"));
-    BASE32_NOPAD.encode(&digest)[..26].to_ascii_lowercase()
+    let mut reference = BASE32_NOPAD.encode(&digest);
+    reference.truncate(26);
+    reference.make_ascii_lowercase();
+    reference
 }
 
 impl fmt::Debug for Composer {

@@ -24,7 +24,7 @@ const BEHIND: &str = "@templates";
 pub(super) struct Image {
     name: String,
     /// Headers and base64, with its last line break.
-    pub(super) part: Vec<u8>,
+    pub(super) part: String,
 }
 
 impl Image {
@@ -60,7 +60,7 @@ impl Image {
             // Base64 is ASCII, and writing to a string cannot fail.
             let _ = write!(part, "{}\r\n", String::from_utf8_lossy(line));
         }
-        Self { name, part: part.into_bytes() }
+        Self { name, part }
     }
 }
 

@@ -3,14 +3,14 @@
 //! Enters: headers and bodies. Leaves: a message (RFC 5322, MIME) whose every line ends with CRLF and has at most 998 bytes.
 //! Promises: no text can add a header or end a part early. Knows no template and no server.
 
-use std::fmt::Write;
-
 use data_encoding::BASE64;
 use lettre::message::header::{Headers, Subject};
+use memchr::{memchr, memrchr2};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
 use super::image::Image;
+use super::lines::lines;
 use super::templates::Bodies;
 
 /// RFC 5322 section 2.1.1, without the CRLF.
@@ -32,115 +32,157 @@ pub(super) fn write(constant: &str, parts: &Parts<'_>, images: &[&Image]) -> Vec
     let Parts { to, message_id, reference, bodies } = parts;
     let html = bodies.html.as_deref().unwrap_or_default();
     let pictures: usize = images.iter().map(|image| image.part.len() + 64).sum();
-    let mut message =
-        String::with_capacity(constant.len() + 2 * bodies.text.len() + html.len() * 5 / 4 + pictures + 1024);
+    let mut message = Vec::with_capacity(constant.len() + 2 * bodies.text.len() + html.len() * 5 / 4 + pictures + 1024);
     let date = OffsetDateTime::now_utc().format(&Rfc2822).unwrap_or_default();
     // Amazon SES replaces Message-ID, but not X-Entity-Ref-ID.
-    let _ = write!(
-        message,
-        "{constant}To: {to}\r\nMessage-ID: <{message_id}>\r\nX-Entity-Ref-ID: {reference}\r\nDate: {date}\r\n"
-    );
+    put(&mut message, &[constant, "To: ", to, "\r\nMessage-ID: <", message_id, ">\r\n"]);
+    put(&mut message, &["X-Entity-Ref-ID: ", reference, "\r\nDate: ", &date, "\r\n"]);
     subject(&mut message, &bodies.subject);
     let Some(html) = &bodies.html else {
         text(&mut message, "text/plain", &bodies.text);
-        return message.into_bytes();
+        return message;
     };
-    let around = boundary();
-    let _ = write!(message, "Content-Type: multipart/alternative; boundary=\"{around}\"\r\n\r\n--{around}\r\n");
+    let around = &boundary();
+    put(&mut message, &["Content-Type: multipart/alternative; boundary=\"", around, "\"\r\n\r\n--", around, "\r\n"]);
     text(&mut message, "text/plain", &bodies.text);
-    let _ = write!(message, "--{around}\r\n");
+    put(&mut message, &["--", around, "\r\n"]);
     if images.is_empty() {
         text(&mut message, "text/html", html);
-        let _ = write!(message, "--{around}--\r\n");
-        return message.into_bytes();
+    } else {
+        let within = &boundary();
+        put(&mut message, &["Content-Type: multipart/related; type=\"text/html\"; boundary=\"", within, "\"\r\n\r\n"]);
+        put(&mut message, &["--", within, "\r\n"]);
+        text(&mut message, "text/html", html);
+        for image in images {
+            put(&mut message, &["--", within, "\r\n", &image.part]);
+        }
+        put(&mut message, &["--", within, "--\r\n\r\n"]);
     }
-    let within = boundary();
-    let _ = write!(
-        message,
-        "Content-Type: multipart/related; type=\"text/html\"; boundary=\"{within}\"\r\n\r\n--{within}\r\n"
-    );
-    text(&mut message, "text/html", html);
-    let mut message = message.into_bytes();
-    for image in images {
-        message.extend_from_slice(format!("--{within}\r\n").as_bytes());
-        message.extend_from_slice(&image.part);
-    }
-    message.extend_from_slice(format!("--{within}--\r\n\r\n--{around}--\r\n").as_bytes());
+    put(&mut message, &["--", around, "--\r\n"]);
     message
+}
+
+fn put(message: &mut Vec<u8>, pieces: &[&str]) {
+    pieces.iter().for_each(|piece| message.extend_from_slice(piece.as_bytes()));
 }
 
 /// 128 random bits: no text holds them by chance, and an encoded one never holds `=_`.
 fn boundary() -> String {
-    format!("=_{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..))
+    format!("=_{:032x}", fastrand::u128(..))
 }
 
-fn subject(message: &mut String, subject: &str) {
+fn subject(message: &mut Vec<u8>, subject: &str) {
     if subject.is_ascii() && subject.len() <= ENCODED_LINE - "Subject: ".len() && !subject.contains("=?") {
-        message.extend(["Subject: ", subject, "\r\n"]);
-        return;
+        return put(message, &["Subject: ", subject, "\r\n"]);
     }
     let mut headers = Headers::new();
     headers.set(Subject::from(subject.to_owned()));
-    message.push_str(&headers.to_string());
+    put(message, &[&headers.to_string()]);
 }
 
 /// One text with its headers, in the plainest form that carries it.
-fn text(message: &mut String, kind: &str, body: &str) {
-    let (is_plain, ascii) = look(body);
-    let encoding = match (is_plain, ascii * 6 >= body.len() * 5) {
-        (true, _) => "7bit",
-        (false, true) => "quoted-printable",
-        (false, false) => "base64",
-    };
-    let _ = write!(message, "Content-Type: {kind}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n");
+fn text(message: &mut Vec<u8>, kind: &str, body: &str) {
+    let encoding = Encoding::of(body);
+    put(message, &["Content-Type: ", kind, "; charset=utf-8\r\nContent-Transfer-Encoding: ", encoding.name()]);
+    put(message, &["\r\n\r\n"]);
     match encoding {
-        "7bit" => lines(body, |line| message.extend([line, "\r\n"])),
-        "quoted-printable" => lines(body, |line| quoted(message, line)),
-        _ => {
-            let mut whole = String::with_capacity(body.len() + 64);
-            lines(body, |line| whole.extend([line, "\r\n"]));
-            let encoded = BASE64.encode(whole.as_bytes());
-            for start in (0..encoded.len()).step_by(ENCODED_LINE) {
-                message.extend([&encoded[start..encoded.len().min(start + ENCODED_LINE)], "\r\n"]);
+        Encoding::Plain => crlf(message, body),
+        Encoding::QuotedPrintable => lines(body.as_bytes()).for_each(|line| quoted(message, line)),
+        Encoding::Base64 => {
+            let mut whole = Vec::with_capacity(body.len() + 64);
+            crlf(&mut whole, body);
+            for line in BASE64.encode(&whole).as_bytes().chunks(ENCODED_LINE) {
+                message.extend_from_slice(line);
+                message.extend_from_slice(b"\r\n");
             }
         }
     }
 }
 
-/// May the text stand in a message as it is; and how many bytes of it are ASCII?
-fn look(body: &str) -> (bool, usize) {
-    let ascii = body.bytes().filter(u8::is_ascii).count();
-    let is_plain = ascii == body.len()
-        && !body.bytes().any(|byte| byte == 0)
-        && body.split(['\n', '\r']).all(|line| line.len() <= LONGEST_LINE);
-    (is_plain, ascii)
+/// How a text stands in a message (RFC 2045 section 6).
+#[derive(Clone, Copy)]
+enum Encoding {
+    Plain,
+    QuotedPrintable,
+    Base64,
 }
 
-/// Each line, whatever ends it.
-fn lines(body: &str, mut each: impl FnMut(&str)) {
-    for line in body.lines() {
-        // `lines` leaves a lone CR inside: in a message it ends a line too.
-        line.split('\r').for_each(&mut each);
+impl Encoding {
+    fn of(body: &str) -> Self {
+        let bytes = body.as_bytes();
+        if bytes.is_ascii() {
+            let is_plain = memchr(0, bytes).is_none() && !has_long_line(bytes);
+            return if is_plain { Self::Plain } else { Self::QuotedPrintable };
+        }
+        // What is not ASCII takes three bytes for each in the one form, and all bytes take a third more in the other.
+        let ascii = bytes.iter().filter(|byte| byte.is_ascii()).count();
+        if ascii * 6 >= bytes.len() * 5 { Self::QuotedPrintable } else { Self::Base64 }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "7bit",
+            Self::QuotedPrintable => "quoted-printable",
+            Self::Base64 => "base64",
+        }
     }
 }
 
-fn quoted(message: &mut String, line: &str) {
+/// Is a line longer than a message's may be? Looks at one line break in each stretch of that length.
+fn has_long_line(text: &[u8]) -> bool {
+    let mut rest = text;
+    while rest.len() > LONGEST_LINE {
+        let Some(end) = memrchr2(b'\r', b'\n', &rest[..=LONGEST_LINE]) else { return true };
+        rest = &rest[end + 1..];
+    }
+    false
+}
+
+fn crlf(message: &mut Vec<u8>, body: &str) {
+    for line in lines(body.as_bytes()) {
+        message.extend_from_slice(line);
+        message.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Quoted-printable: the last place of a line is for the `=` of a soft line break, unless the line ends there.
+fn quoted(message: &mut Vec<u8>, line: &[u8]) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let (mut column, last) = (0, line.len().saturating_sub(1));
-    for (n, byte) in line.bytes().enumerate() {
-        let is_plain = matches!(byte, b'!'..=b'<' | b'>'..=b'~') || (matches!(byte, b' ' | b'\t') && n < last);
-        let width = if is_plain { 1 } else { 3 };
-        // A soft line break needs a place for its `=`.
-        if column + width > ENCODED_LINE - usize::from(n < last) {
-            message.push_str("=\r\n");
+    let (mut rest, mut column) = (line, 0);
+    while let Some(&byte) = rest.first() {
+        let plain = plain_run(rest);
+        let ends = |taken: usize| usize::from(taken == rest.len());
+        let fits = match plain {
+            0 => usize::from(column + 3 < ENCODED_LINE + ends(1)),
+            plain if column + plain < ENCODED_LINE + ends(plain) => plain,
+            plain => plain.min(ENCODED_LINE - 1 - column),
+        };
+        if fits == 0 {
+            message.extend_from_slice(b"=\r\n");
             column = 0;
+            continue;
         }
-        if is_plain {
-            message.push(char::from(byte));
+        if plain == 0 {
+            message.extend_from_slice(&[b'=', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+            column += 3;
         } else {
-            message.extend(['=', char::from(HEX[usize::from(byte >> 4)]), char::from(HEX[usize::from(byte & 15)])]);
+            message.extend_from_slice(&rest[..fits]);
+            column += fits;
         }
-        column += width;
+        rest = &rest[fits..];
     }
-    message.push_str("\r\n");
+    message.extend_from_slice(b"\r\n");
 }
+
+/// How many bytes at the beginning of a line's rest can stand as they are. More than fit into an encoded line are not counted.
+/// White space at a line's end cannot: servers on the way take it off.
+fn plain_run(rest: &[u8]) -> usize {
+    let is_plain = |byte: &u8| matches!(byte, b'!'..=b'<' | b'>'..=b'~' | b' ' | b'\t');
+    let run = rest.iter().take(ENCODED_LINE + 1).take_while(|byte| is_plain(byte)).count();
+    let ends_white = run == rest.len() && matches!(rest.last(), Some(b' ' | b'\t'));
+    run - usize::from(ends_white)
+}
+
+#[cfg(test)]
+#[path = "message_tests.rs"]
+mod tests;

@@ -7,6 +7,7 @@ mod compose;
 mod faults;
 mod header;
 mod image;
+mod lines;
 mod locale;
 mod message;
 pub mod outbox;

@@ -1,9 +1,9 @@
 //! What a template can say: the event's own fields as they were published, and a few values that are ready to be written.
 //!
-//! Enters: an event. Leaves: values by name, each made when it is asked for.
+//! Enters: an event. Leaves: values by name.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use minijinja::Value;
 use minijinja::value::Object;
@@ -14,31 +14,36 @@ use crate::events::{UserSignedUp, WithFields};
 /// The values of one mail.
 #[derive(Debug)]
 pub(super) struct Values {
-    event: WithFields<UserSignedUp>,
+    /// The event as it was published.
+    fields: Value,
+    user_id: Value,
+    plan: Value,
+    signed_up_on: Value,
     sender: Value,
-    /// Are fields that the event lacks stood in for?
-    stands_in: bool,
-    fields: OnceLock<Value>,
 }
 
 impl Values {
     /// The values of this event, from this sender.
     pub(super) fn new(event: &WithFields<UserSignedUp>, sender: &Value) -> Self {
-        Self { event: event.clone(), sender: sender.clone(), stands_in: false, fields: OnceLock::new() }
+        let UserSignedUp { user_id, plan, head, .. } = &event.event;
+        Self {
+            // It was read as an object before: it is one.
+            fields: serde_json::from_str(event.json()).unwrap_or_default(),
+            user_id: Value::from(user_id.as_str()),
+            plan: plan.as_ref().map(|plan| plan.as_str()).into(),
+            signed_up_on: Value::from(&head.occurred_at.to_string()[..10]),
+            sender: sender.clone(),
+        }
     }
 
     /// The same; a field that the event lacks is there too, and stands for whatever is published one day.
     pub(super) fn standing_in(self) -> Self {
-        Self { stands_in: true, ..self }
+        Self { fields: Value::from_object(StandIn(self.fields)), ..self }
     }
 
-    fn fields(&self) -> Value {
-        let read = || {
-            // It was read as an object before: it is one.
-            let fields: Value = serde_json::from_str(self.event.json()).unwrap_or_default();
-            if self.stands_in { Value::from_object(StandIn(fields)) } else { fields }
-        };
-        self.fields.get_or_init(read).clone()
+    /// The text of one of the event's own fields.
+    pub(super) fn text(&self, field: &str) -> Option<String> {
+        Some(self.fields.get_attr(field).ok()?.as_str()?.to_owned())
     }
 }
 
@@ -48,15 +53,15 @@ impl Object for Values {
     }
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
-        let event = &self.event.event;
-        Some(match key {
-            "event" => self.fields(),
-            "user_id" => Value::from(event.user_id.as_str()),
-            "plan" => event.plan.as_ref().map(|plan| plan.as_str()).into(),
-            "signed_up_on" => Value::from(&event.head.occurred_at.to_string()[..10]),
-            "sender" => self.sender.clone(),
+        let value = match key {
+            "event" => &self.fields,
+            "user_id" => &self.user_id,
+            "plan" => &self.plan,
+            "signed_up_on" => &self.signed_up_on,
+            "sender" => &self.sender,
             _ => return None,
-        })
+        };
+        Some(value.clone())
     }
 }
 

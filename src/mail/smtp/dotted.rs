@@ -2,29 +2,18 @@
 //!
 //! Enters: headers and body. Leaves: the same with its final dot, and with no line that would end it early. Pure.
 
+use crate::mail::lines::lines;
+
 /// A message as it goes over the wire: every line ends with CRLF, a dot at the beginning of a line is doubled, and the
 /// final dot follows. All in one piece: a dot sent alone would wait for the TCP acknowledgement of the body, 40 ms a
 /// mail.
 pub(super) fn dotted(message: &[u8]) -> Vec<u8> {
-    let mut sent = Vec::with_capacity(message.len() + 16);
-    let mut begins_line = true;
-    for (at, byte) in message.iter().enumerate() {
-        match byte {
-            b'\n' if at > 0 && message[at - 1] == b'\r' => {}
-            b'\r' | b'\n' => {
-                sent.extend_from_slice(b"\r\n");
-                begins_line = true;
-            }
-            byte => {
-                if begins_line && *byte == b'.' {
-                    sent.push(b'.');
-                }
-                sent.push(*byte);
-                begins_line = false;
-            }
+    let mut sent = Vec::with_capacity(message.len() + 64);
+    for line in lines(message) {
+        if line.starts_with(b".") {
+            sent.push(b'.');
         }
-    }
-    if !begins_line {
+        sent.extend_from_slice(line);
         sent.extend_from_slice(b"\r\n");
     }
     sent.extend_from_slice(b".\r\n");
