@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use futures_util::TryFutureExt;
 use tracing::{Instrument, field, info_span};
 
 use crate::backoff::Outage;
@@ -20,14 +21,18 @@ pub const TRACE: &str = "user_events::trace";
 ///
 /// # Errors
 /// The effect's own.
-pub async fn traced<T, E>(name: &'static str, effect: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+pub fn traced<T, E>(
+    name: &'static str,
+    effect: impl Future<Output = Result<T, E>>,
+) -> impl Future<Output = Result<T, E>> {
     let status = field::Empty;
     let span = info_span!(target: TRACE, "effect", otel.name = name, otel.kind = "client", otel.status_code = status);
-    let result = effect.instrument(span.clone()).await;
-    if result.is_err() {
-        span.record("otel.status_code", "ERROR");
-    }
-    result
+    // Wraps the effect instead of awaiting it: an `async fn` would keep place for it twice, in every delivery's future.
+    let failed = span.clone();
+    let failure = move |_: &E| {
+        failed.record("otel.status_code", "ERROR");
+    };
+    effect.inspect_err(failure).instrument(span)
 }
 
 /// A reaction to an event.

@@ -3,8 +3,9 @@
 //! Enters: the port's calls, and the answers of the ledger inside. Leaves: the same answers, unchanged; the time of
 //! each step; and how often a claim said that an effect may have happened before.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::BoundHistogram;
 
@@ -85,26 +86,24 @@ impl<L: Ledger> Ledger for WatchedLedger<L> {
 }
 
 impl<L: Ledger> WatchedLedger<L> {
-    async fn timed<T>(
+    /// Wraps the call instead of awaiting it: an `async fn` would keep place for it twice, in every delivery's future.
+    fn timed<T>(
         &self,
         step: &StepTimer,
         call: impl Future<Output = Result<T, LedgerError>>,
-    ) -> Result<T, LedgerError> {
+    ) -> impl Future<Output = Result<T, LedgerError>> {
         let started = Instant::now();
-        let result = call.await;
-        let seconds = started.elapsed().as_secs_f64();
-        let error = match &result {
-            Ok(_) => None,
-            Err(LedgerError::Away(_)) => Some("unavailable"),
-            Err(LedgerError::Broken(_)) => Some("record_broken"),
+        call.inspect(move |result| self.took(step, started.elapsed(), result.as_ref().err()))
+    }
+
+    fn took(&self, step: &StepTimer, time: Duration, error: Option<&LedgerError>) {
+        let error = match error {
+            None => return step.answered.record(time.as_secs_f64()),
+            Some(LedgerError::Away(_)) => "unavailable",
+            Some(LedgerError::Broken(_)) => "record_broken",
         };
-        if let Some(error) = error {
-            let watch = &*self.watch.inner;
-            let labels = [watch.reaction.clone(), step.operation.clone(), KeyValue::new(ERROR, error)];
-            watch.instruments.ledger.record(seconds, &labels);
-        } else {
-            step.answered.record(seconds);
-        }
-        result
+        let watch = &*self.watch.inner;
+        let labels = [watch.reaction.clone(), step.operation.clone(), KeyValue::new(ERROR, error)];
+        watch.instruments.ledger.record(time.as_secs_f64(), &labels);
     }
 }

@@ -6,6 +6,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use crate::idempotency::{Begin, Claim, Lease, Ledger, LedgerError, Release, Request, Setbacks, Terms};
@@ -27,12 +28,16 @@ impl<L> Listening<L> {
         self.failed_at.lock().unwrap_or_else(PoisonError::into_inner).map(|at| at.elapsed())
     }
 
-    async fn heard<T>(&self, call: impl Future<Output = Result<T, LedgerError>>) -> Result<T, LedgerError> {
-        let answer = call.await;
-        if let Err(LedgerError::Away(_)) = answer {
-            *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        }
-        answer
+    /// Wraps the call instead of awaiting it: an `async fn` would keep place for it twice, in every delivery's future.
+    fn heard<T>(
+        &self,
+        call: impl Future<Output = Result<T, LedgerError>>,
+    ) -> impl Future<Output = Result<T, LedgerError>> {
+        call.inspect(|answer| {
+            if let Err(LedgerError::Away(_)) = answer {
+                *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            }
+        })
     }
 }
 

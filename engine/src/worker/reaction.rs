@@ -6,6 +6,7 @@
 
 use std::future::pending;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -153,10 +154,11 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         let behind = self.handler.limit_behind_the_fence().unwrap_or(self.timeout);
         let clock = RunClock::new(self.timeout, behind);
         let fence = Fence::new(&self.ledger, lease, &self.terms, &clock);
-        let run = AssertUnwindSafe(self.handler.handle(event, &fence)).catch_unwind();
+        // Pinned here, because `select!` would keep a second place for it.
+        let mut run = pin!(AssertUnwindSafe(self.handler.handle(event, &fence)).catch_unwind());
         let result = tokio::select! {
             biased;
-            ended = run => match ended {
+            ended = &mut run => match ended {
                 Ok(answer) => answer.map_err(Cut::Said),
                 Err(_panic) => Err(Cut::Panicked),
             },
@@ -183,7 +185,8 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
             }
             // At each beat the hold was extended first, and the claim is renewed after it: so before the fence a
             // claim never outlives its hold.
-            if (beat == Ok(true) || is_behind) && !self.renewed(lease).await {
+            // Boxed: most runs end before their first beat, and this future is larger than the rest of a run's.
+            if (beat == Ok(true) || is_behind) && !Box::pin(self.renewed(lease)).await {
                 break;
             }
         }

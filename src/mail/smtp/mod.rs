@@ -91,7 +91,7 @@ impl Mailer for SmtpMailer {
         }
         match ended {
             Ok(()) => Ok(SmtpReady { connection, pool: self.pool.clone() }),
-            Err(stop) => Err(fence.uncounted(left(&self.pool, connection, stop)).await),
+            Err(stop) => Err(fence.uncounted(Box::pin(left(&self.pool, connection, stop))).await),
         }
     }
 

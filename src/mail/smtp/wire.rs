@@ -101,10 +101,8 @@ impl Wire {
             if let Some(reply) = reply {
                 return Ok(reply);
             }
-            let mut piece = [0; PIECE];
-            match self.stream.read(&mut piece).await.map_err(Why::broken)? {
-                0 => return Err(Why::broken(io::ErrorKind::UnexpectedEof.into())),
-                read => self.unread.extend_from_slice(&piece[..read]),
+            if self.stream.read(&mut self.unread).await.map_err(Why::broken)? == 0 {
+                return Err(Why::broken(io::ErrorKind::UnexpectedEof.into()));
             }
         }
     }
@@ -113,11 +111,10 @@ impl Wire {
     /// [`Aside::Nothing`].
     pub(super) fn aside(&mut self) -> Aside {
         if self.unread.is_empty() {
-            let mut piece = [0; PIECE];
-            match self.stream.read(&mut piece).now_or_never() {
+            match self.stream.read(&mut self.unread).now_or_never() {
                 None => return Aside::Nothing,
                 Some(Ok(0) | Err(_)) => return Aside::Closed,
-                Some(Ok(read)) => self.unread.extend_from_slice(&piece[..read]),
+                Some(Ok(_)) => {}
             }
         }
         Aside::Bytes(std::mem::take(&mut self.unread))
@@ -133,10 +130,13 @@ impl Wire {
 }
 
 impl Stream {
-    async fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+    /// Appends what has come. The place for it is on the heap: as an array it would be a part of every delivery's future,
+    /// once for each wait, and each move of that future would copy it.
+    async fn read(&mut self, unread: &mut Vec<u8>) -> io::Result<usize> {
+        unread.reserve(PIECE);
         match self {
-            Self::Plain(stream) => stream.read(piece).await,
-            Self::Tls(stream) => stream.read(piece).await,
+            Self::Plain(stream) => stream.read_buf(unread).await,
+            Self::Tls(stream) => stream.read_buf(unread).await,
         }
     }
 }
