@@ -11,7 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline, RedisResult, Script, Value};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisResult, Script, ServerErrorKind,
+    Value,
+};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -279,11 +282,16 @@ impl RedisCommand<'_> {
             Self::Single(command) => command.query_async(connection).await,
             Self::Pipeline(commands) => commands.query_async(connection).await,
             Self::Script { script, key, args } => {
-                let mut invocation = script.key(*key);
-                for arg in *args {
-                    invocation.arg(*arg);
+                // Not `Script::invoke_async`: it copies each argument twice, once into a place of its own.
+                let mut call = redis::cmd("EVALSHA");
+                call.arg(script.get_hash()).arg(1).arg(*key).arg(*args);
+                match call.query_async(connection).await {
+                    Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                        script.load_async(connection).await?;
+                        call.query_async(connection).await
+                    }
+                    answer => answer,
                 }
-                invocation.invoke_async(connection).await
             }
         }
     }

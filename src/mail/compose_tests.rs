@@ -42,7 +42,7 @@ fn to(address: &str) -> WithFields<UserSignedUp> {
 }
 
 fn text(mail: &Mail) -> String {
-    String::from_utf8_lossy(&mail.message).replace("=\r\n", "").replace("=3D", "=")
+    String::from_utf8_lossy(&mail.message.file()).replace("=\r\n", "").replace("=3D", "=")
 }
 
 /// A folder with these files; `None`: without this one of the usual three.
@@ -115,7 +115,7 @@ fn a_mail_has_both_forms_its_image_and_the_same_id_every_time() {
     ] {
         assert!(text.contains(part), "no {part} in\n{text}");
     }
-    assert!(first.message.split(|byte| *byte == b'\n').all(|line| line.len() <= 999), "a line is too long");
+    assert!(first.message.wire().split(|byte| *byte == b'\n').all(|line| line.len() <= 999), "a line is too long");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A message's bytes: what is the same in every mail is made once, and each mail is written in one piece.
 //!
-//! Enters: headers and bodies. Leaves: a message (RFC 5322, MIME) whose every line ends with CRLF and has at most 998 bytes.
-//! Promises: no text can add a header or end a part early. Knows no template and no server.
+//! Enters: headers and bodies. Leaves: a [`Message`] (RFC 5322, MIME) whose lines have at most 998 bytes. Promises: no text
+//! can add a header, end a part early or end the message early. Knows no template and no server.
 
 use data_encoding::BASE64;
 use lettre::message::header::{Headers, Subject};
@@ -18,6 +18,12 @@ const LONGEST_LINE: usize = 998;
 /// RFC 2045 section 6.7 and 6.8, without the CRLF.
 const ENCODED_LINE: usize = 76;
 
+/// A message as it goes over the wire (RFC 5321 section 4.5.2): each line ends with CRLF, a dot at the beginning of a line is
+/// doubled, and a dot alone ends it. In one piece: a dot sent by itself would wait for the TCP acknowledgement of what is
+/// before it, 40 ms a mail.
+#[derive(Clone)]
+pub struct Message(Vec<u8>);
+
 /// One mail, as far as it differs from others.
 pub(super) struct Parts<'a> {
     /// An address as a header has it.
@@ -28,7 +34,7 @@ pub(super) struct Parts<'a> {
 }
 
 /// Writes a message; `constant`: headers that every mail has, each with its line break.
-pub(super) fn write(constant: &str, parts: &Parts<'_>, images: &[&Image]) -> Vec<u8> {
+pub(super) fn write(constant: &str, parts: &Parts<'_>, images: &[&Image]) -> Message {
     let Parts { to, message_id, reference, bodies } = parts;
     let html = bodies.html.as_deref().unwrap_or_default();
     let pictures: usize = images.iter().map(|image| image.part.len() + 64).sum();
@@ -40,7 +46,7 @@ pub(super) fn write(constant: &str, parts: &Parts<'_>, images: &[&Image]) -> Vec
     subject(&mut message, &bodies.subject);
     let Some(html) = &bodies.html else {
         text(&mut message, "text/plain", &bodies.text);
-        return message;
+        return Message::ended(message);
     };
     let around = &boundary();
     put(&mut message, &["Content-Type: multipart/alternative; boundary=\"", around, "\"\r\n\r\n--", around, "\r\n"]);
@@ -59,7 +65,27 @@ pub(super) fn write(constant: &str, parts: &Parts<'_>, images: &[&Image]) -> Vec
         put(&mut message, &["--", within, "--\r\n\r\n"]);
     }
     put(&mut message, &["--", around, "--\r\n"]);
-    message
+    Message::ended(message)
+}
+
+impl Message {
+    fn ended(mut lines: Vec<u8>) -> Self {
+        lines.extend_from_slice(b".\r\n");
+        Self(lines)
+    }
+
+    /// Ready for the wire.
+    #[must_use]
+    pub fn wire(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// As a file has it: no dot is doubled, and none ends it.
+    #[must_use]
+    pub fn file(&self) -> Vec<u8> {
+        let lines = self.0.strip_suffix(b".\r\n").unwrap_or(&self.0).split_inclusive(|byte| *byte == b'\n');
+        lines.flat_map(|line| line.strip_prefix(b".").unwrap_or(line)).copied().collect()
+    }
 }
 
 fn put(message: &mut Vec<u8>, pieces: &[&str]) {
@@ -89,8 +115,7 @@ fn text(message: &mut Vec<u8>, kind: &str, body: &str) {
         Encoding::Plain => crlf(message, body),
         Encoding::QuotedPrintable => lines(body.as_bytes()).for_each(|line| quoted(message, line)),
         Encoding::Base64 => {
-            let mut whole = Vec::with_capacity(body.len() + 64);
-            crlf(&mut whole, body);
+            let whole = lines(body.as_bytes()).flat_map(|line| [line, b"\r\n"]).flatten().copied().collect::<Vec<_>>();
             for line in BASE64.encode(&whole).as_bytes().chunks(ENCODED_LINE) {
                 message.extend_from_slice(line);
                 message.extend_from_slice(b"\r\n");
@@ -140,8 +165,16 @@ fn has_long_line(text: &[u8]) -> bool {
 
 fn crlf(message: &mut Vec<u8>, body: &str) {
     for line in lines(body.as_bytes()) {
+        begin_line(message, line);
         message.extend_from_slice(line);
         message.extend_from_slice(b"\r\n");
+    }
+}
+
+/// A dot at the beginning of a line is doubled: alone on its line it would end the message.
+fn begin_line(message: &mut Vec<u8>, line: &[u8]) {
+    if line.starts_with(b".") {
+        message.push(b'.');
     }
 }
 
@@ -166,6 +199,9 @@ fn quoted(message: &mut Vec<u8>, line: &[u8]) {
             message.extend_from_slice(&[b'=', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
             column += 3;
         } else {
+            if column == 0 {
+                begin_line(message, rest);
+            }
             message.extend_from_slice(&rest[..fits]);
             column += fits;
         }

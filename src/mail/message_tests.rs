@@ -2,9 +2,12 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Reads one part back: its encoding, and its text with `\n` at each line's end.
-fn read(part: &[u8]) -> (String, Vec<u8>) {
-    let whole = String::from_utf8(part.to_vec()).expect("a message is ASCII here");
+/// Reads one part back, as a server does: its encoding, and its text with `\n` at each line's end.
+fn read(part: Vec<u8>) -> (String, Vec<u8>) {
+    let message = Message::ended(part);
+    let on_the_wire = message.wire().strip_suffix(b".\r\n").expect("its end");
+    assert!(!on_the_wire.windows(5).any(|five| five == b"\r\n.\r\n"), "ended early");
+    let whole = String::from_utf8(message.file()).expect("a message is ASCII here");
     let (head, body) = whole.split_once("\r\n\r\n").expect("headers, then the body");
     let encoding = head.rsplit_once(": ").expect("a header").1.to_owned();
     for line in body.split("\r\n") {
@@ -42,6 +45,7 @@ fn a_text_stands_in_the_plainest_form_that_carries_it() {
     let cases = [
         ("Hello\n", "7bit"),
         ("", "7bit"),
+        (".\n..\na.\n", "7bit"),
         (&fits, "7bit"),
         (&long, "quoted-printable"),
         ("a\0b", "quoted-printable"),
@@ -51,7 +55,7 @@ fn a_text_stands_in_the_plainest_form_that_carries_it() {
     for (body, encoding) in cases {
         let mut message = Vec::new();
         text(&mut message, "text/plain", body);
-        assert_eq!(read(&message).0, encoding, "{body:?}");
+        assert_eq!(read(message).0, encoding, "{body:?}");
     }
 }
 
@@ -67,15 +71,16 @@ fn a_soft_line_break_comes_only_where_a_line_goes_on() {
     assert_eq!(of(&format!("{full}a")), format!("{}=\r\naa\r\n", &full[1..]));
     assert_eq!(of(&format!("{}=", &full[3..])), format!("{}=3D\r\n", &full[3..]));
     assert_eq!(of(&format!("{}=", &full[2..])), format!("{}=\r\n=3D\r\n", &full[2..]));
+    assert_eq!(of(&format!(".{full}")), format!("..{}=\r\naa\r\n", &full[2..]), "the doubled dot is the wire's");
     assert_eq!(of("a "), "a=20\r\n");
     assert_eq!(of(" \t"), " =09\r\n");
 }
 
 proptest! {
     #[test]
-    fn every_text_is_read_back_line_by_line(body in "([ -~\t]{0,100}|[^\\PCa-z]{0,60}|\r\n|\n|\r|=| |ü|\0|a{900}){0,12}") {
+    fn every_text_is_read_back_line_by_line(body in "([ -~\t]{0,100}|\\.|[^\\PCa-z]{0,60}|\r\n|\n|\r|=| |ü|\0|a{900}){0,12}") {
         let mut message = Vec::new();
         text(&mut message, "text/html", &body);
-        prop_assert_eq!(read(&message).1, expected(&body));
+        prop_assert_eq!(read(message).1, expected(&body));
     }
 }

@@ -23,6 +23,7 @@ use std::time::Duration;
 pub use compose::{ComposeError, Composer, LOCALE_FIELD, Sender, Wording};
 pub use faults::TemplateFault;
 pub use header::parse as parse_headers;
+pub use message::Message;
 pub use templates::{BUILTIN, Bodies, Templates};
 
 use engine::backoff::Outage;
@@ -37,8 +38,8 @@ pub struct Mail {
     pub from: lettre::Address,
     /// Envelope recipient.
     pub to: lettre::Address,
-    /// Headers and body, as they go out.
-    pub message: Vec<u8>,
+    /// Headers and body.
+    pub message: Message,
 }
 
 /// Hands mails over.

@@ -40,7 +40,7 @@ impl Ready for PathBuf {
     async fn send(self, mail: &Mail, _crossing: &Crossing) -> Result<(), MailError> {
         // Written under another name and then renamed: a reader never sees half a mail.
         let draft = self.with_extension("draft");
-        tokio::fs::write(&draft, &mail.message).await.map_err(unavailable)?;
+        tokio::fs::write(&draft, mail.message.file()).await.map_err(unavailable)?;
         tokio::fs::rename(&draft, &self).await.map_err(unavailable)
     }
 }

@@ -87,7 +87,7 @@ fn compose(
     let bodies = composer.bodies(event)?;
     let mail = composer.welcome(WelcomeEmail::<SmtpMailer>::NAME, event)?;
     Ok(match (what, bodies.html) {
-        (Render { eml: true, .. }, _) => (String::from_utf8_lossy(&mail.message).into_owned(), "eml"),
+        (Render { eml: true, .. }, _) => (String::from_utf8_lossy(&mail.message.file()).into_owned(), "eml"),
         (Render { html: true, .. } | Render { open: true, text: false, .. }, Some(html)) => (html, "html"),
         (Render { text: true, .. } | Render { html: true, .. } | Render { open: true, .. }, _) => (bodies.text, "txt"),
         _ => {

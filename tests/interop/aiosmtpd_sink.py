@@ -1,7 +1,7 @@
-"""aiosmtpd_sink.py PORT_FILE MAILDIR [starttls|tls|auth]: a mail server that is not ours (aiosmtpd 1.4.6).
+"""aiosmtpd_sink.py PORT_FILE MAILDIR [starttls|tls|auth|ascii]: a mail server that is not ours (aiosmtpd 1.4.6).
 
 Enters: SMTP on a free port of 127.0.0.1; with `starttls` no mail without it, with `tls` from the start,
-with `auth` no mail but from `user` with the password `p@ss`.
+with `auth` no mail but from `user` with the password `p@ss`; with `ascii` it offers neither 8BITMIME nor SMTPUTF8.
 Leaves: the port in PORT_FILE, once it listens; every accepted mail as a file in MAILDIR/new.
 Promises: PORT_FILE never holds half a number; it ends on SIGTERM and when stdin closes, so a test
 that dies takes it along.
@@ -67,8 +67,8 @@ class OnAnyPort(Controller):
 
 
 def main():
-    if len(sys.argv) not in (3, 4) or sys.argv[3:] not in ([], ["starttls"], ["tls"], ["auth"]):
-        sys.exit("usage: aiosmtpd_sink.py PORT_FILE MAILDIR [starttls|tls|auth]")
+    if len(sys.argv) not in (3, 4) or sys.argv[3:] not in ([], ["starttls"], ["tls"], ["auth"], ["ascii"]):
+        sys.exit("usage: aiosmtpd_sink.py PORT_FILE MAILDIR [starttls|tls|auth|ascii]")
     port_file, maildir, *mode = sys.argv[1:]
     options = {"enable_SMTPUTF8": True}
     if mode == ["tls"]:
@@ -77,6 +77,8 @@ def main():
         options |= {"tls_context": certificate(f"{port_file}.pem"), "require_starttls": True}
     elif mode == ["auth"]:
         options |= {"authenticator": knows, "auth_required": True, "auth_require_tls": False}
+    elif mode == ["ascii"]:
+        options = {"enable_SMTPUTF8": False, "decode_data": True}
     over = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: over.set())
     controller = OnAnyPort(Mailbox(maildir), hostname="127.0.0.1", port=0, **options)

@@ -198,9 +198,46 @@ async fn an_event_without_a_value_that_its_mail_needs_is_a_dead_letter_and_its_n
     );
 }
 
+/// Where the mails that a server has taken can be looked at.
+enum Taken<'a> {
+    Postfix(&'a Postfix),
+    Scripted(&'a SmtpServer, &'static [&'static str]),
+    Maildir(&'a Path),
+}
+
+impl Taken<'_> {
+    /// The first `sent` mails of this server, read.
+    async fn mails(&self, sent: usize) -> Vec<Value> {
+        let mails = match self {
+            Self::Postfix(postfix) => postfix.delivered(sent).await,
+            Self::Scripted(server, _) => server.accepted().into_iter().map(|mail| mail.data).collect(),
+            Self::Maildir(folder) => {
+                let files = fs::read_dir(folder.join("mails/new")).unwrap();
+                files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect()
+            }
+        };
+        let mut all = Vec::new();
+        for mail in mails {
+            all.push(read(&mail).await);
+        }
+        all
+    }
+}
+
 #[tokio::test]
 async fn german_arabic_and_japanese_arrive_as_they_were_written_whatever_the_server_offers() {
-    let (postfix, scripted) = (Postfix::start().await, SmtpServer::start().await);
+    let (world, postfix, scripted) = (World::start().await, Postfix::start().await, SmtpServer::start().await);
+    let (folders, other) = ([tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()], SmtpServer::start().await);
+    let (_modern, modern_port) = crate::interop::aiosmtpd(&world, folders[0].path(), None).await;
+    let (_ascii, ascii_port) = crate::interop::aiosmtpd(&world, folders[1].path(), Some("ascii")).await;
+    let local = |port: u16| format!("smtp://127.0.0.1:{port}");
+    let servers = [
+        (local(postfix.port), Taken::Postfix(&postfix)),
+        (scripted.url(), Taken::Scripted(&scripted, &[])),
+        (other.url(), Taken::Scripted(&other, &["8BITMIME", "SMTPUTF8", "PIPELINING"])),
+        (local(modern_port), Taken::Maildir(folders[0].path())),
+        (local(ascii_port), Taken::Maildir(folders[1].path())),
+    ];
     let languages = [
         (
             "Grüße aus Österreich – schön, dass Sie da sind, und das mit einem Betreff, der in keine Zeile passt",
@@ -209,20 +246,17 @@ async fn german_arabic_and_japanese_arrive_as_they_were_written_whatever_the_ser
         ("مرحبا بك في خدمتنا", "مرحبا،\nتم إنشاء حسابك بنجاح."),
         ("ようこそ、ご登録ありがとうございます", "ようこそ。\nアカウントの準備ができました。"),
     ];
-    let mut sent = 0;
-    for (subject, text) in languages {
+    for (sent, (subject, text)) in languages.into_iter().enumerate() {
         let html = format!("<html dir=\"auto\"><body><p>{text}</p>{}</body></html>", "<b>ü</b>".repeat(400));
         let mine = folder(&[("welcome.subject", subject), ("welcome.txt", text), ("welcome.html", &html)]);
-        for (url, offers) in [
-            (format!("smtp://127.0.0.1:{}", postfix.port), None),
-            (scripted.url(), Some(&[][..])),
-            (scripted.url(), Some(&["8BITMIME", "SMTPUTF8", "PIPELINING"][..])),
-        ] {
-            offers.into_iter().for_each(|offers| scripted.offer(offers));
+        for (url, taken) in &servers {
+            if let Taken::Scripted(server, offers) = taken {
+                server.offer(offers);
+            }
             let env = with(
                 BTreeMap::new(),
                 &[
-                    ("SMTP_URL", &url),
+                    ("SMTP_URL", url),
                     ("MAIL_TEMPLATES", &shown(mine.path())),
                     ("MAIL_FROM", "Société Générale d'Été <hello@acme.example>"),
                     ("SEND_TEST_TO", "u@example.com"),
@@ -230,21 +264,9 @@ async fn german_arabic_and_japanese_arrive_as_they_were_written_whatever_the_ser
             );
             let output = execute(&env, &["send-test"]).await;
             assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
-            let mail = match offers {
-                None => {
-                    sent += 1;
-                    let mails = postfix.delivered(sent).await;
-                    let mut found = None;
-                    for mail in mails {
-                        let mail = read(&mail).await;
-                        found = found.or((mail["subject"] == subject).then_some(mail));
-                    }
-                    found.expect("Postfix has it")
-                }
-                Some(_) => read(&scripted.accepted().last().unwrap().data).await,
-            };
-            assert_eq!(mail["subject"], subject);
-            assert_eq!(mail["text"].as_str().unwrap().trim(), text);
+            let mails = taken.mails(sent + 1).await;
+            let mail = mails.iter().find(|mail| mail["subject"] == subject).expect("the server has it");
+            assert_eq!((mails.len(), mail["text"].as_str().unwrap().trim()), (sent + 1, text));
             assert_eq!(mail["html"].as_str().unwrap().trim(), html);
         }
     }

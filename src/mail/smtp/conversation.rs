@@ -13,7 +13,6 @@ use data_encoding::BASE64;
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
-use super::dotted::dotted;
 use super::listener::{Listener, Milestone};
 use super::login::Logins;
 use super::offers::Offers;
@@ -184,7 +183,7 @@ impl Connection {
         // leaves no doubt.
         self.hushed(Phase::Data)?;
         let deadline = self.within(DOT);
-        let written = self.wire.write(&dotted(&mail.message), deadline).await;
+        let written = self.wire.write(mail.message.wire(), deadline).await;
         // Read the reply even if the write failed: a server that closes in the middle of a body says why first.
         let reply = self.wire.reply_or_its_beginning(deadline).await.map_err(at(Phase::Dot))?;
         let reply = expect(Phase::Dot, 2, reply);
@@ -264,7 +263,7 @@ impl Connection {
             (false, _) => return Err(Why::Lacks(ASCII_ALONE).at(Phase::Mail)),
             (true, false) => return Err(Why::Beyond(ASCII_ALONE).at(Phase::Mail)),
         }
-        if !mail.message.is_ascii() && self.offers.eight_bit {
+        if !mail.message.wire().is_ascii() && self.offers.eight_bit {
             parameters += " BODY=8BITMIME";
         }
         Ok(parameters)

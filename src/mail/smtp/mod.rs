@@ -9,7 +9,6 @@
 //! `tls`. `pool` keeps connections.
 
 mod conversation;
-mod dotted;
 mod examine;
 mod listener;
 mod login;
