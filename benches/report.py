@@ -96,9 +96,7 @@ def whole(rows):
 def measured(done):
     machine = done["machine"]
     parts = [f"{machine['date']}, {machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}.\n"]
-    # Results of before there were any are still results.
-    if "mail" in done["suites"]:
-        parts += mail_report.parts(done["suites"])
+    parts += mail_report.parts(done["suites"])
     for name, (title, says, make) in SECTIONS.items():
         suite = done["suites"][name]
         parts.append(f"### {title}\n\n{says} Medians of {suite['rounds']} rounds.\n\n{make(suite['rows'])}")
@@ -118,6 +116,7 @@ def front(done):
     both = lambda name: "{} and {}".format(*took(name))
     apart = abs(flat[1]["cpu_us"] / flat[0]["cpu_us"] - 1)
     return "\n".join([
+        mail_report.front(done["suites"]["mail"]["rows"]),
         "A message costs the whole engine {} µs of one core with an empty handler, {} with unwrapping, claim and commit in Redis,".format(*took(OURS)),
         f"and {by[OURS]['redis']['calls']:.2f} calls. In the same run sqs-consumer took {both('sqs-consumer ×16')}, squiss-ts {both('squiss-ts')},",
         f"aiobotocore {both('aiobotocore loop')}, omniqueue {both('omniqueue')}; a bare loop around the AWS SDK, which opens no body and has no leases,",

@@ -18,9 +18,10 @@ const LONGEST_LINE: usize = 998;
 /// RFC 2045 section 6.7 and 6.8, without the CRLF.
 const ENCODED_LINE: usize = 76;
 
-/// A message as it goes over the wire (RFC 5321 section 4.5.2): each line ends with CRLF, a dot at the beginning of a line is
-/// doubled, and a dot alone ends it. In one piece: a dot sent by itself would wait for the TCP acknowledgement of what is
-/// before it, 40 ms a mail.
+/// A message as it goes over the wire (RFC 5321 section 4.5.2).
+///
+/// Each line ends with CRLF, a dot at the beginning of a line is doubled, and a dot alone ends it. All in one piece: a dot sent
+/// by itself would wait for the TCP acknowledgement of what is before it, 40 ms a mail.
 #[derive(Clone)]
 pub struct Message(Vec<u8>);
 

@@ -1,27 +1,35 @@
-//! The parts of one message's way, each by itself: envelope and event, a mail, the record's steps, settling in batches.
+//! The parts of one message's way, each by itself: envelope and event, a mail, its conversation, the record's steps, settling in
+//! batches.
 //!
 //! Enters: a body as SQS delivered it, of three sizes; REDIS_URL for the record (skipped aloud without it). Leaves: Criterion's
 //! figures. For looking where time goes, not for comparing with others: that is `benches/run`.
 
 use std::hint::black_box;
-use std::time::Duration;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use secrecy::SecretString;
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
+use user_events::bus::Bus;
 use user_events::envelope;
 use user_events::event::{Arrival, Event, Opened, Published, Timestamp, read};
 use user_events::events::{UserSignedUp, WithFields};
 use user_events::handler::{Handled, Handler, HandlerError};
 use user_events::idempotency::redis::RedisLedger;
 use user_events::idempotency::{Claim, Fence, Fingerprint, Key, Ledger, Request, Terms};
-use user_events::mail::{BUILTIN, Composer, Sender, Templates, Wording};
+use user_events::mail::smtp::{SmtpMailer, SmtpSettings};
+use user_events::mail::{BUILTIN, Composer, Mail, Mailer, Ready, Sender, Templates, Wording};
 use user_events::queue::Attributes;
 use user_events::queue::memory::MemoryQueue;
 use user_events::redis_link::RedisLink;
-use user_events::worker::{Reaction, Settings, Worker};
+use user_events::worker::{Outcome, Reaction, Settings, Worker};
 
 const BATCHES: usize = 100;
 
@@ -84,6 +92,87 @@ fn mails(c: &mut Criterion) {
         group.bench_function(name, |b| b.iter(|| composer.welcome("welcome_email", black_box(&event)).expect("a mail")));
     }
     group.finish();
+}
+
+/// Hands over the same mail again and again, and tells how long that took.
+#[derive(Clone)]
+struct Repeat(Arc<Repeated>);
+
+struct Repeated {
+    mailer: SmtpMailer,
+    mail: Mail,
+    times: AtomicU64,
+    took: Mutex<Duration>,
+}
+
+impl Handler for Repeat {
+    type Event = UserSignedUp;
+    const NAME: &'static str = "repeated";
+
+    async fn handle(&self, _: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
+        let Repeated { mailer, mail, times, took } = &*self.0;
+        let begun = Instant::now();
+        let mut last = fence.cross().await?;
+        for _ in 0..times.load(Ordering::Relaxed) {
+            let ready = mailer.prepare(mail, fence).await?;
+            last = fence.cross().await?;
+            ready.send(mail, &last).await?;
+        }
+        *took.lock().expect("a lock") = begun.elapsed();
+        Ok(Handled::Done { crossing: last, receipt: String::new() })
+    }
+}
+
+/// Takes every mail, by one thread for one connection. Offers PIPELINING.
+fn mail_server() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let converse = |mut stream: TcpStream| -> std::io::Result<()> {
+        stream.write_all(b"220 micro\r\n")?;
+        let (mut input, mut piece, mut in_body) = (Vec::new(), vec![0; 65_536], false);
+        loop {
+            let read = stream.read(&mut piece)?;
+            input.extend_from_slice(&piece[..read]);
+            if read == 0 || !input.ends_with(if in_body { b"\r\n.\r\n" } else { b"\r\n" }) {
+                if read == 0 { return Ok(()) } else { continue }
+            }
+            let replies: &[u8] = match &input[..4] {
+                _ if in_body => b"250 taken\r\n",
+                b"EHLO" => b"250-micro\r\n250 PIPELINING\r\n",
+                b"MAIL" => b"250 sender\r\n250 recipient\r\n354 go on\r\n",
+                _ => b"221 bye\r\n",
+            };
+            in_body = !in_body && input.starts_with(b"MAIL");
+            stream.write_all(replies)?;
+            input.clear();
+        }
+    };
+    thread::spawn(move || listener.incoming().flatten().for_each(|stream| drop(converse(stream))));
+    address
+}
+
+/// From MAIL to the 250 behind the body, over loopback and a kept connection; the server is a thread of its own, so this is
+/// time and not CPU.
+fn conversation(c: &mut Criterion) {
+    let event = UserSignedUp::new("u-1".parse().expect("an id"), "u-1@example.com".parse().expect("an address"), None);
+    let (json, arrival) = (event.to_json(), Arrival::raw(Timestamp::now()));
+    let Ok(Opened::Ours(read)) = read::<WithFields<UserSignedUp>>(&json, &arrival, UserSignedUp::TYPES) else {
+        panic!("an event");
+    };
+    let mail = composer(Templates::builtin().expect("templates")).welcome("welcome_email", &read).expect("a mail");
+    let settings = SmtpSettings::parse(&format!("smtp://{}", mail_server()).into(), false).expect("a URL");
+    let mailer = SmtpMailer::new(settings, None);
+    let repeated = Arc::new(Repeated { mailer, mail, times: AtomicU64::new(0), took: Mutex::default() });
+    let bus = Bus::new().react(Reaction::atomic(Repeat(repeated.clone()), Duration::from_secs(600)));
+    let runtime = runtime();
+    c.bench_function("smtp/conversation", |b| {
+        b.iter_custom(|times| {
+            repeated.times.store(times, Ordering::Relaxed);
+            let outcomes = runtime.block_on(bus.publish(&event));
+            assert_eq!(outcomes[0].outcome, Outcome::Done);
+            *repeated.took.lock().expect("a lock")
+        });
+    });
 }
 
 fn runtime() -> Runtime {
@@ -153,5 +242,5 @@ fn engine(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, envelopes, mails, record, engine);
+criterion_group!(benches, envelopes, mails, conversation, record, engine);
 criterion_main!(benches);
