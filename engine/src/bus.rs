@@ -86,7 +86,7 @@ async fn react_with_retries<L: Ledger, H: Handler>(reaction: &Reaction<L, H>, ev
     let mut tried = 1;
     loop {
         let retry = CommitRetry::lasting(RECORD_WITHIN);
-        let reacted = react(reaction, event, "", reaction.own_beats(), &retry).await;
+        let reacted = react(reaction, event, "", reaction.own_beats(), &retry, || {}).await;
         // The publisher cannot wait for hours: a deferral and an outage are retried like a failure.
         let outcome = match &reacted.outcome {
             Outcome::Deferred { .. } | Outcome::Doubted { .. } | Outcome::Unavailable(_) => &Outcome::Transient,

@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
+use redis::io::tcp::TcpSettings;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisResult, Script, ServerErrorKind,
-    Value,
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline, RedisResult, Script,
+    ServerErrorKind, Value,
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
@@ -122,7 +123,11 @@ impl RedisLink {
     /// # Errors
     /// [`RedisError::BadUrl`].
     pub fn new(url: &SecretString) -> Result<Self, RedisError> {
-        let client = Client::open(url.expose_secret()).map_err(|_| RedisError::BadUrl)?;
+        let server = url.expose_secret().into_connection_info().map_err(|_| RedisError::BadUrl)?;
+        // The calls of all deliveries share one connection: with Nagle's algorithm each would wait for the acknowledgement of
+        // the one before it, up to a round trip.
+        let server = server.set_tcp_settings(TcpSettings::default().set_nodelay(true));
+        let client = Client::open(server).map_err(|_| RedisError::BadUrl)?;
         let at = client.get_connection_info().addr().to_string().into();
         Ok(Self { client, at, prefix: Arc::default(), current: Arc::default() })
     }

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 
 use super::breaker::{Breaker, Who};
+use super::holds::Holds;
 use super::pace::Pace;
 use super::process::Processor;
 use super::rights::Rights;
@@ -18,10 +19,14 @@ use crate::handler::Handler;
 use crate::idempotency::Ledger;
 use crate::queue::{MAX_BATCH, Queue};
 
+/// How soon to look again whether deliveries were settled: rare, and soon beside a call to the queue.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// One worker's gate.
 pub(super) struct Gate<'a, Q, L, H> {
     pub(super) processor: &'a Processor<Q, L, H>,
     pub(super) rights: &'a Rights,
+    pub(super) holds: &'a Holds,
     pub(super) queue: &'a Q,
 }
 
@@ -80,9 +85,18 @@ impl<Q: Queue, L: Ledger, H: Handler> Gate<'_, Q, L, H> {
         }
     }
 
+    /// Waits until deliveries are settled, if more of them wait for that than there are slots: a queue that answers receives
+    /// and no deletes must not fill the memory.
+    async fn room(&self) {
+        while self.holds.count() >= 2 * self.processor.settings.concurrency {
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
     /// Waits for one slot, then up to `full_batch_wait` for all that one receive may use, then takes those that are
     /// free.
     async fn slots_for_a_batch(&self, full_batch_wait: Duration) -> Option<OwnedSemaphorePermit> {
+        self.room().await;
         let mut slots = self.take(1).await?;
         let more = MAX_BATCH.min(self.processor.settings.concurrency) - 1;
         if let Ok(rest) = timeout(full_batch_wait, self.take(more)).await {

@@ -1,6 +1,6 @@
 //! Stop 3: the loop. Slots first, then messages, then tasks.
 //!
-//! Enters: a token that says stop. Leaves: a [`Summary`]. Promises: never more messages than slots; a receive that
+//! Enters: a token that says stop. Leaves: a [`Summary`]. Promises: asks for no more messages than slots are free; a receive that
 //! was sent is awaited, because dropping it strands messages that the queue has already handed over; a stop
 //! interrupts waiting, never work. `gate` and `pace` decide when to receive; `drain` does the shutdown.
 
@@ -132,7 +132,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Poller<Q, L, H> {
     /// Waits until the loop may receive; `None`: stop. Beats only if no receive is under way: a receive must end by
     /// itself, or the loop does not turn.
     async fn pass(&self, is_idle: bool) -> Option<Pass> {
-        let gate = Gate { processor: &self.processor, rights: &self.rights, queue: &*self.queue };
+        let gate = Gate { processor: &self.processor, rights: &self.rights, holds: &self.holds, queue: &*self.queue };
         if is_idle { self.pulse.beating(gate.opens(&self.pace)).await } else { gate.opens(&self.pace).await }
     }
 

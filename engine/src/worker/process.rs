@@ -44,7 +44,7 @@ pub(super) struct Processor<Q, L, H> {
     pub(super) closing: CancellationToken,
 }
 
-/// A delivery's slot; `None` while it waits for a turn.
+/// A delivery's slot: the right to run a handler. `None` while it waits for a turn, and once its handler has run.
 pub(super) type Slot = Option<OwnedSemaphorePermit>;
 
 impl<Q: Queue, L: Ledger, H: Handler> Processor<Q, L, H> {
@@ -62,6 +62,8 @@ impl<Q: Queue, L: Ledger, H: Handler> Processor<Q, L, H> {
         let ended = Ended { outcome, verdict: verdict.name(), attempt, sent_at_millis, handling: started.elapsed() };
         info!(outcome = ended.outcome.name(), %verdict, detail, seconds = ended.handling.as_secs_f64(), "delivery");
         self.tally.count(&ended);
+        // Nobody waits for the queue's answer but this message: another one may be handled meanwhile.
+        *slot = None;
         (ended, self.settler.settle(delivery, verdict, held).await)
     }
 

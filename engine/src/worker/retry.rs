@@ -2,8 +2,8 @@
 //! dependency of all events is down; and on its last receive while another delivery holds the claim.
 //!
 //! Enters: an event that was opened, and its slot. Leaves: its outcome. Promises: a pause costs a held delivery no
-//! receive and no attempt; a delivery that waits for a turn gives its slot back, so that a new message can try too; a
-//! message on its last receive is held for as long as it may be.
+//! receive and no attempt; a delivery whose handler has run, or that waits for a turn, gives its slot back, so that a new
+//! message can be handled; a message on its last receive is held for as long as it may be.
 
 use std::time::Duration;
 
@@ -35,8 +35,13 @@ impl<Q: Queue, L: Ledger, H: Handler> Processor<Q, L, H> {
         let until = Instant::now() + LONGEST;
         let is_last = self.limits.are_used_up(delivery.attempt);
         loop {
+            // No time limit here: a turn must not be left without its report, and slots become free by themselves.
+            if slot.is_none() {
+                *slot = self.slots.clone().acquire_owned().await.ok();
+            }
             let retry = CommitRetry::lasting(COMMIT_RETRY_FOR).or_until(&self.closing, &self.breaker);
-            let reacted = react(&self.reaction, event, &delivery.message_id, held.beats(), &retry).await;
+            let reacted =
+                react(&self.reaction, event, &delivery.message_id, held.beats(), &retry, || *slot = None).await;
             self.breaker.weigh(Evidence::of(&reacted.outcome, &reacted.said, self.reaction.row().receiver));
             let tries_again = match &reacted.outcome {
                 outcome if outcome.may_pass() => self.turn_comes(until, is_last, slot).await,
@@ -69,8 +74,6 @@ impl<Q: Queue, L: Ledger, H: Handler> Processor<Q, L, H> {
         if !matches!(timeout_at(until, turn).await, Ok(Some(()))) {
             return false;
         }
-        // No time limit here: a turn must not be left without its report, and slots become free by themselves.
-        *slot = self.slots.clone().acquire_owned().await.ok();
         drop(place);
         true
     }
@@ -82,18 +85,21 @@ impl<Q: Queue, L: Ledger, H: Handler> Processor<Q, L, H> {
     }
 }
 
-/// One try of one event, without a message: claim it, handle it, record it.
+/// One try of one event, without a message: claim it, handle it, record it. Calls `ran` when the handler has run: what it
+/// needed is free.
 pub(crate) async fn react<L: Ledger, H: Handler>(
     reaction: &Reaction<L, H>,
     event: &H::Event,
     message_id: &str,
     beats: impl Beats,
     retry: &CommitRetry<'_>,
+    ran: impl FnOnce(),
 ) -> Reacted {
     let lease = match reaction.claim(event, message_id).await {
         Ok(lease) => lease,
         Err(outcome) => return outcome.into(),
     };
-    let ran = reaction.handle(event, &lease, beats).await;
-    reaction.record(lease, ran, message_id, retry).await
+    let result = reaction.handle(event, &lease, beats).await;
+    ran();
+    reaction.record(lease, result, message_id, retry).await
 }
