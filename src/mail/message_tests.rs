@@ -1,3 +1,5 @@
+//! Messages are read back as a server and a mail program read them.
+
 use proptest::prelude::*;
 
 use super::*;

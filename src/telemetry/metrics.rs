@@ -88,7 +88,7 @@ table! {
     CALL = histogram("messaging.client.operation.duration", "s", "one call to SQS or SNS; by operation: receive, delete, hide, extend, send", CALLS);
     DELIVERIES = counter("user_events.deliveries", "{delivery}", "deliveries that ended; by outcome and verdict");
     ACTIVE = gauge("user_events.deliveries.active", "{delivery}", "deliveries received and not settled");
-    SLOTS = gauge("user_events.slots", "{delivery}", "deliveries worked on at once, at most (`WORKER_CONCURRENCY`)");
+    SLOTS = gauge("user_events.slots", "{delivery}", "handlers running at once, at most (`WORKER_CONCURRENCY`); twice as many deliveries may be unsettled");
     OLDEST = gauge("user_events.oldest_running", "s", "how long ago the oldest unsettled delivery was received; 0: there is none");
     AGE = histogram("user_events.delivery.age", "s", "publish to done: from the queue's taking an event to its confirmed delete, for those done", AGES);
     ATTEMPT = histogram("user_events.delivery.attempt", "{receive}", "which receive of its message a delivery was", ATTEMPTS);
