@@ -164,8 +164,9 @@ def roles():
     queue = {f"sqs:{a}" for a in ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes", "SendMessage")}
     yield from equal("the task role's actions", sorted(asked), sorted(queue | {"ecs:GetTaskProtection", "ecs:UpdateTaskProtection"}))
     secrets = WORKER["Resources"]["ExecutionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
-    smtp = {"Fn::If": ["SendsMail", {"Ref": "SmtpUrlSecretArn"}, {"Ref": "AWS::NoValue"}]}
-    yield from equal("the secrets that ECS may read", [s["Resource"] for s in secrets], [[{"Ref": "RedisUrlSecretArn"}, smtp]])
+    wanted = (("SendsMail", "SmtpUrlSecretArn"), ("SignsWebhook", "WebhookSecretArn"), ("SignsTwice", "WebhookPreviousSecretArn"))
+    others = [{"Fn::If": [condition, {"Ref": secret}, {"Ref": "AWS::NoValue"}]} for condition, secret in wanted]
+    yield from equal("the secrets that ECS may read", [s["Resource"] for s in secrets], [[{"Ref": "RedisUrlSecretArn"}, *others]])
 
 
 def statement(found):
@@ -212,8 +213,14 @@ def containers():
             yield f"the worker reads no {name}"
     topics = [e["Value"] for e in worker["Environment"] if e.get("Name") in ("USER_EVENTS_TOPIC_ARN", "TOPIC_ARNS")]
     yield from equal("the topic it names, and those it reads", topics, [TOPIC_ARN, TOPIC_ARN])
-    secret = {e["Name"] for e in walk(worker["Secrets"]) if isinstance(e, dict) and "ValueFrom" in e}
-    yield from equal("the secrets", sorted(secret), ["REDIS_URL", "SMTP_URL"])
+    secret = {of_the_reaction(e["Name"]) or e["Name"]: e["ValueFrom"]["Ref"] for e in walk(worker["Secrets"]) if isinstance(e, dict) and "ValueFrom" in e}
+    wanted = {"REDIS_URL": "RedisUrlSecretArn", "SMTP_URL": "SmtpUrlSecretArn"}
+    wanted |= {"<NAME>_WEBHOOK_SECRET": "WebhookSecretArn", "<NAME>_WEBHOOK_SECRET_PREVIOUS": "WebhookPreviousSecretArn"}
+    yield from equal("the secrets", secret, wanted)
+    own = {of_the_reaction(e["Name"]): e["Value"] for e in walk(worker["Environment"]) if isinstance(e, dict) and "Name" in e}
+    queue = {"Fn::ImportValue": {"Fn::Sub": "user-events-${ReactionName}-QueueUrl"}}
+    wanted = {"<NAME>_QUEUE_URL": queue, "<NAME>_WEBHOOK_URL": {"Ref": "WebhookUrl"}}
+    yield from equal("the reaction's own variables", {name: value for name, value in own.items() if name}, wanted)
 
 
 def templates():
@@ -229,25 +236,52 @@ def templates():
     yield from equal("the templates' way", only(volume, "EFSVolumeConfiguration", "TransitEncryption"), "ENABLED")
 
 
+def of_the_reaction(name):
+    """`<NAME>_QUEUE_URL` of what joins QUEUE_URL to the prefix that reaction.yaml exports."""
+    prefix = {"Fn::ImportValue": {"Fn::Sub": "user-events-${ReactionName}-VariablePrefix"}}
+    joined = only(name, "Fn::Join", 1) or [None]
+    return f"<NAME>_{joined[-1]}" if name == {"Fn::Join": ["_", [prefix, joined[-1]]]} else None
+
+
+def made(part, value):
+    """What CloudFormation makes of a text of this one parameter."""
+    if isinstance(part, list):
+        return [made(inner, value) for inner in part]
+    if not isinstance(part, dict):
+        return part
+    ((kind, of),) = part.items()
+    if kind == "Ref":
+        return value
+    inner = made(of[1], value)
+    return {"Fn::Split": lambda: inner.split(of[0]), "Fn::Join": lambda: of[0].join(inner), "Fn::Select": lambda: inner[of[0]]}[kind]()
+
+
 def capitals():
     """As `prefix` in src/config/variables.rs."""
-    worker = WORKER["Resources"]["TaskDefinition"]["Properties"]["ContainerDefinitions"][0]
-
-    def made(part, reaction):
-        if isinstance(part, str):
-            return part
-        if isinstance(part, list):
-            return [made(inner, reaction) for inner in part]
-        ((kind, of),) = part.items()
-        if kind == "Ref":
-            return reaction
-        inner = made(of[1], reaction)
-        return inner.split(of[0]) if kind == "Fn::Split" else of[0].join(inner)
-
     for reaction in ("email", "order-notify", "abcdefghijklmnopqrstuvwxyz-0123456789"):
-        wanted = re.sub(r"\W", "_", reaction).upper() + "_QUEUE_URL"
-        names = [made(e["Name"], reaction) for e in worker["Environment"] if isinstance(e.get("Name"), dict)]
-        yield from equal(f"the variable of {reaction}'s queue", names, [wanted])
+        wanted = re.sub(r"\W", "_", reaction).upper()
+        yield from equal(f"the prefix of {reaction}", made(REACTION["Outputs"]["VariablePrefix"]["Value"], reaction), wanted)
+
+
+def webhook():
+    """Signed, under TLS, and let out on the port of its URL; but for 443, which is open."""
+    url = WORKER["Parameters"]["WebhookUrl"]
+    for told, taken in (("https://crm.internal/hooks/1?of=a:b", True), ("", True), ("http://crm.internal/", False), ("https://u:p@crm.internal", False)):
+        yield from equal(f"WebhookUrl may be {told!r}", bool(re.fullmatch(url["AllowedPattern"], told)), taken)
+    yield from equal("WebhookUrl, unless told,", url["Default"], "")
+    for name, of in (("CallsWebhook", "WebhookUrl"), ("SignsWebhook", "WebhookSecretArn"), ("SignsTwice", "WebhookPreviousSecretArn")):
+        yield from equal(name, WORKER["Conditions"][name], {"Fn::Not": [{"Fn::Equals": [{"Ref": of}, ""]}]})
+    rule = WORKER["Rules"].get("WebhookIsSigned", {})
+    yield from equal("when a webhook must be signed", rule.get("RuleCondition"), WORKER["Conditions"]["CallsWebhook"])
+    yield from equal("what signs it", only(rule, "Assertions", 0, "Assert"), {"Fn::Not": [{"Fn::Equals": [{"Ref": "WebhookSecretArn"}, ""]}]})
+    egress = WORKER["Resources"]["WebhookEgress"]
+    yield from equal("when a port is opened for it", egress.get("Condition"), "CallsAnotherPort")
+    port, usual = WORKER["Conditions"]["CallsAnotherPort"]["Fn::Not"][0]["Fn::Equals"]
+    yield from equal("the port that is open", usual, "443")
+    for end in ("FromPort", "ToPort"):
+        yield from equal(f"the webhook's {end}", egress["Properties"][end], port)
+    for told, wanted in (("", "443"), ("https://h", "443"), ("https://h/a:b//c", "443"), ("https://h:8443", "8443"), ("https://h:8443/a:b", "8443")):
+        yield from equal(f"the port of {told!r}", made(port, told), wanted)
 
 
 def service():
@@ -259,7 +293,8 @@ def service():
     yield from equal("capacity providers", [(s["CapacityProvider"], s.get("Base", 0)) for s in strategy], [("FARGATE", 1), ("FARGATE_SPOT", 0)])
     group = WORKER["Resources"]["SecurityGroup"]["Properties"]
     yield from equal("what comes in", [group.get("SecurityGroupIngress"), *of_type(WORKER, "AWS::EC2::SecurityGroupIngress")], [None])
-    out = group["SecurityGroupEgress"] + [r["Properties"] for r in of_type(WORKER, "AWS::EC2::SecurityGroupEgress").values()]
+    others = of_type(WORKER, "AWS::EC2::SecurityGroupEgress").items()
+    out = group["SecurityGroupEgress"] + [r["Properties"] for name, r in others if name != "WebhookEgress"]
     yield from equal("ports that go out", sorted((o["FromPort"], o["ToPort"]) for o in out), [(p, p) for p in (443, 465, 587, 2049, 6379)])
     policy = WORKER["Resources"]["KeepBacklogPerTask"]["Properties"]["TargetTrackingScalingPolicyConfiguration"]
     backlog = policy["CustomizedMetricSpecification"]["Metrics"][0]["Expression"]
@@ -335,7 +370,7 @@ def ci():
         yield f"the Makefile has no {target}"
 
 
-SUBJECTS = [queues, what_is_kept, subscription, queue_policies, topic_policy, roles, containers, templates, capitals, service, alarms, metrics, names_across_stacks, image, ci]
+SUBJECTS = [queues, what_is_kept, subscription, queue_policies, topic_policy, roles, containers, templates, capitals, webhook, service, alarms, metrics, names_across_stacks, image, ci]
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
                                   JSON object: a stack's `outputs`, its `status` (created, updated or
                                   unchanged) and `resources`, by stack; `environment`, `command` and
                                   `health` (check) of each worker's container, resolved, by reaction;
-                                  `crm` is a program of a team's own
-    infra.py names REACTION...    the name that CloudFormation makes of each for the variable of its queue
+                                  `crm` is a program of a team's own, `order-notify` calls a webhook
+    infra.py names REACTION...    what CloudFormation makes of each for its variables to begin with
     infra.py policies REACTION    the policy documents in force: `worker` (all of the task role's) and
                                   `operator`, as lists of statements
 
@@ -158,6 +158,10 @@ def deploy(reactions):
             parameters["ClusterName"] = "user-events"  # the others make their own
         if name == "crm":
             parameters["Program"] = "/crm_notifier"
+        if name == "order-notify":
+            parameters["WebhookUrl"] = "https://orders.internal:8443/hooks"
+            parameters["WebhookSecretArn"] = account.secret("user-events/webhook", "whsec_bmV3")
+            parameters["WebhookPreviousSecretArn"] = account.secret("user-events/webhook-old", "whsec_b2xk")
         stack = f"user-events-{name}"
         stacks[stack] = account.deploy(stack, written("reaction.yaml"), {"ReactionName": name})
         stacks[stack + "-worker"] = account.deploy(stack + "-worker", written("worker.yaml"), parameters)
@@ -166,11 +170,10 @@ def deploy(reactions):
 
 
 def names(reactions):
-    worker = templates.load(INFRA / "worker.yaml")
-    container = worker["Resources"]["TaskDefinition"]["Properties"]["ContainerDefinitions"][0]
-    (name,) = [e["Name"] for e in container["Environment"] if isinstance(e.get("Name"), dict)]
+    reaction = templates.load(INFRA / "reaction.yaml")
+    name = reaction["Outputs"]["VariablePrefix"]["Value"]
     template = {
-        "Parameters": {"ReactionName": worker["Parameters"]["ReactionName"]},
+        "Parameters": {"ReactionName": reaction["Parameters"]["ReactionName"]},
         "Resources": {"Nothing": {"Type": "AWS::CloudFormation::WaitConditionHandle"}},
         "Outputs": {"Name": {"Value": name}},
     }

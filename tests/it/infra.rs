@@ -61,7 +61,7 @@ async fn the_template_names_a_queues_variable_as_the_worker_reads_it_whatever_th
     let told = interop::run(&world, "infra.py", &[&["names"][..], &reactions].concat()).await;
     let made: BTreeMap<String, String> = serde_json::from_slice(&told.stdout).unwrap();
     for name in reactions {
-        assert_eq!(made[name], user_events::config::of_reaction(name, "QUEUE_URL"));
+        assert_eq!(made[name], user_events::config::prefix(name));
     }
 }
 
@@ -110,6 +110,17 @@ async fn the_stacks_make_a_worker_run_and_another_reaction_or_the_same_again_cha
     for (name, variable) in [("crm", "CRM_QUEUE_URL"), ("order-notify", "ORDER_NOTIFY_QUEUE_URL")] {
         let url = &second["stacks"][format!("user-events-{name}")]["outputs"]["QueueUrl"];
         assert_eq!(&second["containers"][name]["environment"][variable], url);
+    }
+    // A webhook by its parameters: what the worker reads, and the way out on its port.
+    let webhook = &second["containers"]["order-notify"]["environment"];
+    assert_eq!(webhook["ORDER_NOTIFY_WEBHOOK_URL"], "https://orders.internal:8443/hooks");
+    assert_eq!(webhook["ORDER_NOTIFY_WEBHOOK_SECRET"], "whsec_bmV3");
+    assert_eq!(webhook["ORDER_NOTIFY_WEBHOOK_SECRET_PREVIOUS"], "whsec_b2xk");
+    for (name, opens) in [("crm", false), ("order-notify", true)] {
+        let resources = &second["stacks"][format!("user-events-{name}-worker")]["resources"];
+        assert_eq!(resources.get("WebhookEgress").is_some(), opens, "{name}");
+        let of_a_webhook = |variable: &String| variable.contains("WEBHOOK");
+        assert_eq!(container(&world, &second, name).keys().any(of_a_webhook), opens, "{name}");
     }
     let subscriptions = world.sns.list_subscriptions_by_topic().topic_arn(&email["USER_EVENTS_TOPIC_ARN"]);
     assert_eq!(subscriptions.send().await.unwrap().subscriptions().len(), 4);

@@ -10,6 +10,7 @@ pub mod patience;
 pub mod postfix;
 pub mod processes;
 pub mod proxy;
+pub mod receiver;
 pub mod recorder;
 pub mod redis_server;
 pub mod smtp;
