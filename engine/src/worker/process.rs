@@ -44,7 +44,7 @@ pub(super) struct Processor<Q, L, H> {
     pub(super) closing: CancellationToken,
 }
 
-/// A delivery's slot: the right to run a handler. `None` while it waits for a turn, and once its handler has run.
+/// A delivery's slot: the right to run a handler. `None` while it waits for a turn, and once it is only to be settled.
 pub(super) type Slot = Option<OwnedSemaphorePermit>;
 
 impl<Q: Queue, L: Ledger, H: Handler> Processor<Q, L, H> {
@@ -57,12 +57,10 @@ impl<Q: Queue, L: Ledger, H: Handler> Processor<Q, L, H> {
         };
         let detail = Some(reacted.detail()).filter(|detail| !detail.is_empty());
         let verdict = reacted.verdict(&delivery, self.limits, &self.settings.backoff, self.reaction.row().name);
-        let outcome = reacted.outcome;
-        let Delivery { attempt, sent_at_millis, .. } = delivery;
+        let (outcome, &Delivery { attempt, sent_at_millis, .. }) = (reacted.outcome, &delivery);
         let ended = Ended { outcome, verdict: verdict.name(), attempt, sent_at_millis, handling: started.elapsed() };
         info!(outcome = ended.outcome.name(), %verdict, detail, seconds = ended.handling.as_secs_f64(), "delivery");
         self.tally.count(&ended);
-        // Nobody waits for the queue's answer but this message: another one may be handled meanwhile.
         *slot = None;
         (ended, self.settler.settle(delivery, verdict, held).await)
     }
@@ -75,7 +73,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Processor<Q, L, H> {
             self.breaker.weigh(Evidence::Nothing);
         })?;
         Span::current().record("event_id", field::display(&event.head().id));
-        Span::current().record("subject", field::display(log_hash(event.subject())));
+        Span::current().record("subject", field::display(log_hash(&self.reaction.subject(&event).unwrap_or_default())));
         self.tally.oddities(&event);
         Ok(event)
     }

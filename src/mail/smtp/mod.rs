@@ -17,7 +17,6 @@ mod pool;
 pub mod reply;
 mod settings;
 mod stop;
-mod tls;
 mod trial;
 mod verdict;
 mod wire;
