@@ -1,6 +1,6 @@
 //! The gate before each receive: may we, when, and with which slots?
 //!
-//! Enters: the breaker's state, the pace, the duty, the rights. Leaves: slots to receive for, or "stop". Promises: no
+//! Enters: the breaker's state, the pace, the duty, the rights. Leaves: slots and places to receive for, or "stop". Promises: no
 //! receive goes out before the pace allows it or without a slot. While a dependency of all messages is down, one
 //! message at a time is received, in its turn. A stop is noticed at once.
 
@@ -8,10 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep_until, timeout};
 
 use super::breaker::{Breaker, Who};
-use super::holds::Holds;
 use super::pace::Pace;
 use super::process::Processor;
 use super::rights::Rights;
@@ -19,14 +18,10 @@ use crate::handler::Handler;
 use crate::idempotency::Ledger;
 use crate::queue::{MAX_BATCH, Queue};
 
-/// How soon to look again whether deliveries were settled: rare, and soon beside a call to the queue.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
-
 /// One worker's gate.
 pub(super) struct Gate<'a, Q, L, H> {
     pub(super) processor: &'a Processor<Q, L, H>,
     pub(super) rights: &'a Rights,
-    pub(super) holds: &'a Holds,
     pub(super) queue: &'a Q,
 }
 
@@ -49,6 +44,8 @@ impl Drop for Turn<'_> {
 /// The right to receive.
 pub(super) struct Pass {
     pub(super) slots: OwnedSemaphorePermit,
+    /// As many as slots; none for a trial.
+    pub(super) places: Option<OwnedSemaphorePermit>,
     /// The breaker is open: the outcome of this message decides whether it closes.
     pub(super) is_trial: bool,
 }
@@ -65,49 +62,46 @@ impl<Q: Queue, L: Ledger, H: Handler> Gate<'_, Q, L, H> {
             stop.run_until_cancelled(self.rights.granted(self.queue)).await?;
             stop.run_until_cancelled(sleep_until(pace.not_before())).await?;
             let mut turn = None;
-            let slots = if breaker.is_closed() {
+            let (slots, places) = if breaker.is_closed() {
                 stop.run_until_cancelled(self.slots_for_a_batch(pace.full_batch_wait())).await??
             } else {
                 stop.run_until_cancelled(breaker.wait_for_turn(Who::Fresh, &**reaction)).await?;
                 turn = Some(Turn(breaker));
-                stop.run_until_cancelled(self.take(1)).await??
+                (stop.run_until_cancelled(self.take(1)).await??, None)
             };
             // Everything may have changed during the waits above.
             match (breaker.is_closed(), turn) {
                 _ if !(duty.takes() && self.rights.are_whole()) => {}
-                (true, None) => return Some(Pass { slots, is_trial: false }),
+                (true, None) => return Some(Pass { slots, places, is_trial: false }),
                 (false, Some(turn)) => {
                     turn.goes_to_a_message();
-                    return Some(Pass { slots, is_trial: true });
+                    return Some(Pass { slots, places: None, is_trial: true });
                 }
                 _ => {}
             }
         }
     }
 
-    /// Waits until deliveries are settled, if more of them wait for that than there are slots: a queue that answers receives
-    /// and no deletes must not fill the memory.
-    async fn room(&self) {
-        while self.holds.count() >= 2 * self.processor.settings.concurrency {
-            sleep(LOOK_AGAIN).await;
-        }
-    }
-
     /// Waits for one slot, then up to `full_batch_wait` for all that one receive may use, then takes those that are
     /// free.
-    async fn slots_for_a_batch(&self, full_batch_wait: Duration) -> Option<OwnedSemaphorePermit> {
-        self.room().await;
-        let mut slots = self.take(1).await?;
+    async fn slots_for_a_batch(
+        &self,
+        full_batch_wait: Duration,
+    ) -> Option<(OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)> {
         let more = MAX_BATCH.min(self.processor.settings.concurrency) - 1;
+        // Places first: who waits for one holds no slot that a held delivery may need.
+        let mut places = permits(&self.processor.places, 1 + more).await?;
+        let mut slots = self.take(1).await?;
         if let Ok(rest) = timeout(full_batch_wait, self.take(more)).await {
             slots.merge(rest?);
-            return Some(slots);
+            return Some((slots, Some(places)));
         }
         let free = self.slots().available_permits().min(more);
         if let Ok(rest) = self.slots().clone().try_acquire_many_owned(u32::try_from(free).ok()?) {
             slots.merge(rest);
         }
-        Some(slots)
+        let places = places.split(slots.num_permits());
+        Some((slots, places))
     }
 
     fn slots(&self) -> &Arc<Semaphore> {
@@ -115,6 +109,10 @@ impl<Q: Queue, L: Ledger, H: Handler> Gate<'_, Q, L, H> {
     }
 
     async fn take(&self, slots: usize) -> Option<OwnedSemaphorePermit> {
-        self.slots().clone().acquire_many_owned(u32::try_from(slots).ok()?).await.ok()
+        permits(self.slots(), slots).await
     }
+}
+
+async fn permits(of: &Arc<Semaphore>, many: usize) -> Option<OwnedSemaphorePermit> {
+    of.clone().acquire_many_owned(u32::try_from(many).ok()?).await.ok()
 }

@@ -19,11 +19,13 @@ use crate::handler::Handler;
 use crate::idempotency::Ledger;
 use crate::queue::{Delivery, Queue};
 
-/// A delivery with its hold, its slot, and the span of all its log lines.
+/// A delivery with its hold, its slot, its place, and the span of all its log lines.
 pub(super) struct Job {
     delivery: Delivery,
     held: Held,
     slot: Slot,
+    /// One of twice as many as there are slots, until the delivery is settled.
+    place: Option<OwnedSemaphorePermit>,
     span: Span,
 }
 
@@ -31,10 +33,10 @@ pub(super) struct Job {
 pub(super) struct Lane(Vec<Job>);
 
 impl Job {
-    /// Makes one job of each delivery and gives it one of `slots`. Slots that are left over become free.
+    /// Makes one job of each delivery and gives it one of the slots and one of the places. What is left over becomes free.
     pub(super) fn each(
         deliveries: impl Iterator<Item = (Held, Delivery)>,
-        mut slots: OwnedSemaphorePermit,
+        (mut slots, mut places): (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
         queue: &str,
         handler: &'static str,
     ) -> Vec<Self> {
@@ -42,7 +44,8 @@ impl Job {
             let (attempt, message_id) = (delivery.attempt.get(), &delivery.message_id);
             let (event_id, subject, trace_id) = (field::Empty, field::Empty, field::Empty);
             let span = info_span!("message", queue, handler, message_id, attempt, event_id, subject, trace_id);
-            Self { delivery, held, slot: slots.split(1), span }
+            let place = places.as_mut().and_then(|places| places.split(1));
+            Self { delivery, held, slot: slots.split(1), place, span }
         };
         deliveries.map(job).collect()
     }
@@ -86,21 +89,21 @@ pub(super) async fn give_back<Q: Queue, L: Ledger, H: Handler>(
     unworked: impl Iterator<Item = Job>,
     processor: &Processor<Q, L, H>,
 ) {
-    let each = |Job { delivery, held, slot, span }| async move {
+    let each = |Job { delivery, held, slot, place, span }| async move {
         // This delivery may have the breaker's turn, and will not use it: another message may have it.
         processor.breaker.untried();
         let not_begun = Reacted::from(Outcome::NotBegun);
         let verdict =
             not_begun.verdict(&delivery, processor.limits, &processor.settings.backoff, processor.reaction.row().name);
         processor.settler.settle(delivery, verdict, held).instrument(span).await;
-        drop(slot);
+        drop((slot, place));
     };
     join_all(unworked.map(each)).await;
 }
 
 impl Job {
     async fn work<Q: Queue, L: Ledger, H: Handler>(self, processor: &Processor<Q, L, H>) -> Settled {
-        let Self { delivery, held, mut slot, span } = self;
+        let Self { delivery, held, mut slot, place: _place, span } = self;
         let _at_work = processor.duty.at_work();
         failpoint::reach(Step::Received);
         let followed = processor.observer.begins(&delivery, &span);

@@ -40,6 +40,7 @@ const HURRY: Duration = Duration::from_secs(1);
 struct EndedReceive {
     asked: Asked,
     slots: OwnedSemaphorePermit,
+    places: Option<OwnedSemaphorePermit>,
     is_trial: bool,
     result: Result<Vec<Delivery>, QueueError>,
 }
@@ -96,6 +97,8 @@ impl<Q: Queue, L: Ledger, H: Handler> Poller<Q, L, H> {
         let limits = Limits::new(settings.max_attempts, settings.retry_for_on(queue.name()), &facts);
         let settler = Settler::start(queue.clone(), &rights);
         let slots = Arc::new(Semaphore::new(settings.concurrency));
+        // A slot is free before its delivery is settled: a queue that answers receives and no deletes must not fill the memory.
+        let places = Arc::new(Semaphore::new(2 * settings.concurrency));
         let closing = CancellationToken::new();
         let pace = Pace::new(settings.concurrency, Q::SERVER);
         let processor = Processor {
@@ -109,6 +112,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Poller<Q, L, H> {
             observer,
             breaker,
             slots,
+            places,
             stop,
             closing,
         };
@@ -132,7 +136,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Poller<Q, L, H> {
     /// Waits until the loop may receive; `None`: stop. Beats only if no receive is under way: a receive must end by
     /// itself, or the loop does not turn.
     async fn pass(&self, is_idle: bool) -> Option<Pass> {
-        let gate = Gate { processor: &self.processor, rights: &self.rights, holds: &self.holds, queue: &*self.queue };
+        let gate = Gate { processor: &self.processor, rights: &self.rights, queue: &*self.queue };
         if is_idle { self.pulse.beating(gate.opens(&self.pace)).await } else { gate.opens(&self.pace).await }
     }
 
@@ -144,14 +148,15 @@ impl<Q: Queue, L: Ledger, H: Handler> Poller<Q, L, H> {
     }
 
     /// Holds what a receive has brought.
-    fn take(&mut self, EndedReceive { asked, slots, is_trial, result }: EndedReceive) -> Vec<Job> {
+    fn take(&mut self, EndedReceive { asked, slots, places, is_trial, result }: EndedReceive) -> Vec<Job> {
         self.pulse.received(result.as_ref().err());
         let deliveries = self.pace.heard(&asked, result);
         if is_trial && deliveries.is_empty() {
             self.processor.breaker.untried();
         }
         let hold = |delivery| (self.holds.hold(&delivery, asked.at, self.visibility), delivery);
-        Job::each(deliveries.into_iter().map(hold), slots, self.queue.name(), self.processor.reaction.row().name)
+        let held = deliveries.into_iter().map(hold);
+        Job::each(held, (slots, places), self.queue.name(), self.processor.reaction.row().name)
     }
 
     fn begin(&mut self, received: EndedReceive) {
@@ -179,8 +184,8 @@ impl<Q: Queue, L: Ledger, H: Handler> Poller<Q, L, H> {
     }
 }
 
-async fn receive<Q: Queue>(queue: &Q, Pass { slots, is_trial }: Pass, wait: Duration) -> EndedReceive {
+async fn receive<Q: Queue>(queue: &Q, Pass { slots, places, is_trial }: Pass, wait: Duration) -> EndedReceive {
     let asked = Asked { at: Instant::now(), at_most: slots.num_permits() };
     let result = queue.receive(asked.at_most, wait).await;
-    EndedReceive { asked, slots, is_trial, result }
+    EndedReceive { asked, slots, places, is_trial, result }
 }

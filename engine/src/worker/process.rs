@@ -39,6 +39,7 @@ pub(super) struct Processor<Q, L, H> {
     pub(super) observer: Arc<dyn Observer>,
     pub(super) breaker: Arc<Breaker>,
     pub(super) slots: Arc<Semaphore>,
+    pub(super) places: Arc<Semaphore>,
     pub(super) stop: CancellationToken,
     /// Cancelled shortly before the shutdown deadline: a delivery that can be settled is settled now.
     pub(super) closing: CancellationToken,
@@ -69,9 +70,8 @@ impl<Q: Queue, L: Ledger, H: Handler> Processor<Q, L, H> {
         let sent_at = delivery.sent_at().and_then(Timestamp::from_unix_millis).unwrap_or_else(Timestamp::now);
         let types = self.reaction.row().types;
         let opened = envelope::open_from(delivery.body.as_str(), sent_at, &self.topics, types);
-        let event: H::Event = foreign::judge(opened, types, self.settings.unknown_events).inspect_err(|_| {
-            self.breaker.weigh(Evidence::Nothing);
-        })?;
+        let event: H::Event = foreign::judge(opened, types, self.settings.unknown_events)
+            .inspect_err(|_| self.breaker.weigh(Evidence::Nothing))?;
         Span::current().record("event_id", field::display(&event.head().id));
         Span::current().record("subject", field::display(log_hash(&self.reaction.subject(&event).unwrap_or_default())));
         self.tally.oddities(&event);

@@ -4,17 +4,20 @@
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn never_more_are_in_flight_than_there_are_slots_and_all_slots_are_used() {
+async fn never_more_handlers_run_than_there_are_slots_and_twice_as_many_messages_are_unsettled_at_most() {
     let (queue, _dlq) = queue_and_dlq();
-    let (together, most) = (Arc::new(Barrier::new(3)), Arc::new(AtomicUsize::new(0)));
+    let counts = || Arc::new(AtomicUsize::new(0));
+    let (together, running, most_running, most_unsettled) = (Arc::new(Barrier::new(3)), counts(), counts(), counts());
     let handler = {
-        let (queue, most) = (queue.clone(), most.clone());
+        let (queue, most_running, most_unsettled) = (queue.clone(), most_running.clone(), most_unsettled.clone());
         Does(move |_| {
-            most.fetch_max(queue.depth().in_flight, Ordering::SeqCst);
-            let together = together.clone();
+            most_running.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            most_unsettled.fetch_max(queue.depth().in_flight, Ordering::SeqCst);
+            let (together, running) = (together.clone(), running.clone());
             async move {
                 // Opens only if three are at work at once.
                 together.wait().await;
+                running.fetch_sub(1, Ordering::SeqCst);
                 Ok(())
             }
         })
@@ -22,7 +25,8 @@ async fn never_more_are_in_flight_than_there_are_slots_and_all_slots_are_used() 
     send_events(&queue, 30);
     let worker = Running::start(queue.clone(), handler, settings().with_concurrency(3));
     emptied(&queue).await;
-    assert_eq!((most.load(Ordering::SeqCst), worker.tally.read().of("done")), (3, 30));
+    assert_eq!((most_running.load(Ordering::SeqCst), worker.tally.read().of("done")), (3, 30));
+    assert!((4..=6).contains(&most_unsettled.load(Ordering::SeqCst)), "a slot is free before its message is settled");
 }
 
 #[tokio::test(start_paused = true)]
