@@ -68,3 +68,4 @@ mod templates;
 mod terminal;
 mod topic_contract;
 mod traces;
+mod webhook;
