@@ -41,6 +41,8 @@ pub mod profiles;
 pub mod reactions;
 pub mod shutdown;
 pub mod telemetry;
+mod tls;
+pub mod webhook;
 
 pub use engine::{
     backoff, bus, envelope, event, handler, idempotency, one_of, publisher, queue, redis_link, topic, worker,

@@ -28,6 +28,9 @@ pub struct Backoff {
 pub enum Outage {
     /// Nobody answers: asked about once a second, so that its return is noticed at once.
     Down,
+    /// The same, of a service that others run: asked about once a second in the first minute, then after a 60th of the
+    /// time it has lasted, 15 s at most.
+    DownElsewhere,
     /// It answers "not now": 5 s doubled to 45 s for 15 min, then a tenth of the time it has lasted, 15 min at most.
     Busy,
     /// It answers "no" until a person changes something: 15 s doubled to 15 min. Servers ban clients that ask more
@@ -89,6 +92,12 @@ impl Backoff {
 }
 
 impl Outage {
+    /// Does nobody answer? Then an answer shows that it is over.
+    #[must_use]
+    pub fn is_down(self) -> bool {
+        matches!(self, Self::Down | Self::DownElsewhere)
+    }
+
     /// How long to wait after `tries` failed tries (1 is the first), `lasting` after the first of them.
     #[must_use]
     pub fn wait(self, tries: u32, lasting: Duration) -> Duration {
@@ -96,6 +105,8 @@ impl Outage {
         let doubled = |first: u64| seconds(first).saturating_mul(1 << tries.saturating_sub(1).min(16));
         let longest = match self {
             Self::Down => return Backoff::PROBE.delay(tries),
+            Self::DownElsewhere if lasting < seconds(60) => return Backoff::PROBE.delay(tries),
+            Self::DownElsewhere => (lasting / 60).min(seconds(15)),
             Self::Busy if lasting < seconds(900) => doubled(5).min(seconds(45)),
             Self::Busy => (lasting / 10).clamp(seconds(45), seconds(900)),
             Self::Refusing => doubled(15).min(seconds(900)),
@@ -145,6 +156,14 @@ mod tests {
     fn a_server_that_says_no_is_asked_four_times_in_a_minute_and_twelve_in_an_hour_at_most() {
         let made = tries(Outage::Refusing, 1);
         assert!(made.iter().filter(|at| **at < 60).count() <= 4 && made.len() <= 12, "{made:?}");
+    }
+
+    #[test]
+    fn a_service_of_others_that_is_down_is_asked_each_second_in_the_first_minute_and_every_15_s_at_last() {
+        let made = tries(Outage::DownElsewhere, 2);
+        assert!((60..=86).contains(&made.iter().filter(|at| **at < 60).count()), "{made:?}");
+        let gaps: Vec<_> = made.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(gaps.iter().all(|gap| *gap <= 15) && gaps[gaps.len() - 2] >= 13, "{gaps:?}");
     }
 
     #[test]

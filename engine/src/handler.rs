@@ -3,6 +3,7 @@
 //! A handler is a name and one function; what it needs are its fields. It says what happened and never
 //! settles: what that means for the message is decided in [`crate::worker`].
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use futures_util::TryFutureExt;
 use tracing::{Instrument, field, info_span};
 
 use crate::backoff::Outage;
-use crate::event::{Event, Once};
+use crate::event::{Event, EventError, Once};
 use crate::idempotency::{Crossing, Fence, Fenced, Fingerprint};
 
 /// The target of spans that go to the trace and never to the log, whose lines stand in their message's span.
@@ -68,6 +69,15 @@ pub trait Handler: Send + Sync + 'static {
         Fingerprint::spelled(&[&content.exact], &[&content.folded])
     }
 
+    /// Whom or what this event is about, for this reaction: [`Once::Subject`] goes by it. Never empty. By default what
+    /// the event says itself.
+    ///
+    /// # Errors
+    /// [`EventError`]: the event does not say, so it is refused.
+    fn subject<'e>(&'e self, event: &'e Self::Event) -> Result<Cow<'e, str>, EventError> {
+        Ok(Cow::Borrowed(event.subject()))
+    }
+
     /// Behind the fence: how long the rest of a run may take, counted anew. `None`: as long as the whole run.
     fn limit_behind_the_fence(&self) -> Option<Duration> {
         None
@@ -103,6 +113,10 @@ pub struct Row {
     pub types: &'static [&'static str],
     /// The field of an event that names its type.
     pub type_field: &'static str,
+    /// Does the receiver recognise an effect that comes again, by the event's id? Then an outcome that nobody knows is a
+    /// failure like any other, and is tried again as often: each further try is a possible duplicate. Not under
+    /// [`OnAmbiguous::Park`](crate::idempotency::OnAmbiguous::Park).
+    pub is_recognised: bool,
 }
 
 impl Row {
@@ -116,6 +130,7 @@ impl Row {
             is_by_type: H::Event::IS_ONE_OF,
             types: H::Event::TYPES,
             type_field: H::Event::NAMES.kind,
+            is_recognised: false,
         }
     }
 }
@@ -145,6 +160,10 @@ pub enum HandlerError {
     /// This event failed now, surely without effect; later it may succeed.
     #[error("{0}")]
     Transient(String),
+    /// The same, and it looks like a receiver that is down behind its proxy: when three different events in a row meet
+    /// this, it is.
+    #[error("{0}")]
+    Faltering(String),
     /// This event will never succeed. `reason` is the code that dead letters are grouped by.
     #[error("{detail}")]
     Permanent {
@@ -154,8 +173,13 @@ pub enum HandlerError {
         detail: String,
     },
     /// The receiver says "not now" of this event, surely without effect. Counts no failure; tried again for hours.
-    #[error("{0}")]
-    Deferred(String),
+    #[error("{detail}")]
+    Deferred {
+        /// For the log.
+        detail: String,
+        /// It is not tried again before this time, as the receiver named it. Zero: it named none.
+        at_least: Duration,
+    },
     /// The receiver says "never", and it is not known whether of this event or of all: what the next ones meet decides.
     #[error("{detail}")]
     Suspect {
@@ -187,6 +211,12 @@ impl HandlerError {
     #[must_use]
     pub fn permanent(reason: &'static str, detail: impl std::fmt::Display) -> Self {
         Self::Permanent { reason, detail: detail.to_string() }
+    }
+
+    /// "Not now", without a time.
+    #[must_use]
+    pub fn deferred(detail: impl Into<String>) -> Self {
+        Self::Deferred { detail: detail.into(), at_least: Duration::ZERO }
     }
 
     /// `dependency`, which every event needs, is down.

@@ -12,6 +12,7 @@ mod operate;
 mod places;
 mod reader;
 mod variables;
+mod webhook;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -31,15 +32,18 @@ pub use places::redis_prefix;
 use places::{distinct, queue_url, redis_url, topic_arn, topics};
 pub use reader::{Mistake, Mistakes, Setting, SettingsReader, masked};
 pub use variables::{VARIABLES, Variable, misspelt, of_reaction, prefix};
+pub(crate) use webhook::names as webhook_names;
 
 use crate::ecs::Agent;
 use crate::events::EmailAddress;
+use crate::webhook::WebhookSettings;
 use engine::backoff::Backoff;
 use engine::envelope::Topics;
 use engine::event::InvalidValue;
 use engine::idempotency::OnAmbiguous;
 use engine::queue::MAX_VISIBILITY;
 use engine::worker::{Settings, UnknownEvents};
+use webhook::webhook;
 
 /// 45 days, longer than any copy of an event can still arrive: SNS retries SQS for up to 23 days, and a DLQ keeps a
 /// message for up to 14 days: 23 + 14 = 37.
@@ -52,6 +56,8 @@ pub struct ReactionNeeds {
     pub name: &'static str,
     /// Does it send mail?
     pub mail: bool,
+    /// Is it a URL in place of a handler?
+    pub webhook: bool,
 }
 
 /// What `run` needs.
@@ -98,6 +104,8 @@ pub struct ReactionConfig {
     pub retention: Duration,
     /// What to do when nobody knows whether an effect has happened.
     pub on_ambiguous: OnAmbiguous,
+    /// How the service is called that is this reaction's URL. `None`: it has a handler.
+    pub webhook: Option<WebhookSettings>,
 }
 
 /// How logs are written.
@@ -127,7 +135,7 @@ pub fn run(read: &mut SettingsReader<'_>, reactions: &[ReactionNeeds], only: &[S
         if queue_url.is_none() {
             read.missing(&name, "its reaction was asked for");
         }
-        configured.extend(reaction(read, needs.name, queue_url));
+        configured.extend(reaction(read, needs, queue_url));
         mail |= needs.mail;
     }
     if configured.is_empty() && read.is_sound() {
@@ -213,7 +221,8 @@ pub fn logging(read: &mut SettingsReader<'_>) -> (String, LogFormat) {
     (filter.unwrap_or_else(|| "info".to_owned()), format.unwrap_or(LogFormat::Auto))
 }
 
-fn reaction(read: &mut SettingsReader<'_>, name: &'static str, queue_url: Option<String>) -> Option<ReactionConfig> {
+fn reaction(read: &mut SettingsReader<'_>, needs: &ReactionNeeds, queue_url: Option<String>) -> Option<ReactionConfig> {
+    let (name, webhook) = (needs.name, webhook(read, needs));
     let defaults = Settings::default();
     let dlq_url = read.parsed(&of_reaction(name, "DLQ_URL"), self::queue_url);
     let mut of = read.for_reaction(name);
@@ -252,6 +261,7 @@ fn reaction(read: &mut SettingsReader<'_>, name: &'static str, queue_url: Option
         handler_timeout: of.duration("HANDLER_TIMEOUT", seconds(1)..=MAX_VISIBILITY).unwrap_or(seconds(60)),
         retention: of.duration("IDEMPOTENCY_RETENTION", seconds(60)..=seconds(24 * month)).unwrap_or(RETENTION),
         on_ambiguous: of.parsed("ON_AMBIGUOUS", on_ambiguous).unwrap_or(OnAmbiguous::RESEND),
+        webhook: if needs.webhook { Some(webhook?) } else { None },
     })
 }
 

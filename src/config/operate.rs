@@ -7,7 +7,7 @@ use super::ReactionNeeds;
 use super::environment::is_given;
 use super::places::{distinct, queue_url};
 use super::reader::SettingsReader;
-use super::variables::{SECRETS, VARIABLES, of_reaction};
+use super::variables::{SECRETS, VARIABLES, is_webhook_secret, is_webhooks, of_reaction};
 
 /// Where one reaction's messages are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,12 @@ pub fn all(read: &mut SettingsReader<'_>, reactions: &[ReactionNeeds]) {
         let own = variable.name.strip_prefix("<NAME>_");
         for needs in reactions {
             let name = of_reaction(needs.name, own.unwrap_or(variable.name));
-            if own.is_some() || variable.per_reaction && is_given(read.environment(), &name) {
+            if own.is_some_and(is_webhooks) && !needs.webhook {
+                continue;
+            }
+            if own.is_some_and(is_webhook_secret) {
+                read.secret(&name, |_| Ok(()));
+            } else if own.is_some() || variable.per_reaction && is_given(read.environment(), &name) {
                 read.parsed(&name, |_| Ok(()));
             }
         }

@@ -27,6 +27,42 @@ pub const VARIABLES: &[Variable] = &[
     shared("<NAME>_QUEUE_URL", None, "a reaction runs when its queue is set: `EMAIL_QUEUE_URL`, `PROFILE_QUEUE_URL`"),
     shared("<NAME>_DLQ_URL", None, "its DLQ, if not the one of the queue's redrive policy"),
     shared(
+        "<NAME>_WEBHOOK_URL",
+        None,
+        "makes a reaction of this name that POSTs each event there: `CRM_WEBHOOK_URL=https://crm.internal/hooks`",
+    ),
+    shared(
+        "<NAME>_WEBHOOK_SECRET",
+        None,
+        "required by it; requests are signed with it: `whsec_` and the base64 of 24 to 64 bytes; secret, `CRM_WEBHOOK_SECRET_FILE` works too",
+    ),
+    shared(
+        "<NAME>_WEBHOOK_SECRET_PREVIOUS",
+        None,
+        "a second signature by the secret before, while the receiver changes; secret, `CRM_WEBHOOK_SECRET_PREVIOUS_FILE` works too",
+    ),
+    shared(
+        "<NAME>_WEBHOOK_HEADERS",
+        None,
+        "headers that every request gets, `Name: value`, one a line; secret, `CRM_WEBHOOK_HEADERS_FILE` works too",
+    ),
+    shared(
+        "<NAME>_WEBHOOK_ALLOW_PLAINTEXT",
+        Some("false"),
+        "`true`: an `http://` URL of a loopback or private place is called",
+    ),
+    shared(
+        "<NAME>_WEBHOOK_PROBE_URL",
+        None,
+        "a health path, asked by HEAD while the reaction pauses: 200 to 499 is alive; unset: a connection is enough",
+    ),
+    shared("<NAME>_EVENT_TYPES", None, "the types that are POSTed, with a comma between two; unset: every type"),
+    shared(
+        "<NAME>_ONCE",
+        Some("event"),
+        "one call for each `event`, or for each value of a field, such as `userId`: a string or a number",
+    ),
+    shared(
         "REDIS_URL",
         None,
         "required by `run` and `idem`; `redis://` or `rediss://`; secret, `REDIS_URL_FILE` works too",
@@ -100,7 +136,7 @@ pub const VARIABLES: &[Variable] = &[
     engine(
         "ON_AMBIGUOUS",
         Some("resend"),
-        "when it is unknown whether a mail went out: `resend` once, or `park`: quarantine",
+        "when it is unknown whether an effect happened: `resend` once (a webhook per event: `MAX_ATTEMPTS` times), or `park`: quarantine",
     ),
     shared(
         "REQUIRE_NOEVICTION",
@@ -162,6 +198,19 @@ pub const VARIABLES: &[Variable] = &[
 /// Variables that are never shown. Each may come from a file instead: `REDIS_URL_FILE`.
 pub(super) const SECRETS: [&str; 3] = ["REDIS_URL", "SMTP_URL", "OTEL_EXPORTER_OTLP_HEADERS"];
 
+/// Secrets of a webhook, each with its reaction's name in front.
+const WEBHOOK_SECRETS: [&str; 3] = ["WEBHOOK_SECRET", "WEBHOOK_SECRET_PREVIOUS", "WEBHOOK_HEADERS"];
+
+/// Does this variable of a reaction belong to webhooks alone?
+pub(super) fn is_webhooks(own: &str) -> bool {
+    own.starts_with("WEBHOOK_") || ["EVENT_TYPES", "ONCE"].contains(&own)
+}
+
+/// Is it never shown?
+pub(super) fn is_webhook_secret(own: &str) -> bool {
+    WEBHOOK_SECRETS.contains(&own)
+}
+
 /// A reaction's name as its variables have it: in capitals, with `_` for each character that a shell does not allow.
 ///
 /// `order-notify` reads `ORDER_NOTIFY_QUEUE_URL`. Only this function makes that translation.
@@ -203,6 +252,8 @@ pub fn misspelt<'e>(names: impl Iterator<Item = &'e String>, reactions: &[&str])
         ours.extend(own.is_none().then(|| variable.name.to_owned()));
     }
     ours.extend(SECRETS.map(|name| format!("{name}_FILE")));
+    let files = |reaction: &&str| WEBHOOK_SECRETS.map(|own| format!("{}_FILE", of_reaction(reaction, own)));
+    ours.extend(reactions.iter().flat_map(files));
     // Short names are within two letters of too many others.
     ours.retain(|name| name.len() > 6);
     let closest = |name: &str| {

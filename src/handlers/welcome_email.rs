@@ -66,7 +66,7 @@ impl From<MailError> for HandlerError {
         let detail = error.to_string();
         match error {
             MailError::Unavailable { outage, .. } => Self::Unavailable { dependency: "smtp", detail, outage },
-            MailError::Deferred { .. } => Self::Deferred(detail),
+            MailError::Deferred { .. } => Self::deferred(detail),
             MailError::Suspect { .. } => Self::Suspect { reason: "mail_refused", detail },
             MailError::Refused { .. } => Self::Permanent { reason: "mail_refused", detail },
             MailError::Unknown { .. } => Self::OutcomeUnknown(detail),

@@ -106,6 +106,9 @@ struct Context<'a> {
 #[must_use]
 pub fn main(reactions: Reactions) -> ExitCode {
     panics::keep_to_themselves();
+    let environment = Environment::of_process();
+    // First: they are in the command line's lists, too.
+    let reactions = reactions.with_webhooks(&environment);
     if let Some(fault) = reactions.fault() {
         complain(fault);
         return Exit::Bug.into();
@@ -117,7 +120,7 @@ pub fn main(reactions: Reactions) -> ExitCode {
     };
     match runtime() {
         Ok(runtime) => {
-            let context = Context { program: &program, environment: &Environment::of_process(), reactions };
+            let context = Context { program: &program, environment: &environment, reactions };
             runtime.block_on(execute(cli.command, context)).into()
         }
         Err(_) => Exit::Bug.into(),

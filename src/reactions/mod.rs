@@ -1,6 +1,6 @@
 //! The list of reactions, one row each: those that ship with this service, or a team's own.
 //!
-//! Enters: handlers. Leaves: for each reaction its name, its event types, whether its effects are recorded, and how
+//! Enters: handlers, and by `webhooks` the URLs in place of some. Leaves: for each reaction its name, its event types, whether its effects are recorded, and how
 //! its worker is made. `user-events` is the command line on [`shipped`]; a team's program does the same with its list:
 //!
 //! ```no_run
@@ -27,6 +27,7 @@ mod event_type;
 #[cfg(test)]
 pub(crate) mod samples;
 mod start;
+mod webhooks;
 
 pub(crate) use event_type::EventType;
 use start::Built;
@@ -56,6 +57,8 @@ pub(crate) struct Listed {
     /// What can be asked about its event types without having an event.
     pub(crate) event_type: EventType,
     sends_mail: bool,
+    /// Is it a URL in place of a handler?
+    is_webhook: bool,
     build: Build,
 }
 
@@ -106,7 +109,7 @@ impl Reactions {
         build: impl FnOnce(WorkerParts<'_>) -> Built + Send + 'static,
     ) -> Self {
         let (row, event_type, build) = (Row::of::<H>(), EventType::of::<H::Event>(), Box::new(build));
-        self.0.push(Listed { name, row, is_recorded, event_type, sends_mail, build });
+        self.0.push(Listed { name, row, is_recorded, event_type, sends_mail, is_webhook: false, build });
         self
     }
 
@@ -146,13 +149,15 @@ impl Reactions {
 
     /// What the configuration needs to know of each reaction.
     pub(crate) fn needs(&self) -> Vec<ReactionNeeds> {
-        self.0.iter().map(|listed| ReactionNeeds { name: listed.name, mail: listed.sends_mail }).collect()
+        let needs =
+            |listed: &Listed| ReactionNeeds { name: listed.name, mail: listed.sends_mail, webhook: listed.is_webhook };
+        self.0.iter().map(needs).collect()
     }
 
-    /// The event types of all reactions, each set of types once.
+    /// The event types of all reactions, each set of types once. Not those of webhooks, which know no type by its fields.
     pub(crate) fn events(&self) -> Vec<EventType> {
         let mut events: Vec<EventType> = Vec::new();
-        for listed in &self.0 {
+        for listed in self.0.iter().filter(|listed| !listed.is_webhook) {
             if events.iter().all(|event_type| event_type.types != listed.event_type.types) {
                 events.push(listed.event_type);
             }

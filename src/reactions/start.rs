@@ -9,8 +9,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{MailConfig, ReactionConfig};
+use crate::handlers::webhook::WebhookHandler;
 use crate::telemetry::Watch;
-use engine::handler::Handler;
+use crate::webhook::Webhook;
+use engine::handler::{Handler, Row};
 use engine::idempotency::redis::RedisLedger;
 use engine::idempotency::{Ledger, Terms};
 use engine::queue::sqs::SqsQueue;
@@ -40,8 +42,7 @@ pub(super) type Built = Result<(Vitals, WorkerFuture), StartError>;
 
 impl WorkerParts<'_> {
     pub(super) fn mail(&self) -> Result<&MailConfig, StartError> {
-        let misfit = || StartError(format!("the reaction `{}` lacks what it needs", self.config.name));
-        self.mail.ok_or_else(misfit)
+        self.mail.ok_or_else(|| self.misfit())
     }
 
     /// The worker of a handler whose effects are recorded.
@@ -53,6 +54,18 @@ impl WorkerParts<'_> {
     /// The worker of a handler whose effect and mark are one atomic step.
     pub(super) fn atomic_worker<H: Handler>(self, handler: H) -> Built {
         self.worker(|_, timeout| Reaction::atomic(handler, timeout))
+    }
+
+    /// The worker of a webhook: what it is called and which events it takes stands in `row`.
+    pub(super) fn webhook_worker(mut self, row: Row, field: Option<&'static str>) -> Built {
+        let Some(settings) = self.config.webhook.take() else { return Err(self.misfit()) };
+        let handler = WebhookHandler::new(Webhook::new(settings), field, self.watch.trace_headers());
+        let ledger = self.watch.ledger(RedisLedger::new(self.redis.clone()));
+        self.worker(|terms, timeout| Reaction::recorded(handler, ledger, terms, timeout).with_row(row))
+    }
+
+    fn misfit(&self) -> StartError {
+        StartError(format!("the reaction `{}` lacks what it needs", self.config.name))
     }
 
     fn worker<L: Ledger, H: Handler>(self, reaction: impl FnOnce(Terms, Duration) -> Reaction<L, H>) -> Built {

@@ -17,7 +17,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::instruments::Instruments;
 use super::labels::{DESTINATION, ERROR, OPERATION, REACTION, SYSTEM};
-use super::propagation::extract;
+use super::propagation::{extract, inject};
 use crate::config::Propagators;
 use engine::event::Timestamp;
 use engine::handler::TRACE;
@@ -81,6 +81,18 @@ impl Watch {
             WatchInner { instruments, tracer, propagators, queue, process, reaction, system, destination, usual };
         inner.begin_at_zero();
         Self { inner: Arc::new(inner) }
+    }
+}
+
+impl Watch {
+    /// Writes the span of the moment in which it is called, as headers of a request; none without a collector.
+    #[must_use]
+    pub fn trace_headers(&self) -> Box<dyn Fn() -> Vec<(&'static str, String)> + Send + Sync> {
+        let inner = self.inner.clone();
+        Box::new(move || match inner.tracer {
+            Some(_) => inject(inner.propagators, &Span::current().context()),
+            None => Vec::new(),
+        })
     }
 }
 

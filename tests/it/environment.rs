@@ -104,7 +104,7 @@ fn a_reactions_name_makes_the_same_variables_everywhere() {
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
-    let needs = [ReactionNeeds { name: "order-notify", mail: false }];
+    let needs = [ReactionNeeds { name: "order-notify", mail: false, webhook: false }];
     let mut reader = SettingsReader::new(&environment);
     let run = config::run(&mut reader, &needs, &[]).expect("no mistake");
     let [reaction] = run.reactions.as_slice() else { panic!("one reaction") };
@@ -124,11 +124,15 @@ fn reader_faults(value: Option<()>, reader: SettingsReader<'_>) -> String {
 #[test]
 fn config_lists_every_variable_before_any_is_set() {
     let ours = Path::new(env!("CARGO_BIN_EXE_user-events"));
-    let (code, told) = run(ours, &[pair("SMTP_URL", &format!("smtp://me:{SECRET}@h"))], &["config"]);
+    let given = [pair("SMTP_URL", &format!("smtp://me:{SECRET}@h")), pair("CRM_WEBHOOK_URL", "https://h")];
+    let (code, told) = run(ours, &given, &["config"]);
     assert_eq!(code, Some(78), "without a queue nothing runs");
     let names: Vec<&str> = told.lines().filter_map(|line| line.split_whitespace().next()).collect();
     for variable in VARIABLES {
-        for name in ["EMAIL", "PROFILE"].map(|prefix| variable.name.replace("<NAME>", prefix)) {
+        // What a webhook alone reads is listed for webhooks alone.
+        let everybodys = !variable.name.starts_with("<NAME>") || variable.name.ends_with("QUEUE_URL");
+        let reactions = if everybodys { &["EMAIL", "PROFILE", "CRM"][..] } else { &["CRM"] };
+        for name in reactions.iter().map(|prefix| variable.name.replace("<NAME>", prefix)) {
             assert!(names.contains(&name.as_str()), "{name} is not listed:\n{told}");
         }
     }

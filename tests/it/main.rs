@@ -68,4 +68,5 @@ mod templates;
 mod terminal;
 mod topic_contract;
 mod traces;
+mod webhook;
 mod webhook_receivers;

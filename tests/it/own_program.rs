@@ -87,7 +87,7 @@ fn journal() -> Option<PathBuf> {
 /// What `run` does: the words are the test harness's here.
 async fn run(reactions: Reactions, names: &[&'static str]) {
     let environment = Environment::of_process();
-    let needs: Vec<_> = names.iter().map(|name| ReactionNeeds { name, mail: false }).collect();
+    let needs: Vec<_> = names.iter().map(|name| ReactionNeeds { name, mail: false, webhook: false }).collect();
     let mut reader = SettingsReader::new(&environment);
     let config = config::run(&mut reader, &needs, &[]).expect("no mistake");
     let telemetry = Telemetry::start(&config::telemetry(&mut reader), "info", LogFormat::Json).map(Arc::new).unwrap();

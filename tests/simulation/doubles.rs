@@ -276,7 +276,7 @@ impl ToldHandler {
                     detail: "421".to_owned(),
                     outage: Outage::Busy,
                 },
-                false => HandlerError::Deferred("450".to_owned()),
+                false => HandlerError::deferred("450"),
             });
         }
         if plan.has_killers && fate(plan, user) == Fate::Kills {

@@ -29,7 +29,10 @@ struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'a> Fields<'a> {
     /// The fields of this object.
-    pub(super) fn of(text: &'a str) -> Result<Self, EventError> {
+    ///
+    /// # Errors
+    /// [`EventError`]: it is none.
+    pub fn of(text: &'a str) -> Result<Self, EventError> {
         Self::read(text, text)
     }
 

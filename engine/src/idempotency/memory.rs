@@ -204,7 +204,8 @@ impl Ledger for MemoryLedger {
         let Some(record) = records.get_mut(&lease.key).filter(|r| r.is_owned_by(lease)) else {
             return Ok(Setbacks::default());
         };
-        if record.begun.take() == Some(lease.generation) {
+        let is_sent = matches!(why, Release::Unknown { .. });
+        if record.begun.take() == Some(lease.generation) && !is_sent {
             record.sends -= 1;
         }
         record.state = if record.sends > 0 { State::Begun } else { State::Claimed };
@@ -212,7 +213,7 @@ impl Ledger for MemoryLedger {
         record.deadline = Instant::now();
         Ok(match why {
             Release::Uncounted => Setbacks::default(),
-            Release::Failed { message_id, outcome } => {
+            Release::Failed { message_id, outcome } | Release::Unknown { message_id, outcome } => {
                 record.failed(message_id, outcome);
                 record.setbacks(message_id)
             }

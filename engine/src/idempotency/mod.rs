@@ -134,6 +134,13 @@ pub enum Release<'a> {
         /// The outcome's name.
         outcome: &'a str,
     },
+    /// Nobody knows whether it happened, and its receiver recognises a repeat: a failure, and the send stays on record.
+    Unknown {
+        /// The queue's id of the message.
+        message_id: &'a str,
+        /// The outcome's name.
+        outcome: &'a str,
+    },
     /// "Not now": no failure. Counts how often, and since when.
     Deferred {
         /// The queue's id of the message.
@@ -207,7 +214,7 @@ pub trait Ledger: Send + Sync + 'static {
         terms: &Terms,
     ) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
-    /// Gives the lease back: this delivery surely has not done the effect. Counts the failure or the deferral, if it is
+    /// Gives the lease back: this delivery surely has not done the effect, but for [`Release::Unknown`]. Counts the failure or the deferral, if it is
     /// one, and returns both counts of the message. For a lost lease it does and returns nothing.
     fn release(&self, lease: &Lease, why: Release<'_>) -> impl Future<Output = Result<Setbacks, LedgerError>> + Send;
 

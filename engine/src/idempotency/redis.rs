@@ -121,6 +121,7 @@ impl Ledger for RedisLedger {
         let (why, message_id, outcome) = match why {
             Release::Uncounted => ("", "", ""),
             Release::Failed { message_id, outcome } => ("failed", message_id, outcome),
+            Release::Unknown { message_id, outcome } => ("unknown", message_id, outcome),
             Release::Deferred { message_id } => ("deferred", message_id, ""),
         };
         let args = [lease.token.as_str(), &lease.generation.to_string(), why, message_id, outcome];

@@ -15,11 +15,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::evidence::Evidence;
 use super::outcome::Missing;
-use crate::backoff::Outage;
 use crate::event::Timestamp;
 
 /// During a pause, this many deliveries may wait for a turn beside those that filled the slots when it began. Each
-/// failed try may add one, and a delivery is held for 15 min at most. [`Outage::Busy`] allows 4 tries in the first
+/// failed try may add one, and a delivery is held for 15 min at most. `Outage::Busy` allows 4 tries in the first
 /// 67.5 s of them and then one each 40.5 s at the fastest: 4 + 832.5 s / 40.5 s = 24.6.
 const PLACES: usize = 25;
 
@@ -126,7 +125,7 @@ impl Breaker {
     pub(super) fn missing(&self) -> Option<String> {
         let state = self.lock();
         match (&state.pause, state.has_looked) {
-            (Some(pause), _) if pause.answers && pause.missing.outage == Outage::Down => None,
+            (Some(pause), _) if pause.answers && pause.missing.outage.is_down() => None,
             (Some(pause), _) => Some(pause.told()),
             (None, true) => None,
             (None, false) => Some("the first look at what it needs".to_owned()),
@@ -255,7 +254,7 @@ impl Breaker {
 
 impl BreakerState {
     fn weigh(&mut self, evidence: Evidence) {
-        let is_down = self.pause.as_ref().is_some_and(|pause| pause.missing.outage == Outage::Down);
+        let is_down = self.pause.as_ref().is_some_and(|pause| pause.missing.outage.is_down());
         let is_trying = self.circuit == Circuit::Trying;
         match (evidence, is_trying) {
             // During a pause, a message that was at work before it proves nothing. Without a pause, it does.
@@ -310,7 +309,7 @@ impl BreakerState {
         let Some(missing) = missing.or_else(|| self.pause.take().map(|pause| pause.missing)) else { return };
         let tries = tries.saturating_add(1);
         let wait = missing.outage.wait(tries, now - since);
-        if tries > 1 && missing.outage != Outage::Down {
+        if tries > 1 && !missing.outage.is_down() {
             let Missing { dependency, detail, .. } = &missing;
             tracing::warn!(dependency, detail, tries, next_in = ?rounded(wait), "still paused: the next event tries later");
         }

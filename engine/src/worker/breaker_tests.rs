@@ -1,6 +1,7 @@
 //! Who may try, and when, on a paused clock.
 
 use super::*;
+use crate::backoff::Outage;
 
 /// Answers as it is told, and counts how often it was asked.
 #[derive(Default)]

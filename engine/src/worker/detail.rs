@@ -66,7 +66,7 @@ mod tests {
             Outcome::KillsItsWorker,
             Outcome::Permanent("mail_refused"),
             Outcome::Doubted { reason: "mail_refused", in_a_row: 9 },
-            Outcome::Deferred { in_a_row: 1 },
+            Outcome::Deferred { in_a_row: 1, at_least: Duration::ZERO },
             Outcome::Transient,
             Outcome::Panicked,
             Outcome::TimedOut,

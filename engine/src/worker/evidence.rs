@@ -33,7 +33,7 @@ impl Evidence {
             Outcome::Done | Outcome::DoneUnrecorded => Self::Works,
             Outcome::Unavailable(missing) => Self::Fails(missing.clone()),
             Outcome::Doubted { in_a_row, .. } if *in_a_row >= EVERYBODY => everybody("refused", Outage::Refusing),
-            Outcome::Deferred { in_a_row } if *in_a_row >= EVERYBODY => everybody("deferred", Outage::Busy),
+            Outcome::Deferred { in_a_row, .. } if *in_a_row >= EVERYBODY => everybody("deferred", Outage::Busy),
             Outcome::Doubted { .. } => Self::Doubts,
             Outcome::Deferred { .. } | Outcome::Transient | Outcome::Panicked | Outcome::Permanent(_) => Self::Answers,
             Outcome::OutcomeUnknown | Outcome::TimedOut => Self::NoResult,
@@ -61,12 +61,13 @@ mod tests {
     fn the_sixth_event_in_a_row_that_is_refused_or_deferred_is_everybodys() {
         let evidence = |outcome: &Outcome| Evidence::of(outcome, "554 5.7.1 at dot", "smtp");
         let doubted = |in_a_row| Outcome::Doubted { reason: "mail_refused", in_a_row };
+        let deferred = |in_a_row| Outcome::Deferred { in_a_row, at_least: std::time::Duration::ZERO };
         assert_eq!((evidence(&doubted(3)), evidence(&doubted(5))), (Evidence::Doubts, Evidence::Doubts));
         let Evidence::Fails(missing) = evidence(&doubted(EVERYBODY)) else { panic!("not everybody's") };
         assert_eq!((missing.dependency, missing.outage), ("smtp", Outage::Refusing));
         assert_eq!(missing.detail, "every event is refused: 554 5.7.1 at dot");
-        assert_eq!(evidence(&Outcome::Deferred { in_a_row: 5 }), Evidence::Answers);
-        let deferred = evidence(&Outcome::Deferred { in_a_row: EVERYBODY });
+        assert_eq!(evidence(&deferred(5)), Evidence::Answers);
+        let deferred = evidence(&deferred(EVERYBODY));
         assert!(matches!(deferred, Evidence::Fails(Missing { outage: Outage::Busy, .. })), "{deferred:?}");
     }
 

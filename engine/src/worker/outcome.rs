@@ -52,6 +52,8 @@ pub enum Outcome {
     Deferred {
         /// Different events deferred since one was last accepted, this one included.
         in_a_row: usize,
+        /// The time that it named. Zero: none.
+        at_least: Duration,
     },
     /// This event failed now, and may succeed later.
     Transient,
@@ -193,13 +195,13 @@ impl Tries {
     }
 
     /// How long to wait after a deferral; `None`: the message was deferred for too long, or no receive is left.
-    fn wait(&self, first: Duration) -> Option<Duration> {
+    fn wait(&self, first: Duration, at_least: Duration) -> Option<Duration> {
         // Without a record no deferrals are counted: then receives and age are used.
         let (times, lasting) = match self.setbacks.deferrals {
             0 => (self.receives.get(), self.age),
             counted => (counted, self.setbacks.deferred_for),
         };
-        let deferred = Deferred { times, lasting, age: self.age, receives_left: self.receives_left() };
+        let deferred = Deferred { times, lasting, age: self.age, receives_left: self.receives_left(), at_least };
         self.limits.patience.wait(first, deferred)
     }
 }
@@ -215,7 +217,8 @@ impl Outcome {
     pub(super) fn may_pass(&self) -> bool {
         match self {
             Self::Unavailable(_) => true,
-            Self::Deferred { in_a_row } => *in_a_row >= EVERYBODY,
+            // Where a time was named, the delivery itself does not wait for its turn: it comes again after that time.
+            Self::Deferred { in_a_row, at_least } => *in_a_row >= EVERYBODY && at_least.is_zero(),
             _ => false,
         }
     }
@@ -267,7 +270,7 @@ impl Outcome {
 
     /// The table: what becomes of a message after each outcome.
     fn next(&self, tries: &Tries, backoff: &Backoff) -> Next {
-        let wait_or = |first, reason| tries.wait(first).map_or(Next::Never(reason), Next::In);
+        let wait_or = |first, at_least, reason| tries.wait(first, at_least).map_or(Next::Never(reason), Next::In);
         match self {
             // `DoneUnrecorded` too: the effect has happened, and would happen again if the message stayed.
             Self::Done | Self::DoneUnrecorded | Self::Duplicate | Self::Stale | Self::Ignored => Next::Over,
@@ -278,16 +281,16 @@ impl Outcome {
                 Next::Never("attempts_exhausted")
             }
             Self::Transient | Self::Panicked | Self::TimedOut => Next::In(backoff.delay(tries.count())),
-            Self::Deferred { .. } => match wait_or(patience::FIRST, "deferred_too_long") {
+            Self::Deferred { at_least, .. } => match wait_or(patience::FIRST, *at_least, "deferred_too_long") {
                 // All events are deferred, so the worker pauses: as in any other pause, the message is due soon after
                 // the end.
                 Next::In(_) if self.may_pass() => Next::In(spread(1.0, 45.0)),
                 next => next,
             },
-            Self::Doubted { reason, .. } => wait_or(patience::DOUBTED, reason),
+            Self::Doubted { reason, .. } => wait_or(patience::DOUBTED, Duration::ZERO, reason),
             // Short, because the worker pauses and receives nothing until the dependency is back. If only a message
             // can show that it is back, the wait is spread over 45 s, so that another message than this one tries.
-            Self::Unavailable(Missing { outage: Outage::Down, .. }) => Next::In(spread(1.0, 5.0)),
+            Self::Unavailable(Missing { outage, .. }) if outage.is_down() => Next::In(spread(1.0, 5.0)),
             Self::Unavailable(_) => Next::In(spread(1.0, 45.0)),
             Self::NotBegun => Next::In(Duration::ZERO),
             Self::UnknownType(_) => Next::Never("unknown_type"),
@@ -297,6 +300,11 @@ impl Outcome {
             Self::RecordBroken(_) => Next::Never("record_broken"),
             Self::Refused(refusal) => Next::Never(refusal.code()),
             Self::Permanent(reason) => Next::Never(reason),
+            // It was counted as a failure and its claim was given back: its receiver recognises a repeat.
+            Self::OutcomeUnknown if tries.setbacks.failures > 0 && tries.are_exhausted() => {
+                Next::Never("outcome_unknown")
+            }
+            Self::OutcomeUnknown if tries.setbacks.failures > 0 => Next::In(backoff.delay(tries.count())),
             // Its claim must run out first: the lease is shorter than the visibility timeout.
             Self::OutcomeUnknown | Self::LeaseLost => Next::ByItself,
         }

@@ -44,7 +44,7 @@ fn on_its_last_receive_nothing_is_given_back_every_letter_has_a_reason() {
         (Outcome::LeaseLost, "lease_lost"),
         (Outcome::NotBegun, "not_begun"),
         (Outcome::Transient, "attempts_exhausted"),
-        (Outcome::Deferred { in_a_row: 6 }, "deferred_too_long"),
+        (Outcome::Deferred { in_a_row: 6, at_least: Duration::ZERO }, "deferred_too_long"),
         (Outcome::Doubted { reason: "mail_refused", in_a_row: 3 }, "mail_refused"),
     ] {
         let verdict = |receives| outcome.verdict(&tries(0, receives), &Backoff::HANDLER, "h", "");
@@ -88,7 +88,7 @@ fn only_what_is_done_or_needs_nothing_is_deleted() {
         (Unavailable(missing()), false),
         (KillsItsWorker, false),
         (Doubted { reason: "x", in_a_row: 3 }, false),
-        (Deferred { in_a_row: 1 }, false),
+        (Deferred { in_a_row: 1, at_least: Duration::ZERO }, false),
         (OutcomeUnknown, false),
         (LeaseLost, false),
         (NotBegun, false),
@@ -115,7 +115,7 @@ fn what_will_never_succeed_is_quarantined_with_its_reason() {
 #[test]
 fn a_deferral_waits_and_is_quarantined_with_what_was_said_when_it_lasts_too_long_or_no_receive_is_left() {
     let outcomes = [
-        (Outcome::Deferred { in_a_row: 1 }, "deferred_too_long"),
+        (Outcome::Deferred { in_a_row: 1, at_least: Duration::ZERO }, "deferred_too_long"),
         (Outcome::Doubted { reason: "mail_refused", in_a_row: 3 }, "mail_refused"),
     ];
     for (outcome, reason) in outcomes {

@@ -39,28 +39,32 @@ pub(super) struct Deferred {
     pub(super) age: Duration,
     /// Receives that the queue still allows; `None`: any number.
     pub(super) receives_left: Option<u32>,
+    /// The time that the receiver named; zero: none.
+    pub(super) at_least: Duration,
 }
 
 impl Patience {
     /// The wait before the next try, `first` if it is the first. `None`: it was deferred for too long, or no receive
     /// is left.
     pub(super) fn wait(&self, first: Duration, deferred: Deferred) -> Option<Duration> {
-        let left = self.left(&deferred).filter(|_| deferred.receives_left != Some(0))?;
+        let (left, kept) = self.left(&deferred).filter(|_| deferred.receives_left != Some(0))?;
         let times = deferred.times.max(1);
         let doubled = first.saturating_mul(1 << (times - 1).min(16)).min(LONGEST);
         // Up to 10 % less, so that events that were deferred together do not come back together.
         let wait = doubled.max(self.stretched(first, times, &deferred)).mul_f64(1.0 - fastrand::f64() / 10.0);
-        Some(wait.min(left).min(HIDEABLE).max(Duration::from_secs(1)))
+        // Up to 10 % more, for the same reason. It may lie beyond `retry_for`: then the try after it is the last.
+        let named = deferred.at_least.mul_f64(1.0 + fastrand::f64() / 10.0);
+        Some(wait.min(left).max(named).min(kept).min(HIDEABLE).max(Duration::from_secs(1)))
     }
 
-    /// How long it is still tried; `None`: no longer.
-    fn left(&self, deferred: &Deferred) -> Option<Duration> {
-        let by_setting = self.retry_for.checked_sub(deferred.lasting);
+    /// How long it is still tried, and how long its queue still keeps it; `None`: no longer.
+    fn left(&self, deferred: &Deferred) -> Option<(Duration, Duration)> {
+        let by_setting = self.retry_for.checked_sub(deferred.lasting)?;
         let by_queue = match self.retention {
-            Some(kept) => (kept - BEFORE_THE_END.min(kept / 2)).checked_sub(deferred.age),
-            None => by_setting,
+            Some(kept) => (kept - BEFORE_THE_END.min(kept / 2)).checked_sub(deferred.age)?,
+            None => Duration::MAX,
         };
-        Some(by_setting?.min(by_queue?)).filter(|left| !left.is_zero())
+        Some((by_setting.min(by_queue), by_queue)).filter(|(left, _)| !left.is_zero())
     }
 
     /// The `times`-th wait of a geometric series that begins with `first`, has one wait for each receive, and adds up
@@ -102,9 +106,8 @@ mod tests {
         for times in 1.. {
             tried.push(at.as_secs());
             let receives_left = receives.checked_sub(times);
-            let Some(wait) = patience.wait(FIRST, Deferred { times, lasting: at, age: at, receives_left }) else {
-                break;
-            };
+            let deferred = Deferred { times, lasting: at, age: at, receives_left, at_least: Duration::ZERO };
+            let Some(wait) = patience.wait(FIRST, deferred) else { break };
             at += wait;
         }
         tried
@@ -151,7 +154,25 @@ mod tests {
 
     #[test]
     fn the_last_receive_is_not_given_back() {
-        let deferred = Deferred { times: 1, lasting: Duration::ZERO, age: Duration::ZERO, receives_left: Some(0) };
-        assert_eq!(patience(DAY).wait(FIRST, deferred), None);
+        assert_eq!(patience(DAY).wait(FIRST, Deferred { receives_left: Some(0), ..first() }), None);
+    }
+
+    #[test]
+    fn a_time_that_was_named_is_waited_for_even_beyond_the_end_and_never_beyond_the_queues() {
+        let waits = |patience: Patience, seconds| {
+            let named = Deferred { at_least: Duration::from_secs(seconds), ..first() };
+            patience.wait(FIRST, named).expect("a wait").as_secs()
+        };
+        assert!((600..=660).contains(&waits(patience(DAY), 600)));
+        assert!((600..=660).contains(&waits(patience(60), 600)), "it is tried once more, after it");
+        assert!((27..=30).contains(&waits(patience(DAY), 5)), "no sooner than without it");
+        let short = Patience { retention: Some(Duration::from_secs(600)), ..patience(DAY) };
+        assert_eq!(waits(short, 3600), 300, "or the queue would drop it without a letter");
+        assert_eq!(waits(patience(DAY), 12 * 3600), HIDEABLE.as_secs());
+    }
+
+    fn first() -> Deferred {
+        let now = Duration::ZERO;
+        Deferred { times: 1, lasting: now, age: now, receives_left: None, at_least: now }
     }
 }

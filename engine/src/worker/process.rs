@@ -75,7 +75,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Processor<Q, L, H> {
             self.breaker.weigh(Evidence::Nothing);
         })?;
         Span::current().record("event_id", field::display(&event.head().id));
-        Span::current().record("subject", field::display(log_hash(event.subject())));
+        Span::current().record("subject", field::display(log_hash(&self.reaction.subject(&event).unwrap_or_default())));
         self.tally.oddities(&event);
         Ok(event)
     }

@@ -4,6 +4,7 @@
 //! is an outcome like any other; if nobody knows whether the effect happened, the record says so. Knows no queue and
 //! no message, so the in-process bus uses it as it is.
 
+use std::borrow::Cow;
 use std::future::pending;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -22,7 +23,7 @@ use crate::event::{Event, Once};
 use crate::failpoint::{self, Step};
 use crate::handler::{Handled, Handler, HandlerError, Row};
 use crate::idempotency::{
-    AtomicEffect, Claim, Fence, Key, Lease, Ledger, LedgerError, Release, Request, RunClock, Terms,
+    AtomicEffect, Claim, Fence, Key, Lease, Ledger, LedgerError, OnAmbiguous, Release, Request, RunClock, Terms,
 };
 
 /// A handler, and the ledger that prevents a second effect.
@@ -95,7 +96,16 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
     #[must_use]
     pub fn with_row(mut self, row: Row) -> Self {
         self.row = row;
+        if self.repeats_what_is_unknown() {
+            // Failures are counted, and end it.
+            self.terms.on_ambiguous = OnAmbiguous::ResendUpTo(u32::MAX);
+        }
         self
+    }
+
+    /// Is an outcome that nobody knows a failure like any other? See [`Row::is_recognised`].
+    pub(super) fn repeats_what_is_unknown(&self) -> bool {
+        self.row.is_recognised && self.terms.on_ambiguous.max_sends() > 1
     }
 
     /// What it is called, and what it takes.
@@ -104,18 +114,24 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         self.row
     }
 
-    fn key(&self, event: &H::Event) -> Key {
-        match self.row.once {
-            Once::Subject if self.row.is_by_type => Key::of_type(self.row.name, event.subject(), &event.head().kind),
-            Once::Subject => Key::new(self.row.name, event.subject()),
-            Once::Event => Key::of_event(self.row.name, event.subject(), event.head().id.as_str()),
-        }
+    /// Whom or what the event is about, for this reaction.
+    pub(super) fn subject<'e>(&'e self, event: &'e H::Event) -> Result<Cow<'e, str>, Outcome> {
+        self.handler.subject(event).map_err(|error| Outcome::Refused(error.into()))
+    }
+
+    fn key(&self, event: &H::Event) -> Result<Key, Outcome> {
+        let subject = self.subject(event)?;
+        Ok(match self.row.once {
+            Once::Subject if self.row.is_by_type => Key::of_type(self.row.name, &subject, &event.head().kind),
+            Once::Subject => Key::new(self.row.name, &subject),
+            Once::Event => Key::of_event(self.row.name, &subject, event.head().id.as_str()),
+        })
     }
 
     /// Claims the effect for this delivery alone; `message_id` is empty if the event did not come in a message.
     pub(crate) async fn claim(&self, event: &H::Event, message_id: &str) -> Result<Lease, Outcome> {
         let request = Request {
-            key: self.key(event),
+            key: self.key(event)?,
             fingerprint: self.handler.fingerprint(event),
             message_id: message_id.to_owned(),
             ledger_failed_ago: self.ledger.quiet_for(),

@@ -77,12 +77,16 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
         outcome.into()
     }
 
-    /// The outcome of a run that did not succeed. The lease is released, unless the effect may have happened. A lost
+    /// The outcome of a run that did not succeed. The lease is released, unless the effect may have happened and its
+    /// receiver would not recognise a repeat. A lost
     /// one too: perhaps only the hold was lost, and a claim that runs out without a release counts against its message.
     async fn give_up(&self, lease: &Lease, cut: Cut, crossed: bool, message_id: &str) -> Reacted {
         let said = cut.said();
         let outcome = self.outcome_of(cut, crossed, &lease.key);
         let why = match &outcome {
+            Outcome::OutcomeUnknown if self.repeats_what_is_unknown() => {
+                Release::Unknown { message_id, outcome: outcome.name() }
+            }
             Outcome::OutcomeUnknown | Outcome::Duplicate => return Reacted { said, ..outcome.into() },
             Outcome::Deferred { .. } | Outcome::Doubted { .. } => Release::Deferred { message_id },
             own if own.is_own_failure() => Release::Failed { message_id, outcome: own.name() },
@@ -103,16 +107,26 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
     }
 
     fn outcome_of_error(&self, error: HandlerError, who: &Key) -> Outcome {
+        if error.is_answer() {
+            self.witness.answered();
+        }
         match error {
             HandlerError::Transient(_) => Outcome::Transient,
-            HandlerError::Deferred(_) => Outcome::Deferred { in_a_row: self.witness.deferred(who) },
+            HandlerError::Faltering(detail) if self.witness.faltered(who) => {
+                let detail = format!("every event meets {detail}");
+                Outcome::Unavailable(Missing { dependency: self.row().receiver, detail, outage: Outage::DownElsewhere })
+            }
+            HandlerError::Faltering(_) => Outcome::Transient,
+            HandlerError::Deferred { at_least, .. } => {
+                Outcome::Deferred { in_a_row: self.witness.deferred(who), at_least }
+            }
             HandlerError::Permanent { reason, .. } => Outcome::Permanent(reason),
             HandlerError::Suspect { reason, .. } => match self.witness.refused(who) {
                 Belief::Believed => Outcome::Permanent(reason),
                 Belief::Doubted(in_a_row) => Outcome::Doubted { reason, in_a_row },
             },
-            HandlerError::Unavailable { outage, .. } if outage != Outage::Down && self.witness.stopped(who) => {
-                Outcome::Deferred { in_a_row: self.witness.deferred(who) }
+            HandlerError::Unavailable { outage, .. } if !outage.is_down() && self.witness.stopped(who) => {
+                Outcome::Deferred { in_a_row: self.witness.deferred(who), at_least: Duration::ZERO }
             }
             HandlerError::Unavailable { dependency, detail, outage } => {
                 Outcome::Unavailable(Missing { dependency, detail, outage })
@@ -156,6 +170,13 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
             tracing::warn!(%error, "the lease was not released; it will run out");
             Setbacks::default()
         })
+    }
+}
+
+impl HandlerError {
+    /// Did the receiver itself speak, and not a proxy for one that is down?
+    fn is_answer(&self) -> bool {
+        matches!(self, Self::Transient(_) | Self::Permanent { .. } | Self::Deferred { .. } | Self::Suspect { .. })
     }
 }
 

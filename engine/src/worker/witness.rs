@@ -16,6 +16,8 @@ pub(super) const EVERYBODY: usize = 6;
 const WITHOUT_WITNESS: usize = 2;
 /// With a witness, this many in all until the next event is accepted: the server may refuse all events by now.
 const IN_ALL: usize = 3;
+/// When this many different events in a row met a receiver that looks down, it is.
+const DOWN: usize = 3;
 /// When more events than this are known to have a witness, all are forgotten. A forgotten one is doubted once more.
 const REMEMBERED: usize = 10_000;
 
@@ -27,6 +29,8 @@ pub(super) struct Witness(Mutex<Refusals>);
 struct Refusals {
     refused: HashSet<Key>,
     deferred: HashSet<Key>,
+    /// They met a receiver that looks down, and nobody has met another since.
+    faltered: HashSet<Key>,
     /// They met an answer that concerns all events.
     stopped: HashSet<Key>,
     believed: usize,
@@ -47,10 +51,11 @@ impl Witness {
     /// An event was accepted: those that were refused before it now have a witness.
     pub(super) fn accepted(&self) {
         let mut refusals = self.lock();
+        refusals.faltered.clear();
         if refusals.refused.is_empty() && refusals.deferred.is_empty() && refusals.stopped.is_empty() {
             return;
         }
-        let Refusals { refused, deferred, stopped, believed, vouched } = &mut *refusals;
+        let Refusals { refused, deferred, stopped, believed, vouched, .. } = &mut *refusals;
         if vouched.len() > REMEMBERED {
             vouched.clear();
         }
@@ -77,6 +82,18 @@ impl Witness {
         let mut refusals = self.lock();
         refusals.deferred.insert(who.clone());
         refusals.deferred.len()
+    }
+
+    /// An event met a receiver that looks down. `true`: it is down, as different events in a row have met the same.
+    pub(super) fn faltered(&self, who: &Key) -> bool {
+        let mut refusals = self.lock();
+        refusals.faltered.insert(who.clone());
+        refusals.faltered.len() >= DOWN
+    }
+
+    /// The receiver itself has answered an event, whatever it said: it is not down.
+    pub(super) fn answered(&self) {
+        self.lock().faltered.clear();
     }
 
     /// An event met an answer that concerns all events. `true`: it is this event's own all the same, because it met
@@ -125,6 +142,16 @@ mod tests {
         assert_eq!([0, 1, 1, 2].map(|n| witness.deferred(&key(n))), [1, 2, 2, 3]);
         witness.accepted();
         assert_eq!(witness.deferred(&key(3)), 1);
+    }
+
+    #[test]
+    fn a_receiver_is_down_once_three_different_events_in_a_row_found_it_so() {
+        let witness = Witness::default();
+        assert_eq!([0, 0, 1, 1, 2, 0].map(|n| witness.faltered(&key(n))), [false, false, false, false, true, true]);
+        for up in [Witness::answered, Witness::accepted] {
+            up(&witness);
+            assert_eq!([3, 4].map(|n| witness.faltered(&key(n))), [false, false], "the row begins anew");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
-use super::tls::Trust;
+use crate::tls::Trust;
 
 /// A mail server and how to talk to it.
 #[derive(Clone)]
@@ -67,8 +67,8 @@ impl SmtpSettings {
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or("names no host")?;
         let host = host.trim_matches(['[', ']']).to_owned();
         let (tls, port) = match (url.scheme(), required) {
-            ("smtps", _) => (Tls::FromTheStart(Trust::in_host(&host)?), 465),
-            ("smtp", true) => (Tls::Required(Trust::in_host(&host)?), 587),
+            ("smtps", _) => (Tls::FromTheStart(Trust::in_host(&host, &[])?), 465),
+            ("smtp", true) => (Tls::Required(Trust::in_host(&host, &[])?), 587),
             ("smtp", false) if allow_plaintext || is_loopback(&url) => (Tls::Off, 25),
             ("smtp", false) => {
                 return Err("is not encrypted: use smtps:// or ?tls=required, or set SMTP_ALLOW_PLAINTEXT=true");

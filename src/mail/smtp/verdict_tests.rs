@@ -8,7 +8,7 @@ const PHASES: [Phase; 9] = [Connect, Greeting, Ehlo, StartTls, Auth, Mail, Rcpt,
 /// D, B, N: down, busy, refusing; d: deferred; r: refused; s: suspect; ?: unknown.
 fn letter(phase: Phase, heard: Heard) -> char {
     match judge(phase, heard, String::new()) {
-        MailError::Unavailable { outage: Outage::Down, .. } => 'D',
+        MailError::Unavailable { outage: Outage::Down | Outage::DownElsewhere, .. } => 'D',
         MailError::Unavailable { outage: Outage::Busy, .. } => 'B',
         MailError::Unavailable { outage: Outage::Refusing, .. } => 'N',
         MailError::Deferred { .. } => 'd',

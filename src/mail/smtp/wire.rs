@@ -15,7 +15,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::reply::{Parser, Reply, TooLong};
 use super::stop::Why;
-use super::tls::Trust;
+use crate::tls::Trust;
 
 /// Bytes of one read: more than a usual reply has.
 const PIECE: usize = 4096;

@@ -103,7 +103,7 @@ impl Letter {
         // Opened even if the redrive policy moved it: the worker would open it too.
         let (body, _) = self.letter.original().ok()?;
         let died_at = Timestamp::from_unix_millis(self.died_at)?;
-        let identity = (self.event_type.identify)(&body, died_at)?;
+        let identity = self.event_type.identify(&body, died_at)?;
         let subject = identity.subject.map(|subject| log_hash(&subject).to_string());
         let email = match envelope::open::<UserSignedUp>(&body, died_at) {
             Ok(Opened::Ours(event)) => Some(event.email),

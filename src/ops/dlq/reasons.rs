@@ -27,10 +27,14 @@ pub const REASONS: &[Reason] = &[
         "the server refuses this mail or recipient for good; no mail can be made of this event",
     ),
     (
+        &["webhook_refused"],
+        "the service that a webhook calls refuses this event for good, or names another place; `failure.detail` has the status",
+    ),
+    (
         &["deferred_too_long"],
         "\"not now\" for as long as `RETRY_FOR` says, or as long as the queue's receives and retention allow",
     ),
-    (&["outcome_unknown"], "it is unknown whether the mail went out, and no send is left, or no receive"),
+    (&["outcome_unknown"], "it is unknown whether the effect happened, and no send is left, or no receive"),
     (
         &["busy_too_long"],
         "on the last receive that the queue allows another delivery was at the same effect, and still was after a quarter of an hour",

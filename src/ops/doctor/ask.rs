@@ -12,6 +12,7 @@ use crate::mail::Composer;
 use crate::mail::smtp::{Examination, SmtpMailer};
 use crate::ops::worker;
 use crate::reactions::{Listed, Reactions};
+use crate::webhook::Webhook;
 use engine::idempotency::neighbours::Neighbours;
 use engine::queue::sqs::admin::SqsAdmin;
 use engine::redis_link::{RedisError, RedisFacts, RedisLink};
@@ -71,6 +72,10 @@ async fn reaction(
         max_attempts: config.settings.max_attempts,
         backoff: config.settings.backoff,
     };
+    let webhook = match &config.webhook {
+        Some(settings) => Some(Webhook::new(settings.clone()).examine().await),
+        None => None,
+    };
     let is_recorded = listed.is_some_and(|listed| listed.is_recorded);
     let (types, type_field) = listed.map_or((&[][..], "type"), |listed| (listed.row.types, listed.row.type_field));
     ReactionFacts {
@@ -83,6 +88,7 @@ async fn reaction(
         subscription,
         topics: config.topics.clone(),
         timing,
+        webhook,
     }
 }
 

@@ -117,6 +117,10 @@ diagnoses! {
         "within the last hour another queue was worked on under this name in this Redis: what one has done the other takes for done" => "give each environment a `REDIS_PREFIX` of its own; of a queue that was replaced it is forgotten after an hour";
     MARKER_BROKEN = Warn "namespace" "marker_broken":
         "somebody else has written to the key `reaction:<name>`: it is not known who else works under this name" => "delete that key, and find out who uses `REDIS_PREFIX` and our names";
+    WEBHOOK_SILENT = Fail "webhook" "webhook_silent":
+        "nothing is called; events wait" => "start the service; check host and port of `<NAME>_WEBHOOK_URL`, the network, `<NAME>_WEBHOOK_PROBE_URL` if it is set";
+    WEBHOOK_TLS = Fail "webhook" "webhook_tls":
+        "nothing is called; events wait" => "check the service's certificate: `SSL_CERT_FILE` names the roots that are trusted";
     PAUSED = Fail "worker" "paused":
         "nothing is handled meanwhile, and no attempt is counted" => "mend what it waits for: it goes on by itself";
     REDIS_SILENT = Fail "connection" "redis_silent":

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::mail::smtp::Examination;
 use crate::ops::worker::WorkerStates;
+use crate::webhook::WebhookError;
 use engine::backoff::Backoff;
 use engine::envelope::Topics;
 use engine::queue::QueueError;
@@ -57,6 +58,8 @@ pub(super) struct ReactionFacts {
     /// The topics whose notifications it accepts.
     pub(super) topics: Topics,
     pub(super) timing: Timing,
+    /// Does its webhook take connections? `None`: it has a handler.
+    pub(super) webhook: Option<Result<(), WebhookError>>,
 }
 
 /// Settings that have to fit each other.

@@ -12,6 +12,7 @@ use super::filter::{Passage, passage};
 use super::finding::{Finding, Findings};
 use super::policy::{Access, access};
 use crate::ops::worker::READY;
+use crate::webhook::{NoConnection, WebhookError};
 use engine::idempotency::neighbours::in_words;
 use engine::queue::sqs::admin::QueueFacts;
 use engine::topic::sns::admin::Subscription;
@@ -38,6 +39,14 @@ pub(super) fn judge(reaction: &ReactionFacts, facts: &SystemFacts) -> Vec<Findin
         Err(error) => findings.bad(QUEUE_MISSING, error.to_string()),
     }
     neighbours(&mut findings, reaction, facts);
+    match &reaction.webhook {
+        None => {}
+        Some(Ok(())) => findings.ok("webhook", "takes connections"),
+        Some(Err(error @ WebhookError::Unavailable(NoConnection { phase: "TLS", .. }))) => {
+            findings.bad(WEBHOOK_TLS, error.to_string());
+        }
+        Some(Err(error)) => findings.bad(WEBHOOK_SILENT, error.to_string()),
+    }
     match facts.worker.of(reaction.name) {
         Some(READY) => findings.ok("worker", READY),
         Some(waits) => findings.bad(PAUSED, waits),

@@ -145,6 +145,7 @@ mod tests {
             subscription: None,
             topics,
             timing,
+            webhook: None,
         }
     }
 

@@ -80,6 +80,8 @@ pub struct Asker {
 pub enum Release {
     Uncounted,
     Failed(Message),
+    /// It may have happened.
+    Unknown(Message),
     Deferred(Message),
 }
 
@@ -245,7 +247,7 @@ impl Protocol {
         };
         if self.variant == Variant::ReleaseForgets {
             record.sends = 0;
-        } else if record.begun == Some(lease.generation) {
+        } else if record.begun == Some(lease.generation) && !matches!(why, Release::Unknown(_)) {
             record.sends -= 1;
         }
         record.step = if record.sends > 0 { Sending } else { Pending };
@@ -312,7 +314,7 @@ impl Counts {
         };
         let message = match why {
             Release::Uncounted => return Setbacks::default(),
-            Release::Failed(message) => {
+            Release::Failed(message) | Release::Unknown(message) => {
                 self.failing = Some((message, so_far(self.failing, message) + 1));
                 message
             }

@@ -69,7 +69,7 @@ fn acts() -> impl Strategy<Value = Acts> {
     let failed_ago = prop_oneof![6 => Just(None), 1 => Just(Some(Duration::ZERO)), 2 => Just(Some(AGES))];
     let why = prop_oneof![
         1 => Just(model::Release::Uncounted),
-        2 => message().prop_map(model::Release::Failed),
+        2 => message().prop_map(model::Release::Failed), 1 => message().prop_map(model::Release::Unknown),
         2 => message().prop_map(model::Release::Deferred),
     ];
     // Few commits: nothing comes after one.
@@ -203,12 +203,12 @@ fn name(message: Message) -> String {
 }
 
 fn shown(why: model::Release) -> real::Release<'static> {
+    let (of, outcome) = (|message: Message| MESSAGES[usize::from(message)], "f");
     match why {
         model::Release::Uncounted => real::Release::Uncounted,
-        model::Release::Failed(message) => {
-            real::Release::Failed { message_id: MESSAGES[usize::from(message)], outcome: "f" }
-        }
-        model::Release::Deferred(message) => real::Release::Deferred { message_id: MESSAGES[usize::from(message)] },
+        model::Release::Failed(message) => real::Release::Failed { message_id: of(message), outcome },
+        model::Release::Unknown(message) => real::Release::Unknown { message_id: of(message), outcome },
+        model::Release::Deferred(message) => real::Release::Deferred { message_id: of(message) },
     }
 }
 

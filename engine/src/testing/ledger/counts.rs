@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{Case, LONG, OVER, deferred, failed, unique};
+use super::{Case, LONG, OVER, deferred, failed, unique, unknown};
 use crate::idempotency::{Begin, Claim, Key, Ledger, MAX_EXPIRED_CLAIMS, Release, Setbacks};
 
 const SOON: Duration = Duration::from_millis(30);
@@ -83,6 +83,26 @@ pub async fn a_message_that_kills_behind_the_fence_is_parked_before_it_is_blamed
     for n in 0..MAX_EXPIRED_CLAIMS {
         case.killed_after_begin(&n.to_string()).await;
     }
+    assert!(matches!(case.claim("last", LONG).await, Claim::Parked));
+}
+
+pub async fn what_may_have_happened_stays_on_record_though_its_claim_is_given_back_as_failed(
+    mut case: Case<impl Ledger>,
+) {
+    case.max_sends = u32::MAX;
+    "one".clone_into(&mut case.request.message_id);
+    let mut lease = case.acquire("a", LONG).await;
+    for n in 1..=MAX_EXPIRED_CLAIMS + 1 {
+        assert_eq!(case.begin(&lease, LONG).await, Begin::Go);
+        let setbacks = case.ledger.release(&lease, unknown("one")).await.expect("an answer");
+        assert_eq!(setbacks.failures, n, "counted as a failure");
+        let Claim::Ambiguous(again) = case.claim(&n.to_string(), LONG).await else { panic!("no word of it at {n}") };
+        lease = again;
+    }
+    assert_eq!(case.begin(&lease, LONG).await, Begin::Go);
+    assert_eq!(case.ledger.release(&lease, failed("one")).await.expect("an answer").failures, MAX_EXPIRED_CLAIMS + 2);
+    let Claim::Ambiguous(_) = case.claim("surely not", OVER).await else { panic!("those before it may have happened") };
+    case.max_sends = 1;
     assert!(matches!(case.claim("last", LONG).await, Claim::Parked));
 }
 

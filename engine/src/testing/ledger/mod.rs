@@ -58,6 +58,7 @@ macro_rules! ledger_contract {
             a_redriven_message_starts_its_deferrals_anew
             a_claim_that_ran_out_five_times_without_a_word_is_answered_kills
             a_message_that_kills_behind_the_fence_is_parked_before_it_is_blamed
+            what_may_have_happened_stays_on_record_though_its_claim_is_given_back_as_failed
             a_released_claim_is_no_takeover
             a_claim_that_asks_again_or_is_renewed_is_no_takeover
             a_takeover_while_the_ledger_was_away_is_not_counted
@@ -206,6 +207,12 @@ impl<L: Ledger> Case<L> {
 #[must_use]
 pub fn failed(message_id: &str) -> Release<'_> {
     Release::Failed { message_id, outcome: "transient" }
+}
+
+/// Of this message: nobody knows, and its receiver recognises a repeat.
+#[must_use]
+pub fn unknown(message_id: &str) -> Release<'_> {
+    Release::Unknown { message_id, outcome: "outcome_unknown" }
 }
 
 /// Of this message: it was told "not now".

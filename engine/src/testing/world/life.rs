@@ -3,6 +3,7 @@
 //! Enters: a handler, and how many of its runs end with a kill. Leaves: outcomes. Promises: a life that is dropped ends
 //! as a process does that is killed: nothing is finished, nothing is given back.
 
+use std::borrow::Cow;
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Span;
 
-use crate::event::Once;
+use crate::event::{EventError, Once};
 use crate::handler::{Handled, Handler, HandlerError};
 use crate::idempotency::{Fence, Fingerprint, Ledger};
 use crate::queue::Queue;
@@ -80,6 +81,10 @@ impl<H: Handler> Handler for Mortal<H> {
             return pending().await;
         }
         handled
+    }
+
+    fn subject<'e>(&'e self, event: &'e H::Event) -> Result<Cow<'e, str>, EventError> {
+        self.handler.subject(event)
     }
 
     fn fingerprint(&self, event: &H::Event) -> Fingerprint {

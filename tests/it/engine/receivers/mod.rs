@@ -104,7 +104,7 @@ fn bad_recipient() -> HandlerError {
 }
 
 fn deferred(detail: &str) -> HandlerError {
-    HandlerError::Deferred(detail.to_owned())
+    HandlerError::deferred(detail)
 }
 
 /// A worker at work on a queue that allows so many receives.

@@ -90,3 +90,24 @@ async fn ten_recipients_whose_servers_cannot_be_looked_up_hold_up_ten_others_for
     assert_eq!((scene.dead().await, taken.len()), (vec![], 20));
     assert!((10..20).all(|user| taken[&user][0] <= seconds(10)), "{taken:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_event_is_not_tried_before_the_time_that_its_receiver_named_also_when_all_are_deferred() {
+    const NAMED: Duration = seconds(1800);
+    for events in [3, 20] {
+        let first: Mutex<BTreeMap<usize, Duration>> = Mutex::default();
+        let receiver = Receiver::new(move |user, now| match first.lock().unwrap().insert(user, now) {
+            None => Err(HandlerError::Deferred { detail: "answered 429".to_owned(), at_least: NAMED }),
+            Some(_) => Ok(()),
+        });
+        let scene = scene(&receiver, 10, 100);
+        send_events(&scene.queue.queue, events);
+        scene.emptied().await;
+        let (taken, asked) = (receiver.taken(), receiver.asked());
+        assert_eq!((scene.dead().await, taken.len()), (vec![], events));
+        for (user, times) in &taken {
+            let first = asked.iter().find(|(of, _)| of == user).expect("asked").1;
+            assert!((NAMED..=NAMED + seconds(260)).contains(&(times[0] - first)), "{user}: {first:?}, {times:?}");
+        }
+    }
+}

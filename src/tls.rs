@@ -2,7 +2,7 @@
 //!
 //! Enters: the host's name, and a connection. Leaves: the connection encrypted, its peer's certificate verified.
 //! Promises: the roots are read once with the settings, not for each connection. If `SSL_CERT_FILE` is set, its roots
-//! replace the system's. Knows no SMTP.
+//! replace the system's. Knows no protocol above it.
 
 use std::io;
 use std::sync::Arc;
@@ -16,13 +16,14 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 /// The host, and the roots that may vouch for its certificate.
 #[derive(Clone)]
-pub(super) struct Trust {
+pub(crate) struct Trust {
     config: Arc<ClientConfig>,
     host: ServerName<'static>,
 }
 
 impl Trust {
-    pub(super) fn in_host(host: &str) -> Result<Self, &'static str> {
+    /// `protocols`: those that are offered by ALPN, the liked one first; none: nothing is said of them.
+    pub(crate) fn in_host(host: &str, protocols: &[&str]) -> Result<Self, &'static str> {
         const NO_ROOTS: &str = "cannot be used: no trusted roots for TLS";
         let host = ServerName::try_from(host.to_owned()).map_err(|_| "names a host that no certificate can name")?;
         let mut roots = RootCertStore::empty();
@@ -31,15 +32,16 @@ impl Trust {
             return Err(NO_ROOTS);
         }
         // An explicit provider: another library may have set a different one for the process.
-        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|_| NO_ROOTS)?
             .with_root_certificates(roots)
             .with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         Ok(Self { config: Arc::new(config), host })
     }
 
-    pub(super) async fn handshake(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn handshake(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         TlsConnector::from(self.config.clone()).connect(self.host.clone(), stream).await
     }
 }
