@@ -120,6 +120,9 @@ def servers(with_sink=False):
         running = [start(command, 0, stdout=subprocess.DEVNULL) for command in commands]
         try:
             time.sleep(0.5)
+            # Somebody else's on the same port would be measured in its place.
+            if any(server.poll() is not None for server in running):
+                sys.exit("a server did not start: is another run at work on the same ports?")
             yield folder
         finally:
             for server in running:
