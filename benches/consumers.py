@@ -1,13 +1,13 @@
 """The consumers that are measured: how each is started, and at how many messages.
 
-Enters: nothing. Leaves: CONSUMERS: those of messages, and those of mails. A part of the messages is enough for a slow one: its rounds would take minutes, and
-what is compared is the cost of one message.
+Enters: nothing. Leaves: CONSUMERS: those of messages, those of mails, and those that call a webhook. A part of the messages is
+enough for a slow one: its rounds would take minutes, and what is compared is the cost of one message.
 """
 
 import shutil
 from pathlib import Path
 
-from mail import SERVICE
+from places import SERVICE
 
 HERE = Path(__file__).resolve().parent
 PEERS = HERE / "peers"
@@ -38,6 +38,12 @@ MESSAGES = {
     "kombu": (python("kombu_consumer.py"), {}, 0.05),
 }
 
+# Of the floor, what every effect has below it.
+PARTS = {
+    "receive and delete": (rust("sdk"), {"POLLERS": "4"}, 1.0),
+    "claim, begin, commit": (rust("floor") + ["redis"], {"SLOTS": "40"}, 1.0),
+}
+
 # The main job: receive, claim, send, record, delete; with forty mails under way, or as many as are best for it.
 MAILS = {
     "user-events run email": ([SERVICE, "run", "email"], {"WORKER_CONCURRENCY": "40"}, 1.0),
@@ -46,16 +52,25 @@ MAILS = {
     "sqs-consumer ×4, nodemailer": (node("mail.mjs"), {"INSTANCES": "4"}, 0.2),
     "aiobotocore, aiosmtplib": (python("mail_loop.py"), {"POLLERS": "4"}, 0.2),
     # What a mail cannot do without, each by itself.
-    "receive and delete": (rust("sdk"), {"POLLERS": "4"}, 1.0),
-    "claim, begin, commit": (rust("floor") + ["redis"], {"SLOTS": "40"}, 1.0),
+    **PARTS,
     "ready mails": (rust("floor") + ["smtp"], {"SLOTS": "40"}, 1.0),
 }
-# Who is not counted by the queue, and what counts it instead.
-FLOOR = {"claim, begin, commit": "redis", "ready mails": "smtp"}
-# Who sends no mail.
-SILENT = ["receive and delete", "claim, begin, commit"]
 
-CONSUMERS = MESSAGES | MAILS
+# The same with a call of a webhook in the mail's place.
+WEBHOOKS = {
+    "user-events run crm": ([SERVICE, "run", "crm"], {"WORKER_CONCURRENCY": "40"}, 1.0),
+    "sqs-consumer ×16, undici": (node("webhook.mjs"), {"INSTANCES": "16"}, 0.2),
+    "sqs-consumer ×4, undici": (node("webhook.mjs"), {"INSTANCES": "4"}, 0.2),
+    **PARTS,
+    "ready calls": (rust("floor") + ["post"], {"SLOTS": "40"}, 1.0),
+}
+
+# Who is not counted by the queue, and what counts it instead.
+FLOOR = {"claim, begin, commit": "redis", "ready mails": "sink", "ready calls": "sink"}
+# Who has no effect.
+SILENT = list(PARTS)
+
+CONSUMERS = MESSAGES | MAILS | WEBHOOKS
 
 
 def lacking(name):

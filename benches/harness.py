@@ -20,9 +20,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import mail
+import effects
 from consumers import CONSUMERS, FLOOR, SILENT, rust
-from mail import REDIS_PORT, SINK_PORT, STUB_PORT
+from places import REDIS_PORT, SINK_PORT, STUB_PORT
 
 LONGEST = 300
 
@@ -42,7 +42,9 @@ class Load:
     # A mail for each: `plain` or `tls`, each reply of the mail server so late.
     smtp: str = ""
     smtp_latency_ms: int = 0
-    # SQS, Redis and the mail server are 5 ms away, in each direction.
+    # A call of a webhook for each.
+    webhook: bool = False
+    # SQS, Redis and the sink are 5 ms away, in each direction.
     wire: bool = False
     settings: dict = field(default_factory=dict)
 
@@ -65,7 +67,7 @@ def scripts_run():
 
 def done(name, stats):
     """How many messages this consumer is done with, or, of the floor, with its part of them."""
-    counted = {"smtp": lambda: call("/stats", port=SINK_PORT)["accepted"], "redis": lambda: scripts_run() // 3}
+    counted = {"sink": lambda: call("/stats", port=SINK_PORT)["accepted"], "redis": lambda: scripts_run() // 3}
     return counted[FLOOR[name]]() if name in FLOOR else stats["deleted"]
 
 
@@ -110,14 +112,17 @@ def start(command, core, **more):
 
 
 @contextmanager
-def servers(mails=False):
-    """The canned endpoint and a Redis that keeps nothing; for mails also the sink and the wire."""
+def servers(with_sink=False):
+    """The canned endpoint and a Redis that keeps nothing; for effects also the sink and the wire."""
     redis = ["redis-server", "--port", str(REDIS_PORT), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     with tempfile.TemporaryDirectory() as folder:
-        commands = [rust("stub") + [str(STUB_PORT)], redis] + (mail.commands(folder) if mails else [])
+        commands = [rust("stub") + [str(STUB_PORT)], redis] + (effects.commands(folder) if with_sink else [])
         running = [start(command, 0, stdout=subprocess.DEVNULL) for command in commands]
         try:
             time.sleep(0.5)
+            # Somebody else's on the same port would be measured in its place.
+            if any(server.poll() is not None for server in running):
+                sys.exit("a server did not start: is another run at work on the same ports?")
             yield folder
         finally:
             for server in running:
@@ -137,14 +142,14 @@ def environment(load, settings, folder=None):
         REDIS_URL=f"redis://127.0.0.1:{REDIS_PORT}/0",
         HANDLER=load.handler,
         RUST_LOG="off",
-    ) | (mail.environment(load, folder) if load.smtp else {}) | settings | load.settings
+    ) | (effects.environment(load, folder) if effects.of(load) else {}) | settings | load.settings
 
 
 def prepare(load, total):
     """Empties the servers, and has the messages there or on their way."""
     for command in (["flushall"], ["config", "resetstat"]):
         subprocess.run(["redis-cli", "-p", str(REDIS_PORT), *command], check=True, stdout=subprocess.DEVNULL)
-    if load.smtp:
+    if effects.of(load):
         call("/control", {"latency_ms": load.smtp_latency_ms}, SINK_PORT)
     paced = total if load.rate else 0
     asked = {"preload": total - paced, "paced": paced, "rate": load.rate}
@@ -152,10 +157,10 @@ def prepare(load, total):
 
 
 def measure(name, load, farewell=signal.SIGKILL, folder=None):
-    """One consumer, one round; ended by this signal. `folder`: what `servers` gave, for mails."""
+    """One consumer, one round; ended by this signal. `folder`: what `servers` gave, for effects."""
     command, settings, part = CONSUMERS[name]
-    # A slow one too keeps a mild pace, and a hundredth of a few mails says nothing.
-    total = max(1, int(load.messages * (1.0 if load.smtp and load.rate else part)))
+    # A slow one too keeps a mild pace, and a hundredth of a few effects says nothing.
+    total = max(1, int(load.messages * (1.0 if effects.of(load) and load.rate else part)))
     prepare(load, total)
     begun = time.monotonic()
     # A file: a pipe that nobody reads stops a consumer that logs.
@@ -200,19 +205,21 @@ def measure(name, load, farewell=signal.SIGKILL, folder=None):
             "p50_ms": stats["p50_us"] / 1000,
             "p99_ms": stats["p99_us"] / 1000,
         }
-        return row | mails(name, load, total)
+        return row | seen(name, load, total)
     finally:
         for process in processes:
             process.send_signal(farewell)
             process.wait()
 
 
-def mails(name, load, total):
-    """What the mail server says of the round, where mails were sent."""
-    if not load.smtp or name in SILENT:
+def seen(name, load, total):
+    """What the sink says of the round, where there were effects."""
+    effect = effects.of(load)
+    if not effect or name in SILENT:
         return {}
     moments = {} if name in FLOOR else call("/moments")
-    return mail.figures(name, total, call("/stats", port=SINK_PORT), moments, call("/moments", port=SINK_PORT)["accepted_us"])
+    stats, accepted = call("/stats", port=SINK_PORT), call("/moments", port=SINK_PORT)["accepted_us"]
+    return effects.figures(name, effect.NOUN, total, stats, moments, accepted)
 
 
 def medians(rows):

@@ -4,8 +4,8 @@ Enters: the suites `mail`, `mail-wire` and `mail-paced` of one run; a suite that
 Leaves: paragraphs and tables. Every bound is a ratio of medians of one run, or a time on a wire of known length.
 """
 
-from mail import WIRE_MS
-from tables import table
+from places import WIRE_MS
+from tables import beside, costs, judged, named, only, table
 
 OURS, NODE, PYTHON = "user-events run email", "nodemailer", "aiosmtplib"
 FLOOR = ["receive and delete", "claim, begin, commit", "ready mails"]
@@ -16,29 +16,12 @@ SLOTS = 40
 WAYS = 9
 
 
-def named(rows, part):
-    return [row for row in rows if part in row["consumer"]]
-
-
-def only(rows, name, **load):
-    [row] = [row for row in rows if row["consumer"] == name and all(row["load"][key] == value for key, value in load.items())]
-    return row
-
-
 def full(rows):
-    ours = only(rows, OURS, smtp="plain")
-
-    def line(row):
-        name = row["consumer"] + (", TLS" if row["load"]["smtp"] == "tls" else "")
-        cells = [f"{row['cpu_us']:,.0f}", f"{row['cpu_us'] / ours['cpu_us']:.2g}", f"{row['rate']:,.0f}"]
-        return [name, *cells, row["connections"], row["most_open"], f"{row['rss_mb']:.0f}", f"{row['bytes']:,.0f}"]
-
-    mailers = [row for row in rows if row["consumer"] not in FLOOR]
-    head = ["consumer", "CPU µs a mail", "× ours", "mails/s", "connections made", "open at once", "RSS MB", "bytes a mail"]
-    parts = [only(rows, name) for name in FLOOR]
-    cells = [[row["consumer"], f"{row['cpu_us']:.1f}"] for row in parts] + [["the sum", f"{floor(rows):.1f}"]]
+    ours, parts = only(rows, OURS, smtp="plain"), [only(rows, name) for name in FLOOR]
+    called = lambda row: row["consumer"] + (", TLS" if row["load"]["smtp"] == "tls" else "")
+    mailers = beside([row for row in rows if row["consumer"] not in FLOOR], ours, "mail", called)
     says = "What a mail cannot do without, each by itself in the same rounds: a bare loop around the SDK, the record's three scripts, and a client that sends ready bytes, pipelined, over connections that stay open.\n"
-    return "\n".join([table(head, [line(row) for row in mailers]), says, table(["part", "CPU µs a mail"], cells)])
+    return "\n".join([mailers, says, costs(parts, "mail")])
 
 
 def front(rows):
@@ -104,8 +87,4 @@ def parts(suites):
     for name, (title, says, make) in SECTIONS.items():
         if name in suites:
             yield f"### {title}\n\n{says} Medians of {suites[name]['rounds']} rounds.\n\n{make(suites[name]['rows'])}"
-    cells = [
-        [what, f"{value:.2f}", f"{'≤' if is_most else '≥'} {bound}", "yes" if (value <= bound if is_most else value >= bound) else "no"]
-        for what, value, bound, is_most in bounds(suites)
-    ]
-    yield f"### What a mail may cost\n\nEach a ratio of this run, or a time.\n\n{table(['bound', 'measured', 'asked for', 'held'], cells)}"
+    yield f"### What a mail may cost\n\nEach a ratio of this run, or a time.\n\n{judged(bounds(suites))}"

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import mail_report
+import webhook_report
 from tables import table
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -96,7 +97,7 @@ def whole(rows):
 def measured(done):
     machine = done["machine"]
     parts = [f"{machine['date']}, {machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}.\n"]
-    parts += mail_report.parts(done["suites"])
+    parts += [*mail_report.parts(done["suites"]), *webhook_report.parts(done["suites"])]
     for name, (title, says, make) in SECTIONS.items():
         suite = done["suites"][name]
         parts.append(f"### {title}\n\n{says} Medians of {suite['rounds']} rounds.\n\n{make(suite['rows'])}")
@@ -117,6 +118,7 @@ def front(done):
     apart = abs(flat[1]["cpu_us"] / flat[0]["cpu_us"] - 1)
     return "\n".join([
         mail_report.front(done["suites"]["mail"]["rows"]),
+        *webhook_report.front(done["suites"]),
         "A message costs the whole engine {} µs of one core with an empty handler, {} with unwrapping, claim and commit in Redis,".format(*took(OURS)),
         f"and {by[OURS]['redis']['calls']:.2f} calls. In the same run sqs-consumer took {both('sqs-consumer ×16')}, squiss-ts {both('squiss-ts')},",
         f"aiobotocore {both('aiobotocore loop')}, omniqueue {both('omniqueue')}; a bare loop around the AWS SDK, which opens no body and has no leases,",

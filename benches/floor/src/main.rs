@@ -1,9 +1,11 @@
-//! What a mail cannot do without, each by itself, as cheap as it gets: `floor smtp`, `floor redis`.
+//! What a mail or a call cannot do without, each by itself, as cheap as it gets: `floor smtp`, `floor post`, `floor redis`.
 //!
 //! Enters: MESSAGES, SLOTS (so many at once); for `smtp` SMTP_URL and MAIL_TEMPLATE (a folder: `mail.eml`, ready bytes); for
-//! `redis` REDIS_URL. Leaves: that many mails at the server, or that many records, committed. Then waits to be killed: the
-//! CPU of a process that has ended cannot be asked for. The third part of the floor is the bare loop in `sdk`.
+//! `post` WEBHOOK_URL and WEBHOOK_BODY (a file); for `redis` REDIS_URL. Leaves: that many mails or calls at the server, or
+//! that many records, committed. Then waits to be killed: the CPU of a process that has ended cannot be asked for. The
+//! last part of the floor is the bare loop in `sdk`.
 
+mod ready_calls;
 mod ready_mails;
 mod record;
 
@@ -42,8 +44,9 @@ async fn main() {
     let local = tokio::task::LocalSet::new();
     match std::env::args().nth(1).as_deref() {
         Some("smtp") => local.run_until(ready_mails::send(slots, numbers)).await,
+        Some("post") => local.run_until(ready_calls::send(slots, numbers)).await,
         Some("redis") => local.run_until(record::keep(slots, numbers)).await,
-        _ => panic!("usage: floor smtp|redis"),
+        _ => panic!("usage: floor smtp|post|redis"),
     }
     std::future::pending().await
 }

@@ -1,4 +1,4 @@
-//! What the sink has seen since the last reset: mails, connections, and the moment of each mail.
+//! What the sink has seen since the last reset: mails or calls, connections, and the moment of each mail or call.
 //!
 //! Enters: one occurrence at a time, with the run that its connection belongs to. Leaves: figures, as JSON.
 
@@ -7,19 +7,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-/// A mail that has been read to its end.
+/// A mail or a call that has been read to its end.
 #[derive(Debug, Clone, Copy)]
 pub struct Taken {
-    /// Of its recipient, `u<number>@…`: the event's number at the canned queue. `None`: another recipient.
+    /// The event's number at the canned queue, by the mail's recipient or the call's `webhook-id`. `None`: of another form.
     pub number: Option<u32>,
-    /// Of its headers and bodies, on the wire.
+    /// Of a mail's headers and bodies, on the wire; of a call's body.
     pub bytes: usize,
 }
 
 #[derive(Default)]
 pub struct Counts {
     generation: u64,
-    /// By number: when the mail was taken first.
+    /// By number: when it was taken first.
     moments: Vec<Option<Instant>>,
     accepted: u64,
     /// Taken before, by their number.
@@ -54,13 +54,13 @@ impl Counts {
         }
     }
 
-    pub fn accept(&mut self, generation: u64, mail: Taken) {
+    pub fn accept(&mut self, generation: u64, taken: Taken) {
         if generation != self.generation {
             return;
         }
         self.accepted += 1;
-        self.bytes += mail.bytes;
-        let Some(number) = mail.number.map(|number| number as usize) else { return };
+        self.bytes += taken.bytes;
+        let Some(number) = taken.number.map(|number| number as usize) else { return };
         if number >= self.moments.len() {
             self.moments.resize(number + 1, None);
         }
@@ -70,7 +70,7 @@ impl Counts {
         }
     }
 
-    /// What is asked for while mails come: nothing that grows with them.
+    /// What is asked for while they come: nothing that grows with them.
     pub fn stats(&self) -> Value {
         json!({
             "accepted": self.accepted, "again": self.again, "bytes": self.bytes, "connections": self.connections,
@@ -78,7 +78,7 @@ impl Counts {
         })
     }
 
-    /// When each mail was taken, by its number, in microseconds since 1970: the queue, another process, says by the same
+    /// When each was taken, by its number, in microseconds since 1970: the queue, another process, says by the same
     /// clock when the event arrived. 0: it was not.
     pub fn moments(&self) -> Value {
         let (now, wall) = (Instant::now(), SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());

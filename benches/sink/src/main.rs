@@ -1,15 +1,18 @@
-//! A mail server that takes every mail at once: fast enough that the consumer, not the server, is what is measured.
+//! A mail server and a webhook's receiver that take everything at once: fast enough that the consumer, not the server, is
+//! what is measured.
 //!
-//!     sink PORT TLS_PORT CONTROL_PORT ROOT.pem
+//!     sink PORT TLS_PORT HOOK_PORT CONTROL_PORT ROOT.pem
 //!
-//! Enters: SMTP on loopback (`PORT`: plain, with STARTTLS if `/control` asks for it; `TLS_PORT`: TLS from the start), and
-//! HTTP from the runner on `CONTROL_PORT`. Leaves: counts of mails and connections, the moment at which each mail was
-//! taken, and in `ROOT.pem` the certificate to trust. Promises: a mail counts when its 250 is written; a connection of
-//! an earlier run counts nothing. Keeps no mail. Shares no code with any consumer.
+//! Enters: SMTP on loopback (`PORT`: plain, with STARTTLS if `/control` asks for it; `TLS_PORT`: TLS from the start), calls
+//! by HTTP/1.1 on `HOOK_PORT`, and HTTP from the runner on `CONTROL_PORT`. Leaves: counts of mails or calls and of
+//! connections, the moment at which each was taken, and in `ROOT.pem` the certificate to trust. Promises: a mail counts
+//! when its 250 is written, a call when its 204 is; a connection of an earlier run counts nothing. Keeps neither. Shares
+//! no code with any consumer.
 
 mod control;
 mod conversation;
 mod counts;
+mod hook;
 mod tls;
 
 use std::cell::RefCell;
@@ -28,15 +31,17 @@ type Shared = Rc<RefCell<Counts>>;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [port, tls_port, control_port, root] = &arguments[..] else {
-        eprintln!("usage: sink PORT TLS_PORT CONTROL_PORT ROOT.pem");
+    let [port, tls_port, hook_port, control_port, root] = &arguments[..] else {
+        eprintln!("usage: sink PORT TLS_PORT HOOK_PORT CONTROL_PORT ROOT.pem");
         std::process::exit(2);
     };
     let acceptor = tls::acceptor(root)?;
     let counts = Shared::default();
-    let (plain, secured, http) = (bind(port).await?, bind(tls_port).await?, bind(control_port).await?);
+    let (plain, secured) = (bind(port).await?, bind(tls_port).await?);
+    let (hooks, http) = (bind(hook_port).await?, bind(control_port).await?);
     let local = LocalSet::new();
     local.spawn_local(control::serve(http, counts.clone()));
+    local.spawn_local(hook::serve(hooks, counts.clone()));
     local.spawn_local(accept(secured, acceptor.clone(), true, counts.clone()));
     local.run_until(accept(plain, acceptor, false, counts)).await
 }

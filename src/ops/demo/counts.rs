@@ -1,4 +1,4 @@
-//! What came of the events: so many mails, profiles and dead letters.
+//! What came of the events: so many mails, profiles, calls of the webhook and dead letters.
 
 use std::fmt;
 
@@ -7,6 +7,8 @@ use std::fmt;
 pub(super) struct DemoCounts {
     pub mails: usize,
     pub profiles: usize,
+    /// Of the webhook.
+    pub calls: usize,
     pub plan: Option<&'static str>,
     pub dead_letters: usize,
     /// The reason in this scene's dead letters.
@@ -20,6 +22,7 @@ impl DemoCounts {
         Self {
             mails: self.mails - before.mails,
             profiles: self.profiles - before.profiles,
+            calls: self.calls - before.calls,
             dead_letters: self.dead_letters - before.dead_letters,
             ignored: self.ignored - before.ignored,
             ..Self::default()
@@ -38,6 +41,7 @@ impl fmt::Display for DemoCounts {
         let plural = |n: usize| if n == 1 { "" } else { "s" };
         part(self.mails, &format!("mail{}", plural(self.mails)));
         part(self.profiles, &format!("profile{}", plural(self.profiles)));
+        part(self.calls, &format!("call{}", plural(self.calls)));
         part(self.dead_letters, "dead");
         part(self.ignored, "ignored");
         let detail =

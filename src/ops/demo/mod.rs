@@ -1,9 +1,11 @@
 //! `demo`: the whole service in this process. Needs no AWS, no Redis, no mail server, no account.
 //!
-//! It runs a publisher, a topic, two queues with one DLQ, and two real workers. Mails become files. It ends with a
-//! table of what should have happened beside what did happen, and fails on a difference.
+//! It runs a publisher, a topic, three queues with one DLQ, and three real workers. Mails become files; a webhook calls a
+//! service on loopback. It ends with a table of what should have happened beside what did happen, and fails on a
+//! difference.
 
 mod counts;
+mod receiver;
 mod scenes;
 mod system;
 mod tell;
@@ -13,6 +15,7 @@ use std::time::Duration;
 
 use comfy_table::{LineStyle, Table, TableStyle};
 
+use self::receiver::Receiver;
 use self::scenes::SCENES;
 use self::system::{DemoResults, DemoSystem};
 use self::tell::Teller;
@@ -33,8 +36,12 @@ pub(super) async fn demo(context: &Context<'_>, mails: &Path, slow: Option<Durat
         ));
         return Err(Exit::Usage);
     }
-    say("A publisher, an SNS-like topic, two SQS-like queues with DLQs, two workers: all in this process.");
-    let system = DemoSystem::build(mails).ok_or(Exit::Bug)?;
+    let receiver = Receiver::start().await.map_err(|error| {
+        fail_with(Exit::Unavailable)(format!("the demo's service cannot listen on 127.0.0.1: {}", plain::said(&error)))
+    })?;
+    say("A publisher, an SNS-like topic, three SQS-like queues with DLQs, three workers: all in this process.");
+    say("One of them calls a service by webhook, on 127.0.0.1.");
+    let system = DemoSystem::build(mails, receiver).ok_or(Exit::Bug)?;
     let teller = Teller::new(environment, slow);
     let played = if slow.is_some() { one_by_one(&system, &teller).await } else { at_once(&system, &teller).await };
     teller.end();

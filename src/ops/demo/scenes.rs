@@ -18,8 +18,9 @@ pub(super) struct Scene {
     pub because: &'static str,
 }
 
-const NOTHING: DemoCounts = DemoCounts { mails: 0, profiles: 0, plan: None, dead_letters: 0, reason: "", ignored: 0 };
-const ONE_OF_EACH: DemoCounts = DemoCounts { mails: 1, profiles: 1, ..NOTHING };
+const NOTHING: DemoCounts =
+    DemoCounts { mails: 0, profiles: 0, calls: 0, plan: None, dead_letters: 0, reason: "", ignored: 0 };
+const ONE_OF_EACH: DemoCounts = DemoCounts { mails: 1, profiles: 1, calls: 1, ..NOTHING };
 
 /// The demo's rows, in the order they are published.
 pub(super) const SCENES: &[Scene] = &[
@@ -27,8 +28,8 @@ pub(super) const SCENES: &[Scene] = &[
         title: "20 users sign up",
         prefix: "new",
         entries: |prefix| (0..20).map(|n| version_2(&format!("{prefix}-{n}"), "free")).collect(),
-        expected: DemoCounts { mails: 20, profiles: 20, ..NOTHING },
-        because: "the topic copied each event to both queues; each reaction did its own part",
+        expected: DemoCounts { mails: 20, profiles: 20, calls: 20, ..NOTHING },
+        because: "the topic copied each event to each queue; each reaction did its own part",
     },
     Scene {
         title: "one event, published 3 times",
@@ -60,8 +61,8 @@ pub(super) const SCENES: &[Scene] = &[
             };
             vec![at("pro", "2026-01-02T00:00:02Z"), at("free", "2026-01-02T00:00:01Z")]
         },
-        expected: DemoCounts { plan: Some("pro"), ..ONE_OF_EACH },
-        because: "the profile keeps what the newer event said, whichever comes last",
+        expected: DemoCounts { plan: Some("pro"), calls: 2, ..ONE_OF_EACH },
+        because: "the profile keeps what the newer event said, whichever comes last; the webhook calls for each event",
     },
     Scene {
         title: "mail server: not now (451)",
@@ -74,28 +75,28 @@ pub(super) const SCENES: &[Scene] = &[
         title: "mail server down for 1 s",
         prefix: "down",
         entries: |prefix| (0..5).map(|n| version_2(&format!("{prefix}-{n}"), "free")).collect(),
-        expected: DemoCounts { mails: 5, profiles: 5, ..NOTHING },
-        because: "the email queue paused and asked until it was back; profiles went on",
+        expected: DemoCounts { mails: 5, profiles: 5, calls: 5, ..NOTHING },
+        because: "the email queue paused and asked until it was back; the others went on",
     },
     Scene {
         title: "a text that is no event",
         prefix: "-",
         entries: |_| vec![Entry { message: "hello".to_owned(), attributes: BTreeMap::new() }],
-        expected: DemoCounts { dead_letters: 2, reason: "not_an_event", ..NOTHING },
+        expected: DemoCounts { dead_letters: 3, reason: "not_an_event", ..NOTHING },
         because: "it can never succeed: put aside at once, once in each queue, with its reason",
     },
     Scene {
         title: "an event without an address",
-        prefix: "-",
-        entries: |_| vec![message(&json!({ "type": "user.signed_up", "userId": "nobody" }))],
-        expected: DemoCounts { dead_letters: 2, reason: "missing_field", ..NOTHING },
-        because: "put aside in the same way; nothing waited behind it",
+        prefix: "nobody",
+        entries: |prefix| vec![message(&json!({ "type": "user.signed_up", "userId": prefix }))],
+        expected: DemoCounts { calls: 1, dead_letters: 2, reason: "missing_field", ..NOTHING },
+        because: "put aside in the same way where it is needed; a webhook passes on what was published",
     },
     Scene {
         title: "another team's event",
         prefix: "-",
         entries: |_| vec![message(&json!({ "type": "order.placed", "orderId": 7 }))],
-        expected: DemoCounts { ignored: 2, ..NOTHING },
+        expected: DemoCounts { ignored: 3, ..NOTHING },
         because: "not ours: deleted without a fuss (UNKNOWN_EVENTS=quarantine would keep it)",
     },
 ];
@@ -110,7 +111,8 @@ impl Scene {
         let dead_letters = results.reasons.get(reason).copied().unwrap_or(0);
         let ignored = if expected.ignored > 0 { results.ignored } else { 0 };
         let (mails, profiles) = (results.mails(self.prefix), results.profiles(self.prefix));
-        DemoCounts { mails, profiles, plan, dead_letters, reason, ignored }
+        let calls = results.calls(self.prefix);
+        DemoCounts { mails, profiles, calls, plan, dead_letters, reason, ignored }
     }
 }
 

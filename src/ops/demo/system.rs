@@ -1,4 +1,5 @@
-//! The parts of the demo: topic, queues and workers in this process, and a mail server that fails on purpose.
+//! The parts of the demo: topic, queues and workers in this process, a mail server that fails on purpose, and a service
+//! behind a webhook.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -10,13 +11,18 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::counts::DemoCounts;
-use crate::events::UserId;
+use super::receiver::Receiver;
+use crate::events::{UserId, UserSignedUp};
 use crate::handlers::profile::ProfileHandler;
+use crate::handlers::webhook::WebhookHandler;
 use crate::handlers::welcome_email::WelcomeEmail;
 use crate::mail::outbox::Outbox;
 use crate::mail::{Composer, Mail, MailError, Mailer, Phase, Ready, Sender, Templates, Wording};
 use crate::profiles::memory::MemoryProfiles;
+use crate::webhook::Webhook;
 use engine::backoff::{Backoff, Outage};
+use engine::event::{Event, Once};
+use engine::handler::Row;
 use engine::idempotency::memory::MemoryLedger;
 use engine::idempotency::{Crossing, Fence, Terms};
 use engine::publisher::{PublishError, Publisher};
@@ -33,11 +39,12 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// The running parts.
 pub(super) struct DemoSystem {
     publisher: Publisher<MemoryTopic>,
-    queues: [MemoryQueue; 2],
+    queues: [MemoryQueue; 3],
     dead_letters: MemoryQueue,
     mailer: MoodyMailer,
     profiles: MemoryProfiles,
-    tallies: [Tally; 2],
+    receiver: Receiver,
+    tallies: [Tally; 3],
     workers: JoinSet<worker::Summary>,
     stop: CancellationToken,
 }
@@ -45,6 +52,7 @@ pub(super) struct DemoSystem {
 /// What there was at the end.
 pub(super) struct DemoResults {
     sent: HashMap<String, usize>,
+    called: HashMap<String, usize>,
     known: MemoryProfiles,
     pub reasons: BTreeMap<String, usize>,
     pub ignored: usize,
@@ -53,11 +61,12 @@ pub(super) struct DemoResults {
 }
 
 impl DemoSystem {
-    pub(super) fn build(mails: &Path) -> Option<Self> {
+    pub(super) fn build(mails: &Path, receiver: Receiver) -> Option<Self> {
         let dead_letters = MemoryQueue::new("user-events-dlq", VISIBILITY);
         let queue = |name| MemoryQueue::with_dlq(name, VISIBILITY, &dead_letters, 5);
-        let (email, profile) = (queue("user-events-email"), queue("user-events-profile"));
-        let topic = MemoryTopic::default().subscribe(&email).subscribe(&profile);
+        let queues = ["user-events-email", "user-events-profile", "user-events-crm"].map(queue);
+        let topic = queues.iter().fold(MemoryTopic::default(), MemoryTopic::subscribe);
+        let [email, profile, crm] = queues.clone();
         let mailer = MoodyMailer::new(mails.to_owned());
         let profiles = MemoryProfiles::default();
         let from = "Acme <hello@acme.example>".parse().ok()?;
@@ -72,17 +81,28 @@ impl DemoSystem {
         let terms = Terms::new(VISIBILITY * 3 / 4, VISIBILITY);
         let reaction =
             Reaction::recorded(WelcomeEmail::new(composer, mailer.clone()), MemoryLedger::default(), terms, VISIBILITY);
-        let email_worker = Worker::new(email.clone(), reaction, settings);
+        let email_worker = Worker::new(email, reaction, settings);
         let reaction = Reaction::atomic(ProfileHandler::new(profiles.clone()), VISIBILITY);
-        let profile_worker = Worker::new(profile.clone(), reaction, settings);
+        let profile_worker = Worker::new(profile, reaction, settings);
+        // What `CRM_WEBHOOK_URL` and `CRM_EVENT_TYPES=user.signed_up` make. No trace goes on: nothing here exports one.
+        let webhook = WebhookHandler::new(Webhook::new(receiver.settings()), None, Box::new(Vec::new));
+        let row = Row {
+            name: "crm",
+            once: Once::Event,
+            types: UserSignedUp::TYPES,
+            is_recognised: true,
+            ..Row::of::<WebhookHandler>()
+        };
+        let reaction = Reaction::recorded(webhook, MemoryLedger::default(), terms, VISIBILITY).with_row(row);
+        let crm_worker = Worker::new(crm, reaction, settings);
 
-        let tallies = [email_worker.tally(), profile_worker.tally()];
+        let tallies = [email_worker.tally(), profile_worker.tally(), crm_worker.tally()];
         let (stop, mut workers) = (CancellationToken::new(), JoinSet::new());
-        let (first, second) = (email_worker.run(stop.clone()), profile_worker.run(stop.clone()));
-        workers.spawn(first);
-        workers.spawn(second);
+        workers.spawn(email_worker.run(stop.clone()));
+        workers.spawn(profile_worker.run(stop.clone()));
+        workers.spawn(crm_worker.run(stop.clone()));
         let publisher = Publisher::new(topic);
-        Some(Self { publisher, queues: [email, profile], dead_letters, mailer, profiles, tallies, workers, stop })
+        Some(Self { publisher, queues, dead_letters, mailer, profiles, receiver, tallies, workers, stop })
     }
 
     pub(super) async fn publish(&self, entries: &[Entry]) -> Result<(), PublishError> {
@@ -94,6 +114,7 @@ impl DemoSystem {
         DemoCounts {
             mails: self.mailer.lock().sent.values().sum(),
             profiles: self.profiles.count(),
+            calls: self.receiver.calls().values().sum(),
             dead_letters: self.dead_letters.depth().visible,
             ignored: usize::try_from(self.tallies.iter().map(|tally| tally.read().of("ignored")).sum::<u64>())
                 .unwrap_or(0),
@@ -101,7 +122,7 @@ impl DemoSystem {
         }
     }
 
-    /// Waits until both queues are empty, or [`PATIENCE`] is over. Meanwhile calls `each` with the results so far and
+    /// Waits until all queues are empty, or [`PATIENCE`] is over. Meanwhile calls `each` with the results so far and
     /// the number of waiting messages.
     ///
     /// # Errors
@@ -131,6 +152,7 @@ impl DemoSystem {
         let sent = self.mailer.lock().sent.clone();
         DemoResults {
             sent,
+            called: self.receiver.calls(),
             known: self.profiles,
             reasons: reasons(&self.dead_letters).await,
             ignored: usize::try_from(sum("ignored")).unwrap_or(0),
@@ -143,7 +165,12 @@ impl DemoSystem {
 impl DemoResults {
     /// Mails taken for this scene's users, with copies.
     pub(super) fn mails(&self, prefix: &str) -> usize {
-        self.sent.iter().filter(|(user, _)| belongs(user, prefix)).map(|(_, n)| n).sum()
+        of_scene(&self.sent, prefix)
+    }
+
+    /// Calls taken by the service for this scene's users, with copies.
+    pub(super) fn calls(&self, prefix: &str) -> usize {
+        of_scene(&self.called, prefix)
     }
 
     pub(super) fn profiles(&self, prefix: &str) -> usize {
@@ -155,6 +182,10 @@ impl DemoResults {
         let profile = self.known.get(&user.parse().ok()?)?;
         Some(profile.plan?.as_str().to_owned())
     }
+}
+
+fn of_scene(by_user: &HashMap<String, usize>, prefix: &str) -> usize {
+    by_user.iter().filter(|(user, _)| belongs(user, prefix)).map(|(_, n)| n).sum()
 }
 
 /// Does this user belong to the scene? Its users are `prefix` and `prefix-<n>`: `new-7` belongs to `new`, `newer` not.
