@@ -106,7 +106,8 @@ async fn a_webhook_once_for_a_user_whose_workers_are_killed_makes_one_call_each_
         assert_eq!(worker.terminate().await, Some(0));
     }
 
-    let (diary, letters) = (diary.lock().unwrap().clone(), crm.letters().await);
+    let letters = crm.letters().await;
+    let diary = diary.lock().unwrap().clone();
     let mut explained = 0;
     for user in 0..kills * USERS_A_KILL {
         let calls = diary.get(&crm.id(user)).cloned().unwrap_or_default();
@@ -115,6 +116,9 @@ async fn a_webhook_once_for_a_user_whose_workers_are_killed_makes_one_call_each_
         // Two kills between fence and record leave no call to make, and nobody knows of those that were.
         assert!(!calls.is_empty() || !dead.is_empty(), "{user} was never called for");
         assert!(dead.iter().all(|why| why.starts_with("outcome_unknown: ")), "{user}: {dead:?}");
+        let events = [0, 1].map(|n| format!("{}-{n}", crm.id(user)));
+        let is_done = past.values().any(|past| events.iter().any(|event| past.done.contains(event)));
+        assert!(dead.is_empty() || !is_done, "{user} is done, and dead as unknown: {calls:?} {dead:?}");
         for pair in calls.windows(2) {
             let first = &past[&pair[0].process];
             let is_killed = first.killed.is_some_and(|at| at >= pair[0].at) && pair[0].process != pair[1].process;

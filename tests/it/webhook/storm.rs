@@ -1,6 +1,6 @@
 //! A service that does everything wrong that one can do, by a seed: each event has one of four ends, each call its reason.
 //!
-//! Enters: `WEBHOOK_EVENTS` (few without it) and `WEBHOOK_SEED` (printed). Trusts the service's own diary of what it did
+//! Enters: `WEBHOOK_EVENTS` (a thousand without it) and `WEBHOOK_SEED` (printed). Trusts the service's own diary of what it did
 //! with each request, and the DLQ.
 
 use std::collections::BTreeMap;
@@ -103,7 +103,7 @@ fn number(request: &Request) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_event_of_a_webhook_that_meets_everything_is_done_or_dead_with_its_reason_and_no_call_is_unexplained() {
     let set = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a whole number"));
-    let events = set("WEBHOOK_EVENTS").unwrap_or(240) as usize;
+    let events = set("WEBHOOK_EVENTS").unwrap_or(1000) as usize;
     let seed = set("WEBHOOK_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
     println!("WEBHOOK_EVENTS={events} WEBHOOK_SEED={seed}");
     let (service, elsewhere) = (Service::start().await, Service::start().await);
@@ -132,7 +132,8 @@ async fn each_event_of_a_webhook_that_meets_everything_is_done_or_dead_with_its_
     let memory = worker.peak_memory();
     let log = worker.log();
     assert_eq!(worker.terminate().await, Some(0));
-    let (diary, letters) = (diary.lock().unwrap().clone(), crm.letters().await);
+    let letters = crm.letters().await;
+    let diary = diary.lock().unwrap().clone();
     let (mut calls, mut ends) = (0, BTreeMap::<String, usize>::new());
     for n in 0..events {
         let met = diary.get(&n).map(Vec::as_slice).unwrap_or_default();
