@@ -1,10 +1,17 @@
 //! The webhook on the wire: each end of a call, judged by what it means for the event.
 //!
-//! Enters: events, and a scripted service. Leaves: what came of them, and what the service was sent. `worker` has the
-//! queue around it, and `process` the program.
+//! Enters: events, and a scripted service. Leaves: what came of them, and what the service was sent. `worker` and `outages`
+//! have the queue around it; the others the program, which `crm` starts.
 
+mod crm;
+mod exact;
+mod kills;
+mod outages;
 mod process;
+mod secrets;
 mod service;
+mod storm;
+mod verified;
 mod worker;
 
 use std::sync::{Arc, Mutex};

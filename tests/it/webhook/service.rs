@@ -5,10 +5,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::AbortOnDropHandle;
+
+const FINE: &str = "HTTP/1.1 204 Fine\r\n\r\n";
 
 /// What it does with a request that it has read.
 #[derive(Debug, Clone)]
@@ -19,8 +22,12 @@ pub enum Reaction {
     SaysAndCloses(String),
     /// Closes.
     Closes,
+    /// Resets the connection.
+    Resets,
     /// Never answers.
     Stalls,
+    /// Answers 204 after this time.
+    Late(Duration),
     /// Answers 200 with a body of so many bytes.
     SaysMuch(usize),
 }
@@ -34,9 +41,12 @@ pub struct Request {
     pub body: String,
 }
 
-#[derive(Debug, Default)]
+type Decides = dyn Fn(&Request) -> Reaction + Send + Sync;
+
+#[derive(Default)]
 struct Seen {
     script: Mutex<VecDeque<Reaction>>,
+    decides: Mutex<Option<Arc<Decides>>>,
     always: Mutex<Option<Reaction>>,
     requests: Mutex<Vec<Request>>,
     connections: AtomicUsize,
@@ -76,6 +86,11 @@ impl Service {
         *self.seen.always.lock().unwrap() = reaction;
     }
 
+    /// Each request that no script is left for meets what this says.
+    pub fn decides(&self, decides: impl Fn(&Request) -> Reaction + Send + Sync + 'static) {
+        *self.seen.decides.lock().unwrap() = Some(Arc::new(decides));
+    }
+
     pub fn requests(&self) -> Vec<Request> {
         self.seen.requests.lock().unwrap().clone()
     }
@@ -83,6 +98,16 @@ impl Service {
     /// How many there were in all.
     pub fn connections(&self) -> usize {
         self.seen.connections.load(Ordering::SeqCst)
+    }
+}
+
+impl Seen {
+    fn reaction_to(&self, request: &Request) -> Reaction {
+        let scripted = self.script.lock().unwrap().pop_front();
+        let decides = self.decides.lock().unwrap().clone();
+        let decided = || decides.map(|decides| decides(request));
+        let usual = || self.always.lock().unwrap().clone().unwrap_or_else(|| Reaction::Says(FINE.to_owned()));
+        scripted.or_else(decided).unwrap_or_else(usual)
     }
 }
 
@@ -99,21 +124,26 @@ async fn talk(mut stream: TcpStream, seen: Arc<Seen>) -> Option<()> {
     let mut unread = Vec::new();
     loop {
         let request = read(&mut stream, &mut unread).await?;
+        let reaction = seen.reaction_to(&request);
         seen.requests.lock().unwrap().push(request);
-        let scripted = seen.script.lock().unwrap().pop_front();
-        let reaction = scripted.or_else(|| seen.always.lock().unwrap().clone());
-        match reaction.unwrap_or_else(|| Reaction::Says("HTTP/1.1 204 Fine\r\n\r\n".to_owned())) {
+        match reaction {
             Reaction::Says(bytes) => stream.write_all(bytes.as_bytes()).await.ok()?,
             Reaction::SaysAndCloses(bytes) => {
                 stream.write_all(bytes.as_bytes()).await.ok()?;
                 return stream.shutdown().await.ok();
             }
             Reaction::Closes => return None,
+            Reaction::Resets => return stream.set_zero_linger().ok(),
+            Reaction::Late(after) => {
+                tokio::time::sleep(after).await;
+                stream.write_all(FINE.as_bytes()).await.ok()?;
+            }
             Reaction::Stalls => std::future::pending().await,
             Reaction::SaysMuch(bytes) => {
                 let head = format!("HTTP/1.1 200 Fine\r\ncontent-length: {bytes}\r\n\r\n");
                 stream.write_all(head.as_bytes()).await.ok()?;
-                stream.write_all(&vec![b'x'; bytes]).await.ok()?;
+                let mut body = tokio::io::repeat(b'x').take(bytes as u64);
+                tokio::io::copy(&mut body, &mut stream).await.ok()?;
             }
         }
     }
@@ -132,13 +162,14 @@ async fn read(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<Request> {
 }
 
 fn whole(unread: &[u8]) -> Option<(Request, usize)> {
-    let text = std::str::from_utf8(unread).expect("UTF-8");
-    let (head, rest) = text.split_once("\r\n\r\n")?;
+    // What was read so far may end within a character of the body.
+    let end = unread.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let (head, rest) = (std::str::from_utf8(&unread[..end]).expect("UTF-8"), &unread[end + 4..]);
     let mut lines = head.split("\r\n");
     let line = lines.next()?.to_owned();
     let pair = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
     let headers: BTreeMap<_, _> = lines.filter_map(pair).collect();
     let length = headers.get("content-length").map_or(0, |length| length.parse().expect("a length"));
-    let body = rest.get(..length)?.to_owned();
+    let body = std::str::from_utf8(rest.get(..length)?).expect("UTF-8").to_owned();
     Some((Request { line, headers, body }, head.len() + 4 + length))
 }

@@ -41,7 +41,8 @@ impl Running {
         let handler = webhook(settings(&service.url), field);
         let reaction = Reacting::recorded(handler, MemoryLedger::default(), terms, second).with_row(row(field));
         let backoff = Backoff::try_new(delay, delay).unwrap();
-        let settings = Settings::default().with_concurrency(1).with_backoff(backoff).with_max_attempts(Some(3));
+        let settings =
+            Settings::default().with_wait(SECOND).with_concurrency(1).with_backoff(backoff).with_max_attempts(Some(3));
         let (worker, stop) = (Worker::new(queue.clone(), reaction, settings), CancellationToken::new());
         Self { queue, dlq, task: tokio::spawn(worker.run(stop.clone())), stop }
     }

@@ -226,6 +226,14 @@ impl Worker {
         self.child.id()
     }
 
+    /// The most memory that it has held so far, in KiB.
+    pub fn peak_memory(&self) -> u64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.pid().expect("it runs"))).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line");
+        line.split_whitespace().next().and_then(|figure| figure.parse().ok()).expect("a figure")
+    }
+
     /// Sends a signal. Does nothing if the process has ended.
     pub fn signal(&self, name: &str) {
         let Some(pid) = self.child.id() else { return };

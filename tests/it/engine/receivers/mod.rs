@@ -9,6 +9,7 @@ use user_events::backoff::Outage;
 use user_events::queue::Attribute;
 use user_events::worker::Vitals;
 
+mod elsewhere;
 mod fault;
 mod patience;
 
