@@ -121,6 +121,15 @@ impl Client {
         greeted(stream, is_two).await
     }
 
+    /// Is the service there now? The fresh connection replaces an idle one, so that no more are kept than were in use.
+    pub(super) async fn reach(&self) -> Result<(), NoConnection> {
+        let fresh = Box::pin(self.open()).await?;
+        let replaced = self.take();
+        self.lock().push((fresh, Instant::now()));
+        drop(replaced);
+        Ok(())
+    }
+
     /// POSTs on this connection, and keeps it if it can carry another request.
     pub(super) async fn post(&self, mut connection: Connection, call: &Call) -> Result<Reply, Lost> {
         let request = self.request(&connection, Method::POST, call.headers.clone(), call.body.clone());

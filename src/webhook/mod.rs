@@ -125,8 +125,7 @@ impl Webhook {
     /// [`WebhookError`].
     pub async fn probe(&self) -> Result<(), WebhookError> {
         let Some(probe) = &self.probe else {
-            self.client.open().await?;
-            return Ok(());
+            return Ok(self.client.reach().await?);
         };
         match probe.head().await {
             Ok(200..=499) => Ok(()),
@@ -140,7 +139,7 @@ impl Webhook {
     /// # Errors
     /// [`WebhookError`].
     pub async fn examine(&self) -> Result<(), WebhookError> {
-        drop(self.client.open().await?);
+        self.client.reach().await?;
         if self.probe.is_some() { self.probe().await } else { Ok(()) }
     }
 

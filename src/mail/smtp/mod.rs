@@ -6,7 +6,7 @@
 //! of the conversation is logged, above all no address and no password. Knows no event.
 //!
 //! [`reply`] parses replies and `verdict` judges them, both pure. `conversation` talks to the server, over `wire` and
-//! [`tls`](crate::tls). `pool` keeps connections.
+//! `tls`. `pool` keeps connections.
 
 mod conversation;
 mod examine;
