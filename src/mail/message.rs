@@ -85,7 +85,7 @@ impl Message {
     #[must_use]
     pub fn file(&self) -> Vec<u8> {
         let lines = self.0.strip_suffix(b".\r\n").unwrap_or(&self.0).split_inclusive(|byte| *byte == b'\n');
-        lines.flat_map(|line| line.strip_prefix(b".").unwrap_or(line)).copied().collect()
+        lines.map(|line| line.strip_prefix(b".").unwrap_or(line)).collect::<Vec<_>>().concat()
     }
 }
 
@@ -116,7 +116,7 @@ fn text(message: &mut Vec<u8>, kind: &str, body: &str) {
         Encoding::Plain => crlf(message, body),
         Encoding::QuotedPrintable => lines(body.as_bytes()).for_each(|line| quoted(message, line)),
         Encoding::Base64 => {
-            let whole = lines(body.as_bytes()).flat_map(|line| [line, b"\r\n"]).flatten().copied().collect::<Vec<_>>();
+            let whole = lines(body.as_bytes()).flat_map(|line| [line, b"\r\n"]).collect::<Vec<_>>().concat();
             for line in BASE64.encode(&whole).as_bytes().chunks(ENCODED_LINE) {
                 message.extend_from_slice(line);
                 message.extend_from_slice(b"\r\n");

@@ -214,8 +214,9 @@ pub trait Ledger: Send + Sync + 'static {
         terms: &Terms,
     ) -> impl Future<Output = Result<(), LedgerError>> + Send;
 
-    /// Gives the lease back: this delivery surely has not done the effect, but for [`Release::Unknown`]. Counts the failure or the deferral, if it is
-    /// one, and returns both counts of the message. For a lost lease it does and returns nothing.
+    /// Gives the lease back: this delivery surely has not done the effect; only under [`Release::Unknown`] it may have. Counts
+    /// the failure or the deferral, if it is one, and returns both counts of the message. For a lost lease it does and
+    /// returns nothing.
     fn release(&self, lease: &Lease, why: Release<'_>) -> impl Future<Output = Result<Setbacks, LedgerError>> + Send;
 
     /// Is the ledger there and writable? Asked during a pause, before it ends.

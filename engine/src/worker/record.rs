@@ -78,8 +78,8 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
     }
 
     /// The outcome of a run that did not succeed. The lease is released, unless the effect may have happened and its
-    /// receiver would not recognise a repeat. A lost
-    /// one too: perhaps only the hold was lost, and a claim that runs out without a release counts against its message.
+    /// receiver would not recognise a repeat. A lost lease is released too: perhaps only the hold was lost, and a claim
+    /// that runs out without a release counts against its message.
     async fn give_up(&self, lease: &Lease, cut: Cut, crossed: bool, message_id: &str) -> Reacted {
         let said = cut.said();
         let outcome = self.outcome_of(cut, crossed, &lease.key);
