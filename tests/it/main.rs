@@ -57,6 +57,7 @@ mod recording;
 mod records;
 mod redis_rights;
 mod resilience;
+mod shared_packets;
 mod shared_redis;
 mod shutdown;
 mod smtp;

@@ -24,7 +24,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("engine/src/queue/memory/", &["queue", "timestamp"]),
     ("engine/src/queue/mod.rs", &["refusal_code"]),
     ("engine/src/queue/sqs/", &["queue"]),
-    ("engine/src/redis_link.rs", &[]),
+    ("engine/src/redis_link/", &["redis_link"]),
     ("engine/src/refusal_code.rs", &[]),
     ("engine/src/testing/", &["event", "handler", "idempotency", "queue", "testing", "topic", "worker"]),
     ("engine/src/timestamp.rs", &[]),

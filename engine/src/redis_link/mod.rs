@@ -10,15 +10,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::io::tcp::TcpSettings;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline, RedisResult, Script,
-    ServerErrorKind, Value,
+    Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline, RedisResult, Script, ServerErrorKind, Value,
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
+
+use self::connection::Connection;
+use self::error::fault;
+pub use self::error::{RedisError, RedisFault};
+
+mod connection;
+mod error;
 
 /// One try: connecting if needed, and the call. Two tries take 1.8 s, less than the 2 s a caller may wait.
 const TRY: Duration = Duration::from_millis(900);
@@ -34,7 +38,7 @@ pub struct RedisLink {
     at: Arc<str>,
     /// Before every key.
     prefix: Arc<str>,
-    current: Arc<Mutex<Option<(u64, MultiplexedConnection)>>>,
+    current: Arc<Mutex<Option<(u64, Connection)>>>,
 }
 
 /// What must be known of a server at a start.
@@ -55,68 +59,6 @@ enum RedisCommand<'a> {
     Pipeline(Pipeline),
 }
 
-/// Redis did not do it. Names the server and the kind of fault, never user, password or content.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RedisError {
-    /// Redis's client does not understand the URL.
-    #[error("not a redis:// or rediss:// URL")]
-    BadUrl,
-    /// No answer within the deadline.
-    #[error("redis at {at}: no answer in time")]
-    Timeout {
-        /// The server's host and port.
-        at: Arc<str>,
-    },
-    /// Redis returned an error, or the connection failed.
-    #[error("redis at {at}: {why}")]
-    Failed {
-        /// The server's host and port.
-        at: Arc<str>,
-        /// What it said.
-        why: RedisFault,
-    },
-    /// An answer that no script and no command of ours gives.
-    #[error("redis: an answer of an unexpected type")]
-    Strange,
-}
-
-/// What an error of Redis means. Shown as its code word, or as the kind of fault.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RedisFault {
-    /// Our user may not use the command (`NOPERM`), or the server lacks it (`ERR`).
-    #[error("{0}")]
-    Denied(&'static str),
-    /// Another server of a cluster has the key.
-    #[error("MOVED: the record lies on another shard, and Redis Cluster is not followed yet")]
-    Moved,
-    /// The key holds something of another type.
-    #[error("WRONGTYPE")]
-    WrongType,
-    /// Any other, and whatever broke the connection.
-    #[error("{0}")]
-    Other(String),
-}
-
-impl RedisError {
-    /// Is the server there, but refuses a command: our user may not use it, or the server lacks it?
-    #[must_use]
-    pub fn is_denied(&self) -> bool {
-        matches!(self, Self::Failed { why: RedisFault::Denied(_), .. })
-    }
-
-    /// Does another server of a cluster have that key?
-    #[must_use]
-    pub fn is_moved(&self) -> bool {
-        matches!(self, Self::Failed { why: RedisFault::Moved, .. })
-    }
-
-    /// Does this key hold something of another type? Then server and connection are fine.
-    #[must_use]
-    pub fn is_wrong_type(&self) -> bool {
-        matches!(self, Self::Failed { why: RedisFault::WrongType, .. })
-    }
-}
-
 impl RedisLink {
     /// A link to the server of this URL. Connects at the first call.
     ///
@@ -124,10 +66,7 @@ impl RedisLink {
     /// [`RedisError::BadUrl`].
     pub fn new(url: &SecretString) -> Result<Self, RedisError> {
         let server = url.expose_secret().into_connection_info().map_err(|_| RedisError::BadUrl)?;
-        // The calls of all deliveries share one connection: with Nagle's algorithm each would wait for the acknowledgement of
-        // the one before it, up to a round trip.
-        let server = server.set_tcp_settings(TcpSettings::default().set_nodelay(true));
-        let client = Client::open(server).map_err(|_| RedisError::BadUrl)?;
+        let client = Client::open(connection::without_delay(server)).map_err(|_| RedisError::BadUrl)?;
         let at = client.get_connection_info().addr().to_string().into();
         Ok(Self { client, at, prefix: Arc::default(), current: Arc::default() })
     }
@@ -242,9 +181,9 @@ impl RedisLink {
     async fn attempt<T: FromRedisValue>(&self, call: &RedisCommand<'_>) -> Result<T, RedisError> {
         let mut used = None;
         let result = timeout(TRY, async {
-            let (serial, mut connection) = self.connection().await?;
+            let (serial, connection) = self.connection().await?;
             used = Some(serial);
-            call.send(&mut connection).await
+            call.send(&connection).await
         })
         .await;
         let error = match result {
@@ -258,15 +197,13 @@ impl RedisLink {
         Err(error)
     }
 
-    async fn connection(&self) -> RedisResult<(u64, MultiplexedConnection)> {
+    async fn connection(&self) -> RedisResult<(u64, Connection)> {
         let mut current = self.current.lock().await;
         if let Some((serial, connection)) = &*current {
             return Ok((*serial, connection.clone()));
         }
-        // Our own deadline limits both. The client's limits would only give two errors for one case.
-        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         // Boxed: this future is rarely needed, and larger than the rest of a call.
-        let fresh = Box::pin(self.client.get_multiplexed_async_connection_with_config(&config)).await?;
+        let fresh = Box::pin(Connection::open(&self.client, TRY)).await?;
         let serial = fastrand::u64(..);
         *current = Some((serial, fresh.clone()));
         Ok((serial, fresh))
@@ -282,42 +219,24 @@ impl RedisLink {
 }
 
 impl RedisCommand<'_> {
-    async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
+    async fn send(&self, connection: &Connection) -> RedisResult<Value> {
         match self {
-            Self::Single(command) => command.query_async(connection).await,
-            Self::Pipeline(commands) => commands.query_async(connection).await,
+            Self::Single(command) => connection.call(command.clone()).await,
+            Self::Pipeline(commands) => connection.call_all(commands).await,
             Self::Script { script, key, args } => {
                 // Not `Script::invoke_async`: it copies each argument twice, once into a place of its own.
                 let mut call = redis::cmd("EVALSHA");
                 call.arg(script.get_hash()).arg(1).arg(*key).arg(*args);
-                match call.query_async(connection).await {
+                match connection.call(call.clone()).await {
                     Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                        script.load_async(connection).await?;
-                        call.query_async(connection).await
+                        connection.load(script).await?;
+                        connection.call(call).await
                     }
                     answer => answer,
                 }
             }
         }
     }
-}
-
-/// The server's code word, or the kind of I/O fault. Never the text, which may quote keys or addresses.
-fn fault(error: &redis::RedisError) -> RedisFault {
-    match error.code() {
-        Some("MOVED" | "ASK") => RedisFault::Moved,
-        Some("NOPERM") => RedisFault::Denied("NOPERM"),
-        Some("ERR") => RedisFault::Denied("ERR"),
-        Some("WRONGTYPE") => RedisFault::WrongType,
-        // If another kind of server answers, its first word may be anything.
-        Some(code) if is_code(code) => RedisFault::Other(code.to_owned()),
-        Some(_) => RedisFault::Other("an error without a code".to_owned()),
-        None => RedisFault::Other(error.category().to_owned()),
-    }
-}
-
-fn is_code(word: &str) -> bool {
-    word.len() <= 24 && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
 }
 
 impl std::fmt::Debug for RedisLink {
