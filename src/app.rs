@@ -19,6 +19,7 @@ use tracing::{info, warn};
 use crate::aws::{self, AwsError};
 use crate::config::{AwsConfig, ReactionConfig, RunConfig, masked};
 use crate::ecs;
+use crate::pauses::{NamedSwitch, PauseMarks};
 use crate::plain;
 use crate::reactions::{Reactions, StartError, WorkerParts};
 use crate::telemetry::health;
@@ -30,7 +31,7 @@ use engine::idempotency::neighbours::{self, Neighbours};
 use engine::queue::sqs::SqsQueue;
 use engine::queue::{Queue, QueueError};
 use engine::redis_link::{RedisError, RedisLink};
-use engine::worker::{Duty, Summary};
+use engine::worker::{Duty, PauseSwitch, Summary};
 
 /// Why nothing started, or why the process ended without a stop.
 #[derive(Debug, thiserror::Error)]
@@ -100,20 +101,24 @@ pub async fn run(
         return Ok(Vec::new());
     };
     let (mail, duty) = (config.mail, Duty::default());
-    let (mut watched, mut built) = (Vec::<Named>::new(), Vec::new());
+    let (mut watched, mut built, mut switches) = (Vec::<Named>::new(), Vec::new(), Vec::<NamedSwitch>::new());
     let mut opened: Vec<_> = opened?.into_iter().zip(config.reactions).collect();
     let places = opened.iter().map(|(queue, config)| (config.name, masked(queue.identity()))).collect();
     for listed in reactions.into_rows() {
         let (name, of_it) = (listed.name, opened.extract_if(.., |(_, config)| config.name == listed.name).next());
         let Some((queue, config)) = of_it else { continue };
         let watch = telemetry.reaction(name, queue.name());
-        let (redis, mail, duty, stop) = (&redis, mail.as_ref(), &duty, &stop);
-        let (vitals, worker) = listed.build(WorkerParts { queue, config, watch, redis, mail, duty, stop })?;
+        let (redis, mail, duty, switch, stop) = (&redis, mail.as_ref(), &duty, &PauseSwitch::default(), &stop);
+        let (vitals, worker) = listed.build(WorkerParts { queue, config, watch, redis, mail, duty, switch, stop })?;
         watched.push((name, vitals));
+        switches.push((name, switch.clone()));
         built.push(worker);
     }
     telemetry.read(&watched);
     roster.work(watched);
+    let pauses = PauseMarks::new(redis.clone());
+    pauses.apply(&switches).await;
+    let _paused = AbortOnDropHandle::new(tokio::spawn(pauses.follow(switches)));
     let announced = announce(Neighbours::new(redis), places, roster);
     let _announced = AbortOnDropHandle::new(tokio::spawn(announced));
     let _protected = config.ecs_agent.map(|agent| AbortOnDropHandle::new(tokio::spawn(ecs::protect(agent, duty))));

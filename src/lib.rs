@@ -36,6 +36,7 @@ pub mod events;
 pub mod handlers;
 pub mod mail;
 pub mod ops;
+mod pauses;
 mod plain;
 pub mod profiles;
 pub mod reactions;
