@@ -4,6 +4,7 @@
 //! have the queue around it; the others the program, which `crm` starts.
 
 mod crm;
+mod encrypted;
 mod exact;
 mod kills;
 mod outages;
@@ -11,6 +12,7 @@ mod process;
 mod secrets;
 mod service;
 mod storm;
+mod traced;
 mod verified;
 mod worker;
 
