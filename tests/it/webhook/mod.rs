@@ -9,6 +9,7 @@ mod exact;
 mod kills;
 mod outages;
 mod process;
+mod running;
 mod secrets;
 mod service;
 mod storm;
