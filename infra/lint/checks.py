@@ -207,8 +207,8 @@ def containers():
         if not low <= health.get(name, -1) <= high:
             yield f"HealthCheck.{name} is not between {low} and {high}"
     yield from equal("exit codes that restart nothing", only(worker, "RestartPolicy", "IgnoredExitCodes"), [0, 78])
-    names = {e["Name"] for e in walk([worker["Environment"], worker["Secrets"]]) if isinstance(e, dict) and isinstance(e.get("Name"), str)}
-    for name in sorted(names):
+    named = [of_the_reaction(e["Name"]) or e["Name"] for e in walk([worker["Environment"], worker["Secrets"]]) if isinstance(e, dict) and "Name" in e]
+    for name in sorted({name for name in named if isinstance(name, str)}):
         if f'"{name}"' not in VARIABLES and not name.startswith(("AWS_", "OTEL_")):
             yield f"the worker reads no {name}"
     topics = [e["Value"] for e in worker["Environment"] if e.get("Name") in ("USER_EVENTS_TOPIC_ARN", "TOPIC_ARNS")]

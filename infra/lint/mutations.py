@@ -85,6 +85,7 @@ MUTATIONS = {
     "unknown_variable": (WORKER, "Name: MAIL_FROM", "Name: MAIL_SENDER"),
     "name_of_other_letters": (REACTION, '!Join ["Q", !Split ["q",', '!Join ["O", !Split ["q",'),
     "webhook_by_another_name": (WORKER, "WEBHOOK_URL]]", "WEB_HOOK_URL]]"),
+    "webhook_secret_that_no_code_reads": ("src/config/variables.rs", '"<NAME>_WEBHOOK_SECRET"', '"<NAME>_WEBHOOK_KEY"'),
     "webhook_in_the_clear": (WORKER, "(https://[A-Za-z0-9.-]+", "(https?://[A-Za-z0-9.-]+"),
     "webhook_unsigned": (WORKER, '- Assert: !Not [!Equals [!Ref WebhookSecretArn, ""]]', '- Assert: !Not [!Equals [!Ref WebhookUrl, ""]]'),
     "webhook_signed_by_no_secret": (WORKER, "ValueFrom: !Ref WebhookSecretArn", "ValueFrom: !Ref WebhookUrl"),

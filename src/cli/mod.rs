@@ -168,7 +168,7 @@ pub enum Command {
     /// Print a contract: JSON Schema of the events or their envelope, or AsyncAPI
     #[command(after_help = "event: what publishers write (JSON Schema 2020-12), for each type that is taken here.\n\
         envelope: what lies in an SQS body. asyncapi: topic, queues and messages\n\
-        (AsyncAPI 3.0). Reads no variable.")]
+        (AsyncAPI 3.0). Each <NAME>_WEBHOOK_URL adds a queue; no other variable is read.")]
     Schema {
         /// Which
         #[arg(value_enum, default_value_t = Contract::Event)]
@@ -178,7 +178,7 @@ pub enum Command {
     #[command(after_help = "bash: source <(user-events completions bash)\n\
         zsh:  user-events completions zsh > \"${fpath[1]}/_user-events\"\n\
         fish: user-events completions fish | source\n\
-        Reads no variable.")]
+        It knows the reactions that are in it; each <NAME>_WEBHOOK_URL adds one.")]
     Completions {
         /// Which
         #[arg(value_enum)]

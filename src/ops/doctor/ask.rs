@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_config::SdkConfig;
 use futures_util::future::join_all;
 
-use super::facts::{ReactionFacts, SystemFacts, Timing, TopicFacts};
+use super::facts::{ReactionFacts, SystemFacts, Timing, TopicFacts, WebhookFacts};
 use crate::aws;
 use crate::config::{MailConfig, ReactionConfig, RunConfig, example};
 use crate::mail::Composer;
@@ -73,7 +73,10 @@ async fn reaction(
         backoff: config.settings.backoff,
     };
     let webhook = match &config.webhook {
-        Some(settings) => Some(Webhook::new(settings.clone()).examine().await),
+        Some(settings) => Some(WebhookFacts {
+            reached: Webhook::new(settings.clone()).examine().await,
+            is_plaintext: settings.target.leaves_unencrypted(),
+        }),
         None => None,
     };
     let is_recorded = listed.is_some_and(|listed| listed.is_recorded);

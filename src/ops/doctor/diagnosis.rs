@@ -121,6 +121,8 @@ diagnoses! {
         "nothing is called; events wait" => "start the service; check host and port of `<NAME>_WEBHOOK_URL`, the network, `<NAME>_WEBHOOK_PROBE_URL` if it is set";
     WEBHOOK_TLS = Fail "webhook" "webhook_tls":
         "nothing is called; events wait" => "check the service's certificate: `SSL_CERT_FILE` names the roots that are trusted";
+    WEBHOOK_PLAINTEXT = Warn "webhook's encryption" "webhook_plaintext":
+        "events, and the headers of `<NAME>_WEBHOOK_HEADERS`, travel unencrypted" => "use an `https://` URL, and unset `<NAME>_WEBHOOK_ALLOW_PLAINTEXT`";
     PAUSED = Fail "worker" "paused":
         "nothing is handled meanwhile, and no attempt is counted" => "mend what it waits for: it goes on by itself";
     REDIS_SILENT = Fail "connection" "redis_silent":

@@ -58,8 +58,17 @@ pub(super) struct ReactionFacts {
     /// The topics whose notifications it accepts.
     pub(super) topics: Topics,
     pub(super) timing: Timing,
-    /// Does its webhook take connections? `None`: it has a handler.
-    pub(super) webhook: Option<Result<(), WebhookError>>,
+    /// `None`: it has a handler.
+    pub(super) webhook: Option<WebhookFacts>,
+}
+
+/// The service that a reaction calls.
+#[derive(Debug, Clone)]
+pub(super) struct WebhookFacts {
+    /// Does it take connections?
+    pub(super) reached: Result<(), WebhookError>,
+    /// Do events leave this machine unencrypted?
+    pub(super) is_plaintext: bool,
 }
 
 /// Settings that have to fit each other.
