@@ -20,15 +20,29 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CI = ".github/workflows/ci.yml"
-READ = ["infra", "pgo", "Dockerfile", "Makefile", ".ci/run", CI, "src/config/variables.rs", "src/cli/mod.rs", "src/cli/dlq.rs", "src/ops/doctor/reaction.rs"]
+CODE = [f"src/{name}.rs" for name in ("config/variables", "cli/mod", "cli/dlq", "ops/doctor/reaction", "telemetry/mod")]
+READ = ["infra", "pgo", "Dockerfile", "Makefile", ".ci/run", CI, "engine/src/worker/drain.rs", *CODE]
 VENV = Path(os.environ.get("LINT_VENV", "infra/lint/.venv"))
 
 TOPIC, REACTION, WORKER = (f"infra/{name}.yaml" for name in ("topic", "reaction", "worker"))
-SOURCE_ARN = """
+BEFORE = '{ Before: !If [HasStage, !Sub "${Stage}-", ""] }'
+TOPIC_ARN = '!If [HasTopicArn, !Ref TopicArn, { Fn::ImportValue: !Sub ["${Before}${TopicStack}-TopicArn", %s] }]' % BEFORE
+SOURCE_ARN = f"""
             Condition:
               ArnEquals:
-                "aws:SourceArn":
-                  Fn::ImportValue: !Sub "${TopicStack}-TopicArn\""""
+                "aws:SourceArn": {TOPIC_ARN}"""
+
+
+def bare(secret):
+    """The secret's own ARN, without a key of it."""
+    name = '!Select [0, !Split [":", !Select [1, !Split [":secret:", !Sub "${%s}:secret:"]]]]' % secret
+    return f'!Join [":secret:", [!Select [0, !Split [":secret:", !Ref {secret}]], {name}]]'
+
+
+def unread(condition, secret):
+    """A secret that ECS may not read."""
+    return (WORKER, f"                  - !If\n                    - {condition}\n                    - {bare(secret)}\n                    - !Ref AWS::NoValue\n", "")
+
 
 # name: (file, what stands there, what stands there instead); the first place counts
 MUTATIONS = {
@@ -59,15 +73,53 @@ MUTATIONS = {
     "alarm_tells_nobody": (REACTION, 'AlarmActions: !If [HasAlarmTopic, [!Ref AlarmTopicArn], !Ref "AWS::NoValue"]', "AlarmActions: []"),
     "metric_of_no_query": (REACTION, "FILL(deleted, 0) == 0", "FILL(removed, 0) == 0"),
     "import_of_nothing": (REACTION, "${ReactionName}-QueueArn", "${ReactionName}-Arn"),
+    "topic_without_its_stage": (TOPIC, f'!Sub ["${{Before}}${{TopicName}}", {BEFORE}]', "!Ref TopicName"),
+    "topics_export_without_its_stage": (TOPIC, '!If [HasStage, !Sub "${Stage}-user-events-topic-TopicArn", !Sub "${AWS::StackName}-TopicArn"]', '!Sub "${AWS::StackName}-TopicArn"'),
+    "queue_without_its_stage": (REACTION, f'QueueName: !Sub ["${{Before}}user-events-${{ReactionName}}", {BEFORE}]', 'QueueName: !Sub "user-events-${ReactionName}"'),
+    "dlq_without_its_stage": (REACTION, f'QueueName: !Sub ["${{Before}}user-events-${{ReactionName}}-dlq", {BEFORE}]', 'QueueName: !Sub "user-events-${ReactionName}-dlq"'),
+    "dlq_of_another_stages_queue": (REACTION, "${AWS::AccountId}:${Before}user-events", "${AWS::AccountId}:user-events"),
+    "alarm_without_its_stage": (REACTION, '"${Before}user-events-${ReactionName}-stalled"', '"user-events-${ReactionName}-stalled"'),
+    "export_without_its_stage": (REACTION, 'Name: !Sub ["${Before}user-events-${ReactionName}-QueueName"', 'Name: !Sub ["user-events-${ReactionName}-QueueName"'),
+    "import_of_another_stage": (WORKER, '!Sub ["${Before}user-events-${ReactionName}-QueueUrl"', '!Sub ["user-events-${ReactionName}-QueueUrl"'),
+    "topic_of_another_stage": (WORKER, '!Sub ["${Before}${TopicStack}-TopicArn"', '!Sub ["${TopicStack}-TopicArn"'),
+    "cluster_without_its_stage": (WORKER, 'ClusterName: !Sub ["${Before}user', 'ClusterName: !Sub ["user'),
+    "service_without_its_stage": (WORKER, 'ServiceName: !Sub ["${Before}user', 'ServiceName: !Sub ["user'),
+    "family_without_its_stage": (WORKER, 'Family: !Sub ["${Before}user', 'Family: !Sub ["user'),
+    "role_without_its_stage": (WORKER, "  TaskRole: # the worker: its queue, sends to its dead-letter queue, its own protection\n    Type: AWS::IAM::Role\n    Properties:\n", '  TaskRole:\n    Type: AWS::IAM::Role\n    Properties:\n      RoleName: !Sub "user-events-${ReactionName}"\n'),
+    "names_of_today_are_others": (REACTION, '!If [HasStage, !Sub "${Stage}-", ""]', '!If [HasStage, !Sub "${Stage}-", "production-"]'),
+    "stage_by_default": (WORKER, 'Stage:\n    Type: String\n    Default: ""', 'Stage:\n    Type: String\n    Default: "production"'),
+    "stage_with_a_hyphen": (REACTION, '"([a-z][a-z0-9]*)?"', '"([a-z][a-z0-9-]*)?"'),
+    "stage_on_a_topic_of_another": (REACTION, "!Equals [!Ref TopicStack, user-events-topic]", '!Not [!Equals [!Ref TopicStack, ""]]'),
+    "stage_that_shares_records": (WORKER, '!If [HasStage, !Sub "${Stage}:", ""]]', '""]'),
+    "prefix_of_ones_own_is_passed_over": (WORKER, "!If [HasRedisPrefix, !Ref RedisPrefix, ", '!If [HasRedisPrefix, "", '),
+    "topic_by_any_arn": (REACTION, "(arn:[a-z-]+:sns:", "(arn:[a-z-]+:[a-z]+:"),
+    "topic_by_arn_is_passed_over": (WORKER, "!If [HasTopicArn, !Ref TopicArn, {", '!If [HasTopicArn, "", {'),
+    "subscription_to_our_topic_alone": (REACTION, f"TopicArn: {TOPIC_ARN}", f'TopicArn: {{ Fn::ImportValue: !Sub ["${{Before}}${{TopicStack}}-TopicArn", {BEFORE}] }}'),
+    "redis_port_is_fixed": (WORKER, "FromPort: !Ref RedisPort", "FromPort: 6379"),
+    "redis_port_by_default": (WORKER, "Default: 6379", "Default: 6380"),
+    "mail_port_is_passed_over": (WORKER, "FromPort: !If [HasSmtpPort, !Ref SmtpPort, 587]", "FromPort: 587"),
+    "mail_port_beside_both": (WORKER, "Condition: HasBothSmtpPorts", "Condition: SendsMail"),
+    "mail_ports_stay_shut": (WORKER, "!Not [!Equals [!Ref SmtpPort, 0]]", '!Not [!Equals [!Ref SmtpPort, ""]]'),
+    "for_arm_by_default": (WORKER, "Default: X86_64", "Default: ARM64"),
+    "no_arm": (WORKER, "AllowedValues: [X86_64, ARM64]", "AllowedValues: [X86_64]"),
+    "extra_environment_is_not_read": (WORKER, "- - { Type: s3, Value: !Ref ExtraEnvironment }", "- []"),
+    "extra_environment_that_ecs_may_not_read": (WORKER, "Resource: !Ref ExtraEnvironment", "Resource: !Select [0, !Split [\"/\", !Ref ExtraEnvironment]]"),
+    "extra_environment_in_no_bucket": (WORKER, 'Resource: !Select [0, !Split ["/", !Ref ExtraEnvironment]]', "Resource: !Ref ExtraEnvironment"),
+    "extra_environment_of_any_name": (WORKER, "\\S+[.]env)?", "\\S+)?"),
+    "variable_that_no_line_changes": (WORKER, "            - Name: REDIS_PREFIX #", "            - { Name: LOG_FORMAT, Value: pretty }\n            - Name: REDIS_PREFIX #"),
+    "headers_by_another_name": (WORKER, "WEBHOOK_HEADERS]]", "WEBHOOK_HEADER]]"),
+    "headers_of_the_collector_in_no_secret": (WORKER, "- { Name: OTEL_EXPORTER_OTLP_HEADERS, ValueFrom: !Ref OtlpHeadersSecretArn }", "- !Ref AWS::NoValue"),
+    "secret_without_a_key": (WORKER, "[A-Za-z0-9/_+=.@-]+(:[^:]*){0,3}", "[A-Za-z0-9/_+=.@-]+"),
+    "key_in_the_right_to_a_secret": (WORKER, f"# each without the key that may follow it\n                  - {bare('RedisUrlSecretArn')}", "\n                  - !Ref RedisUrlSecretArn"),
     "anyone_may_publish": (TOPIC, 'AWS: !Sub "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"', 'AWS: "*"'),
     "topic_unencrypted": (TOPIC, "KmsMasterKeyId: alias/aws/sns", "DisplayName: events"),
     "wildcard_action": (WORKER, "- sqs:ReceiveMessage", "- sqs:*"),
     "action_misspelt": (WORKER, "- sqs:ReceiveMessage", "- sqs:ReceiveMessages"),
-    "wildcard_resource": (WORKER, 'Action: sqs:SendMessage\n                Resource:\n                  Fn::ImportValue: !Sub "user-events-${ReactionName}-DeadLetterQueueArn"', 'Action: sqs:SendMessage\n                Resource: "*"'),
+    "wildcard_resource": (WORKER, 'Action: sqs:SendMessage\n                Resource:\n                  Fn::ImportValue: !Sub ["${Before}user-events-${ReactionName}-DeadLetterQueueArn", ' + BEFORE + "]", 'Action: sqs:SendMessage\n                Resource: "*"'),
     "no_change_message_visibility": (WORKER, "                  - sqs:ChangeMessageVisibility\n", ""),
     "worker_may_publish": (WORKER, "- sqs:ReceiveMessage", "- sqs:ReceiveMessage\n                  - sqs:PurgeQueue"),
     "subscription_by_arn": (WORKER, 'Action: sns:GetSubscriptionAttributes\n            Resource: "*"', 'Action: sns:GetSubscriptionAttributes\n            Resource: !Sub "arn:${AWS::Partition}:sns:${AWS::Region}:${AWS::AccountId}:user-events"'),
-    "any_secret": (WORKER, "                  - !Ref RedisUrlSecretArn\n", '                  - !Sub "${RedisUrlSecretArn}*"\n'),
+    "any_secret": (WORKER, f"                  - {bare('RedisUrlSecretArn')}\n", '                  - !Sub "${RedisUrlSecretArn}*"\n'),
     "secret_in_the_environment": (WORKER, "- { Name: REDIS_URL, ValueFrom: !Ref RedisUrlSecretArn }", "- { Name: REDIS, ValueFrom: !Ref RedisUrlSecretArn }"),
     "any_account_assumes": (WORKER, 'StringEquals: { "aws:SourceAccount": !Ref AWS::AccountId }\n              ', ""),
     "root_user": (WORKER, 'User: "65532:65532"', 'User: "0:0"'),
@@ -89,17 +141,18 @@ MUTATIONS = {
     "webhook_unsigned": (WORKER, '- Assert: !Not [!Equals [!Ref WebhookSecretArn, ""]]', '- Assert: !Not [!Equals [!Ref WebhookUrl, ""]]'),
     "webhook_signed_by_no_secret": (WORKER, "ValueFrom: !Ref WebhookSecretArn", "ValueFrom: !Ref WebhookUrl"),
     "webhook_secret_in_the_environment": (WORKER, "Value: !Ref WebhookUrl", "Value: !Ref WebhookSecretArn"),
-    "webhook_secret_that_ecs_may_not_read": (WORKER, "                  - !If [SignsWebhook, !Ref WebhookSecretArn, !Ref AWS::NoValue]\n", ""),
-    "previous_secret_that_ecs_may_not_read": (WORKER, "                  - !If [SignsTwice, !Ref WebhookPreviousSecretArn, !Ref AWS::NoValue]\n", ""),
+    "webhook_secret_that_ecs_may_not_read": unread("SignsWebhook", "WebhookSecretArn"),
+    "previous_secret_that_ecs_may_not_read": unread("SignsTwice", "WebhookPreviousSecretArn"),
+    "headers_that_ecs_may_not_read": unread("HasHeaders", "WebhookHeadersSecretArn"),
+    "collectors_headers_that_ecs_may_not_read": unread("HasOtlpHeaders", "OtlpHeadersSecretArn"),
     "previous_secret_signs_alone": (WORKER, "ValueFrom: !Ref WebhookPreviousSecretArn", "ValueFrom: !Ref WebhookSecretArn"),
     "previous_secret_always": (WORKER, 'SignsTwice: !Not [!Equals [!Ref WebhookPreviousSecretArn, ""]]', 'SignsTwice: !Not [!Equals [!Ref WebhookSecretArn, ""]]'),
     "webhook_port_stays_shut": (WORKER, "    Condition: CallsAnotherPort\n", "    Condition: SendsMail\n"),
     "webhook_port_of_its_path": (WORKER, '!Select [2, !Split ["/", !Join ["", [!Ref WebhookUrl, "//:443"]]]]', "!Ref WebhookUrl"),
     "webhook_port_of_plain_http": (WORKER, '"//:443"]]]], "443"]', '"//:443"]]]], "80"]'),
     "any_topic_is_believed": (WORKER, "Name: TOPIC_ARNS #", "Name: USER_EVENTS_TOPICS #"),
-    "another_topic_is_believed": (WORKER, """Name: TOPIC_ARNS # another topic's notifications are quarantined
-              Value:
-                Fn::ImportValue: !Sub "${TopicStack}-TopicArn\"""", """Name: TOPIC_ARNS
+    "another_topic_is_believed": (WORKER, f"""Name: TOPIC_ARNS # another topic's notifications are quarantined
+              Value: {TOPIC_ARN}""", """Name: TOPIC_ARNS
               Value: arn:aws:sns:us-east-1:000000000000:another"""),
     "memory_that_does_not_fit": (WORKER, 'Default: "512"', 'Default: "256"'),
     "workflow_forgets_lint": (CI, "      - run: make lint-infra\n", ""),

@@ -39,7 +39,8 @@ pub fn container(world: &World, deployed: &Value, reaction: &str) -> BTreeMap<St
     env
 }
 
-fn run(env: &BTreeMap<String, String>, deployed: &Value, reaction: &str) -> Worker {
+/// Starts what that container starts.
+pub fn run(env: &BTreeMap<String, String>, deployed: &Value, reaction: &str) -> Worker {
     let command = deployed["containers"][reaction]["command"].as_array().expect("a command");
     Worker::of(env, &command.iter().map(|word| word.as_str().unwrap()).collect::<Vec<_>>())
 }

@@ -60,6 +60,7 @@ mod resilience;
 mod shared_redis;
 mod shutdown;
 mod smtp;
+mod stages;
 mod status;
 mod strange_redis;
 mod strangers;
