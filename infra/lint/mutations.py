@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Breaks a template or the Dockerfile in one place at a time, and sees that `make lint-infra` notices.
+"""Breaks a template, a manifest or the Dockerfile in one place at a time, and sees that `make lint-infra` notices.
 
     infra/lint/mutations.py [NAME...]    all, or those named
 
@@ -20,11 +20,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CI = ".github/workflows/ci.yml"
-CODE = [f"src/{name}.rs" for name in ("config/variables", "cli/mod", "cli/dlq", "ops/doctor/reaction", "telemetry/mod")]
+CODE = [f"src/{name}.rs" for name in ("config/variables", "cli/mod", "cli/dlq", "ops/doctor/reaction", "telemetry/mod", "telemetry/health")]
 READ = ["infra", "pgo", "Dockerfile", "Makefile", ".ci/run", CI, "engine/src/worker/drain.rs", *CODE]
 VENV = Path(os.environ.get("LINT_VENV", "infra/lint/.venv"))
 
 TOPIC, REACTION, WORKER = (f"infra/{name}.yaml" for name in ("topic", "reaction", "worker"))
+DEPLOYMENT, BUDGET, SCALED, ACCOUNT, KUSTOMIZATION = (
+    f"infra/kubernetes/{name}.yaml" for name in ("deployment", "disruption-budget", "scaled-object", "service-account", "kustomization")
+)
 BEFORE = '{ Before: !If [HasStage, !Sub "${Stage}-", ""] }'
 TOPIC_ARN = '!If [HasTopicArn, !Ref TopicArn, { Fn::ImportValue: !Sub ["${Before}${TopicStack}-TopicArn", %s] }]' % BEFORE
 SOURCE_ARN = f"""
@@ -162,6 +165,53 @@ MUTATIONS = {
     "image_by_another_compiler": ("Dockerfile", "rust:1.95.0-slim-trixie@", "rust:1.96.0-slim-trixie@"),
     "image_without_the_profile": ("Dockerfile", 'RUSTFLAGS="$(pgo/flags)" RUSTC_WRAPPER', "RUSTC_WRAPPER"),
     "image_as_root": ("Dockerfile", "USER 65532:65532", "USER root"),
+    "pod_asked_by_a_misspelt_path": (DEPLOYMENT, "path: /livez", "path: /livz"),
+    "pod_killed_with_its_mail_server": (DEPLOYMENT, "path: /livez", "path: /readyz"),
+    "pod_ready_by_its_mail_server": (DEPLOYMENT, "          livenessProbe:", "          readinessProbe:\n            httpGet: { path: /readyz, port: health }\n          livenessProbe:"),
+    "pod_asked_on_a_shut_port": (DEPLOYMENT, "containerPort: 8080", "containerPort: 8081"),
+    "pod_asked_on_no_port": (DEPLOYMENT, "port: health }", "port: http }"),
+    "pod_unasked": (DEPLOYMENT, "          livenessProbe: #", "          lifecycle: #"),
+    "pod_asked_too_often": (DEPLOYMENT, "periodSeconds: 10", "periodSeconds: 1"),
+    "pod_has_the_usual_grace": (DEPLOYMENT, "      terminationGracePeriodSeconds: 130 # SHUTDOWN_TIMEOUT, 110s, ends before it\n", ""),
+    "pods_grace_below_the_stop": (DEPLOYMENT, "terminationGracePeriodSeconds: 130", "terminationGracePeriodSeconds: 115"),
+    "pods_field_misspelt": (DEPLOYMENT, "terminationGracePeriodSeconds:", "terminationGraceSeconds:"),
+    "pod_of_root": (DEPLOYMENT, "runAsUser: 65532", "runAsUser: 0"),
+    "pod_writes_its_root": (DEPLOYMENT, "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false"),
+    "pod_keeps_capabilities": (DEPLOYMENT, "drop: [ALL]", "drop: [NET_RAW]"),
+    "pod_may_gain_rights": (DEPLOYMENT, "            allowPrivilegeEscalation: false\n", ""),
+    "pod_without_a_profile": (DEPLOYMENT, "        seccompProfile: { type: RuntimeDefault }\n", ""),
+    "pod_with_a_token": (DEPLOYMENT, "automountServiceAccountToken: false", "automountServiceAccountToken: true"),
+    "pod_with_links": (DEPLOYMENT, "enableServiceLinks: false", "enableServiceLinks: true"),
+    "pod_on_another_machine": (DEPLOYMENT, "kubernetes.io/arch: amd64", "kubernetes.io/arch: arm64"),
+    "pod_of_any_memory": (DEPLOYMENT, "            limits: { memory: 512Mi }\n", ""),
+    "pod_of_nobody": (DEPLOYMENT, "      serviceAccountName: user-events-email\n", ""),
+    "pod_runs_another": (DEPLOYMENT, "args: [run, email]", "args: [run, profile]"),
+    "pod_of_another_secret": (DEPLOYMENT, "secretKeyRef: { name: user-events-email, key: SMTP_URL }", "secretKeyRef: { name: user-events, key: SMTP_URL }"),
+    "pod_of_other_settings": (DEPLOYMENT, "configMapRef: { name: user-events-email }", "configMapRef: { name: user-events }"),
+    "pods_secret_in_the_settings": (DEPLOYMENT, "valueFrom: { secretKeyRef: { name: user-events-email, key: REDIS_URL } }", "value: redis://redis:6379/0"),
+    "pods_replicas": (DEPLOYMENT, "spec: # no replicas", "spec:\n  replicas: 1 # no replicas"),
+    "pods_all_at_once": (DEPLOYMENT, "maxUnavailable: 0", "maxUnavailable: 1"),
+    "pods_rolled_out_unseen": (DEPLOYMENT, "minReadySeconds: 15", "minReadySeconds: 0"),
+    "deployment_of_an_old_api": (DEPLOYMENT, "apiVersion: apps/v1", "apiVersion: extensions/v1beta1"),
+    "budget_that_holds_a_node": (BUDGET, "maxUnavailable: 1", "minAvailable: 1"),
+    "budget_of_others": (BUDGET, "component: email", "component: profile"),
+    "account_by_another_name": (ACCOUNT, "name: user-events-email", "name: user-events"),
+    "events_in_flight_count": (SCALED, 'scaleOnInFlight: "false"', 'scaleOnInFlight: "true"'),
+    "scalers_word_misspelt": (SCALED, "queueURLFromEnv:", "queueUrlFromEnv:"),
+    "scalers_number_is_no_text": (SCALED, 'queueLength: "100"', "queueLength: 100"),
+    "scaler_of_another_reaction": (SCALED, "EMAIL_QUEUE_URL", "PROFILE_QUEUE_URL"),
+    "scaler_in_another_region": (SCALED, "awsRegion: eu-central-1", "awsRegion: us-east-1"),
+    "scaler_of_nothing": (SCALED, "scaleTargetRef:\n    name: user-events-email", "scaleTargetRef:\n    name: user-events"),
+    "scaler_without_rights": (SCALED, "      authenticationRef:\n        name: user-events-email\n", ""),
+    "scaler_of_old_rights": (SCALED, "provider: aws #", "provider: aws-kiam #"),
+    "scaled_to_none": (SCALED, "minReplicaCount: 1", "minReplicaCount: 0"),
+    "scaled_by_the_day": (SCALED, "  triggers:", "  cooldownPeriods: 60\n  triggers:"),
+    "pods_variable_misspelt": (KUSTOMIZATION, "- MAIL_FROM=", "- MAIL_FORM="),
+    "pods_topic_is_any": (KUSTOMIZATION, "      - TOPIC_ARNS=arn:aws:sns:eu-central-1:111122223333:user-events\n", ""),
+    "manifest_left_out": (KUSTOMIZATION, "  - disruption-budget.yaml\n", ""),
+    "image_of_another_name": (KUSTOMIZATION, "- name: user-events\n    newName", "- name: worker\n    newName"),
+    "pod_may_not_hide_messages": ("infra/kubernetes/rights.json", '        "sqs:ChangeMessageVisibility",\n', ""),
+    "pod_may_touch_any_queue": ("infra/kubernetes/rights.json", "user-events-email-dlq", "*"),
 }  # fmt: skip
 
 

@@ -167,7 +167,7 @@ async fn undo(world: &World, stacks: &[&str]) -> String {
     told
 }
 
-/// `aws` that notes what it is asked for, and `docker` that does nothing.
+/// `aws` that notes what it is asked for, and `docker` and `kubectl` that do nothing.
 const DRY: &str = r#"
 aws() {
   local word
@@ -179,6 +179,7 @@ aws() {
   echo "$1-$2"
 }
 docker() { :; }
+kubectl() { :; }
 read() { smtp_url=smtp://localhost; }
 "#;
 
