@@ -68,10 +68,10 @@ lint: ## formatting, clippy, rustdoc: every warning is an error
 	cargo clippy -p user-events-engine --no-default-features --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc -p user-events -p user-events-engine --no-deps --locked --features user-events-engine/testing
 
-lint-infra: ## infra/*.yaml and the Dockerfile: cfn-lint, hadolint, checkov, and checks of our own
+lint-infra: ## infra/*.yaml, infra/kubernetes and the Dockerfile: cfn-lint, hadolint, kubernetes-validate, checkov, checks of our own
 	infra/lint/run
 
-mutations-infra: ## break infra/*.yaml and the Dockerfile in one place at a time and see that lint-infra notices
+mutations-infra: ## break infra/*.yaml, infra/kubernetes and the Dockerfile in one place at a time and see that lint-infra notices
 	infra/lint/mutations.py
 
 image: ## build the image by Docker, and run the demo in it as ECS would: user-events

@@ -61,6 +61,7 @@ mod shared_packets;
 mod shared_redis;
 mod shutdown;
 mod smtp;
+mod stages;
 mod status;
 mod strange_redis;
 mod strangers;
