@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use user_events::events::UserSignedUp;
+use user_events::fleet::Report;
+use user_events::fleet::redis::Fleet;
 use user_events::idempotency::neighbours::Neighbours;
 use user_events::idempotency::records::{Forgotten, Records};
 use user_events::idempotency::redis::RedisLedger;
@@ -119,6 +121,9 @@ async fn walk(redis: &RedisServer, url: &str) -> BTreeSet<&'static str> {
     step("get", records.look(&key).await.is_ok_and(|record| record.is_some_and(|record| record.state == State::Done)));
     step("stats", records.count(|_| ()).await.is_ok_and(|counts| counts.len() == 1));
     step("sample", records.sample(0).await.is_ok_and(|sample| sample.weights.records == 1));
+    let fleet = Fleet::new(link.clone());
+    step("say", fleet.say("email", "here", &Report::default()).await.is_ok());
+    step("fleet", fleet.look("email").await.is_ok_and(|fleet| fleet.len() == 1));
     step("forget", records.forget(&key, false).await == Ok(Forgotten::Yes(State::Done)));
     failed
 }
