@@ -3,6 +3,7 @@
 //! Enters: valid settings, the list of reactions, and a token that says stop. Leaves: how each worker ended, or
 //! what was missing at the start.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,11 +20,13 @@ use tracing::{info, warn};
 use crate::aws::{self, AwsError};
 use crate::config::{AwsConfig, ReactionConfig, RunConfig, masked};
 use crate::ecs;
+use crate::fleet::redis::Fleet;
+use crate::fleet::{self, Report};
 use crate::plain;
 use crate::reactions::{Reactions, StartError, WorkerParts};
 use crate::telemetry::health;
 use crate::telemetry::roster::Roster;
-use crate::telemetry::{Named, Telemetry};
+use crate::telemetry::{Measured, Telemetry};
 use engine::backoff::Backoff;
 use engine::event::Timestamp;
 use engine::idempotency::neighbours::{self, Neighbours};
@@ -100,22 +103,25 @@ pub async fn run(
         return Ok(Vec::new());
     };
     let (mail, duty) = (config.mail, Duty::default());
-    let (mut watched, mut built) = (Vec::<Named>::new(), Vec::new());
+    let (mut measured, mut built) = (Vec::<Measured>::new(), Vec::new());
     let mut opened: Vec<_> = opened?.into_iter().zip(config.reactions).collect();
-    let places = opened.iter().map(|(queue, config)| (config.name, masked(queue.identity()))).collect();
+    let places: Vec<_> = opened.iter().map(|(queue, config)| (config.name, masked(queue.identity()))).collect();
     for listed in reactions.into_rows() {
         let (name, of_it) = (listed.name, opened.extract_if(.., |(_, config)| config.name == listed.name).next());
         let Some((queue, config)) = of_it else { continue };
-        let watch = telemetry.reaction(name, queue.name());
+        let (watch, calls, price) = (telemetry.reaction(name, queue.name()), queue.calls().clone(), config.price);
         let (redis, mail, duty, stop) = (&redis, mail.as_ref(), &duty, &stop);
         let (vitals, worker) = listed.build(WorkerParts { queue, config, watch, redis, mail, duty, stop })?;
-        watched.push((name, vitals));
+        measured.push(Measured { name, vitals, calls, price });
         built.push(worker);
     }
-    telemetry.read(&watched);
-    roster.work(watched);
-    let announced = announce(Neighbours::new(redis), places, roster);
+    telemetry.read(&measured);
+    roster.work(measured.iter().map(|one| (one.name, one.vitals.clone())).collect());
+    let announced = announce(Neighbours::new(redis.clone()), places.clone(), roster);
     let _announced = AbortOnDropHandle::new(tokio::spawn(announced));
+    let worker = worker_name(config.ecs_agent.as_ref());
+    let reported = report(Fleet::new(redis), worker, places.into_iter().collect(), measured);
+    let _reported = AbortOnDropHandle::new(tokio::spawn(reported));
     let _protected = config.ecs_agent.map(|agent| AbortOnDropHandle::new(tokio::spawn(ecs::protect(agent, duty))));
     info!(%address, reactions = built.len(), "running");
 
@@ -221,6 +227,31 @@ async fn announce(here: Neighbours, places: Vec<(&'static str, String)>, roster:
         }
         sleep(neighbours::RENEWED).await;
     }
+}
+
+/// Reports, until the process ends, how each reaction is and what its calls were.
+async fn report(fleet: Fleet, worker: String, places: BTreeMap<&'static str, String>, reactions: Vec<Measured>) {
+    let (since, mut is_told) = (Timestamp::now(), false);
+    loop {
+        for Measured { name, vitals, calls, price } in &reactions {
+            let queue = places.get(name).map_or("", String::as_str);
+            let report = Report::of(queue, vitals, calls, *price, since);
+            if let Err(error) = fleet.say(name, &worker, &report).await
+                && (error.is_denied() || error.is_wrong_type())
+                && !std::mem::replace(&mut is_told, true)
+            {
+                warn!(reaction = name, "`status` does not see this worker: {error} at the key workers:{name}");
+            }
+        }
+        sleep(fleet::RENEWED).await;
+    }
+}
+
+/// The ECS task, else this machine, and the process.
+fn worker_name(agent: Option<&ecs::Agent>) -> String {
+    let machine = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let place = agent.and_then(ecs::Agent::task).map(str::to_owned).or_else(machine).unwrap_or_default();
+    format!("{}/{}", place.trim(), std::process::id())
 }
 
 fn misfit(problem: impl Into<String>) -> RunError {

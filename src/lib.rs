@@ -33,6 +33,7 @@ pub mod cli;
 pub mod config;
 pub mod ecs;
 pub mod events;
+pub mod fleet;
 pub mod handlers;
 pub mod mail;
 pub mod ops;

@@ -107,14 +107,16 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// How deep each reaction's queues are, and what its worker waits for
+    /// How deep each reaction's queues are, what its worker waits for, and what a message costs
     #[command(after_help = "Reads <NAME>_QUEUE_URL, <NAME>_DLQ_URL and what the AWS SDK reads. Asks the\n\
-        worker at HTTP_ADDR what it waits for, if one answers there.\n\
+        worker at HTTP_ADDR what it waits for, if one answers there. With REDIS_URL and\n\
+        REDIS_PREFIX, all workers' reports: calls to SQS a message, at their prices.\n\
         The age of the oldest message is CloudWatch's to tell:\n\
         ApproximateAgeOfOldestMessage. --json: {\"reactions\":[{reaction,visible,inFlight,\n\
-        delayed,dead,visibilitySeconds,maxReceiveCount,worker}]}, or\n\
+        delayed,dead,visibilitySeconds,maxReceiveCount,worker,bill}]}, or\n\
         {reaction,error,worker} for a queue that does not answer; worker is null if it\n\
-        was not asked; with --watch such a line every two seconds.")]
+        was not asked, bill if no worker reports, else {workers,handled,callsAMessage,\n\
+        emptyShare,dollarsAMillion}; with --watch such a line every two seconds.")]
     Status {
         /// Look again every two seconds, until Ctrl-C (exit 130)
         #[arg(long)]

@@ -143,6 +143,11 @@ pub const VARIABLES: &[Variable] = &[
         Some("false"),
         "`true`: refuse a Redis whose `maxmemory-policy` may evict records, rather than warn",
     ),
+    engine(
+        "PRICE_PER_MILLION_CALLS",
+        None,
+        "what a million calls to SQS cost, in US dollars; unset: AWS's price in us-east-1, 0.40, on a FIFO queue 0.50",
+    ),
     shared("HTTP_ADDR", Some("0.0.0.0:8080"), "where `/livez`, `/readyz` and `/metrics` listen"),
     shared("ECS_AGENT_URI", None, "set by ECS: while work is in flight the task is protected from scale-in"),
     shared("RUST_LOG", Some("info"), "log filter"),

@@ -9,6 +9,7 @@
 
 mod world;
 
+mod bill;
 mod broken_records;
 mod bus;
 mod chaos;

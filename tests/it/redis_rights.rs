@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use user_events::events::UserSignedUp;
+use user_events::fleet::Report;
+use user_events::fleet::redis::Fleet;
 use user_events::idempotency::neighbours::Neighbours;
 use user_events::idempotency::records::{Forgotten, Records};
 use user_events::idempotency::redis::RedisLedger;
@@ -67,7 +69,7 @@ async fn the_rights_that_the_readme_names_are_enough_for_run_doctor_and_idem() {
     let found: Vec<_> = told["findings"].as_array().unwrap().iter().filter(of_redis).collect();
     let faults: Vec<_> = found.iter().filter_map(|found| found["fault"].as_str()).collect();
     // It is one that keeps nothing; that it lets us see that is what it is about.
-    assert_eq!((found.len(), faults), (6, vec!["redis_forgets"]), "{found:?}");
+    assert_eq!((found.len(), faults), (7, vec!["redis_forgets"]), "{found:?}");
     for (arguments, says) in [
         (&["idem", "get", "--reaction", "email", "u-1"][..], "done: sent"),
         (&["idem", "stats"], "welcome_email"),
@@ -118,6 +120,10 @@ async fn walk(redis: &RedisServer, url: &str) -> BTreeSet<&'static str> {
     step("persists", link.persists().await == Ok(Some(false)));
     step("get", records.look(&key).await.is_ok_and(|record| record.is_some_and(|record| record.state == State::Done)));
     step("stats", records.count(|_| ()).await.is_ok_and(|counts| counts.len() == 1));
+    step("sample", records.sample(0).await.is_ok_and(|sample| sample.weights.records == 1));
+    let fleet = Fleet::new(link.clone());
+    step("say", fleet.say("email", "here", &Report::default()).await.is_ok());
+    step("fleet", fleet.look("email").await.is_ok_and(|fleet| fleet.len() == 1));
     step("forget", records.forget(&key, false).await == Ok(Forgotten::Yes(State::Done)));
     failed
 }

@@ -20,9 +20,11 @@ use tokio::time::timeout;
 use self::connection::Connection;
 use self::error::fault;
 pub use self::error::{RedisError, RedisFault};
+pub use self::memory::RedisMemory;
 
 mod connection;
 mod error;
+mod memory;
 
 /// One try: connecting if needed, and the call. Two tries take 1.8 s, less than the 2 s a caller may wait.
 const TRY: Duration = Duration::from_millis(900);

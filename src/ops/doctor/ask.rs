@@ -13,7 +13,9 @@ use crate::mail::smtp::{Examination, SmtpMailer};
 use crate::ops::worker;
 use crate::reactions::{Listed, Reactions};
 use crate::webhook::Webhook;
+use engine::event::Timestamp;
 use engine::idempotency::neighbours::Neighbours;
+use engine::idempotency::records::{Records, Sample};
 use engine::queue::sqs::admin::SqsAdmin;
 use engine::redis_link::{RedisError, RedisFacts, RedisLink};
 use engine::topic::sns::admin::SnsAdmin;
@@ -40,11 +42,12 @@ pub(super) async fn ask(
         }
     };
     let worker = worker::ask(config.http_addr);
-    let servers = async { tokio::join!(redis(config), neighbours(config), mail, worker) };
-    let (topic, reactions, (redis, neighbours, mail, worker)) = tokio::join!(topic, join_all(reactions), servers);
+    let servers = async { tokio::join!(redis(config), records(config), neighbours(config), mail, worker) };
+    let (topic, reactions, servers) = tokio::join!(topic, join_all(reactions), servers);
+    let (redis, records, neighbours, mail, worker) = servers;
     let region = aws.region().map(|region| region.as_ref().to_owned());
     let endpoint = aws::elsewhere(aws);
-    SystemFacts { region, endpoint, topic, reactions, redis, neighbours, mail, worker }
+    SystemFacts { region, endpoint, topic, reactions, redis, records, neighbours, mail, worker }
 }
 
 async fn reaction(
@@ -105,6 +108,12 @@ async fn redis(config: &RunConfig) -> Result<(Option<RedisFacts>, Option<bool>),
         },
         Err(error) => Err(error),
     }
+}
+
+/// `None`: our user may not look, or Redis does not answer, which is a finding of its own.
+async fn records(config: &RunConfig) -> Option<Sample> {
+    let link = RedisLink::new(&config.redis_url).ok()?.under(&config.redis_prefix);
+    Records::new(link).sample(Timestamp::now().unix_millis()).await.ok()
 }
 
 async fn neighbours(config: &RunConfig) -> BTreeMap<&'static str, Result<Vec<String>, RedisError>> {

@@ -133,6 +133,8 @@ diagnoses! {
         "the scripts' flags are not understood" => "use Redis or Valkey 7 or newer";
     REDIS_EVICTS = Fail "eviction" "redis_evicts":
         "records of effects may be dropped: mails go out twice" => "set `maxmemory-policy noeviction`";
+    REDIS_FILLS = Warn "memory" "redis_fills":
+        "as records came within the last day, `maxmemory` is met within a week: then nothing is claimed, and events wait" => "give Redis more memory, or shorten `IDEMPOTENCY_RETENTION`; `idem stats` tells what records take";
     REDIS_FORGETS = Warn "persistence" "redis_forgets":
         "a restart forgets records and profiles" => "set `appendonly yes`, or use a durable Redis such as Amazon MemoryDB";
     REDIS_HIDDEN = Warn "persistence" "redis_hidden":

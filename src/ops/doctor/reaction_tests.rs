@@ -67,6 +67,7 @@ fn facts() -> SystemFacts {
         topic: Some(TopicFacts { arn: TOPIC.to_owned(), found: Ok(()) }),
         reactions: Vec::new(),
         redis: Err(RedisError::Timeout { at: "redis:6379".into() }),
+        records: None,
         neighbours: Default::default(),
         mail: None,
         worker: WorkerStates::default(),

@@ -6,6 +6,7 @@ use super::diagnosis::*;
 use super::facts::SystemFacts;
 use super::finding::{Finding, Findings};
 use crate::mail::smtp::Examination;
+use crate::ops::table::bytes;
 use engine::queue::QueueError;
 use engine::topic::SendError;
 
@@ -74,6 +75,18 @@ pub(super) fn redis(facts: &SystemFacts) -> Vec<Finding> {
             policy => findings.bad(REDIS_EVICTS, policy),
         }
     }
+    if let Some(sample) = &facts.records {
+        let memory = sample.memory;
+        let week = memory.used as f64 + sample.weights.growth(sample.records());
+        let told = |most: u64| {
+            let [used, week, most] = [memory.used as f64, week, most as f64].map(bytes);
+            format!("{used} used, about {week} in a week, of {most}")
+        };
+        match memory.most {
+            Some(most) if week >= most as f64 => findings.bad(REDIS_FILLS, told(most)),
+            most => findings.ok("memory", most.map_or("no maxmemory".to_owned(), told)),
+        }
+    }
     match persists {
         Some(true) => findings.ok("persistence", "on"),
         Some(false) => findings.bad(REDIS_FORGETS, "off"),
@@ -112,7 +125,9 @@ mod tests {
     use crate::ops::worker::WorkerStates;
     use engine::backoff::Backoff;
     use engine::envelope::Topics;
-    use engine::redis_link::{RedisError, RedisFacts};
+    use engine::idempotency::records::Sample;
+    use engine::idempotency::weight::{Weighed, Weights};
+    use engine::redis_link::{RedisError, RedisFacts, RedisMemory};
 
     fn facts() -> SystemFacts {
         let server = RedisFacts { major_version: 8, eviction_policy: "noeviction".to_owned(), is_cluster: false };
@@ -124,10 +139,24 @@ mod tests {
             topic: Some(TopicFacts { arn: "arn".to_owned(), found: Ok(()) }),
             reactions: Vec::new(),
             redis: Ok((Some(server), Some(true))),
+            records: Some(sample(0)),
             neighbours: Default::default(),
             mail: Some((mail, Ok(()))),
             worker: WorkerStates::default(),
         }
+    }
+
+    /// A hundred records of 1,000 bytes, that many of them of the last day, in a Redis that has 20,000 bytes left.
+    fn sample(new: u64) -> Sample {
+        let memory = RedisMemory { used: 180_000, most: Some(200_000), keys: 100 };
+        let mut weights = Weights::default();
+        let day = std::time::Duration::from_secs(24 * 3600);
+        for n in 0..100 {
+            let age = if n < new { day / 2 } else { 3 * day };
+            let (age, left) = (Some(age), Some(45 * day - age));
+            weights.add(Weighed { handler: "welcome_email".to_owned(), bytes: 1_000, age, left });
+        }
+        Sample { weights, drawn: (100, 100), memory }
     }
 
     fn lost(error: QueueError) -> ReactionFacts {
@@ -165,7 +194,7 @@ mod tests {
         fn server(facts: &mut SystemFacts) -> &mut RedisFacts {
             facts.redis.as_mut().expect("there").0.as_mut().expect("told")
         }
-        let cases: [(&[&str], Change); 20] = [
+        let cases: [(&[&str], Change); 24] = [
             (&["no_region"], |f| f.region = None),
             (&["no_credentials"], |f| f.reactions.push(lost(QueueError::Refused("ExpiredToken".into())))),
             (&["aws_silent"], |f| f.reactions.push(lost(QueueError::Unavailable("timeout".to_owned())))),
@@ -185,6 +214,10 @@ mod tests {
             (&["redis_cluster"], |f| server(f).is_cluster = true),
             (&["redis_old"], |f| server(f).major_version = 6),
             (&["redis_evicts"], |f| server(f).eviction_policy = "volatile-lru".to_owned()),
+            (&["redis_fills"], |f| f.records = Some(sample(3))),
+            (&[], |f| f.records = Some(sample(2))),
+            (&[], |f| f.records.as_mut().expect("there").memory.most = None),
+            (&[], |f| f.records = None),
             (&["redis_forgets"], |f| f.redis.as_mut().expect("there").1 = Some(false)),
             (&["redis_hidden"], |f| f.redis.as_mut().expect("there").1 = None),
             (&["redis_hidden"], |f| f.redis = Ok((None, None))),
