@@ -12,7 +12,7 @@ use ::redis::Script;
 
 use super::redis::{NO_HASH, rule};
 use super::{Key, State};
-use crate::redis_link::{RedisError, RedisLink};
+use crate::redis_link::{Cursor, RedisError, RedisLink};
 
 /// The pattern of all records' keys, of any subject and handler.
 const ALL: &str = "idem:v1:{*}:*";
@@ -119,7 +119,7 @@ impl Records {
     /// # Errors
     /// [`RedisError`].
     pub async fn count(&self, mut told: impl FnMut(u64)) -> Result<Counts, RedisError> {
-        let (mut counts, mut counted, mut cursor) = (Counts::new(), 0, 0);
+        let (mut counts, mut counted, mut cursor) = (Counts::new(), 0, Cursor::default());
         loop {
             let (next, keys) = self.link.scan(ALL, cursor).await?;
             let states = self.link.fields(&keys, "st").await?;
@@ -131,10 +131,10 @@ impl Records {
                 counted += 1;
             }
             told(counted);
-            if next == 0 {
-                return Ok(counts);
+            match next {
+                Some(next) => cursor = next,
+                None => return Ok(counts),
             }
-            cursor = next;
         }
     }
 }
