@@ -18,6 +18,7 @@ mod broken_records;
 mod bus;
 mod chaos;
 mod cloud_events;
+mod cluster_storm;
 mod configuration;
 mod contracts;
 mod crashes;
