@@ -4,7 +4,7 @@
 # Leaves: see each target.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test release profile bench bench-quick chaos redis-kills webhook-storm simulate mutations fuzz lint lint-infra mutations-infra image image-buildah fmt docs clean-servers
+.PHONY: help demo up down test release profile bench bench-quick chaos redis-kills cluster-storm webhook-storm simulate mutations fuzz lint lint-infra mutations-infra image image-buildah fmt docs clean-servers
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ chaos: ## the long chaos run, about seven minutes: 5,000 events, 200 kills and m
 
 redis-kills: ## kill Redis a hundred times while mails wait for their 250, eight minutes: no second mail, no letter
 	RECORD_ROUNDS=100 tests/run redis_killed_while_mails_wait
+
+cluster-storm: ## kill, freeze and promote the masters of a Redis Cluster and move its slots under 5,000 events, six minutes
+	CLUSTER_EVENTS=5000 CLUSTER_KILLS=5 CLUSTER_SLOTS=10000 tests/run cluster_storm
 
 webhook-storm: ## ten thousand events for a service that does everything wrong, and sixty kills of who calls one, four minutes
 	WEBHOOK_EVENTS=10000 WEBHOOK_KILLS=60 tests/run webhook::storm webhook::kills

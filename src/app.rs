@@ -32,7 +32,7 @@ use engine::event::Timestamp;
 use engine::idempotency::neighbours::{self, Neighbours};
 use engine::queue::sqs::SqsQueue;
 use engine::queue::{Queue, QueueError};
-use engine::redis_link::{RedisError, RedisLink};
+use engine::redis_link::{ClusterFacts, RedisError, RedisLink};
 use engine::worker::{Duty, Summary};
 
 /// Why nothing started, or why the process ended without a stop.
@@ -158,10 +158,6 @@ async fn ends(mut workers: JoinSet<Summary>, stop: &CancellationToken) -> Result
     failed.map(|()| summaries)
 }
 
-/// The warning at the start when Redis is a Redis Cluster.
-const CLUSTER: &str = "this redis is a Redis Cluster, which is not followed yet: an event whose record lies on another shard \
-    pauses its reaction, and is tried in turn with those that can be handled";
-
 /// Refuses a Redis that cannot keep records. A Redis that does not answer yet is no error: the workers wait for it.
 async fn check_redis(redis: &RedisLink, require_noeviction: bool) -> Result<(), RunError> {
     let facts = match redis.facts().await {
@@ -172,11 +168,9 @@ async fn check_redis(redis: &RedisLink, require_noeviction: bool) -> Result<(), 
                 return Err(misfit(format!("{problem}, as REQUIRE_NOEVICTION asks")));
             }
             warn!(%error, "{problem}");
-            if redis.ping().await.is_err_and(|error| error.is_moved()) {
-                warn!("{CLUSTER}");
-            }
             return Ok(());
         }
+        Err(error) if error.is_misnamed() => return Err(misfit(format!("REDIS_URL: {error}"))),
         Err(error) if require_noeviction => return Err(error.into()),
         Err(error) => {
             warn!(%error, "redis is not there yet; its settings are not checked");
@@ -186,8 +180,12 @@ async fn check_redis(redis: &RedisLink, require_noeviction: bool) -> Result<(), 
     if facts.major_version < 7 {
         return Err(misfit(format!("redis 7 or newer is needed, this is {}", facts.major_version)));
     }
-    if facts.is_cluster {
-        warn!("{CLUSTER}");
+    if let Some(ClusterFacts { masters, replicas, missing, .. }) = facts.cluster {
+        info!(masters, replicas, "redis is a Redis Cluster");
+        if !missing.is_empty() {
+            let missing = missing.join(", ");
+            warn!(missing, "no server of the Redis Cluster has these slots: events whose records belong there wait");
+        }
     }
     if facts.eviction_policy != "noeviction" {
         let policy = facts.eviction_policy;

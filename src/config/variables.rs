@@ -65,7 +65,7 @@ pub const VARIABLES: &[Variable] = &[
     shared(
         "REDIS_URL",
         None,
-        "required by `run` and `idem`; `redis://` or `rediss://`; secret, `REDIS_URL_FILE` works too",
+        "required by `run` and `idem`; `redis://` or `rediss://`; one server, or several of a Redis Cluster, `rediss://user:password@host:6379,host:6379`; with `?cluster=true` any other Redis is refused; secret, `REDIS_URL_FILE` works too",
     ),
     shared(
         "REDIS_PREFIX",

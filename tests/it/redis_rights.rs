@@ -15,19 +15,26 @@ use user_events::profiles::redis::RedisProfiles;
 use user_events::profiles::{Applied, ProfileChange, Profiles};
 use user_events::redis_link::RedisLink;
 
+use super::KIND;
 use crate::world::processes::{Worker, both, execute};
-use crate::world::redis_server::{Keep, RedisServer};
+use crate::world::redis_server::{Keep, Kind, RedisServer};
 use crate::world::smtp::SmtpServer;
 use crate::world::{EMPTY, World, event};
 
 const TERMS: Terms = Terms::new(Duration::from_secs(20), Duration::from_secs(600));
 
+const IN_A_CLUSTER: [&str; 2] = ["+cluster|slots", "+asking"];
+
 /// The words of the README's line, behind the user's name and password.
 fn rights() -> Vec<String> {
     let readme = include_str!("../../README.md");
     let line = readme.lines().find_map(|line| line.strip_prefix("ACL SETUSER user-events on >PASSWORD "));
-    let words: Vec<_> = line.expect("the README names them").split(' ').map(str::to_owned).collect();
+    let mut words: Vec<_> = line.expect("the README names them").split(' ').map(str::to_owned).collect();
     assert!(words.len() > 10, "{words:?}");
+    if KIND == Kind::Cluster {
+        assert!(readme.contains(&format!("in a Redis Cluster `{}` too", IN_A_CLUSTER.join(" "))));
+        words.extend(IN_A_CLUSTER.map(str::to_owned));
+    }
     words
 }
 
@@ -42,7 +49,8 @@ async fn allow(redis: &RedisServer, rights: &[String], prefix: &str) -> String {
 
 #[tokio::test]
 async fn the_rights_that_the_readme_names_are_enough_for_run_doctor_and_idem() {
-    let (world, smtp, redis) = tokio::join!(World::start(), SmtpServer::start(), RedisServer::start(Keep::Nothing));
+    let (world, smtp, redis) =
+        tokio::join!(World::start(), SmtpServer::start(), RedisServer::start_as(KIND, Keep::Nothing));
     let (email, profile) = world.email_and_profile(Duration::from_secs(30)).await;
     let mut env = both(&world, &smtp, &email, &profile);
     env.insert("REDIS_URL".to_owned(), allow(&redis, &rights(), "staging:").await);
@@ -69,7 +77,11 @@ async fn the_rights_that_the_readme_names_are_enough_for_run_doctor_and_idem() {
     let found: Vec<_> = told["findings"].as_array().unwrap().iter().filter(of_redis).collect();
     let faults: Vec<_> = found.iter().filter_map(|found| found["fault"].as_str()).collect();
     // It is one that keeps nothing; that it lets us see that is what it is about.
-    assert_eq!((found.len(), faults), (7, vec!["redis_forgets"]), "{found:?}");
+    let expected = match KIND {
+        Kind::One => (7, vec!["redis_forgets"]),
+        Kind::Cluster => (10, vec!["redis_alone", "redis_forgets"]),
+    };
+    assert_eq!((found.len(), faults), expected, "{found:?}");
     for (arguments, says) in [
         (&["idem", "get", "--reaction", "email", "u-1"][..], "done: sent"),
         (&["idem", "stats"], "welcome_email"),
@@ -112,6 +124,12 @@ async fn walk(redis: &RedisServer, url: &str) -> BTreeSet<&'static str> {
         Ok(Claim::Acquired(lease)) => step("commit", ledger.commit(&lease, "r", &TERMS).await.is_ok()),
         _ => step("claim", false),
     }
+    if KIND == Kind::Cluster {
+        let moving = Request::new(Key::new("welcome_email", "moving"), Fingerprint::of(&["a"]));
+        redis.hands_over(moving.key.as_str()).await;
+        step("asking", ledger.claim(&moving, "a", &TERMS).await.is_ok());
+        redis.keeps(moving.key.as_str()).await;
+    }
     step("ping", ledger.ping().await.is_ok());
     step("profile", profiles.apply(&ProfileChange::of(&event)).await == Ok(Applied::Created));
     step("meet", here.meet("email", "ours").await == Ok(Vec::new()));
@@ -130,7 +148,7 @@ async fn walk(redis: &RedisServer, url: &str) -> BTreeSet<&'static str> {
 
 #[tokio::test]
 async fn each_right_that_the_readme_names_is_needed() {
-    let (redis, rights) = (RedisServer::start(Keep::Nothing).await, rights());
+    let (redis, rights) = (RedisServer::start_as(KIND, Keep::Nothing).await, rights());
     let url = allow(&redis, &rights, "").await;
     assert_eq!(walk(&redis, &url).await, BTreeSet::new());
     for taken in &rights {

@@ -13,7 +13,7 @@ use ::redis::Script;
 use super::redis::{NO_HASH, rule};
 use super::weight::{Weighed, Weights};
 use super::{Key, State};
-use crate::redis_link::{RedisError, RedisLink, RedisMemory};
+use crate::redis_link::{Cursor, RedisError, RedisLink, RedisMemory};
 
 /// The pattern of all records' keys, of any subject and handler.
 const ALL: &str = "idem:v1:{*}:*";
@@ -128,7 +128,7 @@ impl Records {
     /// # Errors
     /// [`RedisError`].
     pub async fn count(&self, mut told: impl FnMut(u64)) -> Result<Counts, RedisError> {
-        let (mut counts, mut counted, mut cursor) = (Counts::new(), 0, 0);
+        let (mut counts, mut counted, mut cursor) = (Counts::new(), 0, Cursor::default());
         loop {
             let (next, keys) = self.link.scan(ALL, cursor).await?;
             let states = self.link.fields(&keys, "st").await?;
@@ -140,10 +140,10 @@ impl Records {
                 counted += 1;
             }
             told(counted);
-            if next == 0 {
-                return Ok(counts);
+            match next {
+                Some(next) => cursor = next,
+                None => return Ok(counts),
             }
-            cursor = next;
         }
     }
 }

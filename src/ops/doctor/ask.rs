@@ -102,10 +102,7 @@ async fn redis(config: &RunConfig) -> Result<(Option<RedisFacts>, Option<bool>),
     let link = RedisLink::new(&config.redis_url)?.under(&config.redis_prefix);
     match link.facts().await {
         Ok(facts) => Ok((Some(facts), link.persists().await?)),
-        Err(error) if error.is_denied() => match link.ping().await {
-            Err(error) if error.is_moved() => Err(error),
-            _ => Ok((None, None)),
-        },
+        Err(error) if error.is_denied() => Ok((None, None)),
         Err(error) => Err(error),
     }
 }

@@ -127,8 +127,14 @@ diagnoses! {
         "nothing is handled meanwhile, and no attempt is counted" => "mend what it waits for: it goes on by itself";
     REDIS_SILENT = Fail "connection" "redis_silent":
         "nothing is claimed, sent or written" => "start Redis; check `REDIS_URL`, its password, the security group";
-    REDIS_CLUSTER = Fail "cluster mode" "redis_cluster":
-        "Redis Cluster is not followed yet: an event whose record lies on another shard pauses its reaction" => "use a Redis without cluster mode";
+    REDIS_NO_CLUSTER = Fail "cluster" "redis_no_cluster":
+        "`REDIS_URL` has `cluster=true` or several hosts, and this Redis is no cluster: the worker refuses to start" => "name the cluster, or one host without `cluster=true`";
+    REDIS_MAP_DENIED = Fail "cluster" "redis_map_denied":
+        "it is not known which server of the cluster has which records: the worker refuses to start" => "allow the Redis user `CLUSTER SLOTS` and `ASKING`";
+    REDIS_SLOTS = Fail "slots" "redis_slots":
+        "events whose records belong there wait" => "start the master that has them, or assign them: `redis-cli --cluster fix`";
+    REDIS_ALONE = Warn "replicas" "redis_alone":
+        "a master that nobody has a copy of takes its records and profiles with it, and its events wait" => "give each master a replica";
     REDIS_OLD = Fail "version" "redis_old":
         "the scripts' flags are not understood" => "use Redis or Valkey 7 or newer";
     REDIS_EVICTS = Fail "eviction" "redis_evicts":

@@ -8,6 +8,7 @@ use super::finding::{Finding, Findings};
 use crate::mail::smtp::Examination;
 use crate::ops::table::bytes;
 use engine::queue::QueueError;
+use engine::redis_link::{ClusterFacts, RedisError, RedisFault, SLOTS};
 use engine::topic::SendError;
 
 pub(super) fn aws(facts: &SystemFacts) -> Vec<Finding> {
@@ -56,15 +57,19 @@ pub(super) fn redis(facts: &SystemFacts) -> Vec<Finding> {
     let (server, persists) = match &facts.redis {
         Ok((server, persists)) => (server, persists),
         Err(error) => {
-            let diagnosis = if error.is_moved() { REDIS_CLUSTER } else { REDIS_SILENT };
+            let diagnosis = match error {
+                RedisError::Failed { why: RedisFault::NoCluster, .. } => REDIS_NO_CLUSTER,
+                RedisError::Failed { why: RedisFault::MapDenied, .. } => REDIS_MAP_DENIED,
+                _ => REDIS_SILENT,
+            };
             findings.bad(diagnosis, error.to_string());
             return findings.all;
         }
     };
     findings.ok("connection", "there");
     if let Some(server) = server {
-        if server.is_cluster {
-            findings.bad(REDIS_CLUSTER, "on");
+        if let Some(cluster) = &server.cluster {
+            judge_cluster(cluster, &mut findings);
         }
         match server.major_version {
             0..7 => findings.bad(REDIS_OLD, server.major_version.to_string()),
@@ -93,6 +98,19 @@ pub(super) fn redis(facts: &SystemFacts) -> Vec<Finding> {
         None => findings.bad(REDIS_HIDDEN, "not told"),
     }
     findings.all
+}
+
+fn judge_cluster(cluster: &ClusterFacts, findings: &mut Findings) {
+    let ClusterFacts { masters, replicas, covered, missing, alone } = cluster;
+    findings.ok("cluster", format!("a cluster: {masters} masters, {replicas} replicas, {covered} of {SLOTS} slots"));
+    match missing.is_empty() {
+        true => findings.ok("slots", "all"),
+        false => findings.bad(REDIS_SLOTS, format!("{covered} of {SLOTS}, without {}", missing.join(", "))),
+    }
+    match alone.is_empty() {
+        true => findings.ok("replicas", "one at least for each master"),
+        false => findings.bad(REDIS_ALONE, format!("none of {}", alone.join(", "))),
+    }
 }
 
 pub(super) fn mail(facts: &SystemFacts) -> Vec<Finding> {
@@ -127,10 +145,10 @@ mod tests {
     use engine::envelope::Topics;
     use engine::idempotency::records::Sample;
     use engine::idempotency::weight::{Weighed, Weights};
-    use engine::redis_link::{RedisError, RedisFacts, RedisMemory};
+    use engine::redis_link::{RedisFacts, RedisMemory};
 
     fn facts() -> SystemFacts {
-        let server = RedisFacts { major_version: 8, eviction_policy: "noeviction".to_owned(), is_cluster: false };
+        let server = RedisFacts { major_version: 8, eviction_policy: "noeviction".to_owned(), cluster: None };
         let fine = || Some(Ok(()));
         let mail = Examination { connect: fine(), tls: fine(), auth: fine(), is_plaintext: false };
         SystemFacts {
@@ -194,7 +212,14 @@ mod tests {
         fn server(facts: &mut SystemFacts) -> &mut RedisFacts {
             facts.redis.as_mut().expect("there").0.as_mut().expect("told")
         }
-        let cases: [(&[&str], Change); 24] = [
+        fn cluster(facts: &mut SystemFacts) -> &mut ClusterFacts {
+            let whole = || ClusterFacts { masters: 1, replicas: 1, covered: 16_384, ..ClusterFacts::default() };
+            server(facts).cluster.get_or_insert_with(whole)
+        }
+        fn failed(why: RedisFault) -> RedisError {
+            RedisError::Failed { at: "redis:6379".into(), why }
+        }
+        let cases: [(&[&str], Change); 28] = [
             (&["no_region"], |f| f.region = None),
             (&["no_credentials"], |f| f.reactions.push(lost(QueueError::Refused("ExpiredToken".into())))),
             (&["aws_silent"], |f| f.reactions.push(lost(QueueError::Unavailable("timeout".to_owned())))),
@@ -211,7 +236,11 @@ mod tests {
                 f.topic.as_mut().expect("there").found = Err(SendError::Unavailable("no answer".to_owned()));
             }),
             (&["redis_silent"], |f| f.redis = Err(RedisError::Timeout { at: "redis:6379".into() })),
-            (&["redis_cluster"], |f| server(f).is_cluster = true),
+            (&["redis_no_cluster"], |f| f.redis = Err(failed(RedisFault::NoCluster))),
+            (&["redis_map_denied"], |f| f.redis = Err(failed(RedisFault::MapDenied))),
+            (&[], |f| _ = cluster(f)),
+            (&["redis_slots"], |f| (cluster(f).covered, cluster(f).missing) = (16_383, vec!["5-5".to_owned()])),
+            (&["redis_alone"], |f| cluster(f).alone = vec!["redis:6379".to_owned()]),
             (&["redis_old"], |f| server(f).major_version = 6),
             (&["redis_evicts"], |f| server(f).eviction_policy = "volatile-lru".to_owned()),
             (&["redis_fills"], |f| f.records = Some(sample(3))),
