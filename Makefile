@@ -4,7 +4,7 @@
 # Leaves: see each target.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test release profile bench bench-quick chaos redis-kills webhook-storm simulate mutations fuzz lint lint-infra mutations-infra image image-buildah fmt docs clean-servers
+.PHONY: help demo up down test release profile bench bench-quick chaos redis-kills cluster-storm webhook-storm simulate mutations fuzz lint lint-infra mutations-infra image image-buildah fmt docs clean-servers
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ chaos: ## the long chaos run, about seven minutes: 5,000 events, 200 kills and m
 redis-kills: ## kill Redis a hundred times while mails wait for their 250, eight minutes: no second mail, no letter
 	RECORD_ROUNDS=100 tests/run redis_killed_while_mails_wait
 
+cluster-storm: ## kill, freeze and promote the masters of a Redis Cluster and move its slots under 5,000 events, six minutes
+	CLUSTER_EVENTS=5000 CLUSTER_KILLS=5 CLUSTER_SLOTS=10000 tests/run cluster_storm
+
 webhook-storm: ## ten thousand events for a service that does everything wrong, and sixty kills of who calls one, four minutes
 	WEBHOOK_EVENTS=10000 WEBHOOK_KILLS=60 tests/run webhook::storm webhook::kills
 
@@ -68,10 +71,10 @@ lint: ## formatting, clippy, rustdoc: every warning is an error
 	cargo clippy -p user-events-engine --no-default-features --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc -p user-events -p user-events-engine --no-deps --locked --features user-events-engine/testing
 
-lint-infra: ## infra/*.yaml and the Dockerfile: cfn-lint, hadolint, checkov, and checks of our own
+lint-infra: ## infra/*.yaml, infra/kubernetes and the Dockerfile: cfn-lint, hadolint, kubernetes-validate, checkov, checks of our own
 	infra/lint/run
 
-mutations-infra: ## break infra/*.yaml and the Dockerfile in one place at a time and see that lint-infra notices
+mutations-infra: ## break infra/*.yaml, infra/kubernetes and the Dockerfile in one place at a time and see that lint-infra notices
 	infra/lint/mutations.py
 
 image: ## build the image by Docker, and run the demo in it as ECS would: user-events

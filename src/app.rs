@@ -3,6 +3,7 @@
 //! Enters: valid settings, the list of reactions, and a token that says stop. Leaves: how each worker ended, or
 //! what was missing at the start.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use aws_config::SdkConfig;
 use futures_util::future::try_join_all;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
@@ -19,18 +20,20 @@ use tracing::{info, warn};
 use crate::aws::{self, AwsError};
 use crate::config::{AwsConfig, ReactionConfig, RunConfig, masked};
 use crate::ecs;
+use crate::fleet::redis::Fleet;
+use crate::fleet::{self, Report};
 use crate::pauses::{NamedSwitch, PauseMarks};
 use crate::plain;
 use crate::reactions::{Reactions, StartError, WorkerParts};
 use crate::telemetry::health;
 use crate::telemetry::roster::Roster;
-use crate::telemetry::{Named, Telemetry};
+use crate::telemetry::{Measured, Telemetry};
 use engine::backoff::Backoff;
 use engine::event::Timestamp;
 use engine::idempotency::neighbours::{self, Neighbours};
 use engine::queue::sqs::SqsQueue;
 use engine::queue::{Queue, QueueError};
-use engine::redis_link::{RedisError, RedisLink};
+use engine::redis_link::{ClusterFacts, RedisError, RedisLink};
 use engine::worker::{Duty, PauseSwitch, Summary};
 
 /// Why nothing started, or why the process ended without a stop.
@@ -101,26 +104,29 @@ pub async fn run(
         return Ok(Vec::new());
     };
     let (mail, duty) = (config.mail, Duty::default());
-    let (mut watched, mut built, mut switches) = (Vec::<Named>::new(), Vec::new(), Vec::<NamedSwitch>::new());
+    let (mut measured, mut built, mut switches) = (Vec::<Measured>::new(), Vec::new(), Vec::<NamedSwitch>::new());
     let mut opened: Vec<_> = opened?.into_iter().zip(config.reactions).collect();
-    let places = opened.iter().map(|(queue, config)| (config.name, masked(queue.identity()))).collect();
+    let places: Vec<_> = opened.iter().map(|(queue, config)| (config.name, masked(queue.identity()))).collect();
     for listed in reactions.into_rows() {
         let (name, of_it) = (listed.name, opened.extract_if(.., |(_, config)| config.name == listed.name).next());
         let Some((queue, config)) = of_it else { continue };
-        let watch = telemetry.reaction(name, queue.name());
+        let (watch, calls, price) = (telemetry.reaction(name, queue.name()), queue.calls().clone(), config.price);
         let (redis, mail, duty, switch, stop) = (&redis, mail.as_ref(), &duty, &PauseSwitch::default(), &stop);
         let (vitals, worker) = listed.build(WorkerParts { queue, config, watch, redis, mail, duty, switch, stop })?;
-        watched.push((name, vitals));
+        measured.push(Measured { name, vitals, calls, price });
         switches.push((name, switch.clone()));
         built.push(worker);
     }
-    telemetry.read(&watched);
-    roster.work(watched);
+    telemetry.read(&measured);
+    roster.work(measured.iter().map(|one| (one.name, one.vitals.clone())).collect());
     let pauses = PauseMarks::new(redis.clone());
     pauses.apply(&switches).await;
     let _paused = AbortOnDropHandle::new(tokio::spawn(pauses.follow(switches)));
-    let announced = announce(Neighbours::new(redis), places, roster);
+    let announced = announce(Neighbours::new(redis.clone()), places.clone(), roster);
     let _announced = AbortOnDropHandle::new(tokio::spawn(announced));
+    let worker = worker_name(config.ecs_agent.as_ref());
+    let reported = report(Fleet::new(redis), worker, places.into_iter().collect(), measured);
+    let _reported = AbortOnDropHandle::new(tokio::spawn(reported));
     let _protected = config.ecs_agent.map(|agent| AbortOnDropHandle::new(tokio::spawn(ecs::protect(agent, duty))));
     info!(%address, reactions = built.len(), "running");
 
@@ -157,10 +163,6 @@ async fn ends(mut workers: JoinSet<Summary>, stop: &CancellationToken) -> Result
     failed.map(|()| summaries)
 }
 
-/// The warning at the start when Redis is a Redis Cluster.
-const CLUSTER: &str = "this redis is a Redis Cluster, which is not followed yet: an event whose record lies on another shard \
-    pauses its reaction, and is tried in turn with those that can be handled";
-
 /// Refuses a Redis that cannot keep records. A Redis that does not answer yet is no error: the workers wait for it.
 async fn check_redis(redis: &RedisLink, require_noeviction: bool) -> Result<(), RunError> {
     let facts = match redis.facts().await {
@@ -171,11 +173,9 @@ async fn check_redis(redis: &RedisLink, require_noeviction: bool) -> Result<(), 
                 return Err(misfit(format!("{problem}, as REQUIRE_NOEVICTION asks")));
             }
             warn!(%error, "{problem}");
-            if redis.ping().await.is_err_and(|error| error.is_moved()) {
-                warn!("{CLUSTER}");
-            }
             return Ok(());
         }
+        Err(error) if error.is_misnamed() => return Err(misfit(format!("REDIS_URL: {error}"))),
         Err(error) if require_noeviction => return Err(error.into()),
         Err(error) => {
             warn!(%error, "redis is not there yet; its settings are not checked");
@@ -185,8 +185,12 @@ async fn check_redis(redis: &RedisLink, require_noeviction: bool) -> Result<(), 
     if facts.major_version < 7 {
         return Err(misfit(format!("redis 7 or newer is needed, this is {}", facts.major_version)));
     }
-    if facts.is_cluster {
-        warn!("{CLUSTER}");
+    if let Some(ClusterFacts { masters, replicas, missing, .. }) = facts.cluster {
+        info!(masters, replicas, "redis is a Redis Cluster");
+        if !missing.is_empty() {
+            let missing = missing.join(", ");
+            warn!(missing, "no server of the Redis Cluster has these slots: events whose records belong there wait");
+        }
     }
     if facts.eviction_policy != "noeviction" {
         let policy = facts.eviction_policy;
@@ -226,6 +230,39 @@ async fn announce(here: Neighbours, places: Vec<(&'static str, String)>, roster:
         }
         sleep(neighbours::RENEWED).await;
     }
+}
+
+/// Reports, until the process ends, how each reaction is and what its calls were.
+async fn report(fleet: Fleet, worker: String, places: BTreeMap<&'static str, String>, reactions: Vec<Measured>) {
+    let (since, mut is_told) = (Timestamp::now(), false);
+    let states = || reactions.iter().map(|one| one.vitals.hindrance()).collect::<Vec<_>>();
+    loop {
+        let told = states();
+        for Measured { name, vitals, calls, price } in &reactions {
+            let queue = places.get(name).map_or("", String::as_str);
+            let report = Report::of(queue, vitals, calls, *price, since);
+            if let Err(error) = fleet.say(name, &worker, &report).await
+                && (error.is_denied() || error.is_wrong_type())
+                && !std::mem::replace(&mut is_told, true)
+            {
+                warn!(reaction = name, "`status` does not see this worker: {error} at the key workers:{name}");
+            }
+        }
+        // What it waits for is told at once.
+        let change = async {
+            while states() == told {
+                sleep(fleet::LOOK).await
+            }
+        };
+        let _ = timeout(fleet::RENEWED, change).await;
+    }
+}
+
+/// The ECS task, else this machine, and the process.
+fn worker_name(agent: Option<&ecs::Agent>) -> String {
+    let machine = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let place = agent.and_then(ecs::Agent::task).map(str::to_owned).or_else(machine).unwrap_or_default();
+    format!("{}/{}", place.trim(), std::process::id())
 }
 
 fn misfit(problem: impl Into<String>) -> RunError {

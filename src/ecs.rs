@@ -31,6 +31,9 @@ const RETRY: Duration = Duration::from_secs(30);
 /// Time limit of one call. It is short because the agent runs on this machine.
 const CALL: Duration = Duration::from_secs(5);
 
+/// Where the agent takes the state of protection.
+const STATE: &str = "/task-protection/v1/state";
+
 /// The agent that ECS runs beside a task.
 #[derive(Debug, Clone)]
 pub struct Agent {
@@ -130,7 +133,14 @@ impl Agent {
     pub fn new(uri: &str) -> Option<Self> {
         let is_http = url::Url::parse(uri).is_ok_and(|url| url.scheme() == "http" && url.has_host());
         let client = Client::builder(TokioExecutor::new()).build_http();
-        is_http.then(|| Self { uri: format!("{}/task-protection/v1/state", uri.trim_end_matches('/')), client })
+        is_http.then(|| Self { uri: format!("{}{STATE}", uri.trim_end_matches('/')), client })
+    }
+
+    /// The task's id: Fargate begins the last part of the URI with it. `None`: it does not stand there.
+    #[must_use]
+    pub fn task(&self) -> Option<&str> {
+        let last = self.uri.strip_suffix(STATE)?.rsplit('/').next()?;
+        last.split('-').next().filter(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
     }
 
     /// `true` protects this task for ten minutes; `false` ends the protection.
@@ -175,6 +185,14 @@ impl fmt::Display for NoAnswer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_tasks_id_is_read_where_fargate_writes_it() {
+        let id = "46fe8e2ab4fd4c6eb9c0a8e8a4e2ea8b";
+        let fargate = Agent::new(&format!("http://169.254.170.2/api/{id}-1234567/")).expect("a URI");
+        assert_eq!(fargate.task(), Some(id));
+        assert_eq!(Agent::new("http://169.254.170.2/api/8d2b1c").expect("a URI").task(), None);
+    }
 
     #[test]
     fn each_answer_of_the_agent_is_read_for_what_it_is() {

@@ -18,11 +18,22 @@ ALL = {"topic": TOPIC, "reaction": REACTION, "worker": WORKER}
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 VARIABLES = (ROOT / "src/config/variables.rs").read_text()
 DOCTOR = (ROOT / "src/ops/doctor/reaction.rs").read_text()
+DRAIN = (ROOT / "engine/src/worker/drain.rs").read_text()
+TELEMETRY = (ROOT / "src/telemetry/mod.rs").read_text()
 COMMANDS = (ROOT / "src/cli/mod.rs").read_text() + (ROOT / "src/cli/dlq.rs").read_text()
 
 # What IAM cannot tie to a resource. All else names its own.
 UNBOUND = {"sns:GetSubscriptionAttributes"} | {
     f"xray:{a}" for a in ("PutTraceSegments", "PutTelemetryRecords", "GetSamplingRules", "GetSamplingTargets")
+}
+# Which parameter names the secret of which variable.
+SECRETS = {
+    "REDIS_URL": "RedisUrlSecretArn",
+    "SMTP_URL": "SmtpUrlSecretArn",
+    "<NAME>_WEBHOOK_SECRET": "WebhookSecretArn",
+    "<NAME>_WEBHOOK_SECRET_PREVIOUS": "WebhookPreviousSecretArn",
+    "<NAME>_WEBHOOK_HEADERS": "WebhookHeadersSecretArn",
+    "OTEL_EXPORTER_OTLP_HEADERS": "OtlpHeadersSecretArn",
 }
 METRICS = {
     "AWS/SQS": {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage", "NumberOfMessagesDeleted"},
@@ -30,7 +41,17 @@ METRICS = {
     "ECS/ContainerInsights": {"RunningTaskCount", "DesiredTaskCount"},
 }
 TRUSTED = {"StringEquals": "aws:SourceAccount", "ArnLike": "aws:SourceArn"}
-TOPIC_ARN = {"Fn::ImportValue": {"Fn::Sub": "${TopicStack}-TopicArn"}}
+
+
+def staged(name):
+    """A name as each template writes it, with the stage before it if there is one."""
+    before = {"Before": {"Fn::If": ["HasStage", {"Fn::Sub": "${Stage}-"}, ""]}}
+    return {"Fn::Sub": [name.replace("user-events", "${Before}user-events"), before]}
+
+
+TOPIC_ARN = staged("user-events")
+TOPIC_ARN["Fn::Sub"][0] = "${Before}${TopicStack}-TopicArn"
+TOPIC_ARN = {"Fn::If": ["HasTopicArn", {"Ref": "TopicArn"}, {"Fn::ImportValue": TOPIC_ARN}]}
 
 
 def of_type(stack, kind):
@@ -63,22 +84,18 @@ def equal(what, found, wanted):
 
 
 def chosen(part, **parameters):
-    """What CloudFormation makes of a value of reaction.yaml that is a number, a parameter or a choice."""
-    values = {name: p.get("Default") for name, p in REACTION["Parameters"].items()} | parameters
-
-    def holds(condition):
-        ((kind, of),) = condition.items()
-        return not holds(of[0]) if kind == "Fn::Not" else str(chosen(of[0], **parameters)) == str(of[1])
-
-    if only(part, "Ref"):
-        return values[part["Ref"]]
-    if found := only(part, "Fn::If"):
-        return chosen(found[1] if holds(REACTION["Conditions"][found[0]]) else found[2], **parameters)
-    return part
+    """What CloudFormation makes of a value of reaction.yaml."""
+    return template.Resolver(REACTION, parameters)(part)
 
 
 def default(variable):
     return re.search(rf'"{variable}",\s*Some\("([^"]+)"\)', VARIABLES).group(1)
+
+
+def longest_stop():
+    """How long a worker may take to stop: the time for what runs, for the queue to take back the rest, for traces to go out."""
+    seconds = (re.search(rf"const {name}: Duration = Duration::from_secs\((\d+)\);", text) for name, text in (("ABANDONED", DRAIN), ("FLUSH", TELEMETRY)))
+    return int(default("SHUTDOWN_TIMEOUT").removesuffix("s")) + sum(int(found.group(1)) for found in seconds)
 
 
 def queues():
@@ -90,8 +107,8 @@ def queues():
     yield from equal("the queue's wait", queue["ReceiveMessageWaitTimeSeconds"], 20)
     yield from equal("the redrive's target", only(queue, "RedrivePolicy", "deadLetterTargetArn"), {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]})
     yield from equal("the DLQ's redrivePermission", only(dead, "RedriveAllowPolicy", "redrivePermission"), "byQueue")
-    arn = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:" + queue["QueueName"]["Fn::Sub"]
-    yield from equal("whose dead letters the DLQ takes", only(dead, "RedriveAllowPolicy", "sourceQueueArns"), [{"Fn::Sub": arn}])
+    arn = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:user-events-${ReactionName}"
+    yield from equal("whose dead letters the DLQ takes", only(dead, "RedriveAllowPolicy", "sourceQueueArns"), [staged(arn)])
     if REACTION["Parameters"]["VisibilityTimeoutSeconds"]["Default"] < 30:
         yield "VisibilityTimeoutSeconds defaults to less than 30, of which doctor warns"
     receives = only(queue, "RedrivePolicy", "maxReceiveCount")
@@ -163,10 +180,19 @@ def roles():
     asked = {a for s in worker for a in listed(s["Action"])}
     queue = {f"sqs:{a}" for a in ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes", "SendMessage")}
     yield from equal("the task role's actions", sorted(asked), sorted(queue | {"ecs:GetTaskProtection", "ecs:UpdateTaskProtection"}))
-    secrets = WORKER["Resources"]["ExecutionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
-    wanted = (("SendsMail", "SmtpUrlSecretArn"), ("SignsWebhook", "WebhookSecretArn"), ("SignsTwice", "WebhookPreviousSecretArn"))
-    others = [{"Fn::If": [condition, {"Ref": secret}, {"Ref": "AWS::NoValue"}]} for condition, secret in wanted]
-    yield from equal("the secrets that ECS may read", [s["Resource"] for s in secrets], [[{"Ref": "RedisUrlSecretArn"}, *others]])
+    yield from equal("what ECS may read beside the secrets", [p["Fn::If"][0] for p in WORKER["Resources"]["ExecutionRole"]["Properties"]["Policies"][1:]], ["HasExtraEnvironment"])
+    granted = WORKER["Resources"]["ExecutionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:acme/%s-AbCdEf"
+    for key in ("", ":url::", "::AWSPREVIOUS:"):
+        given = {name: arn % name + key for name in SECRETS.values()}
+        found = [template.Resolver(WORKER, given)(s["Resource"]) for s in granted]
+        yield from equal(f"the secrets that ECS may read, named with {key!r},", found, [[arn % name for name in SECRETS.values()]])
+    found = [template.Resolver(WORKER, {"RedisUrlSecretArn": arn % "redis"})(s["Resource"]) for s in granted]
+    yield from equal("the secrets that ECS may read where there is one", found, [[arn % "redis"]])
+    for name in SECRETS.values():
+        pattern = WORKER["Parameters"][name]["AllowedPattern"]
+        for told, taken in ((arn % "a", True), (arn % "a" + ":url::", True), (arn % "a" + ":url:::", False), ("acme/a", False)):
+            yield from equal(f"{name} may be {told}", bool(re.fullmatch(pattern, told)), taken)
 
 
 def statement(found):
@@ -189,11 +215,10 @@ def statement(found):
 def containers():
     definition = WORKER["Resources"]["TaskDefinition"]["Properties"]
     worker, collector = definition["ContainerDefinitions"][0], definition["ContainerDefinitions"][1]["Fn::If"][1]
-    shutdown = int(default("SHUTDOWN_TIMEOUT").removesuffix("s"))
     for of in (worker, collector):
         name = of["Name"]
-        if not shutdown < of.get("StopTimeout", 30) <= 120:
-            yield f"{name}: StopTimeout is not above SHUTDOWN_TIMEOUT, {shutdown} s, and within Fargate's 120 s"
+        if not longest_stop() < of.get("StopTimeout", 30) <= 120:
+            yield f"{name}: StopTimeout is not above the longest stop, {longest_stop()} s, and within Fargate's 120 s"
         yield from equal(f"{name}: ReadonlyRootFilesystem", of.get("ReadonlyRootFilesystem"), True)
         yield from equal(f"{name}: capabilities dropped", only(of, "LinuxParameters", "Capabilities"), {"Drop": ["ALL"]})
         yield from equal(f"{name}: log mode", only(of, "LogConfiguration", "Options", "mode"), "non-blocking")
@@ -207,18 +232,16 @@ def containers():
         if not low <= health.get(name, -1) <= high:
             yield f"HealthCheck.{name} is not between {low} and {high}"
     yield from equal("exit codes that restart nothing", only(worker, "RestartPolicy", "IgnoredExitCodes"), [0, 78])
-    names = {e["Name"] for e in walk([worker["Environment"], worker["Secrets"]]) if isinstance(e, dict) and isinstance(e.get("Name"), str)}
-    for name in sorted(names):
+    named = [of_the_reaction(e["Name"]) or e["Name"] for e in walk([worker["Environment"], worker["Secrets"]]) if isinstance(e, dict) and "Name" in e]
+    for name in sorted({name for name in named if isinstance(name, str)}):
         if f'"{name}"' not in VARIABLES and not name.startswith(("AWS_", "OTEL_")):
             yield f"the worker reads no {name}"
     topics = [e["Value"] for e in worker["Environment"] if e.get("Name") in ("USER_EVENTS_TOPIC_ARN", "TOPIC_ARNS")]
     yield from equal("the topic it names, and those it reads", topics, [TOPIC_ARN, TOPIC_ARN])
     secret = {of_the_reaction(e["Name"]) or e["Name"]: e["ValueFrom"]["Ref"] for e in walk(worker["Secrets"]) if isinstance(e, dict) and "ValueFrom" in e}
-    wanted = {"REDIS_URL": "RedisUrlSecretArn", "SMTP_URL": "SmtpUrlSecretArn"}
-    wanted |= {"<NAME>_WEBHOOK_SECRET": "WebhookSecretArn", "<NAME>_WEBHOOK_SECRET_PREVIOUS": "WebhookPreviousSecretArn"}
-    yield from equal("the secrets", secret, wanted)
+    yield from equal("the secrets", secret, SECRETS)
     own = {of_the_reaction(e["Name"]): e["Value"] for e in walk(worker["Environment"]) if isinstance(e, dict) and "Name" in e}
-    queue = {"Fn::ImportValue": {"Fn::Sub": "user-events-${ReactionName}-QueueUrl"}}
+    queue = {"Fn::ImportValue": staged("user-events-${ReactionName}-QueueUrl")}
     wanted = {"<NAME>_QUEUE_URL": queue, "<NAME>_WEBHOOK_URL": {"Ref": "WebhookUrl"}}
     yield from equal("the reaction's own variables", {name: value for name, value in own.items() if name}, wanted)
 
@@ -238,7 +261,7 @@ def templates():
 
 def of_the_reaction(name):
     """`<NAME>_QUEUE_URL` of what joins QUEUE_URL to the prefix that reaction.yaml exports."""
-    prefix = {"Fn::ImportValue": {"Fn::Sub": "user-events-${ReactionName}-VariablePrefix"}}
+    prefix = {"Fn::ImportValue": staged("user-events-${ReactionName}-VariablePrefix")}
     joined = only(name, "Fn::Join", 1) or [None]
     return f"<NAME>_{joined[-1]}" if name == {"Fn::Join": ["_", [prefix, joined[-1]]]} else None
 
@@ -284,6 +307,16 @@ def webhook():
         yield from equal(f"the port of {told!r}", made(port, told), wanted)
 
 
+def ports(parameters):
+    """From where to where the tasks are let out; the webhook's port is another subject's."""
+    resolver = template.Resolver(WORKER, parameters)
+    rules = list(WORKER["Resources"]["SecurityGroup"]["Properties"]["SecurityGroupEgress"])
+    for name, egress in of_type(WORKER, "AWS::EC2::SecurityGroupEgress").items():
+        if name != "WebhookEgress" and resolver.holds(WORKER["Conditions"][egress["Condition"]]):
+            rules.append(egress["Properties"])
+    return [(resolver(rule["FromPort"]), resolver(rule["ToPort"])) for rule in rules]
+
+
 def service():
     found = WORKER["Resources"]["Service"]["Properties"]
     yield from equal("DesiredCount, which would undo autoscaling at each deployment,", found.get("DesiredCount"), None)
@@ -293,9 +326,9 @@ def service():
     yield from equal("capacity providers", [(s["CapacityProvider"], s.get("Base", 0)) for s in strategy], [("FARGATE", 1), ("FARGATE_SPOT", 0)])
     group = WORKER["Resources"]["SecurityGroup"]["Properties"]
     yield from equal("what comes in", [group.get("SecurityGroupIngress"), *of_type(WORKER, "AWS::EC2::SecurityGroupIngress")], [None])
-    others = of_type(WORKER, "AWS::EC2::SecurityGroupEgress").items()
-    out = group["SecurityGroupEgress"] + [r["Properties"] for name, r in others if name != "WebhookEgress"]
-    yield from equal("ports that go out", sorted((o["FromPort"], o["ToPort"]) for o in out), [(p, p) for p in (443, 465, 587, 2049, 6379)])
+    given = dict.fromkeys((*SECRETS.values(), "TemplatesFileSystemId"), "x")
+    for told, wanted in (({}, (443, 465, 587, 2049, 6379)), ({"RedisPort": 6380, "SmtpPort": 2465}, (443, 2049, 2465, 6380))):
+        yield from equal(f"ports that go out with {told}", sorted(ports({**given, **told})), [(p, p) for p in wanted])
     policy = WORKER["Resources"]["KeepBacklogPerTask"]["Properties"]["TargetTrackingScalingPolicyConfiguration"]
     backlog = policy["CustomizedMetricSpecification"]["Metrics"][0]["Expression"]
     yield from equal("backlog per task", backlog, "FILL(visible, 0) / IF(FILL(running, 0) > 0, FILL(running, 1), 1)")
@@ -331,16 +364,14 @@ def metrics():
                     yield f"{file}: {query['Id']} asks for {word}, which no query is"
 
 
-def names_across_stacks():
-    exports = {str(e["Export"]["Name"]) for stack in ALL.values() for e in stack["Outputs"].values() if "Export" in e}
-    exports = {name.replace("${AWS::StackName}", "${TopicStack}") for name in exports}
+def parameters():
     for file, stack in ALL.items():
-        for part in walk(stack):
-            if isinstance(part, dict) and "Fn::ImportValue" in part and str(part["Fn::ImportValue"]) not in exports:
-                yield f"{file} imports {part['Fn::ImportValue']}, which nobody exports"
         for name, parameter in stack["Parameters"].items():
             if not parameter.get("Description"):
                 yield f"{file}: what is {name}?"
+    architecture = WORKER["Parameters"]["Architecture"]
+    yield from equal("Architecture, unless told, which is what we measured,", architecture["Default"], "X86_64")
+    yield from equal("Architecture may be", sorted(architecture["AllowedValues"]), ["ARM64", "X86_64"])
 
 
 def image():
@@ -370,7 +401,7 @@ def ci():
         yield f"the Makefile has no {target}"
 
 
-SUBJECTS = [queues, what_is_kept, subscription, queue_policies, topic_policy, roles, containers, templates, capitals, webhook, service, alarms, metrics, names_across_stacks, image, ci]
+SUBJECTS = [queues, what_is_kept, subscription, queue_policies, topic_policy, roles, containers, templates, capitals, webhook, service, alarms, metrics, parameters, image, ci]
 
 
 if __name__ == "__main__":

@@ -109,14 +109,16 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// How deep each reaction's queues are, and what its worker waits for
+    /// How deep each reaction's queues are, what its worker waits for, and what a message costs
     #[command(after_help = "Reads <NAME>_QUEUE_URL, <NAME>_DLQ_URL and what the AWS SDK reads. Asks the\n\
-        worker at HTTP_ADDR what it waits for, if one answers there.\n\
+        worker at HTTP_ADDR what it waits for, if one answers there. With REDIS_URL and\n\
+        REDIS_PREFIX, all workers' reports: calls to SQS a message, at their prices.\n\
         The age of the oldest message is CloudWatch's to tell:\n\
         ApproximateAgeOfOldestMessage. --json: {\"reactions\":[{reaction,visible,inFlight,\n\
-        delayed,dead,visibilitySeconds,maxReceiveCount,worker}]}, or\n\
+        delayed,dead,visibilitySeconds,maxReceiveCount,worker,bill}]}, or\n\
         {reaction,error,worker} for a queue that does not answer; worker is null if it\n\
-        was not asked; with --watch such a line every two seconds.")]
+        was not asked, bill if no worker reports, else {workers,handled,callsAMessage,\n\
+        emptyShare,dollarsAMillion}; with --watch such a line every two seconds.")]
     Status {
         /// Look again every two seconds, until Ctrl-C (exit 130)
         #[arg(long)]
@@ -174,7 +176,7 @@ pub enum Command {
     /// Print a contract: JSON Schema of the events or their envelope, or AsyncAPI
     #[command(after_help = "event: what publishers write (JSON Schema 2020-12), for each type that is taken here.\n\
         envelope: what lies in an SQS body. asyncapi: topic, queues and messages\n\
-        (AsyncAPI 3.0). Reads no variable.")]
+        (AsyncAPI 3.0). Each <NAME>_WEBHOOK_URL adds a queue; no other variable is read.")]
     Schema {
         /// Which
         #[arg(value_enum, default_value_t = Contract::Event)]
@@ -184,7 +186,7 @@ pub enum Command {
     #[command(after_help = "bash: source <(user-events completions bash)\n\
         zsh:  user-events completions zsh > \"${fpath[1]}/_user-events\"\n\
         fish: user-events completions fish | source\n\
-        Reads no variable.")]
+        It knows the reactions that are in it; each <NAME>_WEBHOOK_URL adds one.")]
     Completions {
         /// Which
         #[arg(value_enum)]

@@ -41,13 +41,18 @@ use engine::backoff::Backoff;
 use engine::envelope::Topics;
 use engine::event::InvalidValue;
 use engine::idempotency::OnAmbiguous;
-use engine::queue::MAX_VISIBILITY;
+use engine::queue::{MAX_VISIBILITY, is_fifo};
 use engine::worker::{Settings, UnknownEvents};
 use webhook::webhook;
 
 /// 45 days, longer than any copy of an event can still arrive: SNS retries SQS for up to 23 days, and a DLQ keeps a
 /// message for up to 14 days: 23 + 14 = 37.
 const RETENTION: Duration = Duration::from_secs(45 * 24 * 3600);
+
+/// What AWS asks for a million calls in us-east-1, in US dollars.
+const STANDARD_PRICE: f64 = 0.40;
+/// The same for FIFO queues.
+const FIFO_PRICE: f64 = 0.50;
 
 /// A reaction, and what it needs in addition to its queue.
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +109,8 @@ pub struct ReactionConfig {
     pub retention: Duration,
     /// What to do when nobody knows whether an effect has happened.
     pub on_ambiguous: OnAmbiguous,
+    /// What a million calls to SQS cost, in US dollars.
+    pub price: f64,
     /// How the service is called that is this reaction's URL. `None`: it has a handler.
     pub webhook: Option<WebhookSettings>,
 }
@@ -171,11 +178,16 @@ pub fn run(read: &mut SettingsReader<'_>, reactions: &[ReactionNeeds], only: &[S
 
 /// Reads where records and profiles are kept.
 pub fn redis(read: &mut SettingsReader<'_>) -> Option<SecretString> {
-    let url = read.secret("REDIS_URL", redis_url);
+    let url = redis_if_set(read);
     if url.is_none() {
         read.missing("REDIS_URL", "records and profiles are kept there");
     }
     url
+}
+
+/// Reads where records are kept, for a command that shows more where it can look there.
+pub fn redis_if_set(read: &mut SettingsReader<'_>) -> Option<SecretString> {
+    read.secret("REDIS_URL", redis_url)
 }
 
 /// Reads what `publish` needs: the topic's ARN.
@@ -249,10 +261,13 @@ fn reaction(read: &mut SettingsReader<'_>, needs: &ReactionNeeds, queue_url: Opt
         .with_retry_for(of.duration("RETRY_FOR", Duration::ZERO..=seconds(14 * 24 * 3600)))
         .with_shutdown(shutdown);
     let topics = of.parsed("TOPIC_ARNS", topics).unwrap_or_default();
+    let price = of.parsed("PRICE_PER_MILLION_CALLS", price);
     let month = 31 * 24 * 3600;
+    let queue_url = queue_url?;
     Some(ReactionConfig {
         name,
-        queue_url: queue_url?,
+        price: price.unwrap_or(if is_fifo(&queue_url) { FIFO_PRICE } else { STANDARD_PRICE }),
+        queue_url,
         dlq_url,
         settings,
         topics,
@@ -271,6 +286,13 @@ fn boolean(text: &str) -> Result<bool, &'static str> {
 
 fn concurrency(text: &str) -> Result<usize, &'static str> {
     text.parse().ok().filter(|n| (1..=1000).contains(n)).ok_or("must be a whole number from 1 to 1000")
+}
+
+fn price(text: &str) -> Result<f64, &'static str> {
+    text.parse()
+        .ok()
+        .filter(|n| (0.0..=1000.0).contains(n))
+        .ok_or("must be a number of dollars from 0 to 1000, like 0.40")
 }
 
 fn max_attempts(text: &str) -> Result<u32, &'static str> {

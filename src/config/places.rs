@@ -12,7 +12,7 @@ use super::environment::set;
 use super::reader::SettingsReader;
 use super::variables::of_reaction;
 use engine::envelope::{Topics, is_topic_arn};
-use engine::redis_link::RedisLink;
+use engine::redis_link::{RedisError, RedisLink};
 
 pub(super) fn queue_url(text: &str) -> Result<String, &'static str> {
     const RULE: &str = "must be a queue URL like https://sqs.REGION.amazonaws.com/ACCOUNT/NAME";
@@ -45,7 +45,11 @@ pub(super) fn redis_url(url: &SecretString) -> Result<SecretString, &'static str
     }
     match RedisLink::new(url) {
         Ok(_) => Ok(url.clone()),
-        Err(_) => Err("must be a URL like redis://host:6379/0 or rediss://user:password@host:6379/0"),
+        Err(RedisError::Database) => Err("names a cluster and a database: a Redis Cluster has database 0 alone"),
+        Err(_) => Err(
+            "must be a URL like redis://host:6379/0 or rediss://user:password@host:6379/0, or with several hosts of a \
+            Redis Cluster: redis://host:6379,host:6379",
+        ),
     }
 }
 

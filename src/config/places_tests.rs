@@ -17,10 +17,12 @@ fn a_queues_url_names_a_queue_and_nothing_beside_it() {
 #[test]
 fn a_redis_whose_certificate_is_not_checked_cannot_be_named() {
     let read = |url: &str| redis_url(&SecretString::from(url)).map(|_| ());
-    for sound in ["redis://h", "rediss://u:p%23w@h:6380/1"] {
+    for sound in ["redis://h", "rediss://u:p%23w@h:6380/1", "rediss://u:p%23w@a:1,b:2", "redis://h?cluster=true"] {
         assert_eq!(read(sound), Ok(()), "{sound}");
     }
-    for odd in ["rediss://h/#insecure", "rediss://h/0#x", "redis://h#insecure", "rediss://h/#", "http://h"] {
+    for odd in
+        ["rediss://h/#insecure", "rediss://h/0#x", "redis://h#insecure", "rediss://h/#", "http://h", "redis://a,b#x"]
+    {
         assert!(read(odd).is_err(), "{odd}");
     }
 }

@@ -65,7 +65,7 @@ pub const VARIABLES: &[Variable] = &[
     shared(
         "REDIS_URL",
         None,
-        "required by `run` and `idem`; `redis://` or `rediss://`; secret, `REDIS_URL_FILE` works too",
+        "required by `run` and `idem`; `redis://` or `rediss://`; one server, or several of a Redis Cluster, `rediss://user:password@host:6379,host:6379`; with `?cluster=true` any other Redis is refused; secret, `REDIS_URL_FILE` works too",
     ),
     shared(
         "REDIS_PREFIX",
@@ -142,6 +142,11 @@ pub const VARIABLES: &[Variable] = &[
         "REQUIRE_NOEVICTION",
         Some("false"),
         "`true`: refuse a Redis whose `maxmemory-policy` may evict records, rather than warn",
+    ),
+    engine(
+        "PRICE_PER_MILLION_CALLS",
+        None,
+        "what a million calls to SQS cost, in US dollars; unset: AWS's price in us-east-1, 0.40, on a FIFO queue 0.50",
     ),
     shared("HTTP_ADDR", Some("0.0.0.0:8080"), "where `/livez`, `/readyz` and `/metrics` listen"),
     shared("ECS_AGENT_URI", None, "set by ECS: while work is in flight the task is protected from scale-in"),

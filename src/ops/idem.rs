@@ -16,7 +16,8 @@ use crate::config;
 use crate::plain;
 use crate::reactions::Reactions;
 use engine::event::{Once, Timestamp};
-use engine::idempotency::records::{Counts, Forgotten, Record, RecordError, Records};
+use engine::idempotency::records::{Counts, Forgotten, Record, RecordError, Records, Sample};
+use engine::idempotency::weight::Weights;
 use engine::idempotency::{Key, State};
 use engine::redis_link::RedisLink;
 
@@ -216,26 +217,74 @@ async fn stats(records: &Records, as_json: bool) -> Result<Exit, RecordError> {
         }
     };
     let counts = records.count(progress).await?;
+    let sample = match records.sample(Timestamp::now().unix_millis()).await {
+        Ok(sample) => Some(sample),
+        // An older set of rights does without `MEMORY USAGE`: the counts are shown all the same.
+        Err(error) if error.is_denied() => None,
+        Err(error) => return Err(error.into()),
+    };
+    let total: u64 = counts.values().flat_map(|states| states.values()).sum();
     if as_json {
         let of = |states: &std::collections::BTreeMap<State, u64>| -> Map<String, Value> {
             State::ALL.iter().map(|s| (s.word().to_owned(), states.get(s).copied().unwrap_or(0).into())).collect()
         };
         let handlers: Map<_, _> = counts.iter().map(|(handler, states)| (handler.clone(), of(states).into())).collect();
-        say(json!({ "handlers": handlers }));
+        let memory = sample.map(|sample| memory(&sample, total));
+        say(json!({ "handlers": handlers, "memory": memory }));
     } else if counts.is_empty() {
         say("no records");
     } else {
-        say(by_handler(&counts).trim_fmt());
+        say(by_handler(&counts, sample.as_ref().map(|sample| &sample.weights)).trim_fmt());
+        match sample {
+            Some(sample) => say(memory_in_words(&sample, total)),
+            None => complain("what they take is not told: our user may use no `MEMORY USAGE`, or no `RANDOMKEY`"),
+        }
     }
     Ok(Exit::Clean)
 }
 
-fn by_handler(counts: &Counts) -> Table {
+/// What so many records take, and what Redis will use in a week.
+fn memory(sample: &Sample, records: u64) -> Value {
+    let Sample { weights, memory, .. } = sample;
+    let (each, share) = (weights.each(None), records as f64 / weights.records.max(1) as f64);
+    json!({
+        "bytes": each.map(|each| (each * records as f64).round()),
+        "bytesEach": each,
+        "sampled": weights.records,
+        "newADay": (weights.new.0 as f64 * share).round(),
+        "usedBytes": memory.used,
+        "maxBytes": memory.most,
+        "usedBytesInAWeek": (memory.used as f64 + weights.growth(records as f64)).max(0.0).round(),
+    })
+}
+
+fn memory_in_words(sample: &Sample, records: u64) -> String {
+    let Sample { weights, memory, .. } = sample;
+    let Some(each) = weights.each(None) else { return "none of them is in a sample of all keys".to_owned() };
+    let new = weights.new.0 as f64 * records as f64 / weights.records as f64;
+    let week = table::bytes((memory.used as f64 + weights.growth(records as f64)).max(0.0));
+    let most =
+        memory.most.map_or(", without a maxmemory".to_owned(), |most| format!(" of {}", table::bytes(most as f64)));
+    let told = format!(
+        "{} take about {}: {each:.0} bytes each, by MEMORY USAGE of {} of them and 60 for Redis's tables. About {new:.0} came within \
+         the last day. Redis uses {}{most}; at this trend {week} in a week.",
+        table::counted(records, "record"),
+        table::bytes(each * records as f64),
+        weights.records,
+        table::bytes(memory.used as f64),
+    );
+    table::wrap(&told, 1).join("\n")
+}
+
+fn by_handler(counts: &Counts, weights: Option<&Weights>) -> Table {
     let [claimed, begun, done, parked] = State::ALL.map(State::word);
-    let mut rows = table(["handler", claimed, begun, done, parked], &[1, 2, 3, 4]);
+    let mut rows = table(["handler", claimed, begun, done, parked, "bytes each"], &[1, 2, 3, 4, 5]);
     for (handler, states) in counts {
         let count = |state: &State| states.get(state).copied().unwrap_or(0).to_string();
-        rows.add_row([vec![plain::line(handler).into_owned()], State::ALL.iter().map(count).collect()].concat());
+        let each = weights.and_then(|weights| weights.each(Some(handler)));
+        let each = each.map_or("-".to_owned(), |each| format!("{each:.0}"));
+        let name = plain::line(handler).into_owned();
+        rows.add_row([vec![name], State::ALL.iter().map(count).collect(), vec![each]].concat());
     }
     rows
 }

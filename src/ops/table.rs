@@ -45,6 +45,14 @@ pub(super) fn counted(n: u64, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
+/// Bytes in the unit that leaves one to four digits: `312 B`, `1.5 KB`, `2.0 GB`; a KB is 1,000 bytes.
+pub(super) fn bytes(bytes: f64) -> String {
+    let units = ["B", "KB", "MB", "GB", "TB"];
+    let power = (0..4).take_while(|n| bytes >= 1000_f64.powi(n + 1)).count();
+    let digits = usize::from(power > 0);
+    format!("{:.digits$} {}", bytes / 1000_f64.powi(power as i32), units[power])
+}
+
 /// How long ago, in its largest unit: `3d`, `7h`, `12m`, `5s`.
 pub(super) fn age(millis: i64) -> String {
     match millis.max(0) / 1000 {
@@ -62,6 +70,12 @@ mod tests {
     #[test]
     fn one_is_never_several() {
         assert_eq!([0, 1, 2].map(|n| counted(n, "letter")), ["0 letters", "1 letter", "2 letters"]);
+    }
+
+    #[test]
+    fn bytes_are_told_in_the_unit_that_fits() {
+        let told = [0.0, 312.4, 999.0, 1_540.0, 2e9, 3.21e15].map(bytes);
+        assert_eq!(told, ["0 B", "312 B", "999 B", "1.5 KB", "2.0 GB", "3210.0 TB"]);
     }
 
     #[test]

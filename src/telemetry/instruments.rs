@@ -1,7 +1,7 @@
 //! The instruments: some record as things happen, the others are read at each scrape.
 //!
-//! Enters: a meter, and workers' vitals. Leaves: instruments to record with. What a worker counts anyway is read
-//! from its vitals at each scrape, and costs nothing between two scrapes. Knows no worker's type.
+//! Enters: a meter, workers' vitals and their queues' calls. Leaves: instruments to record with. What a worker counts anyway is read
+//! at each scrape, and costs nothing between two scrapes. Knows no worker's type.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use opentelemetry::metrics::{AsyncInstrument, Counter, Histogram, Meter};
 
 use super::labels::REACTION;
 use super::metrics::{self, Metric};
+use engine::queue::Calls;
 use engine::worker::Vitals;
 
 /// The instruments that record as things happen. Clones share the measurements.
@@ -56,18 +57,31 @@ impl Instruments {
 /// One reaction's vitals, under its name.
 pub type Named = (&'static str, Vitals);
 
+/// What is read of one reaction at each scrape.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// The reaction's name.
+    pub name: &'static str,
+    /// The state of its worker.
+    pub vitals: Vitals,
+    /// Its queue's calls.
+    pub calls: Calls,
+    /// US dollars a million calls.
+    pub price: f64,
+}
+
 /// Reports one count, with its labels in addition to the reaction's.
 type Tell<'a> = dyn Fn(u64, &[(&'static str, &'static str)]) + 'a;
 
-/// Reads these vitals at each scrape.
-pub(super) fn read(meter: &Meter, workers: &[Named]) {
-    let named = |(name, vitals): &Named| (KeyValue::new(REACTION, *name), vitals.clone());
-    let workers: Arc<[(KeyValue, Vitals)]> = workers.iter().map(named).collect();
-    let counter = |metric: Metric, read: fn(&Vitals, &Tell<'_>)| {
-        let workers = workers.clone();
+/// Reads these reactions at each scrape.
+pub(super) fn read(meter: &Meter, reactions: &[Measured]) {
+    let named = |one: &Measured| (KeyValue::new(REACTION, one.name), one.clone());
+    let reactions: Arc<[(KeyValue, Measured)]> = reactions.iter().map(named).collect();
+    let counter = |metric: Metric, read: fn(&Measured, &Tell<'_>)| {
+        let reactions = reactions.clone();
         let look = move |observer: &dyn AsyncInstrument<u64>| {
-            for (reaction, vitals) in &*workers {
-                read(vitals, &|count, labels| {
+            for (reaction, of) in &*reactions {
+                read(of, &|count, labels| {
                     let labels = labels.iter().map(|(name, value)| KeyValue::new(*name, *value));
                     observer.observe(count, &labels.chain([reaction.clone()]).collect::<Vec<_>>());
                 });
@@ -76,30 +90,36 @@ pub(super) fn read(meter: &Meter, workers: &[Named]) {
         let builder = meter.u64_observable_counter(metric.name).with_unit(metric.unit);
         builder.with_description(metric.means).with_callback(look).build();
     };
-    let gauge = |metric: Metric, read: fn(&Vitals) -> f64| {
-        let workers = workers.clone();
+    let gauge = |metric: Metric, read: fn(&Measured) -> f64| {
+        let reactions = reactions.clone();
         let look = move |observer: &dyn AsyncInstrument<f64>| {
-            for (reaction, vitals) in &*workers {
-                observer.observe(read(vitals), std::slice::from_ref(reaction));
+            for (reaction, of) in &*reactions {
+                observer.observe(read(of), std::slice::from_ref(reaction));
             }
         };
         let builder = meter.f64_observable_gauge(metric.name).with_unit(metric.unit);
         builder.with_description(metric.means).with_callback(look).build();
     };
-    counter(metrics::DELIVERIES, |vitals, tell| {
-        for ((outcome, verdict), times) in vitals.count().verdicts {
+    counter(metrics::DELIVERIES, |of, tell| {
+        for ((outcome, verdict), times) in of.vitals.count().verdicts {
             tell(times, &[("outcome", outcome), ("verdict", verdict)]);
         }
     });
-    counter(metrics::NEWER, |vitals, tell| tell(vitals.count().newer_version, &[]));
-    counter(metrics::STAND_IN, |vitals, tell| tell(vitals.count().stand_in_time, &[]));
-    counter(metrics::LEASES_LOST, |vitals, tell| tell(vitals.lost(), &[]));
-    counter(metrics::TRIPS, |vitals, tell| {
-        vitals.pauses().into_iter().for_each(|(dependency, times)| tell(times, &[("dependency", dependency)]));
+    counter(metrics::SQS_CALLS, |of, tell| {
+        of.calls.read().actions.into_iter().for_each(|(action, times)| tell(times, &[("action", action)]));
     });
-    gauge(metrics::ACTIVE, |vitals| vitals.held() as f64);
-    gauge(metrics::SLOTS, |vitals| vitals.slots() as f64);
-    gauge(metrics::OLDEST, |vitals| vitals.longest_run().as_secs_f64());
-    gauge(metrics::BREAKER, |vitals| f64::from(u8::from(vitals.is_paused())));
-    gauge(metrics::POLL_AGE, |vitals| vitals.pulse().age().as_secs_f64());
+    counter(metrics::BILLED, |of, tell| tell(of.calls.read().billed, &[]));
+    counter(metrics::EMPTY_RECEIVES, |of, tell| tell(of.calls.read().empty_receives, &[]));
+    counter(metrics::NEWER, |of, tell| tell(of.vitals.count().newer_version, &[]));
+    counter(metrics::STAND_IN, |of, tell| tell(of.vitals.count().stand_in_time, &[]));
+    counter(metrics::LEASES_LOST, |of, tell| tell(of.vitals.lost(), &[]));
+    counter(metrics::TRIPS, |of, tell| {
+        of.vitals.pauses().into_iter().for_each(|(dependency, times)| tell(times, &[("dependency", dependency)]));
+    });
+    gauge(metrics::ACTIVE, |of| of.vitals.held() as f64);
+    gauge(metrics::SLOTS, |of| of.vitals.slots() as f64);
+    gauge(metrics::OLDEST, |of| of.vitals.longest_run().as_secs_f64());
+    gauge(metrics::BREAKER, |of| f64::from(u8::from(of.vitals.is_paused())));
+    gauge(metrics::POLL_AGE, |of| of.vitals.pulse().age().as_secs_f64());
+    gauge(metrics::PRICE, |of| of.price);
 }

@@ -99,6 +99,10 @@ table! {
     LEDGER = histogram("user_events.ledger.duration", "s", "one step of the record of effects; by operation", DURATIONS);
     BREAKER = gauge("user_events.breaker.open", "", "1 while the reaction is paused because something it needs is down, else 0");
     TRIPS = counter("user_events.breaker.trips", "{pause}", "pauses; by what was down (dependency)");
+    SQS_CALLS = counter("user_events.sqs.calls", "{call}", "calls to SQS, each try counted, as SQS bills them; by action");
+    BILLED = counter("user_events.sqs.billed", "{call}", "what SQS bills of them: one a call, and one for each further 64 KiB of it");
+    EMPTY_RECEIVES = counter("user_events.sqs.empty_receives", "{call}", "receives that brought nothing");
+    PRICE = gauge("user_events.sqs.price", "", "US dollars a million calls (`PRICE_PER_MILLION_CALLS`)");
     RECEIVE_FAILURES = counter("user_events.receive.failures", "{call}", "receives that failed");
     NEWER = counter("user_events.newer_version", "{event}", "events of a newer schema version than ours, handled as the newest known");
     STAND_IN = counter("user_events.stand_in_time", "{event}", "events whose timestamp could not be read or lay in the future: the carrier's stood in");

@@ -32,7 +32,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 pub use export::TelemetryError;
-pub use instruments::Named;
+pub use instruments::{Measured, Named};
 pub use ledger::WatchedLedger;
 pub use queue::WatchedQueue;
 pub use watch::Watch;
@@ -91,9 +91,9 @@ impl Telemetry {
         Arc::new(TopicWatch::new(name, self.instruments.clone(), self.tracer(), self.propagators))
     }
 
-    /// From now on each scrape reads these workers' vitals.
-    pub fn read(&self, workers: &[Named]) {
-        instruments::read(&self.meter, workers);
+    /// From now on each scrape reads these reactions' counts.
+    pub fn read(&self, reactions: &[Measured]) {
+        instruments::read(&self.meter, reactions);
     }
 
     /// Everything measured, in Prometheus's text format.

@@ -94,8 +94,6 @@ impl Roster {
 }
 
 fn working((name, vitals): &Named) -> Told {
-    let (missing, pause) = (vitals.missing(), vitals.pause());
-    let is_ready = missing.is_none();
-    let said: Vec<String> = missing.into_iter().chain(pause.map(|pause| pause.to_string())).collect();
-    Told { name, is_ready, line: if said.is_empty() { "ready".to_owned() } else { said.join("; ") } }
+    let line = vitals.hindrance().unwrap_or_else(|| "ready".to_owned());
+    Told { name, is_ready: vitals.missing().is_none(), line }
 }

@@ -4,7 +4,7 @@
 //! event goes unencrypted to loopback and private places only, and only where that was allowed. Connects to nothing.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
@@ -89,6 +89,11 @@ impl Target {
         Ok(Self { host, port, trust, url })
     }
 
+    /// Do events leave this machine unencrypted?
+    pub(crate) fn leaves_unencrypted(&self) -> bool {
+        self.trust.is_none() && self.url.host().is_some_and(|host| !is_loopback(&host))
+    }
+
     /// Path and query.
     pub(super) fn path(&self) -> &str {
         &self.url[url::Position::BeforePath..]
@@ -103,17 +108,30 @@ impl Target {
 /// A place that only this machine or its own network can reach.
 fn is_private(host: &Host<&str>) -> bool {
     match host {
+        here if is_loopback(here) => true,
         Host::Domain(name) => {
             let name = name.trim_end_matches('.');
             // A name without a dot is one of the own network: a container's, a service's of Kubernetes.
-            let ends = [".localhost", ".internal", ".local", ".lan", ".home.arpa", ".svc"];
+            let ends = [".internal", ".local", ".lan", ".home.arpa", ".svc"];
             !name.contains('.') || ends.iter().any(|end| name.ends_with(end))
         }
-        Host::Ipv4(ip) => ip.is_loopback() || ip.is_private(),
+        Host::Ipv4(ip) => ip.is_private(),
         Host::Ipv6(ip) => match ip.to_canonical() {
-            IpAddr::V4(ip) => ip.is_loopback() || ip.is_private(),
-            IpAddr::V6(ip) => ip == Ipv6Addr::LOCALHOST || ip.is_unique_local(),
+            IpAddr::V4(ip) => ip.is_private(),
+            IpAddr::V6(ip) => ip.is_unique_local(),
         },
+    }
+}
+
+/// This machine.
+fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => {
+            let name = name.trim_end_matches('.');
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        Host::Ipv4(ip) => ip.is_loopback(),
+        Host::Ipv6(ip) => ip.to_canonical().is_loopback(),
     }
 }
 
@@ -192,6 +210,16 @@ mod tests {
             let fault = Target::parse(&format!("http://{public}/hook"), true).expect_err(public);
             assert!(fault.contains("use https://"), "{fault}");
         }
+    }
+
+    #[test]
+    fn what_leaves_this_machine_unencrypted_is_known() {
+        let leaves = |url: &str| Target::parse(url, true).expect(url).leaves_unencrypted();
+        for place in ["localhost:3000", "crm.localhost", "127.0.0.1", "[::1]:80", "[::ffff:127.0.0.1]"] {
+            assert!(!leaves(&format!("http://{place}/hook")), "{place}");
+        }
+        assert!(["crm", "crm.internal", "10.1.2.3", "[fd00::1]"].iter().all(|host| leaves(&format!("http://{host}"))));
+        assert!(!leaves("https://crm.internal"));
     }
 
     #[test]

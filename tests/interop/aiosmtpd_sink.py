@@ -12,6 +12,7 @@ Does not know: what the mails mean.
 import datetime
 
 import os
+import secrets
 import signal
 import ssl
 import sys
@@ -22,14 +23,15 @@ from aiosmtpd.handlers import Mailbox
 from aiosmtpd.smtp import AuthResult
 
 
-def certificate(path):
-    """Writes a self-signed certificate for localhost to `path`; returns a server's TLS context."""
+def certificate(path, host="localhost"):
+    """Writes a self-signed certificate for `host` to `path`; returns a server's TLS context."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    # Each has a name of its own: by the same name it would be taken for a trusted one whose signature is broken.
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"{host} {secrets.token_hex(8)}")])
     now = datetime.datetime.now(datetime.timezone.utc)
     made = (
         x509.CertificateBuilder()
@@ -39,7 +41,7 @@ def certificate(path):
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         .sign(key, hashes.SHA256())
     )
     with open(path, "wb") as file:

@@ -1,13 +1,18 @@
 """Deploys infra/*.yaml as infra/README.md does, and tells what a worker and IAM would see of it.
 
-    infra.py deploy REACTION...   topic.yaml, then reaction.yaml and worker.yaml of each; prints one
+    infra.py deploy [NAME=VALUE...] REACTION...
+                                  topic.yaml, then reaction.yaml and worker.yaml of each; prints one
                                   JSON object: a stack's `outputs`, its `status` (created, updated or
-                                  unchanged) and `resources`, by stack; `environment`, `command` and
-                                  `health` (check) of each worker's container, resolved, by reaction;
-                                  `crm` is a program of a team's own, `order-notify` calls a webhook
+                                  unchanged) and `resources`, by stack; `environment`, `command`,
+                                  `health` (check), `secrets` and `files` of each worker's container,
+                                  resolved, by reaction; `crm` is a program of a team's own,
+                                  `order-notify` calls a webhook. Stage=NAME: a stage beside the rest,
+                                  whose secrets are one JSON object; TopicArn=ARN: that topic and no
+                                  topic.yaml; others are worker.yaml's
     infra.py names REACTION...    what CloudFormation makes of each for its variables to begin with
-    infra.py policies REACTION    the policy documents in force: `worker` (all of the task role's) and
-                                  `operator`, as lists of statements
+    infra.py policies STACK       the policy documents in force of a worker's stack: `worker` (all of
+                                  the task role's), `operator`, and `ecs` (all of the execution role's
+                                  own), as lists of statements
 
 Enters: AWS_* and, for the secrets that are made if they are not there, REDIS_URL and SMTP_URL. Fails
 with the events of a stack that failed. Names are the real ones: a test uses an account of its own.
@@ -36,48 +41,6 @@ def written(template):
 
 def client(service):
     return boto3.client(service, endpoint_url=os.environ["AWS_ENDPOINT_URL"], region_name=REGION)
-
-
-class Resolver:
-    """What CloudFormation would make of a part of a template that names no resource."""
-
-    def __init__(self, template, parameters, exports):
-        defaults = {name: p["Default"] for name, p in template["Parameters"].items() if "Default" in p}
-        pseudo = {"AWS::Region": REGION, "AWS::AccountId": ACCOUNT, "AWS::Partition": "aws"}
-        self.values = {**pseudo, **defaults, **parameters}
-        self.conditions, self.exports = template["Conditions"], exports
-
-    def holds(self, condition):
-        ((kind, of),) = condition.items()
-        if kind == "Fn::Not":
-            return not self.holds(of[0])
-        if kind == "Fn::Equals":
-            return str(self(of[0])) == str(self(of[1]))
-        raise ValueError(kind)
-
-    def __call__(self, part):
-        if isinstance(part, list):
-            return [found for found in map(self, part) if found is not None]
-        if not isinstance(part, dict):
-            return part
-        if len(part) == 1:
-            ((kind, of),) = part.items()
-            if kind == "Ref":
-                return None if of == "AWS::NoValue" else self.values[of]
-            if kind == "Fn::Sub":
-                for name, value in self.values.items():
-                    of = of.replace("${%s}" % name, str(value))
-                assert "${" not in of, of
-                return of
-            if kind == "Fn::ImportValue":
-                return self.exports[self(of)]
-            if kind == "Fn::If":
-                return self(of[1] if self.holds(self.conditions[of[0]]) else of[2])
-            if kind == "Fn::Split":
-                return self(of[1]).split(of[0])
-            if kind == "Fn::Join":
-                return of[0].join(self(of[1]))
-        return {name: self(value) for name, value in part.items()}
 
 
 class Account:
@@ -130,40 +93,59 @@ class Account:
         exports = {e["Name"]: e["Value"] for page in pages for e in page["Exports"]}
         template = templates.load(INFRA / "worker.yaml")
         worker = template["Resources"]["TaskDefinition"]["Properties"]["ContainerDefinitions"][0]
-        resolve = Resolver(template, parameters, exports)
+        pseudo = {"AWS::Region": REGION, "AWS::AccountId": ACCOUNT, "AWS::Partition": "aws"}
+        resolve = templates.Resolver(template, parameters, exports, pseudo)
         environment = {e["Name"]: str(e["Value"]) for e in resolve(worker["Environment"])}
-        for secret in resolve(worker["Secrets"]):
-            stored = self.secrets.get_secret_value(SecretId=secret["ValueFrom"])
-            environment[secret["Name"]] = stored["SecretString"]
-        health = resolve(worker["HealthCheck"]["Command"])
-        return {"environment": environment, "command": resolve(worker["Command"]), "health": health}
+        secrets = resolve(worker["Secrets"])
+        for secret in secrets:
+            parts = secret["ValueFrom"].split(":")
+            stored = self.secrets.get_secret_value(SecretId=":".join(parts[:7]))["SecretString"]
+            environment[secret["Name"]] = json.loads(stored)[parts[7]] if parts[7:] else stored
+        return {
+            "environment": environment,
+            "command": resolve(worker["Command"]),
+            "health": resolve(worker["HealthCheck"]["Command"]),
+            "secrets": [secret["ValueFrom"] for secret in secrets],
+            "files": [file["Value"] for file in resolve(worker["EnvironmentFiles"]) or []],
+        }
 
 
-def deploy(reactions):
-    account = Account()
-    stacks = {"user-events-topic": account.deploy("user-events-topic", written("topic.yaml"), {})}
-    redis = account.secret("user-events/redis", os.environ["REDIS_URL"])
-    smtp = account.secret("user-events/smtp", os.environ["SMTP_URL"])
-    containers = {}
-    for name in reactions:
+def deploy(arguments):
+    own = dict(one.split("=", 1) for one in arguments if "=" in one)
+    of_all = {name: own[name] for name in ("Stage", "TopicArn") if name in own}
+    before = own["Stage"] + "-" if "Stage" in own else ""
+    account, stacks, containers = Account(), {}, {}
+    if "TopicArn" not in own:
+        stack = f"{before}user-events-topic"
+        stacks[stack] = account.deploy(stack, written("topic.yaml"), of_all)
+    if before:
+        urls = {"redis": os.environ["REDIS_URL"], "smtp": os.environ["SMTP_URL"]}
+        secret = account.secret(f"{before}user-events", json.dumps(urls))
+        redis, smtp = f"{secret}:redis::", f"{secret}:smtp::"
+    else:
+        redis = account.secret("user-events/redis", os.environ["REDIS_URL"])
+        smtp = account.secret("user-events/smtp", os.environ["SMTP_URL"])
+    for name in (one for one in arguments if "=" not in one):
         parameters = {
             "ReactionName": name,
             "Image": "user-events",
             "VpcId": "vpc-12345678",
             "SubnetIds": "subnet-12345678",
             "RedisUrlSecretArn": redis,
+            **own,
         }
         if name == "email":
             parameters |= {"SmtpUrlSecretArn": smtp, "MailFrom": "Welcome <welcome@acme.example>"}
-            parameters["ClusterName"] = "user-events"  # the others make their own
+            if not before:
+                parameters["ClusterName"] = "user-events"  # the others make their own
         if name == "crm":
             parameters["Program"] = "/crm_notifier"
         if name == "order-notify":
             parameters["WebhookUrl"] = "https://orders.internal:8443/hooks"
             parameters["WebhookSecretArn"] = account.secret("user-events/webhook", "whsec_bmV3")
             parameters["WebhookPreviousSecretArn"] = account.secret("user-events/webhook-old", "whsec_b2xk")
-        stack = f"user-events-{name}"
-        stacks[stack] = account.deploy(stack, written("reaction.yaml"), {"ReactionName": name})
+        stack = f"{before}user-events-{name}"
+        stacks[stack] = account.deploy(stack, written("reaction.yaml"), {"ReactionName": name, **of_all})
         stacks[stack + "-worker"] = account.deploy(stack + "-worker", written("worker.yaml"), parameters)
         containers[name] = account.container(parameters)
     print(json.dumps({"stacks": stacks, "containers": containers}))
@@ -184,17 +166,23 @@ def names(reactions):
     print(json.dumps(found))
 
 
-def policies(reaction):
-    iam, stack = client("iam"), Account().stack(f"user-events-{reaction}-worker")
-    outputs = {o["OutputKey"]: o["OutputValue"] for o in stack["Outputs"]}
-    role, operator = outputs["TaskRoleName"], outputs["OperatorPolicyArn"]
-    assert not iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
-    names = iam.list_role_policies(RoleName=role)["PolicyNames"]
-    inline = [iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in names]
+def policies(stack):
+    iam, account = client("iam"), Account()
+    found = account.stack(stack)
+    outputs = {o["OutputKey"]: o["OutputValue"] for o in found["Outputs"]}
+    operator = outputs["OperatorPolicyArn"]
+    resources = account.cloudformation.describe_stack_resources(StackName=stack)["StackResources"]
+    (ecs,) = [r["PhysicalResourceId"] for r in resources if r["LogicalResourceId"] == "ExecutionRole"]
+    assert not iam.list_attached_role_policies(RoleName=outputs["TaskRoleName"])["AttachedPolicies"]
+
+    def inline(role):
+        names = iam.list_role_policies(RoleName=role)["PolicyNames"]
+        documents = [iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in names]
+        return [statement for document in documents for statement in document["Statement"]]
+
     version = iam.get_policy(PolicyArn=operator)["Policy"]["DefaultVersionId"]
     managed = iam.get_policy_version(PolicyArn=operator, VersionId=version)["PolicyVersion"]["Document"]
-    worker = [statement for document in inline for statement in document["Statement"]]
-    print(json.dumps({"worker": worker, "operator": managed["Statement"]}))
+    print(json.dumps({"worker": inline(outputs["TaskRoleName"]), "operator": managed["Statement"], "ecs": inline(ecs)}))
 
 
 if sys.argv[1] == "policies":

@@ -10,6 +10,7 @@ use user_events::mail::Composer;
 use user_events::profiles::redis::RedisProfiles;
 use user_events::redis_link::RedisLink;
 
+use super::KIND;
 use crate::world::http::get;
 use crate::world::processes::{Worker, both, execute};
 use crate::world::redis_server::{Keep, RedisServer};
@@ -40,7 +41,8 @@ fn expected(told: &[(&str, &str)]) -> BTreeMap<String, (String, String)> {
 
 #[tokio::test]
 async fn a_record_that_nobody_can_read_quarantines_its_own_event_and_pauses_nothing() {
-    let (world, smtp, redis) = tokio::join!(World::start(), SmtpServer::start(), RedisServer::start(Keep::Nothing));
+    let (world, smtp, redis) =
+        tokio::join!(World::start(), SmtpServer::start(), RedisServer::start_as(KIND, Keep::Nothing));
     let (email, profile) = world.email_and_profile(Duration::from_secs(30)).await;
     let key = |user: &str| Key::new("welcome_email", user).as_str().to_owned();
     let profile_of = |user: &str| RedisProfiles::key(&user.parse().unwrap());
@@ -114,7 +116,7 @@ async fn a_record_that_nobody_can_read_quarantines_its_own_event_and_pauses_noth
 
 #[tokio::test]
 async fn a_count_that_somebody_has_been_at_is_a_broken_record_and_no_outage() {
-    let redis = RedisServer::start(Keep::Nothing).await;
+    let redis = RedisServer::start_as(KIND, Keep::Nothing).await;
     let ledger = RedisLedger::new(RedisLink::new(&redis.url().into()).unwrap());
     let terms = Terms::new(SOON, SOON);
     let failed = Release::Failed { message_id: "m", outcome: "transient" };

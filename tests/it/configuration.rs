@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::TcpListener;
 
-use crate::world::processes::{Worker, execute};
-use crate::world::redis_server::{Keep, RedisServer};
+use crate::world::processes::execute;
 
 const SECRET: &str = "hunter2-Zx9";
 
@@ -276,31 +275,6 @@ async fn a_missing_queue_is_named_and_exits_69() {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(69), "{stderr}");
     assert!(stderr.contains("the queue of `profile`"), "{stderr}");
-}
-
-#[tokio::test]
-async fn a_redis_that_may_evict_records_is_warned_of_or_refused() {
-    let world = crate::world::World::start().await;
-    let redis = RedisServer::start(Keep::Nothing).await;
-    let _: () = redis.command(&["CONFIG", "SET", "maxmemory-policy", "volatile-lru"]).await;
-    let mut env = crate::world::processes::environment(&world, "smtp://127.0.0.1:1");
-    let queue = world.queue("profile", std::time::Duration::from_secs(30)).await;
-    env.insert("PROFILE_QUEUE_URL".to_owned(), queue.url);
-    env.insert("REDIS_URL".to_owned(), redis.url());
-
-    let worker = Worker::start(&env);
-    worker.says("maxmemory-policy is volatile-lru", std::time::Duration::from_secs(10)).await;
-    assert_eq!(worker.terminate().await, Some(0));
-
-    env.insert("REQUIRE_NOEVICTION".to_owned(), "true".to_owned());
-    let output = execute(&env, &["run"]).await;
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(78), "{stderr}");
-    assert!(stderr.contains("maxmemory-policy is volatile-lru"), "{stderr}");
-
-    redis.kill();
-    let output = execute(&env, &["run"]).await;
-    assert_eq!(output.status.code(), Some(69), "what has to be checked has to be there");
 }
 
 /// The commands and their subcommands, from the help pages themselves.

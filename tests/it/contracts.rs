@@ -153,7 +153,8 @@ async fn the_asyncapi_documents_names_are_those_that_are_deployed_and_its_refere
         for (kind, suffix) in [("queue", ""), ("deadLetterQueue", "-dlq")] {
             let name = bindings[kind]["name"].as_str().unwrap().replace(reaction, "${ReactionName}");
             assert!(
-                name.ends_with(suffix) && infra("reaction.yaml").contains(&format!("QueueName: !Sub \"{name}\"\n")),
+                name.ends_with(suffix)
+                    && infra("reaction.yaml").contains(&format!("QueueName: !Sub [\"${{Before}}{name}\",")),
                 "{name}"
             );
         }

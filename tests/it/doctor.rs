@@ -54,6 +54,18 @@ async fn set(world: &World, url: &str, attributes: &[(Name, String)]) {
     call.send().await.expect("LocalStack takes the attributes");
 }
 
+/// Five thousand records of today, in a Redis that has room for less than a week of such days.
+async fn fill(redis: &RedisServer) {
+    let write = "for n = 1, 5000 do local key = 'idem:v1:{u' .. n .. '}:welcome_email' \
+                 redis.call('HSET', key, 'st', 'D', 't0', ARGV[1]) redis.call('PEXPIRE', key, 3888000000) end";
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis().to_string();
+    let _: () = redis.command(&["EVAL", write, "0", &now]).await;
+    let info: String = redis.command(&["INFO", "memory"]).await;
+    let used = info.lines().find_map(|line| line.strip_prefix("used_memory:")).expect("it says so");
+    let most = used.trim().parse::<u64>().unwrap() + 3_000_000;
+    let _: () = redis.command(&["CONFIG", "SET", "maxmemory", &most.to_string()]).await;
+}
+
 fn with_queues(env: &mut Environment, email: &TestQueue, profile: &TestQueue) {
     env.insert("EMAIL_QUEUE_URL".to_owned(), email.url.clone());
     env.insert("PROFILE_QUEUE_URL".to_owned(), profile.url.clone());
@@ -89,6 +101,7 @@ async fn seeded_faults_are_each_found_with_their_remedy() {
     let another = "arn:aws:sqs:us-east-1:000000000000:another";
     let _: () = redis.command(&["HSET", "reaction:email", another, "1"]).await;
     let _: () = redis.command(&["SET", "reaction:profile", "x"]).await;
+    fill(&redis).await;
     smtp.require_auth("user", "another");
     let email = world.queue("email", Duration::from_secs(60)).await;
     let profile = world.queue_with("profile", Duration::from_secs(10), 2).await;
@@ -147,7 +160,7 @@ async fn seeded_faults_are_each_found_with_their_remedy() {
             ],
         ),
         ("profile", &["raw_delivery", "filter_excludes", "no_delivery_dlq", "marker_broken"]),
-        ("Redis", &["redis_evicts", "redis_forgets"]),
+        ("Redis", &["redis_evicts", "redis_fills", "redis_forgets"]),
         ("mail", &["smtp_auth"]),
     ]);
     assert_eq!(examine(&env).await, (Some(69), found));
@@ -251,10 +264,18 @@ async fn a_worker_that_waits_for_the_mail_server_is_told_of_by_doctor_and_status
             (1, &json!("worker (not asked)"), &json!("ok"))
         );
     }
-    let output = execute(&env, &["status"]).await;
-    let table = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success() && table.contains("workers: nobody was asked"), "{table}");
-    assert!(!table.contains("paused") && output.stderr.iter().all(|b| b.is_ascii()), "{table}");
+    // `status` knows what the worker reports in Redis, and without Redis nothing.
+    let shown = async |env: &Environment| {
+        let output = execute(env, &["status"]).await;
+        assert!(output.status.success() && output.stderr.iter().all(|b| b.is_ascii()));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let reported = async || shown(&env).await.contains("\n email: 1 worker: paused: waiting for smtp").then_some(());
+    eventually("the worker's report", Duration::from_secs(30), reported).await;
+    let redis = env.remove("REDIS_URL").unwrap();
+    let table = shown(&env).await;
+    assert!(table.contains("workers: nobody was asked") && !table.contains("paused"), "{table}");
+    env.insert("REDIS_URL".to_owned(), redis);
 
     env.insert("HTTP_ADDR".to_owned(), at.clone());
     let (code, email_was, profile_was) = was(&env).await;

@@ -71,7 +71,7 @@ fn a_value_that_is_no_text_is_named_with_all_other_mistakes_and_never_shown() {
     assert_told(run(&ours.with_file_name(example), &environment, &["run"]), &["CRM_URL", "CRM_QUEUE_URL"]);
 
     let (code, told) = run(ours, &environment, &["status"]);
-    assert_eq!((code, told.matches(" is not UTF-8").count()), (Some(78), 2), "RUST_LOG and the key:\n{told}");
+    assert_eq!((code, told.matches(" is not UTF-8").count()), (Some(78), 3), "RUST_LOG, the key and Redis:\n{told}");
     let (code, _) = run(ours, &[broken("A_STRANGERS", ""), broken("SMTP_URL", "")], &["schema"]);
     assert_eq!(code, Some(0), "what is not read is nobody's mistake");
 }

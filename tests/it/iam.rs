@@ -73,7 +73,7 @@ async fn the_policies_allow_each_call_that_the_binary_makes_and_nothing_else() {
     let smtp = SmtpServer::start().await;
     world.env.insert("SMTP_URL".to_owned(), smtp.url());
     let deployed = deploy(&world, &["email"]).await;
-    let policies = interop::run(&world, "infra.py", &["policies", "email"]).await;
+    let policies = interop::run(&world, "infra.py", &["policies", "user-events-email-worker"]).await;
     let policies: Value = serde_json::from_slice(&policies.stdout).unwrap();
     let resource = |name: &str| deployed["stacks"]["user-events-email"]["resources"][name].as_str().unwrap().to_owned();
     let queue = TestQueue { url: resource("Queue"), arn: String::new(), dlq_url: resource("DeadLetterQueue") };

@@ -39,7 +39,8 @@ pub fn container(world: &World, deployed: &Value, reaction: &str) -> BTreeMap<St
     env
 }
 
-fn run(env: &BTreeMap<String, String>, deployed: &Value, reaction: &str) -> Worker {
+/// Starts what that container starts.
+pub fn run(env: &BTreeMap<String, String>, deployed: &Value, reaction: &str) -> Worker {
     let command = deployed["containers"][reaction]["command"].as_array().expect("a command");
     Worker::of(env, &command.iter().map(|word| word.as_str().unwrap()).collect::<Vec<_>>())
 }
@@ -166,7 +167,7 @@ async fn undo(world: &World, stacks: &[&str]) -> String {
     told
 }
 
-/// `aws` that notes what it is asked for, and `docker` that does nothing.
+/// `aws` that notes what it is asked for, and `docker` and `kubectl` that do nothing.
 const DRY: &str = r#"
 aws() {
   local word
@@ -178,6 +179,7 @@ aws() {
   echo "$1-$2"
 }
 docker() { :; }
+kubectl() { :; }
 read() { smtp_url=smtp://localhost; }
 "#;
 

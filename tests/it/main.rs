@@ -9,10 +9,17 @@
 
 mod world;
 
+use world::redis_server::Kind;
+
+/// The Redis of these tests is one server; `on_a_cluster` has some of them once more.
+const KIND: Kind = Kind::One;
+
+mod bill;
 mod broken_records;
 mod bus;
 mod chaos;
 mod cloud_events;
+mod cluster_storm;
 mod configuration;
 mod contracts;
 mod crashes;
@@ -25,6 +32,7 @@ mod duplicates;
 mod ecs;
 mod engine;
 mod environment;
+mod failover;
 mod fifo;
 mod health_port;
 mod house;
@@ -40,6 +48,7 @@ mod model;
 mod named;
 mod older_records;
 mod older_release;
+mod on_a_cluster;
 mod outside;
 mod own_events;
 mod own_handler;
@@ -56,12 +65,16 @@ mod queue_faults;
 mod readme;
 mod recording;
 mod records;
+mod redis_cluster;
+mod redis_kills;
 mod redis_rights;
+mod redis_settings;
 mod resilience;
 mod shared_packets;
 mod shared_redis;
 mod shutdown;
 mod smtp;
+mod stages;
 mod status;
 mod strange_redis;
 mod strangers;

@@ -76,6 +76,9 @@ async fn four_workers_paused_by_hand_receive_nothing_lose_nothing_and_go_on_when
     join_all(workers.iter().map(|worker| is(worker, "email: paused by night shift: the CRM is moved"))).await;
     eventually("all is settled", SOON, async || (stage.depth().await.in_flight == 0).then_some(())).await;
 
+    let told = async || stage.says(&["status"]).await.0.contains("4 workers: paused by night shift").then_some(());
+    eventually("the status", 2 * SOON, told).await;
+
     // One of them starts anew meanwhile.
     stage.sends(4..24).await;
     assert_eq!(workers.pop().unwrap().terminate().await, Some(0));

@@ -159,7 +159,7 @@ fn each_alarm_of_the_stacks_has_its_line_in_the_readme() {
         if path.extension().is_some_and(|extension| extension == "yaml") {
             let text = fs::read_to_string(path).unwrap();
             let names = text.lines().filter_map(|line| line.trim().strip_prefix("AlarmName: !Sub "));
-            let ends = names.filter_map(|name| Some(name.trim_matches('"').split_once("}-")?.1.to_owned()));
+            let ends = names.filter_map(|name| Some(name.split('"').nth(1)?.split_once("}-")?.1.to_owned()));
             alarms.extend(ends);
         }
     }

@@ -170,6 +170,19 @@ async fn all_records_are_counted_by_handler_and_state_and_strangers_keys_are_not
     let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
     let emails = serde_json::json!({ "claimed": 2_497, "begun": 2, "done": 1, "parked": 0 });
     assert_eq!(shown["handlers"]["welcome_email"], emails);
+    let memory = &shown["memory"];
+    let of = |name: &str| memory[name].as_f64().unwrap_or_else(|| panic!("{name}: {memory}"));
+    // Of 2,503 keys 2,000 are drawn, some more than once.
+    assert!((1_000.0..=2_000.0).contains(&of("sampled")), "{memory}");
+    assert!((200.0..=600.0).contains(&of("bytesEach")), "{memory}");
+    assert_eq!((of("newADay"), memory["maxBytes"].is_null()), (2_501.0, true), "{memory}");
+    assert!((of("bytes") - of("bytesEach") * 2_501.0).abs() <= 1.0, "{memory}");
+    let grown = of("usedBytesInAWeek") - of("usedBytes");
+    // They are kept for less than a week: those that are there end.
+    assert!((grown - 6.0 * of("bytes")).abs() <= 1_000.0, "{grown} bytes more in a week: {memory}");
+    let shown = String::from_utf8(execute(&env, &["idem", "stats"]).await.stdout).unwrap();
+    assert!(shown.contains("2501 records take about") && shown.contains("without a maxmemory"), "{shown}");
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "wider than a terminal:\n{shown}");
     server.kill();
     let output = execute(&env, &["idem", "stats"]).await;
     assert_eq!(output.status.code(), Some(69), "{}", String::from_utf8_lossy(&output.stderr));

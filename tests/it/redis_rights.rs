@@ -4,28 +4,40 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
+use user_events::event::Timestamp;
 use user_events::events::UserSignedUp;
+use user_events::fleet::Report;
+use user_events::fleet::redis::Fleet;
 use user_events::idempotency::neighbours::Neighbours;
 use user_events::idempotency::records::{Forgotten, Records};
 use user_events::idempotency::redis::RedisLedger;
 use user_events::idempotency::{Begin, Claim, Fingerprint, Key, Ledger, Release, Request, State, Terms};
+use user_events::pauses::PauseMarks;
 use user_events::profiles::redis::RedisProfiles;
 use user_events::profiles::{Applied, ProfileChange, Profiles};
 use user_events::redis_link::RedisLink;
+use user_events::worker::Pause;
 
+use super::KIND;
 use crate::world::processes::{Worker, both, execute};
-use crate::world::redis_server::{Keep, RedisServer};
+use crate::world::redis_server::{Keep, Kind, RedisServer};
 use crate::world::smtp::SmtpServer;
 use crate::world::{EMPTY, World, event};
 
 const TERMS: Terms = Terms::new(Duration::from_secs(20), Duration::from_secs(600));
 
+const IN_A_CLUSTER: [&str; 2] = ["+cluster|slots", "+asking"];
+
 /// The words of the README's line, behind the user's name and password.
 fn rights() -> Vec<String> {
     let readme = include_str!("../../README.md");
     let line = readme.lines().find_map(|line| line.strip_prefix("ACL SETUSER user-events on >PASSWORD "));
-    let words: Vec<_> = line.expect("the README names them").split(' ').map(str::to_owned).collect();
+    let mut words: Vec<_> = line.expect("the README names them").split(' ').map(str::to_owned).collect();
     assert!(words.len() > 10, "{words:?}");
+    if KIND == Kind::Cluster {
+        assert!(readme.contains(&format!("in a Redis Cluster `{}` too", IN_A_CLUSTER.join(" "))));
+        words.extend(IN_A_CLUSTER.map(str::to_owned));
+    }
     words
 }
 
@@ -40,7 +52,8 @@ async fn allow(redis: &RedisServer, rights: &[String], prefix: &str) -> String {
 
 #[tokio::test]
 async fn the_rights_that_the_readme_names_are_enough_for_run_doctor_and_idem() {
-    let (world, smtp, redis) = tokio::join!(World::start(), SmtpServer::start(), RedisServer::start(Keep::Nothing));
+    let (world, smtp, redis) =
+        tokio::join!(World::start(), SmtpServer::start(), RedisServer::start_as(KIND, Keep::Nothing));
     let (email, profile) = world.email_and_profile(Duration::from_secs(30)).await;
     let mut env = both(&world, &smtp, &email, &profile);
     env.insert("REDIS_URL".to_owned(), allow(&redis, &rights(), "staging:").await);
@@ -67,7 +80,11 @@ async fn the_rights_that_the_readme_names_are_enough_for_run_doctor_and_idem() {
     let found: Vec<_> = told["findings"].as_array().unwrap().iter().filter(of_redis).collect();
     let faults: Vec<_> = found.iter().filter_map(|found| found["fault"].as_str()).collect();
     // It is one that keeps nothing; that it lets us see that is what it is about.
-    assert_eq!((found.len(), faults), (6, vec!["redis_forgets"]), "{found:?}");
+    let expected = match KIND {
+        Kind::One => (7, vec!["redis_forgets"]),
+        Kind::Cluster => (10, vec!["redis_alone", "redis_forgets"]),
+    };
+    assert_eq!((found.len(), faults), expected, "{found:?}");
     for (arguments, says) in [
         (&["idem", "get", "--reaction", "email", "u-1"][..], "done: sent"),
         (&["idem", "stats"], "welcome_email"),
@@ -88,6 +105,7 @@ async fn walk(redis: &RedisServer, url: &str) -> BTreeSet<&'static str> {
     let link = RedisLink::new(&url.to_owned().into()).unwrap();
     let (ledger, records) = (RedisLedger::new(link.clone()), Records::new(link.clone()));
     let (profiles, here) = (RedisProfiles::new(link.clone()), Neighbours::new(link.clone()));
+    let pauses = PauseMarks::new(link.clone());
     let mut failed = BTreeSet::new();
     let mut step = |name, is_well: bool| {
         if !is_well {
@@ -110,21 +128,34 @@ async fn walk(redis: &RedisServer, url: &str) -> BTreeSet<&'static str> {
         Ok(Claim::Acquired(lease)) => step("commit", ledger.commit(&lease, "r", &TERMS).await.is_ok()),
         _ => step("claim", false),
     }
+    if KIND == Kind::Cluster {
+        let moving = Request::new(Key::new("welcome_email", "moving"), Fingerprint::of(&["a"]));
+        redis.hands_over(moving.key.as_str()).await;
+        step("asking", ledger.claim(&moving, "a", &TERMS).await.is_ok());
+        redis.keeps(moving.key.as_str()).await;
+    }
     step("ping", ledger.ping().await.is_ok());
     step("profile", profiles.apply(&ProfileChange::of(&event)).await == Ok(Applied::Created));
     step("meet", here.meet("email", "ours").await == Ok(Vec::new()));
+    let now = Timestamp::now();
+    let pause = Pause { by: "a".to_owned(), why: "b".to_owned(), since: now, until: now };
+    step("pause", pauses.set("email", &pause).await.is_ok() && pauses.clear("email").await.is_ok());
     step("neighbours", here.look("email").await == Ok(vec!["ours".to_owned()]));
     step("facts", link.facts().await.is_ok());
     step("persists", link.persists().await == Ok(Some(false)));
     step("get", records.look(&key).await.is_ok_and(|record| record.is_some_and(|record| record.state == State::Done)));
     step("stats", records.count(|_| ()).await.is_ok_and(|counts| counts.len() == 1));
+    step("sample", records.sample(0).await.is_ok_and(|sample| sample.weights.records == 1));
+    let fleet = Fleet::new(link.clone());
+    step("say", fleet.say("email", "here", &Report::default()).await.is_ok());
+    step("fleet", fleet.look("email").await.is_ok_and(|fleet| fleet.len() == 1));
     step("forget", records.forget(&key, false).await == Ok(Forgotten::Yes(State::Done)));
     failed
 }
 
 #[tokio::test]
 async fn each_right_that_the_readme_names_is_needed() {
-    let (redis, rights) = (RedisServer::start(Keep::Nothing).await, rights());
+    let (redis, rights) = (RedisServer::start_as(KIND, Keep::Nothing).await, rights());
     let url = allow(&redis, &rights, "").await;
     assert_eq!(walk(&redis, &url).await, BTreeSet::new());
     for taken in &rights {

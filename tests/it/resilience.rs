@@ -7,8 +7,7 @@ use user_events::profiles::redis::RedisProfiles;
 
 use crate::world::http::get;
 use crate::world::patience::at_this_pace;
-use crate::world::processes::{Worker, both, environment, execute};
-use crate::world::redis_server::{Keep, RedisServer};
+use crate::world::processes::{Worker, both, environment};
 use crate::world::smtp::{Phase, Reaction, SmtpServer};
 use crate::world::{EMPTY, TestQueue, World, address, event, eventually, redis};
 
@@ -240,29 +239,4 @@ async fn nine_refused_mails_hold_up_no_good_one_and_each_letter_says_the_code() 
     assert!(letters.iter().all(|(_, said)| said["failure.reason"] == "mail_refused"));
     assert_eq!(ready(&worker).await.0, 200);
     assert_eq!(worker.terminate().await, Some(0));
-}
-
-#[tokio::test]
-async fn a_redis_user_without_info_or_config_is_warned_of_once_and_works() {
-    let world = World::start().await;
-    let redis = RedisServer::start(Keep::Nothing).await;
-    let rights = ["on", ">pw-for-tests", "~*", "+@all", "-info", "-config"];
-    let _: () = redis.command(&[&["ACL", "SETUSER", "worker"][..], &rights].concat()).await;
-    let queue = world.queue("profile", Duration::from_secs(30)).await;
-    let mut env = environment(&world, "smtp://127.0.0.1:1");
-    env.insert("PROFILE_QUEUE_URL".to_owned(), queue.url.clone());
-    env.insert("REDIS_URL".to_owned(), format!("redis://worker:pw-for-tests@127.0.0.1:{}", redis.port()));
-    world.send(&queue, &event(&world.id)).await;
-    let worker = Worker::start(&env);
-    world.drained(&queue, Duration::from_secs(20)).await;
-    let _: u8 = redis.command(&["DEL", &RedisProfiles::key(&world.id.parse().unwrap())]).await;
-    let warned: Vec<_> =
-        worker.log().into_iter().filter(|line| line.contains("WARN") && line.contains("redis")).collect();
-    assert!(warned.len() == 1 && warned[0].contains("does not let us look"), "{warned:?}");
-    assert_eq!(worker.terminate().await, Some(0));
-    assert_eq!(world.depth(&queue.dlq_url).await, EMPTY);
-
-    env.insert("REQUIRE_NOEVICTION".to_owned(), "true".to_owned());
-    let output = execute(&env, &["run"]).await;
-    assert_eq!(output.status.code(), Some(78), "what has to be checked has to be told");
 }

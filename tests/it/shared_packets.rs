@@ -22,6 +22,7 @@ async fn server() -> (RedisLink, Arc<Mutex<Vec<usize>>>) {
         while let Ok(read @ 1..) = stream.read(&mut packet).await {
             let text = String::from_utf8_lossy(&packet[..read]).into_owned();
             let mut answer = "+OK\r\n".repeat(text.matches("SETINFO").count());
+            answer.push_str(&"-ERR unknown command 'HELLO'\r\n".repeat(text.matches("HELLO").count()));
             let keys: Vec<&str> = text.split("\r\n").filter(|word| word.starts_with("key")).collect();
             keys.iter().for_each(|key| answer.push_str(&format!("*1\r\n${}\r\n{key}\r\n", key.len())));
             seen.lock().unwrap().push(keys.len());

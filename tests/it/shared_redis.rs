@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::KIND;
 use crate::world::http::get;
 use crate::world::processes::{Worker, environment, execute};
 use crate::world::redis_server::{Keep, RedisServer};
@@ -57,7 +58,7 @@ impl Team {
 
 #[tokio::test]
 async fn two_environments_with_prefixes_share_a_redis_and_both_mails_go_out() {
-    let redis = RedisServer::start(Keep::Nothing).await;
+    let redis = RedisServer::start_as(KIND, Keep::Nothing).await;
     let (staging, live) = tokio::join!(Team::on(&redis, "staging:"), Team::on(&redis, "live:"));
     let workers = [Worker::start(&staging.env), Worker::start(&live.env)];
     tokio::join!(staging.welcomes("u-1"), live.welcomes("u-1"));
@@ -71,7 +72,7 @@ async fn two_environments_with_prefixes_share_a_redis_and_both_mails_go_out() {
     assert!(staging.says(&forget).await.starts_with("forgotten"));
     let get = ["idem", "get", "--reaction", "email", "u-1"];
     assert!(staging.says(&get).await.contains("no record") && live.says(&get).await.contains("done: sent"));
-    let mut keys: Vec<String> = redis.command(&["KEYS", "*"]).await;
+    let mut keys = redis.keys().await;
     keys.retain(|key| !key.starts_with("staging:") && !key.starts_with("live:"));
     assert_eq!(keys, [""; 0], "every key stands behind a prefix");
 
@@ -84,7 +85,7 @@ async fn two_environments_with_prefixes_share_a_redis_and_both_mails_go_out() {
 
 #[tokio::test]
 async fn two_environments_under_one_name_are_warned_of_each_other_by_log_doctor_and_readyz() {
-    let redis = RedisServer::start(Keep::Nothing).await;
+    let redis = RedisServer::start_as(KIND, Keep::Nothing).await;
     let (first, second) = tokio::join!(Team::on(&redis, ""), Team::on(&redis, ""));
     let earlier = Worker::start(&first.env);
     first.welcomes("u-1").await;
@@ -112,7 +113,7 @@ async fn two_environments_under_one_name_are_warned_of_each_other_by_log_doctor_
 
 #[tokio::test]
 async fn a_marker_that_may_not_be_written_is_warned_of_and_nothing_else() {
-    let redis = RedisServer::start(Keep::Nothing).await;
+    let redis = RedisServer::start_as(KIND, Keep::Nothing).await;
     let rights = ["on", ">pw-for-tests", "~idem:*", "+@all"];
     let _: () = redis.command(&[&["ACL", "SETUSER", "worker"][..], &rights].concat()).await;
     let mut team = Team::on(&redis, "").await;

@@ -34,7 +34,7 @@ async fn status_tells_each_reactions_depth_within_80_columns_and_as_json() {
     assert_eq!(output.status.code(), Some(0));
     let row = |name: &str, [visible, in_flight, delayed, dead]: [u64; 4]| {
         json!({ "reaction": name, "visible": visible, "inFlight": in_flight, "delayed": delayed, "dead": dead,
-            "visibilitySeconds": 90, "maxReceiveCount": 5, "worker": null })
+            "visibilitySeconds": 90, "maxReceiveCount": 5, "worker": null, "bill": null })
     };
     let expected = json!({ "reactions": [row("email", [2, 1, 0, 0]), row("profile", [0, 0, 1, 1])] });
     assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap(), expected);

@@ -133,7 +133,9 @@ impl Queue for ToldQueue {
                 }
                 _ => {}
             }
-            if reason == "attempts_exhausted" && failures < MAX_ATTEMPTS && receives < most {
+            let is_counted =
+                reason == "attempts_exhausted" || reason == "outcome_unknown" && self.part.plan.is_recognised;
+            if is_counted && failures < MAX_ATTEMPTS && receives < most {
                 told.broke("only failures count", &format!("{user}: {failures} failures in {receives} receives"));
             }
         });
@@ -173,7 +175,13 @@ impl Ledger for ToldLedger {
     const SERVER: &'static str = MemoryLedger::SERVER;
 
     async fn claim(&self, request: &Request, token: &str, terms: &Terms) -> Result<Claim, LedgerError> {
-        self.call(self.ledger.claim(request, token, terms)).await
+        let claim = self.call(self.ledger.claim(request, token, terms)).await?;
+        if matches!(claim, Claim::Acquired(_)) {
+            // A key is `idem:v1:{<subject>}:<handler>`.
+            let user = request.key.as_str().split(['{', '}']).nth(1).unwrap_or_default();
+            self.part.story.tell(|told| told.acquired(user));
+        }
+        Ok(claim)
     }
 
     async fn begin(&self, lease: &Lease, terms: &Terms) -> Result<Begin, LedgerError> {
@@ -252,7 +260,8 @@ impl Handler for ToldHandler {
     }
 
     async fn probe(&self) -> Result<(), HandlerError> {
-        if self.0.is_down(&self.0.plan.dependency_down) {
+        // A proxy takes connections.
+        if self.0.is_down(&self.0.plan.dependency_down) && !self.0.plan.falters {
             return Err(HandlerError::unavailable("simulated", "down"));
         }
         Ok(())
@@ -264,19 +273,27 @@ impl ToldHandler {
         let Part { life, plan, story, .. } = &self.0;
         let part = &self.0;
         sleep(how_long(plan)).await;
+        story.tell(|told| told.tried(user));
+        if part.is_down(&plan.dependency_down) && plan.falters {
+            story.tell(|told| told.faltered(*life, user));
+            return Err(HandlerError::Faltering("503".to_owned()));
+        }
         if part.is_down(&plan.dependency_down) {
             story.tell(|told| told.saw("a dependency that is down"));
             return Err(HandlerError::unavailable("simulated", "down"));
         }
         if part.is_down(&plan.deferring) {
-            story.tell(|told| told.deferred(user));
+            story.tell(|told| told.deferred(user, plan.named));
+            if !plan.defers_all {
+                story.tell(|told| told.answered(*life));
+            }
             return Err(match plan.defers_all {
                 true => HandlerError::Unavailable {
                     dependency: "simulated",
                     detail: "421".to_owned(),
                     outage: Outage::Busy,
                 },
-                false => HandlerError::deferred("450"),
+                false => HandlerError::Deferred { detail: "450".to_owned(), at_least: plan.named },
             });
         }
         if plan.has_killers && fate(plan, user) == Fate::Kills {
@@ -293,11 +310,13 @@ impl ToldHandler {
         // From here on, an end without an answer is one that nobody knows.
         run.end = Some(CrossingEnd::Unknown);
         sleep(Duration::from_millis(fastrand::u64(0..3000))).await;
-        story.tell(|told| told.effect(*life, user, MAX_SENDS as usize));
+        let most = if plan.is_recognised { usize::MAX } else { MAX_SENDS as usize };
+        story.tell(|told| told.effect(*life, user, most));
         if part.goes_wrong(plan.handler_faults / 8) {
-            story.tell(|told| told.saw("an effect without an answer"));
+            story.tell(|told| told.unanswered(user, plan.is_recognised));
             return Err(HandlerError::OutcomeUnknown("no answer".to_owned()));
         }
+        story.tell(|told| told.answered(*life));
         run.end = Some(CrossingEnd::Done);
         Ok(Handled::Done { crossing, receipt: user.to_owned() })
     }

@@ -35,10 +35,13 @@ pub fn fate(plan: &Plan, user: &str) -> Fate {
 
 /// How it fails before the fence, if it does.
 pub fn fails_before_the_fence(part: &Part, user: &str) -> Option<Result<Handled, HandlerError>> {
-    let Part { plan, story, .. } = part;
+    let Part { life, plan, story, .. } = part;
     let fails = |what: &'static str| {
         story.tell(|told| {
             told.saw(what);
+            if what != "a panic" {
+                told.answered(*life);
+            }
             *told.failures.entry(user.to_owned()).or_default() += 1;
         });
     };

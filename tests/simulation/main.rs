@@ -12,6 +12,7 @@
     reason = "a test may fail, and tells how it went"
 )]
 
+mod answers;
 mod doubles;
 mod fate;
 mod plan;

@@ -30,6 +30,12 @@ pub struct Plan {
     /// When the ledger, and what the handler needs, are down.
     pub ledger_down: Vec<(Duration, Duration)>,
     pub dependency_down: Vec<(Duration, Duration)>,
+    /// Does a proxy answer for what is down?
+    pub falters: bool,
+    /// When a deferred event is to come again; zero: no time is named.
+    pub named: Duration,
+    /// Does the receiver recognise an effect that comes again?
+    pub is_recognised: bool,
     /// When, which worker, how.
     pub ends: Vec<(Duration, usize, End)>,
 }
@@ -111,6 +117,9 @@ impl Plan {
             is_patient,
             ledger_down: (0..times(&mut rng, 2)).map(|_| window(&mut rng)).collect(),
             dependency_down: (0..times(&mut rng, 2)).map(|_| window(&mut rng)).collect(),
+            falters: rng.bool(),
+            named: if is_patient && rng.bool() { seconds(rng.u64(60..=300)) } else { Duration::ZERO },
+            is_recognised: rng.bool(),
             ends,
         }
     }

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
+use user_events::handler::Row;
 use user_events::idempotency::memory::MemoryLedger;
 use user_events::idempotency::{OnAmbiguous, Terms};
 use user_events::queue::memory::MemoryQueue;
@@ -40,11 +41,13 @@ pub const TROUBLE: &[&str] = &[
     "a panic",
     "a passing failure",
     "a permanent failure",
+    "a proxy without its service",
     "a quarantine",
     "a refusal",
     "a slow call",
     "a stop",
     "a throttled call",
+    "a time that was named",
     "a queue's answer lost",
     "an effect without an answer",
     "an entry that failed",
@@ -165,7 +168,8 @@ impl Stage {
         let (visibility, concurrency) = (self.plan.visibility, self.plan.concurrency);
         let terms = Terms::new(visibility * 3 / 4, PATIENCE).on_ambiguous(OnAmbiguous::ResendUpTo(MAX_SENDS));
         let ledger = ToldLedger { ledger: self.ledger.clone(), part: part.clone() };
-        let reaction = Reaction::recorded(ToldHandler(part.clone()), ledger, terms, HANDLER_TIMEOUT);
+        let row = Row { is_recognised: self.plan.is_recognised, ..Row::of::<ToldHandler>() };
+        let reaction = Reaction::recorded(ToldHandler(part.clone()), ledger, terms, HANDLER_TIMEOUT).with_row(row);
         let max_attempts = Some(MAX_ATTEMPTS);
         let (shutdown, retry_for) = (self.plan.shutdown, Some(RETRY_FOR));
         let settings = Settings::default()

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use user_events::idempotency::MAX_EXPIRED_CLAIMS;
 
-use crate::doubles::RETRY_FOR;
+use crate::answers::Answers;
 
 /// One worker's life, from its start to its end.
 pub type Life = usize;
@@ -37,8 +37,7 @@ pub struct Told {
     pub failures: BTreeMap<String, u32>,
     /// Message ids that a letter was taken for.
     pub letters: BTreeSet<String>,
-    /// When an event was first deferred.
-    deferred: BTreeMap<String, Duration>,
+    pub answers: Answers,
     /// How often an event has killed its worker.
     kills: BTreeMap<String, u32>,
     receipts: BTreeMap<String, Receipt>,
@@ -96,7 +95,7 @@ impl Story {
             effects: BTreeMap::new(),
             failures: BTreeMap::new(),
             letters: BTreeSet::new(),
-            deferred: BTreeMap::new(),
+            answers: Answers::default(),
             kills: BTreeMap::new(),
             receipts: BTreeMap::new(),
             crossings: BTreeMap::new(),
@@ -268,21 +267,6 @@ impl Told {
             self.broke("one effect per key", &format!("{user}: more than {max_sends}"));
         }
         self.line(format!("{life} effect {user}"));
-    }
-
-    pub fn deferred(&mut self, user: &str) {
-        let now = self.now();
-        self.saw("a deferral");
-        self.deferred.entry(user.to_owned()).or_insert(now);
-        self.line(format!("deferred {user}"));
-    }
-
-    /// It was deferred for too long: for most of `RETRY_FOR`, where nothing else has eaten its receives.
-    pub fn gave_up(&mut self, user: &str, receives_are_known: bool) {
-        let lasted = self.deferred.get(user).map_or(Duration::ZERO, |first| self.now() - *first);
-        if receives_are_known && lasted < RETRY_FOR / 2 {
-            self.broke("deferrals last", &format!("{user} was given up after {lasted:?}"));
-        }
     }
 
     /// Five takeovers, and the sixth claim is refused; another delivery's end may have been charged to it besides.

@@ -35,6 +35,7 @@ pub mod records;
 #[cfg(feature = "redis")]
 pub mod redis;
 mod state;
+pub mod weight;
 
 pub use atomic::AtomicEffect;
 pub(crate) use fence::RunClock;

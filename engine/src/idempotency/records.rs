@@ -5,17 +5,26 @@
 //! SCAN, and never blocks the server. No part of the engine's port: [`super::Ledger`] is what deliveries may do to a
 //! record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ::redis::Script;
 
 use super::redis::{NO_HASH, rule};
+use super::weight::{Weighed, Weights};
 use super::{Key, State};
-use crate::redis_link::{RedisError, RedisLink};
+use crate::redis_link::{Cursor, RedisError, RedisLink, RedisMemory};
 
 /// The pattern of all records' keys, of any subject and handler.
 const ALL: &str = "idem:v1:{*}:*";
+/// How each of those keys begins.
+const OURS: &str = "idem:v1:{";
+/// The keys that a sample draws, a page at a time.
+const DRAWN: usize = 2_000;
+const PAGE: usize = 500;
+/// What Redis's tables of keys and of expiries take for a key, in bytes; `MEMORY USAGE` does not tell it. Measured with
+/// 100,000 records on Redis 7.0: `used_memory` a record, less `MEMORY USAGE`.
+const TABLES: u64 = 60;
 
 /// The records in one Redis.
 #[derive(Debug, Clone)]
@@ -119,7 +128,7 @@ impl Records {
     /// # Errors
     /// [`RedisError`].
     pub async fn count(&self, mut told: impl FnMut(u64)) -> Result<Counts, RedisError> {
-        let (mut counts, mut counted, mut cursor) = (Counts::new(), 0, 0);
+        let (mut counts, mut counted, mut cursor) = (Counts::new(), 0, Cursor::default());
         loop {
             let (next, keys) = self.link.scan(ALL, cursor).await?;
             let states = self.link.fields(&keys, "st").await?;
@@ -131,11 +140,63 @@ impl Records {
                 counted += 1;
             }
             told(counted);
-            if next == 0 {
-                return Ok(counts);
+            match next {
+                Some(next) => cursor = next,
+                None => return Ok(counts),
             }
-            cursor = next;
         }
+    }
+}
+
+/// What records take, from a sample of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// The records of the sample.
+    pub weights: Weights,
+    /// The keys that were drawn, and how many of them were records.
+    pub drawn: (u64, u64),
+    /// The server's memory.
+    pub memory: RedisMemory,
+}
+
+impl Sample {
+    /// How many records there are, by the share of the keys that were drawn.
+    #[must_use]
+    pub fn records(&self) -> f64 {
+        let (drawn, records) = self.drawn;
+        if drawn == 0 { 0.0 } else { self.memory.keys as f64 * records as f64 / drawn as f64 }
+    }
+}
+
+impl Records {
+    /// Weighs records drawn at random, by `MEMORY USAGE` and 60 bytes for Redis's tables. `now` in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// [`RedisError`].
+    pub async fn sample(&self, now: i64) -> Result<Sample, RedisError> {
+        let (memory, mut drawn, mut keys) = (self.link.memory().await?, (0, 0), BTreeSet::new());
+        for _ in 0..DRAWN / PAGE {
+            let page = self.link.random(PAGE).await?;
+            let records: Vec<_> = page.iter().flatten().filter(|key| key.starts_with(OURS)).cloned().collect();
+            drawn = (drawn.0 + page.len() as u64, drawn.1 + records.len() as u64);
+            keys.extend(records);
+        }
+        let (mut weights, keys) = (Weights::default(), keys.into_iter().collect::<Vec<_>>());
+        for page in keys.chunks(PAGE) {
+            let told = self.link.weights(page).await?;
+            let claimed = match self.link.fields(page, "t0").await {
+                Err(error) if error.is_wrong_type() => vec![None; page.len()],
+                claimed => claimed?,
+            };
+            for ((key, (bytes, left)), claimed) in page.iter().zip(told).zip(claimed) {
+                let (Some(handler), Some(bytes)) = (handler(key), bytes) else { continue };
+                let age = claimed.and_then(|at| Some(now.saturating_sub(at.parse().ok()?).max(0)));
+                let time = |millis: i64| u64::try_from(millis).ok().map(Duration::from_millis);
+                let bytes = bytes + TABLES;
+                weights.add(Weighed { handler: handler.to_owned(), bytes, age: age.and_then(time), left: time(left) });
+            }
+        }
+        Ok(Sample { weights, drawn, memory })
     }
 }
 

@@ -16,6 +16,7 @@
 //! * A message that breaks a rule of SQS's ([`rules`]) is not taken, and the error names the rule:
 //!   [`QueueError::Unfit`].
 
+mod calls;
 pub mod dead_letter;
 mod delivery;
 pub mod memory;
@@ -27,6 +28,7 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
+pub use calls::{CallCount, Calls};
 pub use delivery::{Attempt, Attribute, Attributes, Body, Delivery, Hold, ReceiptHandle};
 pub use rules::Breach;
 

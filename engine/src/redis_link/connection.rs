@@ -4,13 +4,13 @@
 //! keep their order; whoever gives up takes nobody with him. Why: without Nagle's algorithm each call would be a packet of
 //! its own, with system calls of its own; with it each would wait for the acknowledgement of the one before.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::io::tcp::TcpSettings;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, Pipeline, RedisError, RedisResult, Script, Value,
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Script, Value, from_redis_value,
 };
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
@@ -51,9 +51,27 @@ impl Connection {
         answered.await.map_err(|_| closed())??.extract_error()
     }
 
-    /// The server's answers to several commands that belong together.
-    pub(super) async fn call_all(&self, commands: &Pipeline) -> RedisResult<Value> {
-        commands.query_async(&mut self.server.clone()).await
+    /// The server's answer to a command whose key another server is handing over to it.
+    pub(super) async fn call_with_asking(&self, command: Cmd) -> RedisResult<Value> {
+        // One packet: the word holds for the very next command, and calls of others come by this connection too.
+        let mut both = redis::pipe();
+        both.cmd("ASKING").add_command(command);
+        let mut answers = self.server.clone().send_packed_commands(&both, 0, both.len()).await?;
+        answers.pop().unwrap_or(Value::Nil).extract_error()
+    }
+
+    /// Is the server one of a cluster? `None`: it does not say.
+    pub(super) async fn is_of_cluster(&self) -> RedisResult<Option<bool>> {
+        // The one command that says so and that no user is ever denied.
+        match redis::cmd("HELLO").query_async(&mut self.server.clone()).await {
+            Ok(told) => {
+                let told: Option<BTreeMap<String, Value>> = from_redis_value(told).ok();
+                let mode = told.and_then(|mut told| told.remove("mode"));
+                Ok(mode.and_then(|mode| from_redis_value::<String>(mode).ok()).map(|mode| mode == "cluster"))
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Teaches the server a script.
@@ -85,10 +103,4 @@ impl Connection {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The server's socket, without Nagle's algorithm: the calls of all deliveries share it, and each would wait for the
-/// acknowledgement of the one before it, up to a round trip.
-pub(super) fn without_delay(server: ConnectionInfo) -> ConnectionInfo {
-    server.set_tcp_settings(TcpSettings::default().set_nodelay(true))
 }

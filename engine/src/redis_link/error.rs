@@ -11,6 +11,9 @@ pub enum RedisError {
     /// Redis's client does not understand the URL.
     #[error("not a redis:// or rediss:// URL")]
     BadUrl,
+    /// The URL names a cluster, and a database in it.
+    #[error("a Redis Cluster has no database but 0")]
+    Database,
     /// No answer within the deadline.
     #[error("redis at {at}: no answer in time")]
     Timeout {
@@ -36,9 +39,12 @@ pub enum RedisFault {
     /// Our user may not use the command (`NOPERM`), or the server lacks it (`ERR`).
     #[error("{0}")]
     Denied(&'static str),
-    /// Another server of a cluster has the key.
-    #[error("MOVED: the record lies on another shard, and Redis Cluster is not followed yet")]
-    Moved,
+    /// The URL says that the server is of a cluster.
+    #[error("the URL names a Redis Cluster, and this server is none")]
+    NoCluster,
+    /// Where the keys of a cluster are is told to no user without this right.
+    #[error("NOPERM: in a Redis Cluster a user needs the right to CLUSTER SLOTS")]
+    MapDenied,
     /// The key holds something of another type.
     #[error("WRONGTYPE")]
     WrongType,
@@ -54,10 +60,10 @@ impl RedisError {
         matches!(self, Self::Failed { why: RedisFault::Denied(_), .. })
     }
 
-    /// Does another server of a cluster have that key?
+    /// Is the server no cluster, although the URL names one? Or may our user not ask where the cluster's keys are?
     #[must_use]
-    pub fn is_moved(&self) -> bool {
-        matches!(self, Self::Failed { why: RedisFault::Moved, .. })
+    pub fn is_misnamed(&self) -> bool {
+        matches!(self, Self::Failed { why: RedisFault::NoCluster | RedisFault::MapDenied, .. })
     }
 
     /// Does this key hold something of another type? Then server and connection are fine.
@@ -70,7 +76,6 @@ impl RedisError {
 /// The server's code word, or the kind of I/O fault. Never the text, which may quote keys or addresses.
 pub(super) fn fault(error: &redis::RedisError) -> RedisFault {
     match error.code() {
-        Some("MOVED" | "ASK") => RedisFault::Moved,
         Some("NOPERM") => RedisFault::Denied("NOPERM"),
         Some("ERR") => RedisFault::Denied("ERR"),
         Some("WRONGTYPE") => RedisFault::WrongType,

@@ -60,7 +60,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Gate<'_, Q, L, H> {
             if stop.is_cancelled() {
                 return None;
             }
-            stop.run_until_cancelled(self.switch.over()).await?;
+            stop.run_until_cancelled(self.no_pause_holds()).await?;
             stop.run_until_cancelled(duty.allowed()).await?;
             stop.run_until_cancelled(self.rights.granted(self.queue)).await?;
             stop.run_until_cancelled(sleep_until(pace.not_before())).await?;
@@ -82,6 +82,16 @@ impl<Q: Queue, L: Ledger, H: Handler> Gate<'_, Q, L, H> {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// Waits for the end of a pause by hand. Looks first at what a message would need: whoever ends the pause wants to know.
+    async fn no_pause_holds(&self) {
+        let Processor { breaker, reaction, .. } = self.processor;
+        if self.switch.current().is_some() {
+            breaker.wait_for_turn(Who::Fresh, &**reaction).await;
+            drop(Turn(breaker));
+            self.switch.over().await;
         }
     }
 

@@ -2,8 +2,8 @@
 //! dependency of all events is down; and on its last receive while another delivery holds the claim.
 //!
 //! Enters: an event that was opened, and its slot. Leaves: its outcome. Promises: a pause costs a held delivery no
-//! receive and no attempt; a delivery whose handler has run, or that waits for a turn, gives its slot back, so that a new
-//! message can be handled; a message on its last receive is held for as long as it may be.
+//! receive and no attempt; a delivery whose handler has succeeded, or that waits for a turn, gives its slot back, so that a
+//! new message can be handled; a message on its last receive is held for as long as it may be.
 
 use std::time::Duration;
 
@@ -85,21 +85,23 @@ impl<Q: Queue, L: Ledger, H: Handler> Processor<Q, L, H> {
     }
 }
 
-/// One try of one event, without a message: claim it, handle it, record it. Calls `ran` when the handler has run: what it
-/// needed is free.
+/// One try of one event, without a message: claim it, handle it, record it. Calls `succeeded` when the handler has: what it
+/// needed is free. After a failure somebody else may have it only once the breaker has heard why.
 pub(crate) async fn react<L: Ledger, H: Handler>(
     reaction: &Reaction<L, H>,
     event: &H::Event,
     message_id: &str,
     beats: impl Beats,
     retry: &CommitRetry<'_>,
-    ran: impl FnOnce(),
+    succeeded: impl FnOnce(),
 ) -> Reacted {
     let lease = match reaction.claim(event, message_id).await {
         Ok(lease) => lease,
         Err(outcome) => return outcome.into(),
     };
-    let result = reaction.handle(event, &lease, beats).await;
-    ran();
-    reaction.record(lease, result, message_id, retry).await
+    let ran = reaction.handle(event, &lease, beats).await;
+    if ran.result.is_ok() {
+        succeeded();
+    }
+    reaction.record(lease, ran, message_id, retry).await
 }

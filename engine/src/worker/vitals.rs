@@ -68,6 +68,13 @@ impl Vitals {
         self.switch.current()
     }
 
+    /// Everything that keeps the worker from receiving: what is missing, and a pause that a person asked for.
+    #[must_use]
+    pub fn hindrance(&self) -> Option<String> {
+        let pause = self.pause().map(|pause| pause.to_string());
+        self.missing().into_iter().chain(pause).reduce(|missing, pause| format!("{missing}; {pause}"))
+    }
+
     /// How often it was paused, by what was down.
     #[must_use]
     pub fn pauses(&self) -> BTreeMap<&'static str, u64> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_config::SdkConfig;
 use futures_util::future::join_all;
 
-use super::facts::{ReactionFacts, SystemFacts, Timing, TopicFacts};
+use super::facts::{ReactionFacts, SystemFacts, Timing, TopicFacts, WebhookFacts};
 use crate::aws;
 use crate::config::{MailConfig, ReactionConfig, RunConfig, example};
 use crate::mail::Composer;
@@ -13,7 +13,9 @@ use crate::mail::smtp::{Examination, SmtpMailer};
 use crate::ops::worker;
 use crate::reactions::{Listed, Reactions};
 use crate::webhook::Webhook;
+use engine::event::Timestamp;
 use engine::idempotency::neighbours::Neighbours;
+use engine::idempotency::records::{Records, Sample};
 use engine::queue::sqs::admin::SqsAdmin;
 use engine::redis_link::{RedisError, RedisFacts, RedisLink};
 use engine::topic::sns::admin::SnsAdmin;
@@ -40,11 +42,12 @@ pub(super) async fn ask(
         }
     };
     let worker = worker::ask(config.http_addr);
-    let servers = async { tokio::join!(redis(config), neighbours(config), mail, worker) };
-    let (topic, reactions, (redis, neighbours, mail, worker)) = tokio::join!(topic, join_all(reactions), servers);
+    let servers = async { tokio::join!(redis(config), records(config), neighbours(config), mail, worker) };
+    let (topic, reactions, servers) = tokio::join!(topic, join_all(reactions), servers);
+    let (redis, records, neighbours, mail, worker) = servers;
     let region = aws.region().map(|region| region.as_ref().to_owned());
     let endpoint = aws::elsewhere(aws);
-    SystemFacts { region, endpoint, topic, reactions, redis, neighbours, mail, worker }
+    SystemFacts { region, endpoint, topic, reactions, redis, records, neighbours, mail, worker }
 }
 
 async fn reaction(
@@ -73,7 +76,10 @@ async fn reaction(
         backoff: config.settings.backoff,
     };
     let webhook = match &config.webhook {
-        Some(settings) => Some(Webhook::new(settings.clone()).examine().await),
+        Some(settings) => Some(WebhookFacts {
+            reached: Webhook::new(settings.clone()).examine().await,
+            is_plaintext: settings.target.leaves_unencrypted(),
+        }),
         None => None,
     };
     let is_recorded = listed.is_some_and(|listed| listed.is_recorded);
@@ -96,12 +102,15 @@ async fn redis(config: &RunConfig) -> Result<(Option<RedisFacts>, Option<bool>),
     let link = RedisLink::new(&config.redis_url)?.under(&config.redis_prefix);
     match link.facts().await {
         Ok(facts) => Ok((Some(facts), link.persists().await?)),
-        Err(error) if error.is_denied() => match link.ping().await {
-            Err(error) if error.is_moved() => Err(error),
-            _ => Ok((None, None)),
-        },
+        Err(error) if error.is_denied() => Ok((None, None)),
         Err(error) => Err(error),
     }
+}
+
+/// `None`: our user may not look, or Redis does not answer, which is a finding of its own.
+async fn records(config: &RunConfig) -> Option<Sample> {
+    let link = RedisLink::new(&config.redis_url).ok()?.under(&config.redis_prefix);
+    Records::new(link).sample(Timestamp::now().unix_millis()).await.ok()
 }
 
 async fn neighbours(config: &RunConfig) -> BTreeMap<&'static str, Result<Vec<String>, RedisError>> {

@@ -8,6 +8,7 @@ use crate::ops::worker::WorkerStates;
 use crate::webhook::WebhookError;
 use engine::backoff::Backoff;
 use engine::envelope::Topics;
+use engine::idempotency::records::Sample;
 use engine::queue::QueueError;
 use engine::queue::sqs::admin::QueueFacts;
 use engine::redis_link::{RedisError, RedisFacts};
@@ -26,6 +27,8 @@ pub(super) struct SystemFacts {
     pub(super) reactions: Vec<ReactionFacts>,
     /// Redis's facts, and whether its data survives a restart. `None`: Redis does not let us look.
     pub(super) redis: Result<(Option<RedisFacts>, Option<bool>), RedisError>,
+    /// What records take of its memory. `None`: Redis does not let us look.
+    pub(super) records: Option<Sample>,
     /// The queues that are worked on in this Redis, by the reaction's name.
     pub(super) neighbours: BTreeMap<&'static str, Result<Vec<String>, RedisError>>,
     /// The mail server, and whether a mail can be composed. `None`: no reaction sends mail.
@@ -58,8 +61,17 @@ pub(super) struct ReactionFacts {
     /// The topics whose notifications it accepts.
     pub(super) topics: Topics,
     pub(super) timing: Timing,
-    /// Does its webhook take connections? `None`: it has a handler.
-    pub(super) webhook: Option<Result<(), WebhookError>>,
+    /// `None`: it has a handler.
+    pub(super) webhook: Option<WebhookFacts>,
+}
+
+/// The service that a reaction calls.
+#[derive(Debug, Clone)]
+pub(super) struct WebhookFacts {
+    /// Does it take connections?
+    pub(super) reached: Result<(), WebhookError>,
+    /// Do events leave this machine unencrypted?
+    pub(super) is_plaintext: bool,
 }
 
 /// Settings that have to fit each other.

@@ -45,7 +45,7 @@ pub(super) fn passage(policy: &str, filters_body: bool, type_field: &str, types:
     })
 }
 
-/// The passage of one type. `None`: a type that is not known beforehand.
+/// The passage of one type. `None`: whatever comes is taken, so a filter by type chooses what is.
 fn of_type(policy: &str, filters_body: bool, type_field: &str, known: Option<&str>) -> Passage {
     let Ok(Value::Object(policy)) = serde_json::from_str(policy) else {
         return Passage::Unclear("the policy itself".to_owned());
@@ -54,7 +54,10 @@ fn of_type(policy: &str, filters_body: bool, type_field: &str, known: Option<&st
     let mut passage = Passage::Open;
     for (name, conditions) in &policy {
         let field = match name.as_str() {
-            name if name == kind => known.map_or(Field::Varies, Field::Fixed),
+            name if name == kind => match known {
+                Some(known) => Field::Fixed(known),
+                None => continue,
+            },
             name if known == Some(USER_SIGNED_UP) && !varying.contains(&name) => Field::Absent,
             _ => Field::Varies,
         };
@@ -150,7 +153,8 @@ mod tests {
             (r#"{"type":["user.signed_up"]}"#, &both[1..], Passage::Shut("type".to_owned())),
             (r#"{"type":["user.signed_up","order.paid"]}"#, &both[..], Passage::Open),
             (r#"{"type":["user.signed_up"]}"#, &both[..], unclear("type")),
-            (r#"{"type":["user.signed_up"]}"#, &[], unclear("type")),
+            (r#"{"type":["user.signed_up"]}"#, &[], Passage::Open),
+            (r#"{"type":["user.signed_up"],"tenant":["acme"]}"#, &[], unclear("tenant")),
             (r#"{}"#, &[], Passage::Open),
         ] {
             assert_eq!(passage(policy, true, "type", types), expected, "{policy} {types:?}");

@@ -73,8 +73,9 @@ fn as_value(finding: &Finding, program: &str) -> Value {
 fn report(findings: &[Finding], program: &str, colour: bool) -> String {
     let mut lines = Vec::new();
     for group in findings.chunk_by(|a, b| a.group == b.group) {
-        // The region or endpoint stands beside the group's name: it is the first thing to check.
-        let place = group.iter().find(|finding| finding.check == "endpoint" && finding.diagnosis.is_none());
+        // The region or endpoint stands beside the group's name: it is the first thing to check. So does a cluster's form.
+        let is_place = |finding: &&Finding| ["endpoint", "cluster"].contains(&finding.check);
+        let place = group.iter().filter(is_place).find(|finding| finding.diagnosis.is_none());
         lines.push(match place {
             Some(place) => format!("{} ({})", place.group, plain::line(&place.seen)),
             None => group[0].group.to_string(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use humantime::format_duration;
 
 use super::diagnosis::*;
-use super::facts::{ReactionFacts, SystemFacts};
+use super::facts::{ReactionFacts, SystemFacts, WebhookFacts};
 use super::filter::{Passage, passage};
 use super::finding::{Finding, Findings};
 use super::policy::{Access, access};
@@ -39,13 +39,8 @@ pub(super) fn judge(reaction: &ReactionFacts, facts: &SystemFacts) -> Vec<Findin
         Err(error) => findings.bad(QUEUE_MISSING, error.to_string()),
     }
     neighbours(&mut findings, reaction, facts);
-    match &reaction.webhook {
-        None => {}
-        Some(Ok(())) => findings.ok("webhook", "takes connections"),
-        Some(Err(error @ WebhookError::Unavailable(NoConnection { phase: "TLS", .. }))) => {
-            findings.bad(WEBHOOK_TLS, error.to_string());
-        }
-        Some(Err(error)) => findings.bad(WEBHOOK_SILENT, error.to_string()),
+    if let Some(webhook) = &reaction.webhook {
+        called(&mut findings, webhook);
     }
     match facts.worker.of(reaction.name) {
         Some(READY) => findings.ok("worker", READY),
@@ -53,6 +48,19 @@ pub(super) fn judge(reaction: &ReactionFacts, facts: &SystemFacts) -> Vec<Findin
         None => findings.ok("worker (not asked)", "it does not answer at HTTP_ADDR: run this where the worker runs"),
     }
     findings.all
+}
+
+fn called(findings: &mut Findings, webhook: &WebhookFacts) {
+    match &webhook.reached {
+        Ok(()) => findings.ok("webhook", "takes connections"),
+        Err(error @ WebhookError::Unavailable(NoConnection { phase: "TLS", .. })) => {
+            findings.bad(WEBHOOK_TLS, error.to_string());
+        }
+        Err(error) => findings.bad(WEBHOOK_SILENT, error.to_string()),
+    }
+    if webhook.is_plaintext {
+        findings.bad(WEBHOOK_PLAINTEXT, "http://");
+    }
 }
 
 fn queues(findings: &mut Findings, reaction: &ReactionFacts, queue: &QueueFacts, facts: &SystemFacts) {

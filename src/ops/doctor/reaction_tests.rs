@@ -67,6 +67,7 @@ fn facts() -> SystemFacts {
         topic: Some(TopicFacts { arn: TOPIC.to_owned(), found: Ok(()) }),
         reactions: Vec::new(),
         redis: Err(RedisError::Timeout { at: "redis:6379".into() }),
+        records: None,
         neighbours: Default::default(),
         mail: None,
         worker: WorkerStates::default(),
@@ -89,6 +90,10 @@ fn own(reaction: &mut ReactionFacts) -> &mut QueueFacts {
 
 fn dlq(reaction: &mut ReactionFacts) -> &mut QueueFacts {
     reaction.dlq.as_mut().and_then(|dlq| dlq.as_mut().ok()).expect("there")
+}
+
+fn called(reaction: &mut ReactionFacts) -> &mut WebhookFacts {
+    reaction.webhook.get_or_insert(WebhookFacts { reached: Ok(()), is_plaintext: false })
 }
 
 fn subscribed(reaction: &mut ReactionFacts) -> &mut Subscription {
@@ -118,7 +123,7 @@ fn a_sound_reaction_has_no_fault_and_each_check_is_told() {
 
 #[test]
 fn each_thing_that_is_wrong_makes_the_one_finding_it_deserves() {
-    let cases: [(&str, Change); 31] = [
+    let cases: [(&str, Change); 32] = [
         ("queue_missing", |r| r.queue = Err(QueueError::Refused("QueueDoesNotExist".into()))),
         ("no_redrive_policy", |r| own(r).redrive = None),
         ("few_receives", |r| own(r).redrive.as_mut().expect("there").max_receive_count = 19),
@@ -141,11 +146,12 @@ fn each_thing_that_is_wrong_makes_the_one_finding_it_deserves() {
         ("handler_long", |r| (r.timing.handler, r.timing.shutdown) = (seconds(901), seconds(902))),
         ("shutdown_short", |r| r.timing.shutdown = seconds(60)),
         ("shutdown_long", |r| r.timing.shutdown = seconds(120)),
-        ("webhook_silent", |r| r.webhook = Some(Err(WebhookError::Failed(503)))),
+        ("webhook_silent", |r| called(r).reached = Err(WebhookError::Failed(503))),
         ("webhook_tls", |r| {
             let error = NoConnection { phase: "TLS", why: "UnknownIssuer".to_owned() };
-            r.webhook = Some(Err(error.into()));
+            called(r).reached = Err(error.into());
         }),
+        ("webhook_plaintext", |r| called(r).is_plaintext = true),
         ("policy_closed", |r| own(r).policy = None),
         ("policy_open", |r| {
             let open = own(r).policy.take().expect("there").replace("aws:SourceArn", "aws:Other");

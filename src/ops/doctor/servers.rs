@@ -6,7 +6,9 @@ use super::diagnosis::*;
 use super::facts::SystemFacts;
 use super::finding::{Finding, Findings};
 use crate::mail::smtp::Examination;
+use crate::ops::table::bytes;
 use engine::queue::QueueError;
+use engine::redis_link::{ClusterFacts, RedisError, RedisFault, SLOTS};
 use engine::topic::SendError;
 
 pub(super) fn aws(facts: &SystemFacts) -> Vec<Finding> {
@@ -55,15 +57,19 @@ pub(super) fn redis(facts: &SystemFacts) -> Vec<Finding> {
     let (server, persists) = match &facts.redis {
         Ok((server, persists)) => (server, persists),
         Err(error) => {
-            let diagnosis = if error.is_moved() { REDIS_CLUSTER } else { REDIS_SILENT };
+            let diagnosis = match error {
+                RedisError::Failed { why: RedisFault::NoCluster, .. } => REDIS_NO_CLUSTER,
+                RedisError::Failed { why: RedisFault::MapDenied, .. } => REDIS_MAP_DENIED,
+                _ => REDIS_SILENT,
+            };
             findings.bad(diagnosis, error.to_string());
             return findings.all;
         }
     };
     findings.ok("connection", "there");
     if let Some(server) = server {
-        if server.is_cluster {
-            findings.bad(REDIS_CLUSTER, "on");
+        if let Some(cluster) = &server.cluster {
+            judge_cluster(cluster, &mut findings);
         }
         match server.major_version {
             0..7 => findings.bad(REDIS_OLD, server.major_version.to_string()),
@@ -74,12 +80,37 @@ pub(super) fn redis(facts: &SystemFacts) -> Vec<Finding> {
             policy => findings.bad(REDIS_EVICTS, policy),
         }
     }
+    if let Some(sample) = &facts.records {
+        let memory = sample.memory;
+        let week = memory.used as f64 + sample.weights.growth(sample.records());
+        let told = |most: u64| {
+            let [used, week, most] = [memory.used as f64, week, most as f64].map(bytes);
+            format!("{used} used, about {week} in a week, of {most}")
+        };
+        match memory.most {
+            Some(most) if week >= most as f64 => findings.bad(REDIS_FILLS, told(most)),
+            most => findings.ok("memory", most.map_or("no maxmemory".to_owned(), told)),
+        }
+    }
     match persists {
         Some(true) => findings.ok("persistence", "on"),
         Some(false) => findings.bad(REDIS_FORGETS, "off"),
         None => findings.bad(REDIS_HIDDEN, "not told"),
     }
     findings.all
+}
+
+fn judge_cluster(cluster: &ClusterFacts, findings: &mut Findings) {
+    let ClusterFacts { masters, replicas, covered, missing, alone } = cluster;
+    findings.ok("cluster", format!("a cluster: {masters} masters, {replicas} replicas, {covered} of {SLOTS} slots"));
+    match missing.is_empty() {
+        true => findings.ok("slots", "all"),
+        false => findings.bad(REDIS_SLOTS, format!("{covered} of {SLOTS}, without {}", missing.join(", "))),
+    }
+    match alone.is_empty() {
+        true => findings.ok("replicas", "one at least for each master"),
+        false => findings.bad(REDIS_ALONE, format!("none of {}", alone.join(", "))),
+    }
 }
 
 pub(super) fn mail(facts: &SystemFacts) -> Vec<Finding> {
@@ -112,10 +143,12 @@ mod tests {
     use crate::ops::worker::WorkerStates;
     use engine::backoff::Backoff;
     use engine::envelope::Topics;
-    use engine::redis_link::{RedisError, RedisFacts};
+    use engine::idempotency::records::Sample;
+    use engine::idempotency::weight::{Weighed, Weights};
+    use engine::redis_link::{RedisFacts, RedisMemory};
 
     fn facts() -> SystemFacts {
-        let server = RedisFacts { major_version: 8, eviction_policy: "noeviction".to_owned(), is_cluster: false };
+        let server = RedisFacts { major_version: 8, eviction_policy: "noeviction".to_owned(), cluster: None };
         let fine = || Some(Ok(()));
         let mail = Examination { connect: fine(), tls: fine(), auth: fine(), is_plaintext: false };
         SystemFacts {
@@ -124,10 +157,24 @@ mod tests {
             topic: Some(TopicFacts { arn: "arn".to_owned(), found: Ok(()) }),
             reactions: Vec::new(),
             redis: Ok((Some(server), Some(true))),
+            records: Some(sample(0)),
             neighbours: Default::default(),
             mail: Some((mail, Ok(()))),
             worker: WorkerStates::default(),
         }
+    }
+
+    /// A hundred records of 1,000 bytes, that many of them of the last day, in a Redis that has 20,000 bytes left.
+    fn sample(new: u64) -> Sample {
+        let memory = RedisMemory { used: 180_000, most: Some(200_000), keys: 100 };
+        let mut weights = Weights::default();
+        let day = std::time::Duration::from_secs(24 * 3600);
+        for n in 0..100 {
+            let age = if n < new { day / 2 } else { 3 * day };
+            let (age, left) = (Some(age), Some(45 * day - age));
+            weights.add(Weighed { handler: "welcome_email".to_owned(), bytes: 1_000, age, left });
+        }
+        Sample { weights, drawn: (100, 100), memory }
     }
 
     fn lost(error: QueueError) -> ReactionFacts {
@@ -165,7 +212,14 @@ mod tests {
         fn server(facts: &mut SystemFacts) -> &mut RedisFacts {
             facts.redis.as_mut().expect("there").0.as_mut().expect("told")
         }
-        let cases: [(&[&str], Change); 20] = [
+        fn cluster(facts: &mut SystemFacts) -> &mut ClusterFacts {
+            let whole = || ClusterFacts { masters: 1, replicas: 1, covered: 16_384, ..ClusterFacts::default() };
+            server(facts).cluster.get_or_insert_with(whole)
+        }
+        fn failed(why: RedisFault) -> RedisError {
+            RedisError::Failed { at: "redis:6379".into(), why }
+        }
+        let cases: [(&[&str], Change); 28] = [
             (&["no_region"], |f| f.region = None),
             (&["no_credentials"], |f| f.reactions.push(lost(QueueError::Refused("ExpiredToken".into())))),
             (&["aws_silent"], |f| f.reactions.push(lost(QueueError::Unavailable("timeout".to_owned())))),
@@ -182,9 +236,17 @@ mod tests {
                 f.topic.as_mut().expect("there").found = Err(SendError::Unavailable("no answer".to_owned()));
             }),
             (&["redis_silent"], |f| f.redis = Err(RedisError::Timeout { at: "redis:6379".into() })),
-            (&["redis_cluster"], |f| server(f).is_cluster = true),
+            (&["redis_no_cluster"], |f| f.redis = Err(failed(RedisFault::NoCluster))),
+            (&["redis_map_denied"], |f| f.redis = Err(failed(RedisFault::MapDenied))),
+            (&[], |f| _ = cluster(f)),
+            (&["redis_slots"], |f| (cluster(f).covered, cluster(f).missing) = (16_383, vec!["5-5".to_owned()])),
+            (&["redis_alone"], |f| cluster(f).alone = vec!["redis:6379".to_owned()]),
             (&["redis_old"], |f| server(f).major_version = 6),
             (&["redis_evicts"], |f| server(f).eviction_policy = "volatile-lru".to_owned()),
+            (&["redis_fills"], |f| f.records = Some(sample(3))),
+            (&[], |f| f.records = Some(sample(2))),
+            (&[], |f| f.records.as_mut().expect("there").memory.most = None),
+            (&[], |f| f.records = None),
             (&["redis_forgets"], |f| f.redis.as_mut().expect("there").1 = Some(false)),
             (&["redis_hidden"], |f| f.redis.as_mut().expect("there").1 = None),
             (&["redis_hidden"], |f| f.redis = Ok((None, None))),

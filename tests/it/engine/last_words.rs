@@ -145,7 +145,8 @@ async fn a_copy_in_hand_does_not_overtake_a_record_that_waited_for_the_ledger_lo
 }
 
 /// A ledger that is well, and answers after a while, as one behind a network does.
-struct Remoter(MemoryLedger);
+#[derive(Default)]
+pub(super) struct Remoter(MemoryLedger);
 
 impl Ledger for Remoter {
     const SERVER: &'static str = MemoryLedger::SERVER;
@@ -168,6 +169,7 @@ impl Ledger for Remoter {
     }
 
     async fn release(&self, lease: &Lease, why: Release<'_>) -> Result<Setbacks, LedgerError> {
+        tokio::time::sleep(Duration::from_millis(50)).await;
         self.0.release(lease, why).await
     }
 
@@ -183,7 +185,7 @@ async fn an_effect_in_a_stops_last_moments_is_recorded_where_the_ledger_is_well(
     send(&queue, &event("user-1"));
     // Its effect happens a second before the time is up.
     let settings = settings().with_shutdown(seconds(16));
-    let worker = Running::with_ledger(queue.clone(), handler, settings, Remoter(MemoryLedger::default()));
+    let worker = Running::with_ledger(queue.clone(), handler, settings, Remoter::default());
     tokio::time::sleep(seconds(5)).await;
     let tally = worker.tally.clone();
     let summary = worker.stopped().await;

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::AtomicBool;
 
+use super::last_words::Remoter;
 use super::*;
 
 /// Needs something that a test can take away.
@@ -85,6 +86,24 @@ async fn while_a_dependency_is_down_nothing_is_received() {
     attempts.sort_unstable();
     assert_eq!(attempts, [1, 1, 1, 1, 1, 2], "one message has paid for the outage");
     assert_eq!(dependency.handled.load(Ordering::SeqCst), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_than_the_slots_meet_an_outage_although_the_ledger_answers_late() {
+    let (queue, _dlq) = queue_and_dlq();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let refused = {
+        let calls = calls.clone();
+        Does(move |_| {
+            calls.fetch_add(1, Ordering::SeqCst);
+            async { Err(HandlerError::unavailable("test", "down")) }
+        })
+    };
+    send_events(&queue, 40);
+    let worker = Running::with_ledger(queue.clone(), refused, settings().with_concurrency(10), Remoter::default());
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(calls.load(Ordering::SeqCst), 10, "the breaker hears of it before a slot is free");
+    worker.stopped().await;
 }
 
 #[tokio::test(start_paused = true)]

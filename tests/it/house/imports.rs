@@ -35,6 +35,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("src/cli/", &["plain", "reactions"]),
     ("src/ecs.rs", &["worker"]),
     ("src/events/", &["event"]),
+    ("src/fleet/", &["event", "queue", "worker"]),
+    ("src/fleet/redis.rs", &["redis_link"]),
     ("src/handlers/profile.rs", &["event", "events", "handler", "idempotency", "profiles"]),
     ("src/handlers/welcome_email.rs", &["event", "events", "handler", "idempotency", "mail"]),
     ("src/handlers/webhook.rs", &["backoff", "event", "handler", "idempotency", "webhook"]),
@@ -59,6 +61,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 
 /// Modules that know one particular server, or stand in for it.
 const ADAPTERS: &[&str] = &[
+    "fleet::redis",
     "idempotency::memory",
     "idempotency::neighbours",
     "idempotency::records",
@@ -82,6 +85,7 @@ const BUILT_ON: &[(&str, &str)] = &[
     ("engine/src/idempotency/records.rs", "redis_link"),
     ("engine/src/idempotency/redis.rs", "redis_link"),
     ("engine/src/topic/memory.rs", "queue::memory"),
+    ("src/fleet/redis.rs", "redis_link"),
     ("src/pauses.rs", "redis_link"),
     ("src/profiles/redis.rs", "redis_link"),
 ];

@@ -4,13 +4,16 @@
 //! have the queue around it; the others the program, which `crm` starts.
 
 mod crm;
+mod encrypted;
 mod exact;
 mod kills;
 mod outages;
 mod process;
+mod running;
 mod secrets;
 mod service;
 mod storm;
+mod traced;
 mod verified;
 mod worker;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::SECRET;
 use super::service::{Reaction, Service, status};
+use crate::world::http::get;
 use crate::world::processes::{Worker, environment, execute};
 use crate::world::{EMPTY, World, eventually};
 
@@ -122,5 +123,8 @@ async fn a_webhook_runs_beside_the_reactions_that_ship_and_every_command_knows_i
     let told = execute(&env, &["doctor"]).await;
     let told = String::from_utf8_lossy(&told.stdout).into_owned();
     assert!(told.contains("crm\n") && told.contains("webhook"), "{told}");
+    let metrics = get(&worker.address().await, "/metrics").await.1;
+    let line = metrics.lines().find(|line| line.starts_with("user_events_possible_duplicates_total{"));
+    assert!(line.is_some_and(|line| line.contains("\"crm\"") && line.ends_with(" 1")), "the second call: {line:?}");
     assert_eq!(worker.terminate().await, Some(0));
 }

@@ -12,6 +12,8 @@ pub mod processes;
 pub mod proxy;
 pub mod receiver;
 pub mod recorder;
+pub mod redis_cluster;
+pub mod redis_node;
 pub mod redis_server;
 pub mod smtp;
 pub mod watched;

@@ -1,140 +1,187 @@
-//! A test's own redis-server: it can be killed, frozen, started again and given commands.
+//! A test's own Redis: one server, or a cluster of three that behaves as one.
 //!
-//! Enters: nothing; `localstack/servers` has installed `redis-server`. Leaves: a port on 127.0.0.1 that stays the same
-//! over restarts. Promises: after `start` or `restart` it answers; with `Keep::Everything` a kill loses no confirmed
-//! write; a drop kills it.
+//! Enters: which of the two. Leaves: a URL, and faults that hit all of it. Promises: what a test writes and reads by
+//! `command` comes to whoever has the key.
 
-use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisResult};
-use tempfile::TempDir;
+use redis::FromRedisValue;
+use user_events::redis_link::slot_of;
 
-use super::eventually;
-use super::patience::patience;
-use super::proxy::free_port;
+use super::proxy::{Cut, Mode, Proxy, free_port};
+pub use super::redis_node::{Keep, url};
+use super::redis_node::{Membership, RedisNode, join, whole};
 
-/// Which data survives a kill.
+/// What stands behind `REDIS_URL`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
-    Nothing,
-    /// Each write is on disk before Redis confirms it.
-    Everything,
+pub enum Kind {
+    One,
+    /// Three masters, a third of the slots each.
+    Cluster,
 }
 
 pub struct RedisServer {
-    port: u16,
-    keep: Keep,
-    /// The port of the cluster bus, if it belongs to a cluster.
-    bus: Option<u16>,
-    dir: TempDir,
-    child: Mutex<Option<Child>>,
+    nodes: Vec<RedisNode>,
 }
+
+/// The ways to all servers of a Redis.
+pub struct Ways(Vec<Proxy>);
 
 impl RedisServer {
     pub async fn start(keep: Keep) -> Self {
-        Self::start_one(keep, None).await
+        Self::start_as(Kind::One, keep).await
     }
 
-    /// Two servers of one cluster, each with half of the keys.
-    pub async fn start_cluster() -> [Self; 2] {
-        let start = || Self::start_one(Keep::Nothing, Some(free_port()));
-        let (one, other) = (start().await, start().await);
-        for (server, [from, to]) in [(&one, ["0", "8191"]), (&other, ["8192", "16383"])] {
-            let _: () = server.command(&["CLUSTER", "ADDSLOTSRANGE", from, to]).await;
-        }
-        let (port, bus) = (other.port.to_string(), other.bus.unwrap_or_default().to_string());
-        let _: () = one.command(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]).await;
-        for server in [&one, &other] {
-            let whole = || async {
-                let info: String = server.command(&["CLUSTER", "INFO"]).await;
-                info.contains("cluster_state:ok").then_some(())
-            };
-            eventually("the cluster is whole", Duration::from_secs(20), whole).await;
-        }
-        [one, other]
+    pub async fn start_as(kind: Kind, keep: Keep) -> Self {
+        let ports: Vec<_> = (0..kind.servers()).map(|_| (free_port(), 0)).collect();
+        Self::start_at(kind, keep, &ports).await
     }
 
-    async fn start_one(keep: Keep, bus: Option<u16>) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let server = Self { port: free_port(), keep, bus, dir, child: Mutex::default() };
-        server.restart().await;
-        server
+    /// Behind proxies, which is where the cluster says that its servers are.
+    pub async fn start_behind_proxies(kind: Kind, keep: Keep) -> (Self, Ways) {
+        let (mut ports, mut ways) = (Vec::new(), Vec::new());
+        for _ in 0..kind.servers() {
+            let port = free_port();
+            let proxy = Proxy::start(port).await;
+            ports.push((port, proxy.port()));
+            ways.push(proxy);
+        }
+        (Self::start_at(kind, keep, &ports).await, Ways(ways))
+    }
+
+    async fn start_at(kind: Kind, keep: Keep, ports: &[(u16, u16)]) -> Self {
+        // A fault that hits all servers is no reason to elect others: nobody is there to be elected.
+        let timeout = Duration::from_secs(120);
+        let nodes: Vec<_> = ports
+            .iter()
+            .map(|(port, announced)| {
+                let member = Membership { bus: free_port(), timeout, announced: *announced };
+                RedisNode::at(*port, keep, (kind == Kind::Cluster).then_some(member))
+            })
+            .collect();
+        for node in &nodes {
+            node.restart().await;
+        }
+        if kind == Kind::Cluster {
+            join(&nodes).await;
+        }
+        Self { nodes }
     }
 
     pub fn port(&self) -> u16 {
-        self.port
+        self.nodes[0].port
     }
 
+    /// Of a cluster, one server is named: it names the others.
     pub fn url(&self) -> String {
-        url(self.port)
+        url(self.port())
     }
 
-    /// Sends SIGKILL, and returns once the process has ended.
     pub fn kill(&self) {
-        if let Some(mut child) = self.child.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            child.kill().expect("it was ours to kill");
-            child.wait().expect("it was ours to wait for");
-        }
+        self.nodes.iter().for_each(RedisNode::kill);
     }
 
-    /// Kills it if it runs, starts it on its port, and waits for its PONG.
     pub async fn restart(&self) {
         self.kill();
-        let durable: &[&str] = match self.keep {
-            Keep::Nothing => &["--appendonly", "no"],
-            Keep::Everything => &["--appendonly", "yes", "--appendfsync", "always"],
-        };
-        let mut command = Command::new("redis-server");
-        command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""]).args(durable);
-        if let Some(bus) = self.bus {
-            command.args(["--cluster-enabled", "yes", "--cluster-port", &bus.to_string()]);
+        for node in &self.nodes {
+            node.restart().await;
         }
-        command.arg("--dir").arg(self.dir.path()).stdin(Stdio::null()).stdout(Stdio::null());
-        let child = command.spawn().expect("redis-server is installed: localstack/servers install");
-        *self.child.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
-        let answers = || async { self.ask::<String>(&["PING"]).await.ok() };
-        eventually("redis-server answers", Duration::from_secs(15), answers).await;
+        if self.nodes.len() > 1 {
+            whole(&self.nodes).await;
+        }
     }
 
-    /// Sends SIGSTOP: connections stay open, but no answer comes.
     pub fn pause(&self) {
-        self.signal("STOP");
+        self.nodes.iter().for_each(RedisNode::pause);
     }
 
     pub fn resume(&self) {
-        self.signal("CONT");
+        self.nodes.iter().for_each(RedisNode::resume);
     }
 
-    /// Runs a command that must succeed. Does not use a proxy.
+    /// Runs a command that must succeed: where its key is, or, if it has none, everywhere. Does not use a proxy.
     pub async fn command<T: FromRedisValue>(&self, words: &[&str]) -> T {
-        self.ask(words).await.unwrap_or_else(|error| panic!("{words:?}: {error}"))
+        const WITHOUT_KEY: [&str; 5] = ["ACL", "CONFIG", "FLUSHALL", "SCRIPT", "REPLICAOF"];
+        if !WITHOUT_KEY.contains(&words[0]) {
+            return self.nodes[self.place_of(words[1])].command(words).await;
+        }
+        for node in &self.nodes[1..] {
+            let _: redis::Value = node.command(words).await;
+        }
+        self.nodes[0].command(words).await
     }
 
-    async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> RedisResult<T> {
-        let (client, within) = (Client::open(self.url())?, Some(patience(Duration::from_secs(1))));
-        let config = AsyncConnectionConfig::new().set_connection_timeout(within).set_response_timeout(within);
-        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-        let mut command = redis::cmd(words[0]);
-        command.arg(&words[1..]).query_async(&mut connection).await
+    /// Every key there is.
+    pub async fn keys(&self) -> Vec<String> {
+        let mut keys = Vec::new();
+        for node in &self.nodes {
+            keys.append(&mut node.command::<Vec<String>>(&["KEYS", "*"]).await);
+        }
+        keys
     }
 
-    fn signal(&self, name: &str) {
-        let child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        let pid = child.as_ref().expect("it runs").id().to_string();
-        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status();
-        assert!(sent.expect("kill runs").success());
+    /// From now on no server has this slot.
+    pub async fn lose_slot(&self, slot: u16) {
+        for node in &self.nodes {
+            let _: () = node.command(&["CLUSTER", "DELSLOTS", &slot.to_string()]).await;
+        }
+    }
+
+    /// The slot of this key is being handed over to another server: new keys go there.
+    pub async fn hands_over(&self, key: &str) {
+        let (from, slot) = (self.place_of(key), slot_of(key).to_string());
+        let to = (from + 1) % self.nodes.len();
+        let (giver, taker) = (&self.nodes[from], &self.nodes[to]);
+        let (source, target): (String, String) =
+            (giver.command(&["CLUSTER", "MYID"]).await, taker.command(&["CLUSTER", "MYID"]).await);
+        let _: () = taker.command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &source]).await;
+        let _: () = giver.command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &target]).await;
+    }
+
+    /// The slot of this key stays where it was.
+    pub async fn keeps(&self, key: &str) {
+        for node in &self.nodes {
+            let _: () = node.command(&["CLUSTER", "SETSLOT", &slot_of(key).to_string(), "STABLE"]).await;
+        }
+    }
+
+    /// Which server has this key: its number.
+    pub fn place_of(&self, key: &str) -> usize {
+        let bounds = (1..self.nodes.len()).map(|number| number * 16_384 / self.nodes.len());
+        bounds.take_while(|bound| usize::from(slot_of(key)) >= *bound).count()
     }
 }
 
-impl Drop for RedisServer {
-    fn drop(&mut self) {
-        self.kill();
+impl Kind {
+    fn servers(self) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Cluster => 3,
+        }
     }
 }
 
-/// The URL of a Redis, or of a proxy before one, on this port.
-pub fn url(port: u16) -> String {
-    format!("redis://127.0.0.1:{port}")
+impl Ways {
+    /// Where a client begins.
+    pub fn url(&self) -> String {
+        url(self.0[0].port())
+    }
+
+    pub fn set(&self, mode: Mode) {
+        self.0.iter().for_each(|way| way.set(mode));
+    }
+
+    pub fn reset(&self) {
+        self.0.iter().for_each(Proxy::reset);
+    }
+
+    /// Cuts the next connection to the server with this number.
+    pub fn cut_next(&self, place: usize, cut: Cut) {
+        self.0[place].cut_next(cut);
+    }
+
+    /// How many connections were cut.
+    pub fn broken(&self) -> usize {
+        self.0.iter().map(|way| way.broken().len()).sum()
+    }
 }

@@ -11,7 +11,8 @@ use aws_sdk_sqs::types::{QueueAttributeName as Name, SendMessageBatchRequestEntr
 use aws_types::SdkConfig;
 
 use super::error::{classify, classify_for_operator, send_entry_error, send_error, text};
-use super::{CALL_TIMEOUT, RedrivePolicy, client, outgoing, sibling};
+use super::redrive::{RedrivePolicy, sibling};
+use super::{CALL_TIMEOUT, client, outgoing};
 use crate::queue::{DeadLetter, MAX_MESSAGE_BYTES, QueueError, rules};
 
 /// The queues of one account, to look at and to move messages between.

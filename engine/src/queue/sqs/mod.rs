@@ -7,7 +7,9 @@
 
 pub mod admin;
 mod answer;
+mod count;
 mod error;
+mod redrive;
 mod request;
 mod surrogates;
 
@@ -26,10 +28,12 @@ use aws_types::SdkConfig;
 use data_encoding::BASE64;
 
 use self::answer::ReadAnswers;
+use self::count::CountCalls;
 use self::error::{classify_call, classify_for_operator, send_error, settle_entry_error, text};
+use self::redrive::{RedrivePolicy, sibling};
 use self::request::FewHeaders;
 use super::{
-    Attempt, Attribute, Attributes, Body, DeadLetter, Delivery, Facts, Hide, Hold, MAX_BATCH, Queue, QueueError,
+    Attempt, Attribute, Attributes, Body, Calls, DeadLetter, Delivery, Facts, Hide, Hold, MAX_BATCH, Queue, QueueError,
     ReceiptHandle, Unsettled, dead_letter, is_fifo, rules,
 };
 
@@ -51,6 +55,7 @@ pub struct SqsQueue {
     dlq_url: Option<String>,
     arn: Option<String>,
     facts: Facts,
+    calls: Calls,
 }
 
 impl SqsQueue {
@@ -65,7 +70,9 @@ impl SqsQueue {
         dlq_url: Option<String>,
         longest_wait: Duration,
     ) -> Result<Self, QueueError> {
-        let settling = Client::from_conf(settings(aws, CALL_TIMEOUT).interceptor(FewHeaders).build());
+        let calls = count::none_yet();
+        let settling = settings(aws, CALL_TIMEOUT).interceptor(FewHeaders).interceptor(CountCalls(calls.clone()));
+        let settling = Client::from_conf(settling.build());
         let answer = settling
             .get_queue_attributes()
             .queue_url(&url)
@@ -89,13 +96,19 @@ impl SqsQueue {
                 .map(Duration::from_secs),
         };
         let arn = attribute(QueueAttributeName::QueueArn).cloned();
-        Ok(Self { polling: polling(aws, longest_wait), settling, url, dlq_url, arn, facts })
+        Ok(Self { polling: polling(aws, longest_wait, &calls), settling, url, dlq_url, arn, facts, calls })
     }
 
     /// What tells this queue from all others: its ARN, or its URL if SQS gave no ARN.
     #[must_use]
     pub fn identity(&self) -> &str {
         self.arn.as_ref().unwrap_or(&self.url)
+    }
+
+    /// Counts the calls to SQS for this queue, from its opening on.
+    #[must_use]
+    pub fn calls(&self) -> &Calls {
+        &self.calls
     }
 
     /// Is the queue its own DLQ?
@@ -139,8 +152,11 @@ impl Queue for SqsQueue {
             .message_attribute_names("All");
         let answer = boxed(call.send()).await.map_err(|error| classify_call(&error, "sqs:ReceiveMessage"))?;
         let is_fifo = is_fifo(&self.url);
-        let messages = answer.messages.unwrap_or_default().into_iter();
-        let deliveries = messages.filter_map(|message| delivery(message, is_fifo));
+        let messages = answer.messages.unwrap_or_default();
+        if messages.is_empty() {
+            self.calls.brought_nothing();
+        }
+        let deliveries = messages.into_iter().filter_map(|message| delivery(message, is_fifo));
         // SQS's own redrive moves a letter unchanged. A source queue opens such a letter; a DLQ's letters are read
         // unopened.
         Ok(if self.facts.has_dlq { deliveries.map(opened).collect() } else { deliveries.collect() })
@@ -218,11 +234,12 @@ pub(super) fn client(aws: &SdkConfig, attempt: Duration) -> Client {
     Client::from_conf(settings(aws, attempt).build())
 }
 
-fn polling(aws: &SdkConfig, longest_wait: Duration) -> Client {
+fn polling(aws: &SdkConfig, longest_wait: Duration, calls: &Calls) -> Client {
     let most = longest_wait + POLL_SLACK;
     let whole = TimeoutConfig::builder().operation_timeout(most).build();
     let settings = settings(aws, most).timeout_config(whole);
-    Client::from_conf(settings.interceptor(FewHeaders).interceptor(ReadAnswers).build())
+    let counted = settings.interceptor(CountCalls(calls.clone()));
+    Client::from_conf(counted.interceptor(FewHeaders).interceptor(ReadAnswers).build())
 }
 
 fn settings(aws: &SdkConfig, attempt: Duration) -> Builder {
@@ -233,29 +250,6 @@ fn settings(aws: &SdkConfig, attempt: Duration) -> Builder {
         .retry_config(retries.with_max_backoff(SDK_PAUSE))
         // Its grace period is as long as the longest long poll, and a long poll sends nothing while it waits.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-}
-
-pub(super) struct RedrivePolicy {
-    pub(super) dlq_name: String,
-    pub(super) max_receive_count: u32,
-}
-
-impl RedrivePolicy {
-    /// AWS writes the count as a number, some tools as a string: both are read.
-    pub(super) fn parse(json: &str) -> Option<Self> {
-        let policy: serde_json::Value = serde_json::from_str(json).ok()?;
-        let count = &policy["maxReceiveCount"];
-        let count = count.as_u64().or_else(|| count.as_str()?.parse().ok())?;
-        Some(Self {
-            dlq_name: policy["deadLetterTargetArn"].as_str()?.rsplit(':').next()?.to_owned(),
-            max_receive_count: u32::try_from(count).ok()?,
-        })
-    }
-}
-
-/// A DLQ is in the account and region of its source, so only the name in its URL differs.
-pub(super) fn sibling(url: &str, name: &str) -> Option<String> {
-    url.rsplit_once('/').map(|(base, _)| format!("{base}/{name}"))
 }
 
 /// `None` if the receipt or the body is missing. Without a receipt nothing can be done to a message, and without a body

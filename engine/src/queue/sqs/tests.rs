@@ -43,13 +43,15 @@ async fn a_silent_sqs_ends_each_receive_after_its_wait_and_5_s_and_its_worker_st
         .endpoint_url(&at);
     let (aws, wait) = (aws.build(), Duration::from_secs(20));
     let facts = Facts { visibility: wait, max_receive_count: None, has_dlq: false, retention: None };
+    let calls = Calls::default();
     let queue = SqsQueue {
-        polling: polling(&aws, wait),
+        polling: polling(&aws, wait, &calls),
         settling: client(&aws, CALL_TIMEOUT),
         url: format!("{at}/1/q"),
         dlq_url: None,
         arn: None,
         facts,
+        calls,
     };
     let asked = Instant::now();
     let answer = queue.receive(10, wait).await;
