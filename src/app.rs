@@ -12,7 +12,7 @@ use aws_config::SdkConfig;
 use futures_util::future::try_join_all;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
@@ -22,6 +22,7 @@ use crate::config::{AwsConfig, ReactionConfig, RunConfig, masked};
 use crate::ecs;
 use crate::fleet::redis::Fleet;
 use crate::fleet::{self, Report};
+use crate::pauses::{NamedSwitch, PauseMarks};
 use crate::plain;
 use crate::reactions::{Reactions, StartError, WorkerParts};
 use crate::telemetry::health;
@@ -33,7 +34,7 @@ use engine::idempotency::neighbours::{self, Neighbours};
 use engine::queue::sqs::SqsQueue;
 use engine::queue::{Queue, QueueError};
 use engine::redis_link::{ClusterFacts, RedisError, RedisLink};
-use engine::worker::{Duty, Summary};
+use engine::worker::{Duty, PauseSwitch, Summary};
 
 /// Why nothing started, or why the process ended without a stop.
 #[derive(Debug, thiserror::Error)]
@@ -103,20 +104,24 @@ pub async fn run(
         return Ok(Vec::new());
     };
     let (mail, duty) = (config.mail, Duty::default());
-    let (mut measured, mut built) = (Vec::<Measured>::new(), Vec::new());
+    let (mut measured, mut built, mut switches) = (Vec::<Measured>::new(), Vec::new(), Vec::<NamedSwitch>::new());
     let mut opened: Vec<_> = opened?.into_iter().zip(config.reactions).collect();
     let places: Vec<_> = opened.iter().map(|(queue, config)| (config.name, masked(queue.identity()))).collect();
     for listed in reactions.into_rows() {
         let (name, of_it) = (listed.name, opened.extract_if(.., |(_, config)| config.name == listed.name).next());
         let Some((queue, config)) = of_it else { continue };
         let (watch, calls, price) = (telemetry.reaction(name, queue.name()), queue.calls().clone(), config.price);
-        let (redis, mail, duty, stop) = (&redis, mail.as_ref(), &duty, &stop);
-        let (vitals, worker) = listed.build(WorkerParts { queue, config, watch, redis, mail, duty, stop })?;
+        let (redis, mail, duty, switch, stop) = (&redis, mail.as_ref(), &duty, &PauseSwitch::default(), &stop);
+        let (vitals, worker) = listed.build(WorkerParts { queue, config, watch, redis, mail, duty, switch, stop })?;
         measured.push(Measured { name, vitals, calls, price });
+        switches.push((name, switch.clone()));
         built.push(worker);
     }
     telemetry.read(&measured);
     roster.work(measured.iter().map(|one| (one.name, one.vitals.clone())).collect());
+    let pauses = PauseMarks::new(redis.clone());
+    pauses.apply(&switches).await;
+    let _paused = AbortOnDropHandle::new(tokio::spawn(pauses.follow(switches)));
     let announced = announce(Neighbours::new(redis.clone()), places.clone(), roster);
     let _announced = AbortOnDropHandle::new(tokio::spawn(announced));
     let worker = worker_name(config.ecs_agent.as_ref());
@@ -230,7 +235,9 @@ async fn announce(here: Neighbours, places: Vec<(&'static str, String)>, roster:
 /// Reports, until the process ends, how each reaction is and what its calls were.
 async fn report(fleet: Fleet, worker: String, places: BTreeMap<&'static str, String>, reactions: Vec<Measured>) {
     let (since, mut is_told) = (Timestamp::now(), false);
+    let states = || reactions.iter().map(|one| one.vitals.hindrance()).collect::<Vec<_>>();
     loop {
+        let told = states();
         for Measured { name, vitals, calls, price } in &reactions {
             let queue = places.get(name).map_or("", String::as_str);
             let report = Report::of(queue, vitals, calls, *price, since);
@@ -241,7 +248,13 @@ async fn report(fleet: Fleet, worker: String, places: BTreeMap<&'static str, Str
                 warn!(reaction = name, "`status` does not see this worker: {error} at the key workers:{name}");
             }
         }
-        sleep(fleet::RENEWED).await;
+        // What it waits for is told at once.
+        let change = async {
+            while states() == told {
+                sleep(fleet::LOOK).await
+            }
+        };
+        let _ = timeout(fleet::RENEWED, change).await;
     }
 }
 

@@ -37,6 +37,7 @@ pub mod fleet;
 pub mod handlers;
 pub mod mail;
 pub mod ops;
+pub mod pauses;
 mod plain;
 pub mod profiles;
 pub mod reactions;

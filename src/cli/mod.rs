@@ -8,6 +8,7 @@
 
 mod dlq;
 mod named;
+mod pause;
 mod publish;
 mod render;
 
@@ -19,6 +20,7 @@ use clap::{FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use dlq::{Dlq, Which};
 pub(crate) use named::{completions, program};
+pub use pause::{Pause, Resume};
 pub use publish::Publish;
 pub use render::Render;
 
@@ -151,6 +153,10 @@ pub enum Command {
         #[command(subcommand)]
         what: Idem,
     },
+    /// Keep a reaction's workers from receiving, for a time
+    Pause(Pause),
+    /// End a pause
+    Resume(Resume),
     /// Show the welcome mail as it would go out
     Render(Render),
     /// Send one welcome mail through the configured server, told step by step

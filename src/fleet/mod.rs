@@ -16,6 +16,8 @@ use engine::worker::Vitals;
 
 /// How often a worker reports.
 pub const RENEWED: Duration = Duration::from_secs(15);
+/// How soon a worker reports that it waits for something, or does no longer.
+pub const LOOK: Duration = Duration::from_secs(1);
 /// How long a report is kept: three may be lost.
 pub const KEPT: Duration = Duration::from_secs(60);
 
@@ -93,7 +95,7 @@ impl Report {
             since: since.to_string(),
             slots: vitals.slots() as u64,
             in_flight: vitals.held() as u64,
-            paused: vitals.missing(),
+            paused: vitals.hindrance(),
             handled: by(&["delete", "quarantine"]),
             dead: by(&["quarantine"]),
             calls: calls.total(),
@@ -108,7 +110,7 @@ impl Report {
 impl Bill {
     /// The bill of these workers; `None`: there are none.
     #[must_use]
-    pub fn of(fleet: &[&Reported]) -> Option<Self> {
+    pub fn of(fleet: &[Reported]) -> Option<Self> {
         let sum = |count: fn(&Report) -> u64| fleet.iter().map(|one| count(&one.report)).sum::<u64>();
         let (handled, receives) = (sum(|report| report.handled), sum(|report| report.receives));
         let of = |part: f64, whole: u64| (whole > 0).then(|| part / whole as f64);
@@ -134,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_bill_is_of_all_workers_together_and_each_at_its_price() {
-        let bill = Bill::of(&[&reported(600, 150, 70, 0.4), &reported(400, 50, 30, 0.8)]).expect("two workers");
+        let bill = Bill::of(&[reported(600, 150, 70, 0.4), reported(400, 50, 30, 0.8)]).expect("two workers");
         assert_eq!((bill.workers, bill.handled), (2, 1000));
         assert_eq!((bill.calls_a_message, bill.empty_share), (Some(0.2), Some(0.2)));
         let dollars = bill.dollars_a_million.expect("messages");
@@ -143,7 +145,7 @@ mod tests {
 
     #[test]
     fn without_messages_there_is_no_share_and_without_workers_no_bill() {
-        let bill = Bill::of(&[&reported(0, 3, 0, 0.4)]).expect("a worker");
+        let bill = Bill::of(&[reported(0, 3, 0, 0.4)]).expect("a worker");
         assert_eq!((bill.calls_a_message, bill.empty_share, bill.dollars_a_million), (None, None, None));
         assert_eq!(Bill::of(&[]), None);
     }

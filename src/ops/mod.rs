@@ -11,6 +11,7 @@ mod doctor;
 mod healthcheck;
 mod idem;
 mod panics;
+mod pause;
 mod publish;
 mod render;
 mod run;
@@ -155,6 +156,8 @@ async fn execute(command: Command, context: Context<'_>) -> Exit {
         Command::Doctor { json } => or_interrupted(doctor::doctor(&context, json)).await,
         Command::Status { watch, json } => or_interrupted(status::status(&context, watch, json)).await,
         Command::Idem { what } => or_interrupted(idem::idem(&context, &what)).await,
+        Command::Pause(what) => or_interrupted(pause::pause(&context, &what)).await,
+        Command::Resume(what) => or_interrupted(pause::resume(&context, &what)).await,
         Command::Render(what) => or_interrupted(render::render(&context, &what)).await,
         Command::SendTest { stdin, json } => or_interrupted(send_test::send_test(&context, stdin, json)).await,
         Command::Healthcheck => or_interrupted(healthcheck::healthcheck(&context)).await,

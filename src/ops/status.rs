@@ -2,10 +2,11 @@
 //! repeatedly.
 //!
 //! Enters: the configured queues, the address of this machine's worker, and the workers' reports if `REDIS_URL` is set.
-//! Leaves: a table of at most 80 columns, a line for each worker and for each bill, or JSON. A queue that does not answer has `?` in its row; the others are shown. It is no
-//! failure if no worker answers. SQS does not tell the age of the oldest message; Amazon `CloudWatch` does
+//! Leaves: a table of at most 80 columns, a line for each worker and for each bill, or JSON. A queue that does not answer
+//! has `?` in its row; the others are shown. It is no failure if no worker answers. SQS does not tell the age of the oldest message; Amazon `CloudWatch` does
 //! (`ApproximateAgeOfOldestMessage`).
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::time::{Duration, SystemTime};
 
@@ -15,11 +16,11 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::table::{counted, table, wrap};
 use super::terminal::{draw, is_closed};
-use super::worker::{self, WorkerStates};
+use super::worker::{self, READY, WorkerStates};
 use super::{CommandResult, Context, Exit, complain, configured, fail_with, say};
 use crate::config::{self, Queues};
-use crate::fleet::Bill;
 use crate::fleet::redis::Fleet;
+use crate::fleet::{Bill, Reported};
 use crate::plain;
 use engine::queue::QueueError;
 use engine::queue::sqs::admin::{QueueFacts, SqsAdmin};
@@ -35,8 +36,8 @@ struct ReactionStatus {
     name: &'static str,
     queue: Result<QueueFacts, QueueError>,
     dlq: Option<Result<QueueFacts, QueueError>>,
-    /// What its messages cost. `None`: no worker reports, or Redis was not asked.
-    bill: Option<Result<Bill, RedisError>>,
+    /// What the workers on its queue report. `None`: Redis was not asked.
+    fleet: Option<Result<Vec<Reported>, RedisError>>,
 }
 
 pub(super) async fn status(context: &Context<'_>, watch: bool, as_json: bool) -> CommandResult {
@@ -83,17 +84,18 @@ async fn look(admin: &SqsAdmin, fleet: Option<&Fleet>, queues: &Queues) -> React
         Some(url) => Some(admin.facts(url).await),
         None => None,
     };
-    let bill = match (fleet, &queue) {
-        (Some(fleet), Ok(facts)) => bill(fleet, queues.name, &facts.arn).await.transpose(),
+    let fleet = match (fleet, &queue) {
+        (Some(fleet), Ok(facts)) => Some(reported(fleet, queues.name, &facts.arn).await),
         _ => None,
     };
-    ReactionStatus { name: queues.name, queue, dlq, bill }
+    ReactionStatus { name: queues.name, queue, dlq, fleet }
 }
 
 /// Of the workers on this queue: another environment's may use the same name.
-async fn bill(fleet: &Fleet, name: &str, arn: &str) -> Result<Option<Bill>, RedisError> {
-    let reported = fleet.look(name).await?;
-    Ok(Bill::of(&reported.iter().filter(|one| one.report.queue == arn).collect::<Vec<_>>()))
+async fn reported(fleet: &Fleet, name: &str, arn: &str) -> Result<Vec<Reported>, RedisError> {
+    let mut reported = fleet.look(name).await?;
+    reported.retain(|one| one.report.queue == arn);
+    Ok(reported)
 }
 
 fn shown(rows: &[ReactionStatus]) -> String {
@@ -125,21 +127,31 @@ fn shown(rows: &[ReactionStatus]) -> String {
     table.trim_fmt()
 }
 
-/// A line for each worker: what it says of itself.
+/// A line for each reaction: what the worker here says, or else what its workers elsewhere report.
 fn workers(rows: &[ReactionStatus], states: &WorkerStates) -> Vec<String> {
-    if rows.iter().all(|row| states.of(row.name).is_none()) {
+    let elsewhere = |row: &ReactionStatus| in_the_fleet(row.fleet.as_ref()?.as_ref().ok()?);
+    if rows.iter().all(|row| states.of(row.name).is_none() && elsewhere(row).is_none()) {
         return vec!["workers: nobody was asked (HTTP_ADDR does not answer for them)".to_owned()];
     }
     let line = |row: &ReactionStatus| {
-        format!("{}: {}", row.name, states.of(row.name).unwrap_or("not asked, it runs elsewhere"))
+        let told = states.of(row.name).map(str::to_owned).or_else(|| elsewhere(row));
+        format!("{}: {}", row.name, told.unwrap_or_else(|| "not asked, it runs elsewhere".to_owned()))
     };
     rows.iter().map(line).collect()
 }
 
+/// How many workers are ready, and what the others wait for; `None`: none reports.
+fn in_the_fleet(fleet: &[Reported]) -> Option<String> {
+    let mut states = BTreeMap::<_, u64>::new();
+    fleet.iter().for_each(|one| *states.entry(one.report.paused.as_deref().unwrap_or(READY)).or_default() += 1);
+    let told = states.iter().map(|(state, workers)| format!("{}: {state}", counted(*workers, "worker")));
+    Some(told.collect::<Vec<_>>().join("; ")).filter(|told| !told.is_empty())
+}
+
 /// A line for each reaction whose workers report what they did.
 fn bills(rows: &[ReactionStatus]) -> Vec<String> {
-    let told = |row: &ReactionStatus| match row.bill.as_ref()? {
-        Ok(bill) => Some(format!("{}: {}", row.name, in_words(bill))),
+    let told = |row: &ReactionStatus| match row.fleet.as_ref()? {
+        Ok(fleet) => Some(format!("{}: {}", row.name, in_words(&Bill::of(fleet)?))),
         Err(error) => Some(format!("{}: not known what its messages cost: {error}", row.name)),
     };
     rows.iter().filter_map(told).collect()
@@ -166,7 +178,7 @@ fn total(dlq: &QueueFacts) -> u64 {
     dlq.visible + dlq.in_flight + dlq.delayed
 }
 
-fn as_value(ReactionStatus { name, queue, dlq, bill }: &ReactionStatus, states: &WorkerStates) -> Value {
+fn as_value(ReactionStatus { name, queue, dlq, fleet }: &ReactionStatus, states: &WorkerStates) -> Value {
     let worker = states.of(name);
     match queue {
         Ok(facts) => json!({
@@ -175,7 +187,7 @@ fn as_value(ReactionStatus { name, queue, dlq, bill }: &ReactionStatus, states: 
             "visibilitySeconds": facts.visibility.as_secs(),
             "maxReceiveCount": facts.redrive.as_ref().map(|redrive| redrive.max_receive_count),
             "worker": worker,
-            "bill": bill.as_ref().and_then(|bill| bill.as_ref().ok()),
+            "bill": fleet.as_ref().and_then(|fleet| Bill::of(fleet.as_ref().ok()?)),
         }),
         Err(error) => json!({ "reaction": name, "error": error.to_string(), "worker": worker }),
     }

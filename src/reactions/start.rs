@@ -18,7 +18,7 @@ use engine::idempotency::{Ledger, Terms};
 use engine::queue::sqs::SqsQueue;
 use engine::queue::{Facts, Queue};
 use engine::redis_link::RedisLink;
-use engine::worker::{Duty, Reaction, Summary, Vitals, Worker};
+use engine::worker::{Duty, PauseSwitch, Reaction, Summary, Vitals, Worker};
 
 /// Why a reaction cannot start: its settings are valid, but do not fit the servers that were found.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,7 @@ pub(crate) struct WorkerParts<'a> {
     pub(crate) redis: &'a RedisLink,
     pub(crate) mail: Option<&'a MailConfig>,
     pub(crate) duty: &'a Duty,
+    pub(crate) switch: &'a PauseSwitch,
     pub(crate) stop: &'a CancellationToken,
 }
 
@@ -69,7 +70,7 @@ impl WorkerParts<'_> {
     }
 
     fn worker<L: Ledger, H: Handler>(self, reaction: impl FnOnce(Terms, Duration) -> Reaction<L, H>) -> Built {
-        let Self { queue, config, watch, duty, stop, .. } = self;
+        let Self { queue, config, watch, duty, switch, stop, .. } = self;
         let Facts { visibility, max_receive_count, .. } = queue.facts();
         let lease = config.lease.unwrap_or(visibility * 3 / 4);
         if lease >= visibility || lease < Duration::from_secs(1) {
@@ -88,7 +89,7 @@ impl WorkerParts<'_> {
         }
         let terms = Terms::new(lease, config.retention).on_ambiguous(config.on_ambiguous);
         let reaction = reaction(terms, config.handler_timeout);
-        let worker = Worker::new(watch.queue(queue), reaction, config.settings).on_duty(duty);
+        let worker = Worker::new(watch.queue(queue), reaction, config.settings).on_duty(duty).paused_by(switch);
         let worker = worker.of_topics(config.topics.clone()).observed(Arc::new(watch.clone()));
         Ok((worker.vitals(), Box::pin(worker.run(stop.clone()))))
     }

@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::roster::Roster;
+use super::roster::{Roster, Told};
 use super::{Telemetry, port};
 use crate::plain;
 
@@ -48,11 +48,11 @@ fn livez(workers: &Roster) -> (StatusCode, &'static str) {
 /// One line a reaction, and one for each remark.
 fn readyz(workers: &Roster) -> (StatusCode, String) {
     let (mut status, mut lines) = (StatusCode::OK, String::new());
-    for (name, missing) in workers.told() {
-        if missing.is_some() {
+    for Told { name, is_ready, line } in workers.told() {
+        if !is_ready {
             status = StatusCode::SERVICE_UNAVAILABLE;
         }
-        lines.push_str(&format!("{name}: {}\n", missing.as_deref().unwrap_or("ready")));
+        lines.push_str(&format!("{name}: {}\n", plain::line(&line)));
     }
     lines.extend(workers.remarks().iter().map(|(name, remark)| format!("warning: {name}: {}\n", plain::line(remark))));
     (status, lines)

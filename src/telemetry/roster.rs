@@ -8,6 +8,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Named;
 
+/// What is told of one reaction.
+pub(super) struct Told {
+    pub(super) name: &'static str,
+    /// A pause by hand is no fault.
+    pub(super) is_ready: bool,
+    /// What it waits for, or who paused it, or that it is ready.
+    pub(super) line: String,
+}
+
 /// The reactions of one process. Clones share their state.
 #[derive(Debug, Clone)]
 pub struct Roster(Arc<Mutex<RosterState>>);
@@ -63,11 +72,13 @@ impl Roster {
         }
     }
 
-    /// What each reaction waits for. `None`: it is ready.
-    pub(super) fn told(&self) -> Vec<(&'static str, Option<String>)> {
+    /// What each reaction waits for.
+    pub(super) fn told(&self) -> Vec<Told> {
         match &self.lock().lifecycle {
-            Lifecycle::Starting(all) => all.iter().map(|(name, why)| (*name, Some(why.clone()))).collect(),
-            Lifecycle::Working(workers) => workers.iter().map(|(name, vitals)| (*name, vitals.missing())).collect(),
+            Lifecycle::Starting(all) => {
+                all.iter().map(|(name, why)| Told { name, is_ready: false, line: why.clone() }).collect()
+            }
+            Lifecycle::Working(workers) => workers.iter().map(working).collect(),
         }
     }
 
@@ -80,4 +91,9 @@ impl Roster {
         // A poisoned lock is safe: every change is one assignment.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn working((name, vitals): &Named) -> Told {
+    let line = vitals.hindrance().unwrap_or_else(|| "ready".to_owned());
+    Told { name, is_ready: vitals.missing().is_none(), line }
 }

@@ -264,10 +264,18 @@ async fn a_worker_that_waits_for_the_mail_server_is_told_of_by_doctor_and_status
             (1, &json!("worker (not asked)"), &json!("ok"))
         );
     }
-    let output = execute(&env, &["status"]).await;
-    let table = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success() && table.contains("workers: nobody was asked"), "{table}");
-    assert!(!table.contains("paused") && output.stderr.iter().all(|b| b.is_ascii()), "{table}");
+    // `status` knows what the worker reports in Redis, and without Redis nothing.
+    let shown = async |env: &Environment| {
+        let output = execute(env, &["status"]).await;
+        assert!(output.status.success() && output.stderr.iter().all(|b| b.is_ascii()));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let reported = async || shown(&env).await.contains("\n email: 1 worker: paused: waiting for smtp").then_some(());
+    eventually("the worker's report", Duration::from_secs(30), reported).await;
+    let redis = env.remove("REDIS_URL").unwrap();
+    let table = shown(&env).await;
+    assert!(table.contains("workers: nobody was asked") && !table.contains("paused"), "{table}");
+    env.insert("REDIS_URL".to_owned(), redis);
 
     env.insert("HTTP_ADDR".to_owned(), at.clone());
     let (code, email_was, profile_was) = was(&env).await;

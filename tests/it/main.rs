@@ -56,6 +56,7 @@ mod own_ledger;
 mod own_program;
 mod own_reaction;
 mod panics;
+mod pauses;
 mod poison;
 mod profiles_contract;
 mod publisher;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
+use user_events::event::Timestamp;
 use user_events::events::UserSignedUp;
 use user_events::fleet::Report;
 use user_events::fleet::redis::Fleet;
@@ -11,9 +12,11 @@ use user_events::idempotency::neighbours::Neighbours;
 use user_events::idempotency::records::{Forgotten, Records};
 use user_events::idempotency::redis::RedisLedger;
 use user_events::idempotency::{Begin, Claim, Fingerprint, Key, Ledger, Release, Request, State, Terms};
+use user_events::pauses::PauseMarks;
 use user_events::profiles::redis::RedisProfiles;
 use user_events::profiles::{Applied, ProfileChange, Profiles};
 use user_events::redis_link::RedisLink;
+use user_events::worker::Pause;
 
 use super::KIND;
 use crate::world::processes::{Worker, both, execute};
@@ -102,6 +105,7 @@ async fn walk(redis: &RedisServer, url: &str) -> BTreeSet<&'static str> {
     let link = RedisLink::new(&url.to_owned().into()).unwrap();
     let (ledger, records) = (RedisLedger::new(link.clone()), Records::new(link.clone()));
     let (profiles, here) = (RedisProfiles::new(link.clone()), Neighbours::new(link.clone()));
+    let pauses = PauseMarks::new(link.clone());
     let mut failed = BTreeSet::new();
     let mut step = |name, is_well: bool| {
         if !is_well {
@@ -133,6 +137,9 @@ async fn walk(redis: &RedisServer, url: &str) -> BTreeSet<&'static str> {
     step("ping", ledger.ping().await.is_ok());
     step("profile", profiles.apply(&ProfileChange::of(&event)).await == Ok(Applied::Created));
     step("meet", here.meet("email", "ours").await == Ok(Vec::new()));
+    let now = Timestamp::now();
+    let pause = Pause { by: "a".to_owned(), why: "b".to_owned(), since: now, until: now };
+    step("pause", pauses.set("email", &pause).await.is_ok() && pauses.clear("email").await.is_ok());
     step("neighbours", here.look("email").await == Ok(vec!["ours".to_owned()]));
     step("facts", link.facts().await.is_ok());
     step("persists", link.persists().await == Ok(Some(false)));

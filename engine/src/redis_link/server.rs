@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use redis::{Client, ConnectionInfo, RedisResult};
 use tokio::sync::Mutex;
 
@@ -39,8 +40,10 @@ impl Server {
         if let Some((serial, connection)) = &*current {
             return Ok((*serial, connection.clone()));
         }
-        // Boxed: this future is rarely needed, and larger than the rest of a call.
-        let fresh = Box::pin(Connection::open(&self.client, self.longest_call)).await?;
+        // Boxed: this future is rarely needed, and larger than the rest of a call. As a trait object, or whoever spawns a worker
+        // would have the compiler look through all of it, deeper than it does unasked.
+        let fresh = Connection::open(&self.client, self.longest_call);
+        let fresh = (Box::pin(fresh) as BoxFuture<'_, RedisResult<Connection>>).await?;
         let serial = fastrand::u64(..);
         *current = Some((serial, fresh.clone()));
         Ok((serial, fresh))

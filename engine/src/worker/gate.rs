@@ -1,6 +1,6 @@
 //! The gate before each receive: may we, when, and with which slots?
 //!
-//! Enters: the breaker's state, the pace, the duty, the rights. Leaves: slots and places to receive for, or "stop". Promises: no
+//! Enters: the breaker's state, the pace, the duty, the rights, the switch. Leaves: slots and places to receive for, or "stop". Promises: no
 //! receive goes out before the pace allows it or without a slot. While a dependency of all messages is down, one
 //! message at a time is received, in its turn. A stop is noticed at once.
 
@@ -12,6 +12,7 @@ use tokio::time::{sleep_until, timeout};
 
 use super::breaker::{Breaker, Who};
 use super::pace::Pace;
+use super::pause::PauseSwitch;
 use super::process::Processor;
 use super::rights::Rights;
 use crate::handler::Handler;
@@ -22,6 +23,7 @@ use crate::queue::{MAX_BATCH, Queue};
 pub(super) struct Gate<'a, Q, L, H> {
     pub(super) processor: &'a Processor<Q, L, H>,
     pub(super) rights: &'a Rights,
+    pub(super) switch: &'a PauseSwitch,
     pub(super) queue: &'a Q,
 }
 
@@ -58,6 +60,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Gate<'_, Q, L, H> {
             if stop.is_cancelled() {
                 return None;
             }
+            stop.run_until_cancelled(self.no_pause_holds()).await?;
             stop.run_until_cancelled(duty.allowed()).await?;
             stop.run_until_cancelled(self.rights.granted(self.queue)).await?;
             stop.run_until_cancelled(sleep_until(pace.not_before())).await?;
@@ -71,7 +74,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Gate<'_, Q, L, H> {
             };
             // Everything may have changed during the waits above.
             match (breaker.is_closed(), turn) {
-                _ if !(duty.takes() && self.rights.are_whole()) => {}
+                _ if !(duty.takes() && self.rights.are_whole() && self.switch.current().is_none()) => {}
                 (true, None) => return Some(Pass { slots, places, is_trial: false }),
                 (false, Some(turn)) => {
                     turn.goes_to_a_message();
@@ -79,6 +82,16 @@ impl<Q: Queue, L: Ledger, H: Handler> Gate<'_, Q, L, H> {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// Waits for the end of a pause by hand. Looks first at what a message would need: whoever ends the pause wants to know.
+    async fn no_pause_holds(&self) {
+        let Processor { breaker, reaction, .. } = self.processor;
+        if self.switch.current().is_some() {
+            breaker.wait_for_turn(Who::Fresh, &**reaction).await;
+            drop(Turn(breaker));
+            self.switch.over().await;
         }
     }
 

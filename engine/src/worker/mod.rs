@@ -8,11 +8,12 @@
 //!   same, its handler does not pass the fence;
 //! * while a dependency of all messages is down, the worker pauses and spends no attempts: it keeps the messages it
 //!   holds, and tries them one at a time, by turns with a new message;
+//! * while a person has paused it, it receives nothing and works on what it has;
 //! * a refusal may concern all events and not this one: how many refusals it believes depends on whether others are
 //!   accepted;
 //! * after a stop it receives nothing more, finishes what runs, gives back the rest, and reports how many.
 //!
-//! The modules, in a message's order: `gate`, `pace`, `breaker` and `rights` (may we receive, and how many), `poll`
+//! The modules, in a message's order: `gate`, `pace`, `pause`, `breaker` and `rights` (may we receive, and how many), `poll`
 //! (the loop), `holds` (keeps held messages hidden), `lane` (side by side, or one after the other), `process` (one
 //! delivery from open to settle), `retry` (one event, until its outcome is known), `reaction` (claim and handle;
 //! `listening` remembers when its ledger last failed), `record` (writes the outcome to the ledger), `witness` (does a
@@ -81,6 +82,7 @@ mod observer;
 mod outcome;
 mod pace;
 mod patience;
+mod pause;
 mod poll;
 mod process;
 mod pulse;
@@ -101,6 +103,7 @@ pub use duty::Duty;
 pub use observer::{Ended, Observer};
 pub use outcome::{Limits, Missing, Outcome, Tries, UnknownEvents};
 pub use patience::Patience;
+pub use pause::{Pause, PauseSwitch};
 pub use pulse::Pulse;
 pub use reaction::Reaction;
 pub use settings::Settings;
@@ -150,6 +153,13 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
     #[must_use]
     pub fn on_duty(mut self, duty: &Duty) -> Self {
         self.duty = duty.clone();
+        self
+    }
+
+    /// Receives nothing while `switch` says so.
+    #[must_use]
+    pub fn paused_by(mut self, switch: &PauseSwitch) -> Self {
+        self.vitals.switch = switch.clone();
         self
     }
 

@@ -22,6 +22,7 @@ use super::holds::Holds;
 use super::lane::{Job, lanes};
 use super::outcome::Limits;
 use super::pace::{Asked, Pace};
+use super::pause::PauseSwitch;
 use super::process::Processor;
 use super::pulse::Pulse;
 use super::rights::Rights;
@@ -51,6 +52,7 @@ struct Poller<Q, L, H> {
     processor: Arc<Processor<Q, L, H>>,
     holds: Arc<Holds>,
     rights: Arc<Rights>,
+    switch: PauseSwitch,
     visibility: Duration,
     pulse: Pulse,
     pace: Pace,
@@ -88,7 +90,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
 impl<Q: Queue, L: Ledger, H: Handler> Poller<Q, L, H> {
     fn new(worker: Worker<Q, L, H>, stop: CancellationToken) -> Self {
         let Worker { queue, reaction, settings, topics, vitals, duty, observer } = worker;
-        let Vitals { pulse, tally, breaker, holds, rights, .. } = vitals;
+        let Vitals { pulse, tally, breaker, holds, rights, switch, .. } = vitals;
         let (facts, handler) = (queue.facts(), reaction.row().name);
         info!(queue = queue.name(), handler, settings.concurrency, visibility = ?facts.visibility, "started");
         if !facts.has_dlq {
@@ -117,7 +119,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Poller<Q, L, H> {
             closing,
         };
         let (processor, running, unworked) = (Arc::new(processor), JoinSet::new(), Vec::new());
-        Self { queue, processor, holds, rights, visibility: facts.visibility, pulse, pace, running, unworked }
+        Self { queue, processor, holds, rights, switch, visibility: facts.visibility, pulse, pace, running, unworked }
     }
 
     /// Extends the holds until what it returns is dropped.
@@ -136,7 +138,8 @@ impl<Q: Queue, L: Ledger, H: Handler> Poller<Q, L, H> {
     /// Waits until the loop may receive; `None`: stop. Beats only if no receive is under way: a receive must end by
     /// itself, or the loop does not turn.
     async fn pass(&self, is_idle: bool) -> Option<Pass> {
-        let gate = Gate { processor: &self.processor, rights: &self.rights, queue: &*self.queue };
+        let Self { processor, rights, switch, queue, .. } = self;
+        let gate = Gate { processor, rights, switch, queue: &**queue };
         if is_idle { self.pulse.beating(gate.opens(&self.pace)).await } else { gate.opens(&self.pace).await }
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::breaker::Breaker;
 use super::holds::Holds;
+use super::pause::{Pause, PauseSwitch};
 use super::pulse::Pulse;
 use super::rights::Rights;
 use super::tally::{Count, Tally};
@@ -21,6 +22,7 @@ pub struct Vitals {
     pub(super) breaker: Arc<Breaker>,
     pub(super) holds: Arc<Holds>,
     pub(super) rights: Arc<Rights>,
+    pub(super) switch: PauseSwitch,
     pub(super) slots: usize,
     /// The server that keeps the queue.
     pub(super) server: &'static str,
@@ -29,7 +31,8 @@ pub struct Vitals {
 impl Vitals {
     pub(super) fn new(pulse: Pulse, slots: usize, server: &'static str) -> Self {
         let (breaker, holds, rights) = (Arc::default(), Arc::default(), Arc::new(Rights::at(server)));
-        Self { pulse, tally: Tally::default(), breaker, holds, rights, slots, server }
+        let (tally, switch) = (Tally::default(), PauseSwitch::default());
+        Self { pulse, tally, breaker, holds, rights, switch, slots, server }
     }
 
     /// Does the loop turn?
@@ -57,6 +60,19 @@ impl Vitals {
     #[must_use]
     pub fn is_paused(&self) -> bool {
         !self.rights.are_whole() || self.breaker.missing().is_some()
+    }
+
+    /// The pause that a person asked for, if one holds.
+    #[must_use]
+    pub fn pause(&self) -> Option<Pause> {
+        self.switch.current()
+    }
+
+    /// Everything that keeps the worker from receiving: what is missing, and a pause that a person asked for.
+    #[must_use]
+    pub fn hindrance(&self) -> Option<String> {
+        let pause = self.pause().map(|pause| pause.to_string());
+        self.missing().into_iter().chain(pause).reduce(|missing, pause| format!("{missing}; {pause}"))
     }
 
     /// How often it was paused, by what was down.

@@ -12,6 +12,7 @@ mod last_words;
 mod latency;
 mod limits;
 mod outages;
+mod paused;
 mod pollers;
 mod receivers;
 mod settling;
