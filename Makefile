@@ -48,7 +48,7 @@ chaos: ## the long chaos run, about seven minutes: 5,000 events, 200 kills and m
 redis-kills: ## kill Redis a hundred times while mails wait for their 250, eight minutes: no second mail, no letter
 	RECORD_ROUNDS=100 tests/run redis_killed_while_mails_wait
 
-cluster-storm: ## kill, freeze and promote the masters of a Redis Cluster and move its slots under 5,000 events, six minutes
+cluster-storm: ## kill, freeze and promote the masters of a Redis Cluster and move its slots under 5,000 events, two minutes
 	CLUSTER_EVENTS=5000 CLUSTER_KILLS=5 CLUSTER_SLOTS=10000 tests/run cluster_storm
 
 webhook-storm: ## ten thousand events for a service that does everything wrong, and sixty kills of who calls one, four minutes

@@ -108,7 +108,10 @@ impl Storm {
         let (before, _) = self.pauses();
         let (since, mut moved) = (Instant::now(), 0);
         let masters = join_all([0, 6_000, 12_000].map(|slot| self.cluster.master_of(slot))).await;
-        for first in (0..16_000).step_by(1_000).take(count.div_ceil(1_000)) {
+        for first in (0..16_000).step_by(1_000).cycle() {
+            if moved >= count {
+                break;
+            }
             let of = self.cluster.master_of(first).await.expect("a master").port;
             let to = masters.iter().flatten().find(|master| master.port != of).expect("another");
             moved += self.cluster.move_slots(first..first + 1_000, to).await;

@@ -123,7 +123,6 @@ async fn what_is_wrong_with_a_cluster_is_told_by_doctor_with_its_remedy() {
     env.insert("PROFILE_QUEUE_URL".to_owned(), queue.url);
     env.insert("REDIS_URL".to_owned(), redis.url());
     assert_eq!(told(&env).await.0, ["redis_alone"]);
-    let _: () = redis.command(&["CONFIG", "SET", "cluster-require-full-coverage", "no"]).await;
     let _: () = redis.command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
     redis.lose_slot(100).await;
     let (faults, seen) = told(&env).await;

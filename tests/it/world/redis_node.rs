@@ -83,15 +83,10 @@ impl RedisNode {
                 "--cluster-announce-port",
                 &self.announced().to_string(),
             ]);
-            // A replica may be promoted however long ago it last heard of its master.
-            command.args([
-                "--cluster-replica-validity-factor",
-                "0",
-                "--repl-diskless-sync-delay",
-                "0",
-                "--repl-ping-replica-period",
-                "1",
-            ]);
+            // A replica may be promoted however long ago it last heard of its master, and a master stays one without slots.
+            command.args(["--cluster-replica-validity-factor", "0", "--cluster-allow-replica-migration", "no"]);
+            command.args(["--cluster-require-full-coverage", "no"]);
+            command.args(["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"]);
         }
         command.arg("--dir").arg(self.dir.path()).stdin(Stdio::null()).stdout(Stdio::null());
         let child = command.spawn().expect("redis-server is installed: localstack/servers install");
