@@ -1,6 +1,6 @@
 //! `status`: how deep each reaction's queues are, and what its worker waits for; once, or repeatedly.
 //!
-//! Enters: the configured queues, and the address of this machine's worker. Leaves: a table of at most 80 columns and
+//! Enters: the configured queues, and the address of this machine's worker. Leaves: a table that fits the terminal and
 //! a line for each worker, or JSON. A queue that does not answer has `?` in its row; the others are shown. It is no
 //! failure if no worker answers. SQS does not tell the age of the oldest message; Amazon `CloudWatch` does
 //! (`ApproximateAgeOfOldestMessage`).
@@ -12,7 +12,8 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::table::{table, wrap};
+use super::screen;
+use super::table::{narrow, table, wrap};
 use super::terminal::{draw, is_closed};
 use super::worker::{self, WorkerStates};
 use super::{CommandResult, Context, Exit, complain, configured, say};
@@ -50,7 +51,8 @@ pub(super) async fn status(context: &Context<'_>, watch: bool, as_json: bool) ->
         if as_json {
             say(json!({ "reactions": rows.iter().map(|row| as_value(row, &states)).collect::<Vec<_>>() }));
         } else if watch {
-            // Each screen says its time, and explains each `?`.
+            // Each screen says its time, and explains each `?`. The window may have another width than at the last.
+            screen::measure();
             let now = humantime::format_rfc3339_seconds(SystemTime::now());
             let foot = [problems(&rows), workers(&rows, &states)].concat();
             draw(clear);
@@ -103,7 +105,7 @@ fn shown(rows: &[ReactionStatus]) -> String {
             }
         }
     }
-    table.trim_fmt()
+    narrow(table, &[6, 5, 3])
 }
 
 /// A line for each worker: what it says of itself.

@@ -14,6 +14,7 @@ pub mod receiver;
 pub mod recorder;
 pub mod redis_server;
 pub mod smtp;
+pub mod tty;
 pub mod watched;
 
 use std::collections::BTreeMap;
