@@ -1,9 +1,12 @@
 //! The arguments of `dlq`: which letters, and what to do with them.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use clap::{Args, Subcommand};
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, Subcommand, ValueEnum};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
@@ -17,18 +20,18 @@ pub enum Dlq {
         /// Whose; none: each whose <NAME>_QUEUE_URL is set
         #[arg(value_name = "REACTION")]
         reactions: Vec<String>,
-        /// Only those dead for this reason (may be given again); `unknown`: moved by the queue's own redrive
-        #[arg(long, value_name = "REASON")]
-        reason: Vec<String>,
+        /// Only those
+        #[command(flatten)]
+        filter: Filter,
+        /// In which order; with --limit all letters are looked at, and the first of that order are shown
+        #[arg(long, value_enum, value_name = "ORDER", conflicts_with_all = ["by_reason", "by_detail"])]
+        sort: Option<Sort>,
         /// One line a reason
         #[arg(long)]
         by_reason: bool,
         /// One line a reason and detail: which field, which rule, which code
         #[arg(long, conflicts_with = "by_reason")]
         by_detail: bool,
-        /// Look at so many letters of each queue at most
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-        limit: Option<u64>,
         /// Show addresses in full
         #[arg(long)]
         show_addresses: bool,
@@ -41,7 +44,7 @@ pub enum Dlq {
         --json: the letter as `dlq export` writes it; without --body its body is null.")]
     Show {
         /// Its id, or the beginning of it
-        #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
         /// Show the body, which holds the address
         #[arg(long)]
@@ -58,23 +61,31 @@ pub enum Dlq {
         One JSON object a line: {reaction,id,reason,failure:{},attributes:{},body,unpacked,receives,\n\
         diedAt}. Bodies hold addresses: the file is readable by its owner alone.")]
     Export {
-        /// Which letters
+        /// Whose; may be left out if only one reaction's queue is set
+        #[arg(value_name = "REACTION")]
+        reaction: Option<String>,
+        /// Only those
         #[command(flatten)]
-        which: Which,
+        filter: Filter,
         /// Where to; unset: standard output
         #[arg(long, value_name = "FILE.jsonl")]
         file: Option<PathBuf>,
     },
-    /// Send letters back to their source queue, as they first came
-    #[command(after_help = "Reads <NAME>_QUEUE_URL, <NAME>_DLQ_URL and what the AWS SDK reads.\n\
+    /// Send letters back to their source queue, as they first came or edited
+    #[command(after_help = "Reads <NAME>_QUEUE_URL, <NAME>_DLQ_URL and what the AWS SDK reads; with --edit VISUAL\n\
+        or EDITOR, too (unset: vi).\n\
+        Without --yes it says what it would do; at a terminal it then asks for the number of letters.\n\
         A letter is deleted only once its original is confirmed to be in the source queue: whatever\n\
         breaks, it is in one of the two, perhaps in both, and an effect that happened does not happen again.\n\
         Letters that die while it runs are left. Those that cannot be opened, or that the queue refuses for\n\
         good, are sealed: they are counted and stay, and the exit code is 69.\n\
+        --edit ID opens the event in an editor. What the worker would refuse is not sent. The edited event\n\
+        has an id made of the letter's and its own text: the same edit sent twice is one event.\n\
         --all lets SQS itself move them (StartMessageMoveTask): fast, but as they are. The worker opens what it\n\
         packed; other consumers of that queue would see the failure.* attributes and packed bodies. Where SQS\n\
         cannot (the DLQ is no redrive policy's), they are sent and deleted one by one.\n\
-        --json: {reaction,dryRun,by,selected,moved,failed,sealed,left,reasons:{}}.")]
+        --json: {reaction,dryRun,by,selected,moved,failed,sealed,left,reasons:{}}; of letters in several\n\
+        queues, such a line for each.")]
     Redrive {
         /// Which letters
         #[command(flatten)]
@@ -82,10 +93,14 @@ pub enum Dlq {
         /// So many letters a second at most
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
         rate: Option<u32>,
+        /// This letter, after its event was edited
+        #[arg(long, value_name = "ID", conflicts_with_all = ["all", "rate", "yes", "words", "filter"],
+            value_parser = NonEmptyStringValueParser::new())]
+        edit: Option<String>,
         /// All of them, moved by SQS itself
-        #[arg(long, conflicts_with_all = ["reason", "since", "limit"])]
+        #[arg(long, conflicts_with = "filter")]
         all: bool,
-        /// Do it; without it, only what would be done is printed
+        /// Do it, without a question
         #[arg(long)]
         yes: bool,
         /// For machines
@@ -94,16 +109,18 @@ pub enum Dlq {
     },
     /// Delete letters for good
     #[command(after_help = "Reads <NAME>_QUEUE_URL, <NAME>_DLQ_URL and what the AWS SDK reads.\n\
-        Needs --reason, --since, --limit or --all. `dlq export` first keeps a copy.\n\
-        --json: {reaction,dryRun,by,selected,moved,failed,sealed,left,reasons:{}}, where moved means deleted.")]
+        Needs ids, a filter or --all. Without --yes it says what it would do; at a terminal it then asks for\n\
+        the number of letters. `dlq export` first keeps a copy.\n\
+        --json: {reaction,dryRun,by,selected,moved,failed,sealed,left,reasons:{}}, where moved means deleted;\n\
+        of letters in several queues, such a line for each.")]
     Drop {
         /// Which letters
         #[command(flatten)]
         which: Which,
         /// All of them
-        #[arg(long, conflicts_with_all = ["reason", "since", "limit"])]
+        #[arg(long, conflicts_with = "filter")]
         all: bool,
-        /// Do it; without it, only what would be done is printed
+        /// Do it, without a question
         #[arg(long)]
         yes: bool,
         /// For machines
@@ -117,26 +134,91 @@ impl Dlq {
     #[must_use]
     pub fn reasons(&self) -> &[String] {
         match self {
-            Self::List { reason, .. } => reason,
             Self::Show { .. } => &[],
-            Self::Export { which, .. } | Self::Redrive { which, .. } | Self::Drop { which, .. } => &which.reason,
+            Self::List { filter, .. } | Self::Export { filter, .. } => &filter.reason,
+            Self::Redrive { which, .. } | Self::Drop { which, .. } => &which.filter.reason,
         }
     }
 }
 
-/// Which letters of one reaction.
+/// Which letters: those with these ids, or those of one reaction that pass a filter.
 #[derive(Debug, Args)]
 pub struct Which {
-    /// Whose; may be left out if only one reaction's queue is set
-    #[arg(value_name = "REACTION")]
-    pub reaction: Option<String>,
+    /// The reaction (may be left out if only one's queue is set), or letters by their ids or the beginnings of those
+    #[arg(id = "words", value_name = "REACTION|ID")]
+    pub words: Vec<String>,
+    /// Only those
+    #[command(flatten)]
+    pub filter: Filter,
+}
+
+/// What letters must be like. All that is given must hold.
+#[derive(Debug, Default, Args)]
+#[group(id = "filter", multiple = true)]
+pub struct Filter {
     /// Only those dead for this reason (may be given again); `unknown`: moved by the queue's own redrive
     #[arg(long, value_name = "REASON")]
     pub reason: Vec<String>,
-    /// Only those that died so long ago at most, like 2h or 1d (`unknown`: that were first sent)
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    pub since: Option<Duration>,
+    /// Only those whose detail holds this text, in whatever case
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    pub detail: Option<String>,
+    /// Only events of this type
+    #[arg(long = "type", value_name = "TYPE")]
+    pub kind: Option<String>,
+    /// Only those that died so long ago at most, like 2h or 1d, or not before this moment, in RFC 3339
+    /// (`unknown`: that were first sent)
+    #[arg(long, value_name = "DURATION|TIME", value_parser = since)]
+    pub since: Option<Since>,
+    /// Only events about this subject: of user.signed_up the user's id
+    #[arg(long, value_name = "ID")]
+    pub user: Option<String>,
     /// So many at most
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
+}
+
+/// From when on a letter may have died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// So long ago.
+    Ago(Duration),
+    /// At this moment.
+    At(SystemTime),
+}
+
+fn since(text: &str) -> Result<Since, String> {
+    let moment = || OffsetDateTime::parse(text, &Rfc3339).map(|at| Since::At(at.into()));
+    let ago = humantime::parse_duration(text).map(Since::Ago);
+    ago.or_else(|_| moment()).map_err(|_| "must be like 2h, 1d or 2026-11-26T19:33:06Z".to_owned())
+}
+
+/// The order of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Sort {
+    /// Those that died last first; also if no order is named.
+    Newest,
+    /// Those that died first first.
+    Oldest,
+    /// By reason, then detail.
+    Reason,
+    /// By the event's type.
+    Type,
+    /// Those that were received from the DLQ most often first.
+    Receives,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn since_is_a_span_of_time_or_a_moment_in_any_zone() {
+        assert_eq!(since("2h"), Ok(Since::Ago(Duration::from_secs(7200))));
+        let at = |seconds| Ok(Since::At(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)));
+        assert_eq!(since("2026-11-26T19:33:06Z"), at(1_795_721_586));
+        assert_eq!(since("2026-11-26T21:33:06+02:00"), at(1_795_721_586));
+        for odd in ["yesterday", "2", "", "2026-11-26"] {
+            assert!(since(odd).is_err(), "{odd:?}");
+        }
+    }
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use clap::{FromArgMatches, Parser, Subcommand, ValueEnum};
 
-pub use dlq::{Dlq, Which};
+pub use dlq::{Dlq, Filter, Since, Sort, Which};
 pub(crate) use named::{completions, program};
 pub use pause::{Pause, Resume};
 pub use publish::Publish;
@@ -157,6 +157,13 @@ pub enum Command {
     Pause(Pause),
     /// End a pause
     Resume(Resume),
+    /// The hash by which logs and dead letters name a subject: a user's id stands in neither
+    #[command(after_help = "Reads no variable.")]
+    Subject {
+        /// Whom or what events are about: of user.signed_up the user's id
+        #[arg(value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        id: String,
+    },
     /// Show the welcome mail as it would go out
     Render(Render),
     /// Send one welcome mail through the configured server, told step by step

@@ -3,10 +3,12 @@
 //! Enters: how this process was called, and its reactions. Leaves: the argument parser, and a shell's completion
 //! script.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
-use clap::CommandFactory;
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, CommandFactory};
 
 use super::{Cli, Shell};
 use crate::plain;
@@ -26,7 +28,7 @@ pub(crate) fn program() -> String {
 pub(super) fn command(program: &str, reactions: &Reactions) -> clap::Command {
     let all: Vec<_> = reactions.names().collect();
     let recorded: Vec<_> = reactions.iter().filter(|listed| listed.is_recorded).map(|listed| listed.name).collect();
-    let names = [("reactions", &all[..]), ("reaction", &all), ("recorded", &recorded)];
+    let names = [("reactions", &all[..]), ("reaction", &all), ("recorded", &recorded), ("words", &all)];
     naming(Cli::command().bin_name(program), program, &names)
 }
 
@@ -35,6 +37,7 @@ fn naming(command: clap::Command, program: &str, names: &[(&str, &[&'static str]
     let command = command.mut_args(|argument| {
         let own = names.iter().find(|(called, _)| argument.get_id() == called);
         match own {
+            Some(("words", names)) => argument.value_parser(ReactionOrLetter(names.to_vec())),
             Some((_, names)) => argument.value_parser(PossibleValuesParser::new(*names)),
             None => argument,
         }
@@ -45,6 +48,33 @@ fn naming(command: clap::Command, program: &str, names: &[(&str, &[&'static str]
         None => command,
     };
     command.mut_subcommands(|below| naming(below, program, names))
+}
+
+/// A reaction's name, or the beginning of a message id: hex digits and hyphens, as SQS makes them. A misspelt name is
+/// neither.
+#[derive(Clone)]
+struct ReactionOrLetter(Vec<&'static str>);
+
+impl TypedValueParser for ReactionOrLetter {
+    type Value = String;
+
+    fn parse_ref(&self, command: &clap::Command, argument: Option<&Arg>, value: &OsStr) -> Result<String, clap::Error> {
+        let word = StringValueParser::new().parse_ref(command, argument, value)?;
+        let is_id = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        if is_id || self.0.contains(&word.as_str()) {
+            return Ok(word);
+        }
+        let mut error = clap::Error::new(ErrorKind::InvalidValue).with_cmd(command);
+        let names = self.0.iter().map(|name| (*name).to_owned()).chain(["a letter's id".to_owned()]);
+        error.insert(ContextKind::InvalidArg, ContextValue::String("[REACTION|ID]...".to_owned()));
+        error.insert(ContextKind::InvalidValue, ContextValue::String(word));
+        error.insert(ContextKind::ValidValue, ContextValue::Strings(names.collect()));
+        Err(error)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.0.iter().map(PossibleValue::new)))
+    }
 }
 
 /// The script that completes this command line in a shell.
@@ -77,11 +107,20 @@ mod tests {
 
     #[test]
     fn a_command_line_takes_the_reactions_of_its_list_and_no_other() {
-        for words in ["run", "run crm order-notify", "dlq list order-notify", "idem get --reaction crm u-1"] {
+        let ids = "dlq redrive 0f3a 3106f512-15a0-473b-a29a-fdf813c118fe";
+        for words in
+            ["run", "run crm order-notify", "dlq list order-notify", "idem get --reaction crm u-1", "dlq drop crm", ids]
+        {
             assert_eq!(parse(words), Ok(()), "{words}");
         }
         // The last one fails because `order-notify` is atomic, so it has no records.
-        for words in ["run email", "dlq list orders", "dlq redrive profile", "idem get --reaction order-notify o-1"] {
+        for words in [
+            "run email",
+            "dlq list orders",
+            "dlq redrive profile",
+            "dlq drop crn",
+            "idem get --reaction order-notify o-1",
+        ] {
             assert_eq!(parse(words), Err(ErrorKind::InvalidValue), "{words}");
         }
     }

@@ -197,7 +197,12 @@ pub const VARIABLES: &[Variable] = &[
     shared("SSL_CERT_FILE", None, "root certificates to trust, in place of the system's"),
     shared("SSL_CERT_DIR", None, "folders of them; likewise"),
     shared("NO_COLOR", None, "set: no colours in help and `doctor`"),
-    shared("TMPDIR", None, "where `render --open` writes its file; unset: `/tmp`"),
+    shared("TMPDIR", None, "where `render --open` and `dlq redrive --edit` write their file; unset: `/tmp`"),
+    shared("EDITOR", None, "what `dlq redrive --edit` opens; unset: `vi`"),
+    shared("VISUAL", None, "likewise; counts before `EDITOR`"),
+    shared("LANG", None, "a locale without UTF-8: only ASCII is printed"),
+    shared("LC_CTYPE", None, "likewise; counts before `LANG`"),
+    shared("LC_ALL", None, "likewise; counts before both"),
 ];
 
 /// Variables that are never shown. Each may come from a file instead: `REDIS_URL_FILE`.

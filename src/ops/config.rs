@@ -3,6 +3,7 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 
+use super::table::{WIDTH, width, wrap};
 use super::{Context, Exit, fail_with, say, warn_of_misspelt};
 use crate::config::{self, Mistakes, Setting, SettingsReader};
 use crate::plain;
@@ -34,11 +35,18 @@ pub(super) fn config(context: &Context<'_>, json: bool) -> Exit {
 }
 
 fn print_table(settings: &[Setting]) {
+    let shown = |setting: &Setting| plain::line(setting.value.as_deref().unwrap_or("-")).into_owned();
+    if width() < WIDTH {
+        // Not even name and source have room beside a value.
+        let lines = |s: &Setting| wrap(&format!("{} {} {}", s.name, s.source, shown(s)), 4).join("\n");
+        settings.iter().for_each(|setting| say(lines(setting).trim_start()));
+        return;
+    }
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     // The value is the last column: a queue's URL can be wider than a terminal.
     for setting in settings {
-        table.add_row([&setting.name, setting.source, &plain::line(setting.value.as_deref().unwrap_or("-"))]);
+        table.add_row([&setting.name, setting.source, &shown(setting)]);
     }
     say(table.trim_fmt());
 }

@@ -16,8 +16,10 @@ mod publish;
 mod render;
 mod run;
 mod schema;
+mod screen;
 mod send_test;
 mod status;
+mod subject;
 mod table;
 mod terminal;
 mod worker;
@@ -108,6 +110,7 @@ struct Context<'a> {
 pub fn main(reactions: Reactions) -> ExitCode {
     panics::keep_to_themselves();
     let environment = Environment::of_process();
+    screen::settle(&environment);
     // First: they are in the command line's lists, too.
     let reactions = reactions.with_webhooks(&environment);
     if let Some(fault) = reactions.fault() {
@@ -150,6 +153,7 @@ async fn execute(command: Command, context: Context<'_>) -> Exit {
         // These wait for nothing, so they do not listen for signals: a signal ends the process.
         Command::Config { json } => Ok(config::config(&context, json)),
         Command::Schema { what } => Ok(schema::schema(&context, what)),
+        Command::Subject { id } => Ok(subject::subject(&id)),
         Command::Completions { shell } => Ok(completions::completions(&context, shell)),
         // These can be cancelled at any point: they hold nothing.
         Command::Demo { mails, slow } => or_interrupted(demo::demo(&context, &mails, slow)).await,

@@ -2,8 +2,9 @@
 //! repeatedly.
 //!
 //! Enters: the configured queues, the address of this machine's worker, and the workers' reports if `REDIS_URL` is set.
-//! Leaves: a table of at most 80 columns, a line for each worker and for each bill, or JSON. A queue that does not answer
-//! has `?` in its row; the others are shown. It is no failure if no worker answers. SQS does not tell the age of the oldest message; Amazon `CloudWatch` does
+//! Leaves: a table that fits the terminal, a line for each worker and for each bill, or JSON. A queue that does not answer
+//! has `?` in its row; the others are shown. It is no failure if no worker answers. SQS does not tell the age of the
+//! oldest message; Amazon `CloudWatch` does
 //! (`ApproximateAgeOfOldestMessage`).
 
 use std::collections::BTreeMap;
@@ -14,7 +15,8 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::table::{counted, table, wrap};
+use super::screen;
+use super::table::{counted, narrow, table, wrap};
 use super::terminal::{draw, is_closed};
 use super::worker::{self, READY, WorkerStates};
 use super::{CommandResult, Context, Exit, complain, configured, fail_with, say};
@@ -60,7 +62,8 @@ pub(super) async fn status(context: &Context<'_>, watch: bool, as_json: bool) ->
         if as_json {
             say(json!({ "reactions": rows.iter().map(|row| as_value(row, &states)).collect::<Vec<_>>() }));
         } else if watch {
-            // Each screen says its time, and explains each `?`.
+            // Each screen says its time, and explains each `?`. The window may have another width than at the last.
+            screen::measure();
             let now = humantime::format_rfc3339_seconds(SystemTime::now());
             let foot = [problems(&rows), workers(&rows, &states), bills(&rows)].concat();
             draw(clear);
@@ -124,7 +127,7 @@ fn shown(rows: &[ReactionStatus]) -> String {
             }
         }
     }
-    table.trim_fmt()
+    narrow(table, &[6, 5, 3])
 }
 
 /// A line for each reaction: what the worker here says, or else what its workers elsewhere report.

@@ -1,14 +1,50 @@
-//! Tables and wrapped lines for all commands: they fit 80 columns, without frames and colours.
+//! Tables and wrapped lines for all commands: they fit 80 columns, or a narrower terminal, without frames and colours.
 
 use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table};
 
-/// The width of a line, in characters.
+use super::screen;
+
+/// The most characters of a line.
 pub(super) const WIDTH: usize = 80;
 
-/// Breaks a text into indented lines. No line is wider than [`WIDTH`], unless a single word is.
+/// The most characters of a line, here: the terminal may be narrower than [`WIDTH`].
+pub(super) fn width() -> usize {
+    screen::columns().unwrap_or(WIDTH).min(WIDTH)
+}
+
+/// Breaks a text into indented lines. No line is wider than [`width`], unless a single word is.
 pub(super) fn wrap(text: &str, indent: usize) -> Vec<String> {
-    wrap_to(text, indent, WIDTH)
+    wrap_to(&screen::spelled(text), indent, width())
+}
+
+/// A text after a heading; its further lines are indented to where it begins.
+pub(super) fn hanging(heading: &str, text: &str) -> String {
+    let indent = heading.chars().count();
+    format!("{heading}{}", wrap(text, indent).join("\n").trim_start())
+}
+
+/// A text after a heading as [`hanging`] lays it out; in a pipe on one line, however long.
+pub(super) fn on_terminal(heading: &str, text: &str) -> String {
+    if screen::columns().is_some() { hanging(heading, text) } else { format!("{heading}{text}") }
+}
+
+/// The table's text; while it is too wide, without one more of these columns.
+pub(super) fn narrow(table: Table, spare: &[usize]) -> String {
+    narrow_to(width(), table, spare)
+}
+
+/// Like [`narrow`], for this width.
+pub(super) fn narrow_to(width: usize, mut table: Table, spare: &[usize]) -> String {
+    let is_wide = |table: &Table| table.trim_fmt().lines().any(|line| line.chars().count() > width);
+    for n in spare {
+        if is_wide(&table)
+            && let Some(column) = table.column_mut(*n)
+        {
+            column.set_constraint(ColumnConstraint::Hidden);
+        }
+    }
+    table.trim_fmt()
 }
 
 /// Like [`wrap`], with lines of this width.

@@ -1,6 +1,7 @@
 //! The only way to standard output and standard error, for every command.
 //!
-//! Enters: text, JSON or a document. Leaves: the same, with characters escaped that steer a terminal or cannot be seen.
+//! Enters: text, JSON or a document. Leaves: the same, with characters escaped that steer a terminal or cannot be seen, or
+//! that this one cannot show.
 //! Promises: a reader that has gone (`| head`) is no error. Any other failed write is remembered, and ends the command
 //! with a message and exit code 74 ([`failure`]).
 
@@ -10,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
+use super::screen;
 use crate::plain;
 
 /// The first write that failed. It is global, because standard output is.
@@ -41,7 +43,7 @@ impl Said for Arguments<'_> {
 
 impl Said for Value {
     fn said(&self) -> String {
-        plain::json(&self.to_string()).into_owned()
+        screen::spelled_json(&plain::json(&self.to_string())).into_owned()
     }
 }
 
@@ -53,18 +55,22 @@ pub(super) fn say(line: impl Said) {
 /// Writes a line to standard error.
 pub(super) fn complain(line: impl Display) {
     // The result is ignored: there is no place left to report a failure.
-    let _ = writeln!(io::stderr(), "{}", plain::lines(&line.to_string()));
+    let _ = writeln!(io::stderr(), "{}", screen::spelled(&plain::lines(&line.to_string())));
 }
 
 /// Writes a document, with one line break at its end. To a file or pipe every other byte stays. To a terminal it is
 /// escaped, with CRLF as line breaks.
 pub(super) fn document(text: &str) {
     let text = text.trim_end();
-    if io::stdout().is_terminal() { say(text.replace("\r\n", "\n")) } else { draw(&format!("{text}\n")) }
+    if io::stdout().is_terminal() { say(text.replace("\r\n", "\n")) } else { write(&format!("{text}\n")) }
 }
 
 /// Writes text that may steer the terminal, such as colours. The caller has escaped foreign text by [`plain`].
 pub(super) fn draw(text: &str) {
+    write(&screen::spelled(text));
+}
+
+fn write(text: &str) {
     let mut out = io::stdout().lock();
     remember(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
 }

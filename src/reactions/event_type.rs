@@ -3,8 +3,8 @@
 //! Enters: a type, once, when the list is made. Leaves: its names, its schema, and its check of a text.
 
 use crate::webhook::{Posted, subject};
-use engine::envelope;
-use engine::event::{Arrival, Event, EventError, Opened, Schema, Timestamp, to_be_published};
+use engine::envelope::{self, Topics};
+use engine::event::{Arrival, Event, EventError, Names, Opened, Schema, Timestamp, to_be_published};
 
 /// An event type as functions. If two in a list have the same `types`, the first counts.
 #[derive(Debug, Clone, Copy)]
@@ -17,11 +17,17 @@ pub(crate) struct EventType {
     pub(crate) check: fn(&str, &Arrival<'_>) -> Result<(), EventError>,
     /// The type and the subject of a received body, if the body is an event.
     identify: Identify,
+    /// What the worker would find wrong with a received body.
+    refusal: FindRefusal,
+    /// The names of its head's fields.
+    pub(crate) names: Names,
     /// The field that names the subject; `None`: the type knows.
     field: Option<&'static str>,
 }
 
 type Identify = fn(&str, Timestamp, Option<&'static str>) -> Option<EventIdentity>;
+
+type FindRefusal = fn(&str, Timestamp, &EventType) -> Option<String>;
 
 /// What a received body tells of its event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,17 +40,30 @@ pub(crate) struct EventIdentity {
 
 impl EventType {
     pub(crate) fn of<E: Event>() -> Self {
-        Self { types: E::TYPES, schema: E::schema, check: check::<E>, identify: identify::<E>, field: None }
+        Self {
+            types: E::TYPES,
+            schema: E::schema,
+            check: check::<E>,
+            identify: identify::<E>,
+            refusal: refusal::<E>,
+            names: E::NAMES,
+            field: None,
+        }
     }
 
     /// Of a webhook, which takes these types and acts once for each value of `field`, or for each event.
     pub(crate) fn posted(types: &'static [&'static str], field: Option<&'static str>) -> Self {
-        Self { types, field, identify: identify_posted, ..Self::of::<Posted>() }
+        Self { types, field, identify: identify_posted, refusal: refusal_of_posted, ..Self::of::<Posted>() }
     }
 
     /// The type and the subject of a received body, if the body is an event.
     pub(crate) fn identify(&self, body: &str, sent_at: Timestamp) -> Option<EventIdentity> {
         (self.identify)(body, sent_at, self.field)
+    }
+
+    /// Why a worker would not handle a received body: a field and its rule, never a value. `None`: it would.
+    pub(crate) fn refusal(&self, body: &str, sent_at: Timestamp) -> Option<String> {
+        (self.refusal)(body, sent_at, self)
     }
 }
 
@@ -65,4 +84,21 @@ fn identify<E: Event>(body: &str, sent_at: Timestamp, _: Option<&'static str>) -
         }
         Opened::Foreign(kind) => EventIdentity { kind, subject: None },
     })
+}
+
+fn refusal<E: Event>(body: &str, sent_at: Timestamp, own: &EventType) -> Option<String> {
+    opened::<E>(body, sent_at, own).err()
+}
+
+fn refusal_of_posted(body: &str, sent_at: Timestamp, own: &EventType) -> Option<String> {
+    let subject_of = |event: Posted| subject(&event, own.field).map(drop).map_err(|error| error.detail());
+    opened::<Posted>(body, sent_at, own).and_then(subject_of).err()
+}
+
+fn opened<E: Event>(body: &str, sent_at: Timestamp, own: &EventType) -> Result<E, String> {
+    match envelope::open_from::<E>(body, sent_at, &Topics::default(), own.types) {
+        Ok(Opened::Ours(event)) => Ok(event),
+        Ok(Opened::Foreign(_)) => Err(format!("{}: must be {}", own.names.kind, own.types.join(" or "))),
+        Err(refusal) => Err(refusal.detail()),
+    }
 }

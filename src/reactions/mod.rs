@@ -29,7 +29,7 @@ pub(crate) mod samples;
 mod start;
 mod webhooks;
 
-pub(crate) use event_type::EventType;
+pub(crate) use event_type::{EventIdentity, EventType};
 use start::Built;
 pub use start::StartError;
 pub(crate) use start::WorkerParts;

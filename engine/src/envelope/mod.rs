@@ -5,12 +5,14 @@
 //! never is one tried and then the other. Pure: no queue, no clock.
 
 mod carried;
+mod mended;
 mod schema;
 mod topics;
 
 use serde::Deserialize;
 
 pub use carried::{Carried, TRACEPARENT, TRACESTATE, carried};
+pub use mended::{event_text, with_event_text};
 pub use schema::schema;
 pub use topics::{Topics, is_topic_arn};
 

@@ -83,16 +83,32 @@ impl Published for AnyEvent {
 /// The same text, with an id.
 fn with_id(text: &str) -> Result<String, EventError> {
     let fields = Fields::of(text)?;
-    let is_cloud_event = fields.has(cloud_event::MARK);
-    let name = if is_cloud_event { cloud_event::ID } else { Names::OURS.id };
-    let is_empty = is_cloud_event && fields.text(name)?.is_some_and(|id| id.is_empty());
+    let name = id_field(&fields, &Names::OURS);
+    let is_empty = name == cloud_event::ID && fields.text(name)?.is_some_and(|id| id.is_empty());
     if fields.has(name) && !is_empty {
         return Ok(text.to_owned());
     }
-    let id = EventId::fresh();
+    Ok(written_with_id(&fields, name, EventId::fresh().as_str()))
+}
+
+/// The same text as another event: with this id, whatever its own was. `names`: where an event in our own form has its
+/// id.
+///
+/// # Errors
+/// [`EventError::NotAnObject`]
+pub fn with_new_id(text: &str, names: &Names, id: &EventId) -> Result<String, EventError> {
+    let fields = Fields::of(text.trim())?;
+    Ok(written_with_id(&fields, id_field(&fields, names), id.as_str()))
+}
+
+fn id_field(fields: &Fields<'_>, names: &Names) -> &'static str {
+    if fields.has(cloud_event::MARK) { cloud_event::ID } else { names.id }
+}
+
+fn written_with_id(fields: &Fields<'_>, name: &str, id: &str) -> String {
     // The id may be there as `null`, as some serialisers write an empty field: a second field of that name would be one
     // too many.
-    Ok(if fields.names(name) { fields.written_with(name, id.as_str()) } else { with_first(text, name, id.as_str()) })
+    if fields.names(name) { fields.written_with(name, id) } else { with_first(fields.whole(), name, id) }
 }
 
 /// An object's text with one more field, before the others.

@@ -18,7 +18,7 @@ mod values;
 use std::borrow::Cow;
 use std::fmt;
 
-pub use any::AnyEvent;
+pub use any::{AnyEvent, with_new_id};
 pub use error::EventError;
 pub use fields::Fields;
 pub use head::{Arrival, Head, Names};

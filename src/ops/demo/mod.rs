@@ -19,7 +19,8 @@ use self::receiver::Receiver;
 use self::scenes::SCENES;
 use self::system::{DemoResults, DemoSystem};
 use self::tell::Teller;
-use super::{CommandResult, Context, Exit, complain, configured, fail_with, say, unlogged};
+use super::table::{narrow_to, on_terminal};
+use super::{CommandResult, Context, Exit, complain, configured, fail_with, say, screen, unlogged};
 use crate::config::Environment;
 use crate::plain;
 
@@ -39,7 +40,10 @@ pub(super) async fn demo(context: &Context<'_>, mails: &Path, slow: Option<Durat
     let receiver = Receiver::start().await.map_err(|error| {
         fail_with(Exit::Unavailable)(format!("the demo's service cannot listen on 127.0.0.1: {}", plain::said(&error)))
     })?;
-    say("A publisher, an SNS-like topic, three SQS-like queues with DLQs, three workers: all in this process.");
+    say(on_terminal(
+        "",
+        "A publisher, an SNS-like topic, three SQS-like queues with DLQs, three workers: all in this process.",
+    ));
     say("One of them calls a service by webhook, on 127.0.0.1.");
     let system = DemoSystem::build(mails, receiver).ok_or(Exit::Bug)?;
     let teller = Teller::new(environment, slow);
@@ -48,11 +52,11 @@ pub(super) async fn demo(context: &Context<'_>, mails: &Path, slow: Option<Durat
     played?;
     let results = system.finish().await;
     let differences = show(&results);
-    say(format_args!(
-        "{} deliveries were received, {} of them again after a failure.",
-        results.deliveries, results.retried
-    ));
-    say(format_args!("The mails lie in {}/ as .eml files: open one with any mail client.", mails.display()));
+    let (deliveries, retried) = (results.deliveries, results.retried);
+    let text = format!("{deliveries} deliveries were received, {retried} of them again after a failure.");
+    say(on_terminal("", &text));
+    let text = format!("The mails lie in {}/ as .eml files: open one with any mail client.", mails.display());
+    say(on_terminal("", &text));
     say_what_next(environment);
     if differences > 0 {
         complain(format_args!("{differences} row(s) differ"));
@@ -104,7 +108,12 @@ fn show(results: &DemoResults) -> usize {
             if agrees { "ok" } else { "DIFFERS" },
         ]);
     }
-    say(format_args!("\n{}\n", table.trim_fmt()));
+    // On a narrow terminal what did happen is enough, where it is as it should be.
+    let text = match screen::columns() {
+        Some(columns) if differences == 0 => narrow_to(columns, table, &[1, 2]),
+        _ => table.trim_fmt(),
+    };
+    say(format_args!("\n{text}\n"));
     differences
 }
 
@@ -120,6 +129,6 @@ fn say_what_next(environment: &Environment) {
     say("\nNext:");
     let ours = [("demo --slow", "the same, a step at a time"), ("render --open", "the welcome mail in a browser")];
     for (command, what) in ours.map(|(command, what)| (format!("{us} {command}"), what)).into_iter().chain([third]) {
-        say(format_args!("  {command:<29}{what}"));
+        say(on_terminal(&format!("  {command:<29}"), what));
     }
 }

@@ -1,20 +1,20 @@
 //! Goes through a DLQ and does one thing with each selected letter: send it back, drop it, or only count it.
 //!
-//! Enters: the DLQ, the selection, and what to do. Leaves: what was done, by reason. Promises: a letter that is sent
-//! back leaves the DLQ only after the source queue confirmed its original. So after a kill at any moment it is in one
-//! of the two, perhaps in both. Letters that are not selected stay.
+//! Enters: the DLQ, the selection, what to do, and who hears how many letters were looked at. Leaves: what was done, by
+//! reason. Promises: a letter that is sent back leaves the DLQ only after the source queue confirmed its original. So
+//! after a kill at any moment it is in one of the two, perhaps in both. Letters that are not selected stay. Knows no
+//! terminal.
 
 use std::collections::BTreeMap;
 
-use indicatif::ProgressBar;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::browse::Browser;
-use super::letter::{Letter, Selection};
+use super::letter::Letter;
+use super::select::Selection;
 use crate::ops::until_due;
 use crate::reactions::EventType;
-use engine::event::AnyEvent;
 use engine::failpoint::{self, Step};
 use engine::queue::sqs::admin::SqsAdmin;
 use engine::queue::{DeadLetter, MAX_BATCH, MAX_MESSAGE_BYTES, Queue, QueueError, ReceiptHandle};
@@ -27,9 +27,11 @@ pub(super) enum LetterAction<'a> {
     Drop,
     /// Send its original to this queue, then delete it. `rate`: the most letters a second.
     Send { admin: &'a SqsAdmin, url: &'a str, rate: Option<u32> },
+    /// The same with this message in place of the original. For a selection of one letter.
+    Replace { admin: &'a SqsAdmin, url: &'a str, with: &'a DeadLetter },
 }
 
-/// What was done. [`LetterReport::sealed`] says why selected letters were not moved.
+/// What was done. Its `sealed` says why selected letters were not moved.
 #[derive(Debug, Default)]
 pub(super) struct LetterReport {
     /// Selected letters.
@@ -54,11 +56,12 @@ type Chosen = (Letter, ReceiptHandle);
 /// Goes through the DLQ until its end, until `limit` letters were selected, or until `stop`.
 pub(super) async fn act<Q: Queue>(
     queue: Q,
+    event_type: EventType,
     selection: &Selection,
     limit: u64,
     action: &LetterAction<'_>,
     stop: &CancellationToken,
-    bar: &ProgressBar,
+    looked_at: &(dyn Fn(u64) + Sync),
 ) -> LetterReport {
     let mut browser = Browser::new(queue);
     let mut report = LetterReport::default();
@@ -72,10 +75,10 @@ pub(super) async fn act<Q: Queue>(
                 break;
             }
         };
-        bar.inc(batch.len() as u64);
+        looked_at(batch.len() as u64);
         let mut chosen = Vec::new();
         for delivery in batch {
-            let (letter, receipt) = Letter::new(delivery, EventType::of::<AnyEvent>());
+            let (letter, receipt) = Letter::new(delivery, event_type);
             if report.selected < limit && selection.takes(&letter) {
                 report.selected += 1;
                 *report.reasons.entry(letter.reason().to_owned()).or_default() += 1;
@@ -105,6 +108,12 @@ pub(super) async fn act<Q: Queue>(
                 let mut redriver = Redriver { admin, url, rate: *rate, started, report: &mut report, stop };
                 redriver.send(chosen, &mut browser).await;
             }
+            LetterAction::Replace { admin, url, with } => {
+                let mut redriver = Redriver { admin, url, rate: None, started, report: &mut report, stop };
+                for (_, receipt) in chosen {
+                    redriver.move_group(vec![((*with).clone(), receipt)], &mut browser).await;
+                }
+            }
         }
     }
     browser.finish().await;
@@ -112,6 +121,11 @@ pub(super) async fn act<Q: Queue>(
 }
 
 impl LetterReport {
+    /// How many selected letters stay for good.
+    pub(super) fn sealed(&self) -> u64 {
+        self.sealed.values().sum()
+    }
+
     /// Leaves a letter in the DLQ, for this reason.
     fn seal<Q: Queue>(&mut self, why: String, receipt: ReceiptHandle, browser: &mut Browser<Q>) {
         *self.sealed.entry(why).or_default() += 1;

@@ -1,15 +1,13 @@
-//! A dead letter as an operator sees it, and the selection of letters.
+//! A dead letter as an operator sees it.
 //!
 //! Enters: a delivery from a DLQ. Leaves: its reason and history, and its event's type and subject; its address only
-//! masked unless asked for. Asks no queue; [`Selection::new`] alone asks for the time.
-
-use std::time::Duration;
+//! masked unless asked for. Pure.
 
 use serde_json::{Map, Value, json};
 
 use super::reasons::UNKNOWN;
 use crate::events::{EmailAddress, UserSignedUp};
-use crate::reactions::EventType;
+use crate::reactions::{EventIdentity, EventType};
 use engine::envelope;
 use engine::event::{Opened, Timestamp, log_hash};
 use engine::queue::dead_letter::{BODY_ENCODING, DETAIL, OURS, REASON, UnpackError, is_ours};
@@ -27,7 +25,7 @@ pub(super) struct Letter {
     /// Did a worker write it? If not, it is the message as it came, and its attributes are the sender's.
     is_ours: bool,
     letter: DeadLetter,
-    event_type: EventType,
+    pub(super) event_type: EventType,
 }
 
 /// What a letter tells of its event.
@@ -36,17 +34,6 @@ pub(super) struct Contents {
     /// Whom or what the event is about, hashed as in the log. In JSON the field has its old name, `user`.
     pub(super) subject: Option<String>,
     pub(super) email: Option<EmailAddress>,
-}
-
-/// Which letters are selected.
-#[derive(Debug, Default)]
-pub(super) struct Selection {
-    /// The reasons; empty: any reason.
-    pub(super) reasons: Vec<String>,
-    /// Letters that died at this moment or later, in milliseconds since 1970.
-    pub(super) not_before: Option<i64>,
-    /// Letters that died at this moment or earlier: a letter that dies again during a redrive is not moved in circles.
-    pub(super) not_after: Option<i64>,
 }
 
 impl Letter {
@@ -98,11 +85,21 @@ impl Letter {
         Ok(DeadLetter { body, attributes, ..self.letter.clone() })
     }
 
-    /// What it tells of its event. `None`: it holds no event.
-    pub(super) fn contents(&self) -> Option<Contents> {
+    /// The type and the subject of its event, unmasked. `None`: it holds no event.
+    pub(super) fn identity(&self) -> Option<EventIdentity> {
+        let (body, died_at) = self.opened()?;
+        self.event_type.identify(&body, died_at)
+    }
+
+    fn opened(&self) -> Option<(String, Timestamp)> {
         // Opened even if the redrive policy moved it: the worker would open it too.
         let (body, _) = self.letter.original().ok()?;
-        let died_at = Timestamp::from_unix_millis(self.died_at)?;
+        Some((body, Timestamp::from_unix_millis(self.died_at)?))
+    }
+
+    /// What it tells of its event. `None`: it holds no event.
+    pub(super) fn contents(&self) -> Option<Contents> {
+        let (body, died_at) = self.opened()?;
         let identity = self.event_type.identify(&body, died_at)?;
         let subject = identity.subject.map(|subject| log_hash(&subject).to_string());
         let email = match envelope::open::<UserSignedUp>(&body, died_at) {
@@ -163,32 +160,13 @@ pub(super) fn shown(email: &EmailAddress, whole: bool) -> String {
     if whole { email.as_str().to_owned() } else { email.to_string() }
 }
 
-impl Selection {
-    /// Letters of these reasons, of any age.
-    pub(super) fn of(reasons: &[String]) -> Self {
-        Self { reasons: reasons.to_vec(), ..Self::default() }
-    }
-
-    /// Letters of these reasons that died within the last `since`, and not after now.
-    pub(super) fn new(reasons: &[String], since: Option<Duration>) -> Self {
-        let now = Timestamp::now().unix_millis();
-        let ago = since.map(|since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
-        Self { reasons: reasons.to_vec(), not_before: ago.map(|ago| now.saturating_sub(ago)), not_after: Some(now) }
-    }
-
-    pub(super) fn takes(&self, letter: &Letter) -> bool {
-        let by_reason = self.reasons.is_empty() || self.reasons.iter().any(|reason| reason == letter.reason());
-        let after = self.not_before.is_none_or(|moment| letter.died_at >= moment);
-        by_reason && after && self.not_after.is_none_or(|moment| letter.died_at <= moment)
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod samples {
     use super::*;
-    use engine::queue::{Attempt, Attribute, Attributes, Body, Failure};
+    use engine::queue::{Attempt, Attributes, Body, Failure};
 
-    fn delivery(body: &str) -> Delivery {
+    /// A delivery from a DLQ, received for the third time.
+    pub(in crate::ops::dlq) fn delivery(body: &str) -> Delivery {
         Delivery {
             group: None,
             fairness: None,
@@ -203,21 +181,30 @@ mod tests {
         }
     }
 
-    const EVENT: &str = r#"{"type":"user.signed_up","userId":"u","email":"anna@example.com"}"#;
-
     /// The attributes of the letter that a worker would make of this body.
-    fn attributes(body: &str) -> Attributes {
-        let failure = Failure { reason: "conflict", handler: "profile", history: String::new(), detail: String::new() };
+    pub(in crate::ops::dlq) fn attributes(body: &str) -> Attributes {
+        let detail = "email: must be there".to_owned();
+        let failure = Failure { reason: "conflict", handler: "profile", history: String::new(), detail };
         DeadLetter::new(&delivery(body), "q", &failure).expect("fits").attributes
     }
 
-    fn letter(delivery: Delivery) -> Letter {
+    pub(in crate::ops::dlq) fn letter(delivery: Delivery) -> Letter {
         Letter::new(delivery, EventType::of::<UserSignedUp>()).0
     }
 
-    fn quarantined(body: &str) -> Letter {
+    /// The letter of a worker that quarantined this body.
+    pub(in crate::ops::dlq) fn quarantined(body: &str) -> Letter {
         letter(Delivery { attributes: attributes(body), ..delivery(body) })
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::samples::{attributes, delivery, letter, quarantined};
+    use super::*;
+    use engine::queue::{Attribute, Attributes};
+
+    const EVENT: &str = r#"{"type":"user.signed_up","userId":"u","email":"anna@example.com"}"#;
 
     #[test]
     fn a_letter_tells_its_reason_and_history_and_masks_its_address() {
@@ -259,16 +246,5 @@ mod tests {
             assert_eq!(letter.contents().map(|contents| contents.kind), Some("user.signed_up".to_owned()));
         }
         assert_eq!(borne.letter.attributes, mine);
-    }
-
-    #[test]
-    fn a_selection_takes_by_reason_and_by_age_and_nothing_that_came_since() {
-        let letter = quarantined(EVENT);
-        let takes = |reasons: &[&str], not_before, not_after| {
-            let reasons = reasons.iter().map(|reason| (*reason).to_owned()).collect();
-            Selection { reasons, not_before, not_after }.takes(&letter)
-        };
-        assert!(takes(&[], None, None) && takes(&["x", "conflict"], Some(1_000), Some(1_000)));
-        assert!(!takes(&["x"], None, None) && !takes(&[], Some(1_001), None) && !takes(&[], None, Some(999)));
     }
 }

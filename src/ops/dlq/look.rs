@@ -1,4 +1,4 @@
-//! `dlq show` and `dlq export`, and the look through a DLQ that `list` shares: letters are shown, none is moved.
+//! `dlq show` and `dlq export`: letters are shown, none is moved.
 //!
 //! Enters: opened DLQs. Leaves: one letter, or JSON lines. Promises: `show` masks addresses and hides bodies unless
 //! asked for. If Ctrl-C or a limit cut the look short, the command says so.
@@ -12,15 +12,15 @@ use std::path::Path;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::browse::Browser;
-use super::letter::{Letter, Selection, shown};
-use super::{OpenedDlq, progress};
-use crate::cli::Which;
-use crate::ops::table::counted;
-use crate::ops::{Exit, complain, say, terminal};
+use super::OpenedDlq;
+use super::find::{each, failed, find};
+use super::letter::{Letter, shown};
+use super::select::Selection;
+use crate::cli::Filter;
+use crate::ops::table::{counted, hanging};
+use crate::ops::{CommandResult, Exit, complain, say, terminal};
 use crate::plain;
 use engine::event::Timestamp;
-use engine::queue::{QueueError, RefusalCode};
 
 pub(super) async fn show(
     dlqs: &[OpenedDlq],
@@ -29,42 +29,20 @@ pub(super) async fn show(
     addresses: bool,
     as_json: bool,
     stop: &CancellationToken,
-) -> Exit {
-    let mut found: Vec<(&OpenedDlq, Letter)> = Vec::new();
-    for dlq in dlqs {
-        let outcome = each(dlq, None, stop, |letter| {
-            let hit = letter.id.starts_with(id);
-            let exact = letter.id == id;
-            if hit {
-                found.push((dlq, letter));
-            }
-            !exact
-        });
-        if let Err(error) = outcome.await {
-            return failed(dlq, &error);
+) -> CommandResult {
+    for (dlq, letter) in find(dlqs, &[id.to_owned()], stop).await? {
+        if as_json {
+            say(letter.export(dlq.name, body));
+        } else {
+            print(dlq.name, &letter, body, addresses);
         }
     }
-    if stop.is_cancelled() {
-        return Exit::Interrupted;
-    }
-    match found.as_slice() {
-        [(dlq, letter)] if as_json => say(letter.export(dlq.name, body)),
-        [(dlq, letter)] => print(dlq.name, letter, body, addresses),
-        [] => {
-            complain("no letter has an id that begins so; `dlq list` shows them");
-            return Exit::Usage;
-        }
-        several => {
-            complain(format_args!("{} letters have an id that begins so: give more of it", several.len()));
-            return Exit::Usage;
-        }
-    }
-    Exit::Clean
+    Ok(Exit::Clean)
 }
 
 fn print(reaction: &str, letter: &Letter, body: bool, addresses: bool) {
     let whole = letter.export(reaction, body);
-    let line = |name: &str, value: &str| say(format_args!("{name:<16}  {}", plain::line(value)));
+    let line = |name: &str, value: &str| say(hanging(&format!("{name:<16}  "), &plain::line(value)));
     line("id", &letter.id);
     line("reaction", reaction);
     line("reason", letter.reason());
@@ -111,8 +89,8 @@ fn history(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
-pub(super) async fn export(dlq: &OpenedDlq, which: &Which, file: Option<&Path>, stop: &CancellationToken) -> Exit {
-    let selection = Selection { not_after: None, ..Selection::new(&which.reason, which.since) };
+pub(super) async fn export(dlq: &OpenedDlq, filter: &Filter, file: Option<&Path>, stop: &CancellationToken) -> Exit {
+    let selection = Selection::new(filter);
     let mut out: Box<dyn Write + Send> = match file.map(create) {
         None => Box::new(terminal::out()),
         Some(Ok(file)) => Box::new(BufWriter::new(file)),
@@ -122,8 +100,8 @@ pub(super) async fn export(dlq: &OpenedDlq, which: &Which, file: Option<&Path>, 
         }
     };
     let (mut count, mut broken) = (0, None);
-    let limit = which.limit.unwrap_or(u64::MAX);
-    let outcome = each(dlq, None, stop, |letter| {
+    let limit = filter.limit.unwrap_or(u64::MAX);
+    let outcome = each(dlq, stop, |letter| {
         if count < limit && selection.takes(&letter) {
             count += 1;
             broken = writeln!(out, "{}", plain::json(&letter.export(dlq.name, true).to_string())).err();
@@ -145,48 +123,6 @@ pub(super) async fn export(dlq: &OpenedDlq, which: &Which, file: Option<&Path>, 
 /// Creates a file that only its owner can read: it will hold addresses.
 fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
-}
-
-/// Shows each letter to `see` until that answers `false`. Answers whether all letters were looked at.
-pub(super) async fn each(
-    dlq: &OpenedDlq,
-    limit: Option<u64>,
-    stop: &CancellationToken,
-    mut see: impl FnMut(Letter) -> bool,
-) -> Result<bool, QueueError> {
-    let bar = progress(dlq.depth);
-    let mut browser = Browser::new(dlq.dlq.clone());
-    let (mut seen, mut enough) = (0, false);
-    let outcome = loop {
-        if stop.is_cancelled() || enough || limit.is_some_and(|limit| seen >= limit) {
-            break Ok(false);
-        }
-        match browser.next().await {
-            Ok(None) => break Ok(true),
-            // SQS hides 120,000 messages at once at most. Report the letters seen so far, and that there are more.
-            Err(QueueError::Refused(RefusalCode::OverLimit)) => break Ok(false),
-            Err(error) => break Err(error),
-            Ok(Some(batch)) => {
-                bar.inc(batch.len() as u64);
-                for delivery in batch {
-                    let (letter, receipt) = Letter::new(delivery, dlq.event_type);
-                    browser.keep(receipt);
-                    if !enough && limit.is_none_or(|limit| seen < limit) {
-                        seen += 1;
-                        enough = !see(letter);
-                    }
-                }
-            }
-        }
-    };
-    browser.finish().await;
-    bar.finish_and_clear();
-    outcome
-}
-
-pub(super) fn failed(dlq: &OpenedDlq, error: &QueueError) -> Exit {
-    complain(format_args!("the dead-letter queue of `{}`: {error}", dlq.name));
-    Exit::Unavailable
 }
 
 #[cfg(test)]

@@ -1,30 +1,38 @@
 //! `dlq`: look at dead letters, send them back, drop them.
 //!
 //! Enters: a command, the environment. Leaves: tables or JSON; letters in the source queue or a file, or deleted.
-//! Promises: nothing is moved or dropped without `--yes`. A look leaves every letter where it was. No address and no
-//! body is shown unless asked for.
+//! Promises: nothing is moved or dropped without `--yes`, or a person's answer at a terminal. A look leaves every letter
+//! where it was. No address and no body is shown unless asked for. What is done to letters (`act`, `edit`, `find`,
+//! `select`) knows no terminal.
 
 mod act;
 mod browse;
+mod confirm;
+mod edit;
+mod editor;
+mod find;
+mod layout;
 mod letter;
 mod list;
 mod look;
 mod native;
+mod progress;
 mod reasons;
 mod redrive;
+mod select;
 
-use std::io::IsTerminal;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use futures_util::future::try_join_all;
-use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
+use self::redrive::{ActOptions, Deed, Part};
+use self::select::Selection;
 use super::table::wrap;
 use super::{CommandResult, Context, Exit, complain, configured, fail_with, heard};
-use crate::cli::{Dlq, Which};
-use crate::config::{self, AwsConfig, Queues};
+use crate::cli::{Dlq, Filter, Which};
+use crate::config::{self, AwsConfig, Queues, SettingsReader};
 use crate::reactions::{EventType, Reactions};
 use crate::shutdown;
 use engine::event::AnyEvent;
@@ -32,9 +40,6 @@ use engine::queue::sqs::SqsQueue;
 use engine::queue::sqs::admin::{QueueFacts, SqsAdmin};
 
 pub use reasons::{REASONS, Reason};
-
-/// Progress is shown from this many letters on.
-const LONG: u64 = 100;
 
 /// One reaction's queue and DLQ, opened.
 struct OpenedDlq {
@@ -56,72 +61,118 @@ pub(super) async fn dlq(context: &Context<'_>, what: &Dlq) -> CommandResult {
         return Err(Exit::Usage);
     }
     Ok(match what {
-        Dlq::List { reactions, reason, by_reason, by_detail, limit, show_addresses, json } => {
+        Dlq::List { reactions, filter, sort, by_reason, by_detail, show_addresses, json } => {
             let (dlqs, stop) = open_all(context, reactions).await?;
             let lines = match (by_reason, by_detail) {
                 (_, true) => list::Lines::Detail,
                 (true, false) => list::Lines::Reason,
                 (false, false) => list::Lines::Letter,
             };
-            let (which, limit, addresses) = (letter::Selection::of(reason), *limit, *show_addresses);
-            list::list(&dlqs, &list::ListOptions { which, lines, limit, addresses, json: *json }, &stop).await
+            let (which, addresses) = (Selection::new(filter), *show_addresses);
+            let options = list::ListOptions { which, lines, sort: *sort, limit: filter.limit, addresses, json: *json };
+            list::list(&dlqs, &options, &stop).await
         }
         Dlq::Show { id, body, show_addresses, json } => {
             let (dlqs, stop) = open_all(context, &[]).await?;
-            look::show(&dlqs, id, *body, *show_addresses, *json, &stop).await
+            look::show(&dlqs, id, *body, *show_addresses, *json, &stop).await?
         }
-        Dlq::Export { which, file } => {
-            let (dlq, stop) = open_one(context, which, true).await?;
-            look::export(&dlq, which, file.as_deref(), &stop).await
+        Dlq::Export { reaction, filter, file } => {
+            let (dlq, stop) = open_one(context, reaction.as_deref()).await?;
+            look::export(&dlq, filter, file.as_deref(), &stop).await
         }
-        Dlq::Redrive { which, rate, all, yes, json } => {
-            let (dlq, stop) = open_one(context, which, true).await?;
-            let options = redrive::ActOptions { yes: *yes, json: *json, rate: *rate };
-            match all {
-                true => native::redrive(&dlq, &options, &stop).await,
-                false => redrive::redrive(&dlq, which, &options, &stop).await,
-            }
+        Dlq::Redrive { edit: Some(id), json, .. } => {
+            let (queues, aws, desk) = settings(context, &[], |read| Some(editor::Desk::of(read)))?;
+            let (dlqs, stop) = open_each(context, queues, &aws).await?;
+            editor::edit(&dlqs, id, &desk, *json, &stop).await?
+        }
+        Dlq::Redrive { which, rate, all, yes, json, .. } => {
+            let options = ActOptions { yes: *yes, json: *json, rate: *rate };
+            act_on(context, Deed::Redrive, which, *all, &options).await?
         }
         Dlq::Drop { which, all, yes, json } => {
-            let (dlq, stop) = open_one(context, which, *all).await?;
-            let options = redrive::ActOptions { yes: *yes, json: *json, rate: None };
-            redrive::drop(&dlq, which, &options, &stop).await
+            let options = ActOptions { yes: *yes, json: *json, rate: None };
+            act_on(context, Deed::Drop, which, *all, &options).await?
         }
     })
 }
 
-/// The named reactions' queues; if none is named, those of each reaction whose queue is set.
-fn settings(context: &Context<'_>, only: &[String]) -> Result<(Vec<Queues>, AwsConfig), Exit> {
+async fn act_on(context: &Context<'_>, deed: Deed, which: &Which, all: bool, options: &ActOptions) -> CommandResult {
+    let (reactions, ids): (Vec<_>, Vec<_>) =
+        which.words.iter().cloned().partition(|word| context.reactions.get(word).is_some());
+    let is_filtered = is_filtered(&which.filter);
+    if !ids.is_empty() {
+        if all || is_filtered || !reactions.is_empty() {
+            return Err(fail_with(Exit::Usage)(
+                "letters are named by their ids, or by a reaction and what they are like",
+            ));
+        }
+        let (dlqs, stop) = open_all(context, &[]).await?;
+        let found = find::find(&dlqs, &ids, &stop).await?;
+        let ids_in = |dlq: &OpenedDlq| -> Vec<String> {
+            let own = found.iter().filter(|(of, _)| of.name == dlq.name).map(|(_, letter)| letter.id.clone());
+            own.collect()
+        };
+        let parts = dlqs.iter().map(|dlq| (dlq, ids_in(dlq))).filter(|(_, ids)| !ids.is_empty());
+        let part =
+            |(dlq, ids): (_, Vec<String>)| Part { dlq, limit: ids.len() as u64, selection: Selection::only(ids) };
+        return Ok(redrive::run(deed, parts.map(part).collect(), options, &stop).await);
+    }
+    if reactions.len() > 1 {
+        return Err(fail_with(Exit::Usage)("one reaction at a time"));
+    }
+    let (dlq, stop) = open_one(context, reactions.first().map(String::as_str)).await?;
+    if deed == Deed::Drop && !all && !is_filtered {
+        return Err(fail_with(Exit::Usage)("say which letters to drop: ids, a filter such as --reason, or --all"));
+    }
+    if deed == Deed::Redrive && all {
+        return Ok(native::redrive(&dlq, options, &stop).await);
+    }
+    let limit = which.filter.limit.unwrap_or(u64::MAX);
+    let part = Part { dlq: &dlq, selection: Selection::new(&which.filter).until_now(), limit };
+    Ok(redrive::run(deed, vec![part], options, &stop).await)
+}
+
+fn is_filtered(filter: &Filter) -> bool {
+    let Filter { reason, detail, kind, since, user, limit } = filter;
+    !reason.is_empty() || detail.is_some() || kind.is_some() || since.is_some() || user.is_some() || limit.is_some()
+}
+
+/// The named reactions' queues, if none is named those of each reaction whose queue is set; and what else is to be read.
+fn settings<T>(
+    context: &Context<'_>,
+    only: &[String],
+    more: impl FnOnce(&mut SettingsReader<'_>) -> Option<T>,
+) -> Result<(Vec<Queues>, AwsConfig, T), Exit> {
     configured(context, |read| {
-        let aws = config::aws(read);
-        Some((config::queues(read, &context.reactions.needs(), only)?, aws))
+        let (aws, more) = (config::aws(read), more(read));
+        Some((config::queues(read, &context.reactions.needs(), only)?, aws, more?))
     })
 }
 
 /// Opens the DLQs of the named reactions; if none is named, of each reaction whose queue is set.
 async fn open_all(context: &Context<'_>, only: &[String]) -> Result<(Vec<OpenedDlq>, CancellationToken), Exit> {
-    let (queues, aws) = settings(context, only)?;
-    open(&aws, async |aws| {
+    let (queues, aws, ()) = settings(context, only, |_| Some(()))?;
+    open_each(context, queues, &aws).await
+}
+
+async fn open_each(
+    context: &Context<'_>,
+    queues: Vec<Queues>,
+    aws: &AwsConfig,
+) -> Result<(Vec<OpenedDlq>, CancellationToken), Exit> {
+    open(aws, async |aws| {
         try_join_all(queues.into_iter().map(|queues| OpenedDlq::open(aws, queues, &context.reactions))).await
     })
     .await
 }
 
-/// Opens the DLQ of one reaction. Unless `may_be_all`, the selection must exclude some letters.
-async fn open_one(
-    context: &Context<'_>,
-    which: &Which,
-    may_be_all: bool,
-) -> Result<(OpenedDlq, CancellationToken), Exit> {
-    let (queues, aws) = settings(context, which.reaction.as_slice())?;
+/// Opens the DLQ of one reaction: the named one, or the only one whose queue is set.
+async fn open_one(context: &Context<'_>, only: Option<&str>) -> Result<(OpenedDlq, CancellationToken), Exit> {
+    let (queues, aws, ()) = settings(context, only.map(str::to_owned).as_slice(), |_| Some(()))?;
     let [queues] = <[Queues; 1]>::try_from(queues).map_err(|several| {
         let names: Vec<_> = several.iter().map(|queues| queues.name).collect();
         fail_with(Exit::Usage)(format!("several reactions have a queue here; say which: {}", names.join(" or ")))
     })?;
-    if !may_be_all && matches!(which, Which { reason, since: None, limit: None, .. } if reason.is_empty()) {
-        complain("say which letters to drop: --reason, --since, --limit or --all");
-        return Err(Exit::Usage);
-    }
     open(&aws, async |aws| OpenedDlq::open(aws, queues, &context.reactions).await).await
 }
 
@@ -158,17 +209,4 @@ impl OpenedDlq {
     fn source_name(&self) -> &str {
         self.url.rsplit('/').next().unwrap_or(&self.url)
     }
-}
-
-/// A progress bar for `total` letters. Hidden for few letters, and without a terminal.
-fn progress(total: u64) -> ProgressBar {
-    if total < LONG || !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{bar:40} {pos} of about {len} letters, {elapsed}");
-    let bar = ProgressBar::new(total);
-    if let Ok(style) = style {
-        bar.set_style(style);
-    }
-    bar
 }

@@ -10,10 +10,12 @@ use serde_json::json;
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
-use super::redrive::{self, ActOptions};
-use super::{OpenedDlq, progress};
-use crate::cli::Which;
-use crate::ops::table::counted;
+use super::OpenedDlq;
+use super::confirm::confirmed;
+use super::progress::Progress;
+use super::redrive::{self, ActOptions, Deed, Part};
+use super::select::Selection;
+use crate::ops::table::{counted, on_terminal};
 use crate::ops::{Exit, complain, say};
 use engine::queue::QueueError;
 use engine::queue::sqs::admin::MoveTask;
@@ -27,8 +29,16 @@ pub(super) async fn redrive(dlq: &OpenedDlq, options: &ActOptions, stop: &Cancel
         Err(error) => return failed(&error),
     };
     if !options.yes {
-        report(dlq, options, &MoveTask { handle: None, status: String::new(), moved: 0, to_move: found.visible });
-        return Exit::Clean;
+        let task = MoveTask { handle: None, status: String::new(), moved: 0, to_move: found.visible };
+        report(dlq, options, &task, false);
+        match options.json {
+            true => return Exit::Clean,
+            false => match confirmed(found.visible, stop).await {
+                Some(true) => {}
+                Some(false) => return Exit::Clean,
+                None => return Exit::Interrupted,
+            },
+        }
     }
     match dlq.admin.latest_move(&found.arn).await {
         Ok(Some(task)) if task.is_running() => {
@@ -42,15 +52,16 @@ pub(super) async fn redrive(dlq: &OpenedDlq, options: &ActOptions, stop: &Cancel
         Ok(()) => watch(dlq, options, &found.arn, stop).await,
         Err(QueueError::Refused(code)) => {
             complain(format_args!("SQS does not move these letters itself ({code}): they are sent one by one"));
-            let every = Which { reaction: None, reason: Vec::new(), since: None, limit: None };
-            redrive::redrive(dlq, &every, options, stop).await
+            let every = Part { dlq, selection: Selection::default().until_now(), limit: u64::MAX };
+            let options = ActOptions { yes: true, ..*options };
+            redrive::run(Deed::Redrive, vec![every], &options, stop).await
         }
         Err(error) => failed(&error),
     }
 }
 
 async fn watch(dlq: &OpenedDlq, options: &ActOptions, dlq_arn: &str, stop: &CancellationToken) -> Exit {
-    let bar = progress(dlq.depth);
+    let progress = Progress::new(dlq.depth);
     let mut looks = interval(LOOK);
     let mut cancelled = false;
     let ended = loop {
@@ -62,7 +73,7 @@ async fn watch(dlq: &OpenedDlq, options: &ActOptions, dlq_arn: &str, stop: &Canc
             Err(error) if error.is_passing() => continue,
             Err(error) => return failed(&error),
         };
-        bar.set_position(task.moved);
+        progress.reach(task.moved);
         if !task.is_running() {
             break task;
         }
@@ -71,8 +82,8 @@ async fn watch(dlq: &OpenedDlq, options: &ActOptions, dlq_arn: &str, stop: &Canc
             cancelled = dlq.admin.cancel_move(handle).await.is_ok();
         }
     };
-    bar.finish_and_clear();
-    report(dlq, options, &ended);
+    drop(progress);
+    report(dlq, options, &ended, true);
     match ended.status.as_str() {
         "COMPLETED" => Exit::Clean,
         "CANCELLED" => Exit::Interrupted,
@@ -83,19 +94,19 @@ async fn watch(dlq: &OpenedDlq, options: &ActOptions, dlq_arn: &str, stop: &Canc
     }
 }
 
-fn report(dlq: &OpenedDlq, options: &ActOptions, task: &MoveTask) {
+fn report(dlq: &OpenedDlq, options: &ActOptions, task: &MoveTask, done: bool) {
     let (name, source) = (dlq.name, dlq.source_name());
     if options.json {
         say(json!({
-            "reaction": name, "dryRun": !options.yes, "by": "sqs", "selected": task.to_move.max(task.moved),
+            "reaction": name, "dryRun": !done, "by": "sqs", "selected": task.to_move.max(task.moved),
             "moved": task.moved, "failed": 0, "sealed": 0, "left": 0, "reasons": {},
         }));
-    } else if options.yes {
-        say(format_args!("{name}: SQS moved {} to {source}", counted(task.moved, "letter")));
+    } else if done {
+        say(on_terminal("", &format!("{name}: SQS moved {} to {source}", counted(task.moved, "letter"))));
     } else {
         let letters = counted(task.to_move, "letter");
-        say(format_args!("{name}: about {letters} would go back to {source}, moved by SQS itself"));
-        say("They go as they are, with their failure.* attributes; the worker opens what it packed.");
+        say(on_terminal("", &format!("{name}: about {letters} would go back to {source}, moved by SQS itself")));
+        say(on_terminal("", "They go as they are, with their failure.* attributes; the worker opens what it packed."));
         say("A dry run: nothing was changed. --yes does it.");
     }
 }

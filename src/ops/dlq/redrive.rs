@@ -1,13 +1,17 @@
-//! `dlq redrive` and `dlq drop`, letter by letter: a dry run unless `--yes`, then the result.
+//! `dlq redrive` and `dlq drop`, letter by letter: first what would be done, then the deed, then the result.
+//!
+//! Enters: which letters of which DLQs, and how the command was called. Leaves: a report for each DLQ. Promises: nothing
+//! is done before `--yes`, or before a person has written the number of letters; no letter that came since is part of it.
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::OpenedDlq;
 use super::act::{LetterAction, LetterReport, act};
-use super::letter::Selection;
-use super::{OpenedDlq, progress};
-use crate::cli::Which;
-use crate::ops::table::{counted, table};
+use super::confirm::confirmed;
+use super::progress::Progress;
+use super::select::Selection;
+use crate::ops::table::{counted, on_terminal, table};
 use crate::ops::{Exit, complain, say};
 use crate::plain;
 
@@ -18,46 +22,112 @@ pub(super) struct ActOptions {
     pub(super) rate: Option<u32>,
 }
 
-pub(super) async fn redrive(dlq: &OpenedDlq, which: &Which, options: &ActOptions, stop: &CancellationToken) -> Exit {
-    if dlq.source.is_fifo() {
+/// What is done with letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deed {
+    Redrive,
+    Drop,
+}
+
+/// Letters of one DLQ.
+pub(super) struct Part<'d> {
+    pub(super) dlq: &'d OpenedDlq,
+    pub(super) selection: Selection,
+    /// The most of them.
+    pub(super) limit: u64,
+}
+
+impl Deed {
+    /// The words for one that would be done, and for one that was.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Redrive => ("go back", "went back"),
+            Self::Drop => ("be dropped", "were dropped"),
+        }
+    }
+
+    fn to(self, dlq: &OpenedDlq) -> String {
+        if self == Self::Redrive { format!(" to {}", dlq.source_name()) } else { String::new() }
+    }
+}
+
+pub(super) async fn run(deed: Deed, parts: Vec<Part<'_>>, options: &ActOptions, stop: &CancellationToken) -> Exit {
+    if deed == Deed::Redrive && parts.iter().any(|part| part.dlq.source.is_fifo()) {
         complain("a FIFO queue's letters keep their groups only when SQS moves them: use --all");
         return Exit::Usage;
     }
-    let send = LetterAction::Send { admin: &dlq.admin, url: &dlq.url, rate: options.rate };
-    run(dlq, which, options, stop, send, ("go back", "went back")).await
+    if options.yes {
+        return all(deed, &parts, options, stop).await;
+    }
+    let (mut exit, mut open, mut further) = (Exit::Clean, 0, Vec::new());
+    for Part { dlq, selection, limit } in parts {
+        let count = LetterAction::Count { sends: deed == Deed::Redrive };
+        let report = look_through(dlq, &selection, limit, &count, stop).await;
+        exit = worse(exit, tell(deed, dlq, &report, options, false, stop));
+        open += report.selected - report.sealed();
+        further.push(Part { dlq, selection, limit: report.selected });
+    }
+    if options.json || exit == Exit::Interrupted {
+        return exit;
+    }
+    match confirmed(open, stop).await {
+        Some(true) => all(deed, &further, options, stop).await,
+        Some(false) => exit,
+        None => Exit::Interrupted,
+    }
 }
 
-pub(super) async fn drop(dlq: &OpenedDlq, which: &Which, options: &ActOptions, stop: &CancellationToken) -> Exit {
-    run(dlq, which, options, stop, LetterAction::Drop, ("be dropped", "were dropped")).await
+async fn all(deed: Deed, parts: &[Part<'_>], options: &ActOptions, stop: &CancellationToken) -> Exit {
+    let mut exit = Exit::Clean;
+    for Part { dlq, selection, limit } in parts {
+        let action = match deed {
+            Deed::Redrive => LetterAction::Send { admin: &dlq.admin, url: &dlq.url, rate: options.rate },
+            Deed::Drop => LetterAction::Drop,
+        };
+        let report = look_through(dlq, selection, *limit, &action, stop).await;
+        exit = worse(exit, tell(deed, dlq, &report, options, true, stop));
+    }
+    exit
 }
 
-async fn run(
+/// The first that is not clean; that it was interrupted counts before all.
+fn worse(one: Exit, other: Exit) -> Exit {
+    if one == Exit::Clean || other == Exit::Interrupted { other } else { one }
+}
+
+/// [`act`] with its progress shown.
+pub(super) async fn look_through(
     dlq: &OpenedDlq,
-    which: &Which,
-    options: &ActOptions,
+    selection: &Selection,
+    limit: u64,
+    action: &LetterAction<'_>,
     stop: &CancellationToken,
-    action: LetterAction<'_>,
-    words: (&str, &str),
+) -> LetterReport {
+    let progress = Progress::new(dlq.depth);
+    act(dlq.dlq.clone(), dlq.event_type, selection, limit, action, stop, &|more| progress.add(more)).await
+}
+
+/// Reports what was done, or would be.
+pub(super) fn tell(
+    deed: Deed,
+    dlq: &OpenedDlq,
+    report: &LetterReport,
+    options: &ActOptions,
+    done: bool,
+    stop: &CancellationToken,
 ) -> Exit {
-    let selection = Selection::new(&which.reason, which.since);
-    let bar = progress(dlq.depth);
-    let action =
-        if options.yes { action } else { LetterAction::Count { sends: matches!(action, LetterAction::Send { .. }) } };
-    let limit = which.limit.unwrap_or(u64::MAX);
-    let report = act(dlq.dlq.clone(), &selection, limit, &action, stop, &bar).await;
-    bar.finish_and_clear();
-    let sealed: u64 = report.sealed.values().sum();
+    let is_cut = stop.is_cancelled();
     if options.json {
         say(json!({
-            "reaction": dlq.name, "dryRun": !options.yes, "by": "us", "selected": report.selected, "moved": report.moved,
-            "failed": if options.yes { report.selected - report.moved } else { 0 }, "sealed": sealed, "left": report.left,
+            "reaction": dlq.name, "dryRun": !done, "by": "us", "selected": report.selected, "moved": report.moved,
+            "failed": if done { report.selected - report.moved } else { 0 }, "sealed": report.sealed(), "left": report.left,
             "reasons": report.reasons,
         }));
     } else {
-        print(dlq, &report, options.yes, words);
+        print(deed, dlq, report, done, is_cut);
     }
-    if sealed > 0 {
-        complain(format_args!("{} sealed and passed over:", counted(sealed, "letter")));
+    if report.sealed() > 0 {
+        complain(format_args!("{} sealed and passed over:", counted(report.sealed(), "letter")));
         report.sealed.iter().for_each(|(why, count)| complain(format_args!("{count:>7}  {why}")));
     }
     if report.doubled > 0 {
@@ -65,14 +135,14 @@ async fn run(
     }
     if let Some(error) = &report.error {
         complain(format_args!("stopped early: {error}"));
-    } else if stop.is_cancelled() {
+    } else if is_cut {
         return Exit::Interrupted;
     }
-    let whole = !options.yes || report.selected == report.moved;
+    let whole = !done || report.selected == report.moved;
     if report.error.is_none() && report.doubled == 0 && whole { Exit::Clean } else { Exit::Unavailable }
 }
 
-fn print(dlq: &OpenedDlq, report: &LetterReport, done: bool, (would, did): (&str, &str)) {
+fn print(deed: Deed, dlq: &OpenedDlq, report: &LetterReport, done: bool, is_cut: bool) {
     if report.selected > 0 {
         let mut table = table(["reason", "letters"], &[1]);
         for (reason, count) in &report.reasons {
@@ -80,15 +150,15 @@ fn print(dlq: &OpenedDlq, report: &LetterReport, done: bool, (would, did): (&str
         }
         say(format_args!("{}\n", table.trim_fmt()));
     }
-    let (name, source) = (dlq.name, dlq.source_name());
-    let to = if would == "go back" { format!(" to {source}") } else { String::new() };
+    let (name, to, (would, did)) = (dlq.name, deed.to(dlq), deed.words());
+    let rest = if is_cut { "; not all were looked at" } else { "" };
     if done {
         let (moved, left) = (counted(report.moved, "letter"), counted(report.left, "other"));
-        say(format_args!("{name}: {moved} {did}{to}; {left} looked at and left"));
+        let did = if report.moved == 1 { did.replace("were", "was") } else { did.to_owned() };
+        say(on_terminal("", &format!("{name}: {moved} {did}{to}; {left} looked at and left{rest}")));
     } else {
-        let sealed: u64 = report.sealed.values().sum();
-        let (open, left) = (counted(report.selected - sealed, "letter"), counted(report.left, "other"));
-        say(format_args!("{name}: {open} would {would}{to}; {left} would stay"));
+        let (open, left) = (counted(report.selected - report.sealed(), "letter"), counted(report.left, "other"));
+        say(on_terminal("", &format!("{name}: {open} would {would}{to}; {left} would stay{rest}")));
         say("A dry run: nothing was changed. --yes does it.");
     }
 }

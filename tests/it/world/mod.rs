@@ -16,6 +16,7 @@ pub mod redis_cluster;
 pub mod redis_node;
 pub mod redis_server;
 pub mod smtp;
+pub mod tty;
 pub mod watched;
 
 use std::collections::BTreeMap;
