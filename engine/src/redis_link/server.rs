@@ -3,11 +3,10 @@
 //! Enters: where the server is. Leaves: a connection with its serial number. Promises: whoever says that a connection is bad
 //! ends that one alone: another call may have made a new one already.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::{Client, ConnectionInfo, RedisResult};
-use tokio::sync::Mutex;
 
 use super::connection::Connection;
 
@@ -18,6 +17,8 @@ pub(super) struct Server {
     pub(super) at: Arc<str>,
     longest_call: Duration,
     current: Mutex<Option<(u64, Connection)>>,
+    /// Held by the one that makes a connection. The others wait for it.
+    opening: tokio::sync::Mutex<()>,
 }
 
 impl Server {
@@ -25,7 +26,7 @@ impl Server {
     pub(super) fn new(place: ConnectionInfo, longest_call: Duration) -> RedisResult<Self> {
         let client = Client::open(place)?;
         let at = client.get_connection_info().addr().to_string().into();
-        Ok(Self { client, at, longest_call, current: Mutex::default() })
+        Ok(Self { client, at, longest_call, current: Mutex::default(), opening: tokio::sync::Mutex::default() })
     }
 
     /// The host, without its port.
@@ -35,22 +36,30 @@ impl Server {
 
     /// The connection, and its number.
     pub(super) async fn connection(&self) -> RedisResult<(u64, Connection)> {
-        let mut current = self.current.lock().await;
-        if let Some((serial, connection)) = &*current {
-            return Ok((*serial, connection.clone()));
+        if let Some(current) = self.current().clone() {
+            return Ok(current);
+        }
+        let _turn = self.opening.lock().await;
+        if let Some(current) = self.current().clone() {
+            return Ok(current);
         }
         // Boxed: this future is rarely needed, and larger than the rest of a call.
         let fresh = Box::pin(Connection::open(&self.client, self.longest_call)).await?;
-        let serial = fastrand::u64(..);
-        *current = Some((serial, fresh.clone()));
-        Ok((serial, fresh))
+        let fresh = (fastrand::u64(..), fresh);
+        *self.current() = Some(fresh.clone());
+        Ok(fresh)
     }
 
     /// This connection is not used again.
-    pub(super) async fn forget(&self, serial: u64) {
-        let mut current = self.current.lock().await;
+    pub(super) fn forget(&self, serial: u64) {
+        let mut current = self.current();
         if current.as_ref().is_some_and(|(of, _)| *of == serial) {
             *current = None;
         }
+    }
+
+    fn current(&self) -> MutexGuard<'_, Option<(u64, Connection)>> {
+        // Each change is one assignment.
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
