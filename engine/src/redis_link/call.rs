@@ -79,9 +79,9 @@ impl<'a> Call<'a> {
 
 impl Try {
     /// The connection that was used is not used again.
-    pub(super) async fn leaves(&mut self) {
+    pub(super) fn leaves(&mut self) {
         if let (Some(server), Some(serial)) = (&self.server, self.serial.take()) {
-            server.forget(serial).await;
+            server.forget(serial);
         }
     }
 }

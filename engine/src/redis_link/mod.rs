@@ -8,13 +8,12 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{select_ok, try_join_all};
 use redis::{Cmd, FromRedisValue, Script};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use self::call::{Call, To, Try, What};
@@ -52,8 +51,16 @@ pub struct RedisLink {
     at: Arc<str>,
     /// Before every key.
     prefix: Arc<str>,
+    home: Arc<Homes>,
+}
+
+/// Where the keys are, once that is known.
+#[derive(Default)]
+struct Homes {
     /// `None`: nobody was asked yet, or nobody answers any more.
-    home: Arc<Mutex<Option<Home>>>,
+    found: Mutex<Option<Home>>,
+    /// Held by the one that asks. The others wait for it.
+    asking: tokio::sync::Mutex<()>,
 }
 
 /// Where the keys are.
@@ -237,16 +244,16 @@ impl RedisLink {
         };
         match used {
             Some(Home::One(server)) if !error.is_wrong_type() => {
-                of.leaves().await;
-                self.leave(|home| matches!(home, Home::One(of) if Arc::ptr_eq(of, &server))).await;
+                of.leaves();
+                self.leave(|home| matches!(home, Home::One(of) if Arc::ptr_eq(of, &server)));
             }
             Some(Home::Cluster(cluster)) => {
                 if is_late {
-                    of.leaves().await;
+                    of.leaves();
                     cluster.look();
                 }
                 if cluster.is_lost() {
-                    self.leave(|home| matches!(home, Home::Cluster(of) if Arc::ptr_eq(of, &cluster))).await;
+                    self.leave(|home| matches!(home, Home::Cluster(of) if Arc::ptr_eq(of, &cluster)));
                 }
             }
             _ => {}
@@ -255,12 +262,16 @@ impl RedisLink {
     }
 
     async fn home(&self) -> Result<Home, RedisFault> {
-        let mut home = self.home.lock().await;
-        if let Some(home) = &*home {
-            return Ok(home.clone());
+        if let Some(home) = self.home.found().clone() {
+            return Ok(home);
+        }
+        let _turn = self.home.asking.lock().await;
+        if let Some(home) = self.home.found().clone() {
+            return Ok(home);
         }
         // Boxed: this future is rarely needed, and larger than the rest of a call.
-        Ok(home.insert(Box::pin(self.find_home()).await?).clone())
+        let home = Box::pin(self.find_home()).await?;
+        Ok(self.home.found().insert(home).clone())
     }
 
     /// Asks the servers that the URL names, all at once: one that is silent keeps nobody waiting.
@@ -281,11 +292,18 @@ impl RedisLink {
     }
 
     /// The next call finds its way anew, unless another call has done so already.
-    async fn leave(&self, is_this: impl FnOnce(&Home) -> bool) {
-        let mut home = self.home.lock().await;
+    fn leave(&self, is_this: impl FnOnce(&Home) -> bool) {
+        let mut home = self.home.found();
         if home.as_ref().is_some_and(is_this) {
             *home = None;
         }
+    }
+}
+
+impl Homes {
+    fn found(&self) -> MutexGuard<'_, Option<Home>> {
+        // Each change is one assignment.
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -3,12 +3,11 @@
 //! Enters: where the server is. Leaves: a connection with its serial number. Promises: whoever says that a connection is bad
 //! ends that one alone: another call may have made a new one already.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use redis::{Client, ConnectionInfo, RedisResult};
-use tokio::sync::Mutex;
 
 use super::connection::Connection;
 
@@ -19,6 +18,8 @@ pub(super) struct Server {
     pub(super) at: Arc<str>,
     longest_call: Duration,
     current: Mutex<Option<(u64, Connection)>>,
+    /// Held by the one that makes a connection. The others wait for it.
+    opening: tokio::sync::Mutex<()>,
 }
 
 impl Server {
@@ -26,7 +27,7 @@ impl Server {
     pub(super) fn new(place: ConnectionInfo, longest_call: Duration) -> RedisResult<Self> {
         let client = Client::open(place)?;
         let at = client.get_connection_info().addr().to_string().into();
-        Ok(Self { client, at, longest_call, current: Mutex::default() })
+        Ok(Self { client, at, longest_call, current: Mutex::default(), opening: tokio::sync::Mutex::default() })
     }
 
     /// The host, without its port.
@@ -36,24 +37,31 @@ impl Server {
 
     /// The connection, and its number.
     pub(super) async fn connection(&self) -> RedisResult<(u64, Connection)> {
-        let mut current = self.current.lock().await;
-        if let Some((serial, connection)) = &*current {
-            return Ok((*serial, connection.clone()));
+        if let Some(current) = self.current().clone() {
+            return Ok(current);
+        }
+        let _turn = self.opening.lock().await;
+        if let Some(current) = self.current().clone() {
+            return Ok(current);
         }
         // Boxed: this future is rarely needed, and larger than the rest of a call. As a trait object, or whoever spawns a worker
         // would have the compiler look through all of it, deeper than it does unasked.
-        let fresh = Connection::open(&self.client, self.longest_call);
-        let fresh = (Box::pin(fresh) as BoxFuture<'_, RedisResult<Connection>>).await?;
-        let serial = fastrand::u64(..);
-        *current = Some((serial, fresh.clone()));
-        Ok((serial, fresh))
+        let fresh: BoxFuture<'_, _> = Box::pin(Connection::open(&self.client, self.longest_call));
+        let fresh = (fastrand::u64(..), fresh.await?);
+        *self.current() = Some(fresh.clone());
+        Ok(fresh)
     }
 
     /// This connection is not used again.
-    pub(super) async fn forget(&self, serial: u64) {
-        let mut current = self.current.lock().await;
+    pub(super) fn forget(&self, serial: u64) {
+        let mut current = self.current();
         if current.as_ref().is_some_and(|(of, _)| *of == serial) {
             *current = None;
         }
+    }
+
+    fn current(&self) -> MutexGuard<'_, Option<(u64, Connection)>> {
+        // Each change is one assignment.
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,6 +4,7 @@
 //! when it broke one. Promises: without a fault it passes every byte and every end of a connection. A connection that
 //! lost a byte in [`Mode::Hole`] stays silent, as a half-open socket does.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -107,9 +108,12 @@ impl Drop for Proxy {
     }
 }
 
-/// A port that stays free while nobody listens: it is below the kernel's ports for outgoing connections.
+/// A port that stays free while nobody listens: it is below the kernel's ports for outgoing connections. No test gets one
+/// twice: a cluster takes twelve before it listens on any.
 pub fn free_port() -> u16 {
-    let free = |port: &u16| std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let is_free = |port: u16| std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+    let free = |port: &u16| is_free(*port) && GIVEN.lock().unwrap().insert(*port);
     std::iter::repeat_with(|| fastrand::u16(20_000..32_000)).find(free).expect("a free port")
 }
 
