@@ -183,7 +183,7 @@ pub enum Command {
     /// Print a contract: JSON Schema of the events or their envelope, or AsyncAPI
     #[command(after_help = "event: what publishers write (JSON Schema 2020-12), for each type that is taken here.\n\
         envelope: what lies in an SQS body. asyncapi: topic, queues and messages\n\
-        (AsyncAPI 3.0). Each <NAME>_WEBHOOK_URL adds a queue; no other variable is read.")]
+        (AsyncAPI 3.0). Reads each <NAME>_WEBHOOK_URL: it adds a queue.")]
     Schema {
         /// Which
         #[arg(value_enum, default_value_t = Contract::Event)]
@@ -193,7 +193,7 @@ pub enum Command {
     #[command(after_help = "bash: source <(user-events completions bash)\n\
         zsh:  user-events completions zsh > \"${fpath[1]}/_user-events\"\n\
         fish: user-events completions fish | source\n\
-        It knows the reactions that are in it; each <NAME>_WEBHOOK_URL adds one.")]
+        Reads each <NAME>_WEBHOOK_URL: it names a reaction, like those built in.")]
     Completions {
         /// Which
         #[arg(value_enum)]
