@@ -10,7 +10,7 @@ use comfy_table::presets::NOTHING;
 use serde_json::{Map, Value, json};
 
 use super::table::{self, table};
-use super::{CommandResult, Context, Exit, complain, configured, fail_with, say};
+use super::{CommandResult, Context, Exit, complain, configured, fail_with, linked, say};
 use crate::cli::{Effect, Idem};
 use crate::config;
 use crate::plain;
@@ -19,7 +19,6 @@ use engine::event::{Once, Timestamp};
 use engine::idempotency::records::{Counts, Forgotten, Record, RecordError, Records, Sample};
 use engine::idempotency::weight::Weights;
 use engine::idempotency::{Key, State};
-use engine::redis_link::RedisLink;
 
 /// The time between two progress lines while counting.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -30,8 +29,7 @@ pub(super) async fn idem(context: &Context<'_>, what: &Idem) -> CommandResult {
         Some((url?, prefix))
     };
     let (url, prefix) = configured(context, read)?;
-    let link = RedisLink::new(&url).map_err(fail_with(Exit::Unavailable))?.under(&prefix);
-    act(&Records::new(link), context, what).await.map_err(|problem| match problem {
+    act(&Records::new(linked(&url, &prefix)?), context, what).await.map_err(|problem| match problem {
         Problem::Words(problem) => fail_with(Exit::Usage)(problem),
         Problem::Record(RecordError::Redis(error)) => fail_with(Exit::Unavailable)(error),
         Problem::Record(RecordError::Broken(rule)) => broken(rule),

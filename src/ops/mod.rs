@@ -36,6 +36,8 @@ pub use self::dlq::{REASONS, Reason};
 pub use self::doctor::{DIAGNOSES, Diagnosis, Level};
 use self::terminal::{complain, say};
 use aws_config::SdkConfig;
+use engine::redis_link::RedisLink;
+use secrecy::SecretString;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
@@ -268,6 +270,11 @@ fn warn_of_misspelt(context: &Context<'_>) {
     for (name, meant) in misspelt(context.environment.keys(), &names) {
         complain(format_args!("warning: {name} is not read; did you mean {meant}?"));
     }
+}
+
+/// The link to a command's Redis. Makes no call.
+fn linked(url: &SecretString, prefix: &str) -> Result<RedisLink, Exit> {
+    Ok(RedisLink::new(url).map_err(fail_with(Exit::Unavailable))?.under(prefix))
 }
 
 /// The AWS SDK's settings, for a command that prints. If its calls do not go to AWS, it prints where they go.

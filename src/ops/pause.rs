@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use humantime::format_duration;
 
-use super::{CommandResult, Context, Exit, complain, configured, fail_with, say};
+use super::{CommandResult, Context, Exit, complain, configured, fail_with, linked, say};
 use crate::cli::{Pause as PauseArguments, Resume};
 use crate::config::{self, Queues};
 use crate::pauses::PauseMarks;
 use crate::plain;
 use engine::event::Timestamp;
 use engine::queue::sqs::admin::SqsAdmin;
-use engine::redis_link::RedisLink;
 use engine::worker::Pause;
 
 /// The most characters of a reason and of a name: both stand in one line.
@@ -34,7 +33,7 @@ pub(super) async fn pause(context: &Context<'_>, told: &PauseArguments) -> Comma
         Some((queues?.pop()?, url?, prefix, aws))
     };
     let (Queues { url: queue, .. }, url, prefix, aws) = configured(context, read)?;
-    let marks = PauseMarks::new(RedisLink::new(&url).map_err(fail_with(Exit::Unavailable))?.under(&prefix));
+    let marks = PauseMarks::new(linked(&url, &prefix)?);
     let admin = SqsAdmin::new(&super::aws(&aws).await?);
     let facts = admin.facts(&queue).await.map_err(fail_with(Exit::Unavailable))?;
     let longest = facts.retention / 2;
@@ -64,7 +63,7 @@ pub(super) async fn resume(context: &Context<'_>, told: &Resume) -> CommandResul
         Some((url?, prefix))
     };
     let (url, prefix) = configured(context, read)?;
-    let marks = PauseMarks::new(RedisLink::new(&url).map_err(fail_with(Exit::Unavailable))?.under(&prefix));
+    let marks = PauseMarks::new(linked(&url, &prefix)?);
     if marks.clear(&told.reaction).await.map_err(fail_with(Exit::Unavailable))? {
         say(format_args!("{}: its workers receive within 6 s", told.reaction));
     } else {

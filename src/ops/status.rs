@@ -19,14 +19,14 @@ use super::screen;
 use super::table::{counted, narrow, table, wrap};
 use super::terminal::{draw, is_closed};
 use super::worker::{self, READY, WorkerStates};
-use super::{CommandResult, Context, Exit, complain, configured, fail_with, say};
+use super::{CommandResult, Context, Exit, complain, configured, linked, say};
 use crate::config::{self, Queues};
 use crate::fleet::redis::Fleet;
 use crate::fleet::{Bill, Reported};
 use crate::plain;
 use engine::queue::QueueError;
 use engine::queue::sqs::admin::{QueueFacts, SqsAdmin};
-use engine::redis_link::{RedisError, RedisLink};
+use engine::redis_link::RedisError;
 
 /// The time between two looks of `--watch`.
 const LOOK: Duration = Duration::from_secs(2);
@@ -50,8 +50,7 @@ pub(super) async fn status(context: &Context<'_>, watch: bool, as_json: bool) ->
     };
     let (address, queues, aws, (redis, prefix)) = configured(context, read)?;
     let admin = SqsAdmin::new(&super::aws(&aws).await?);
-    let link = redis.map(|url| RedisLink::new(&url)).transpose().map_err(fail_with(Exit::Unavailable))?;
-    let fleet = link.map(|link| Fleet::new(link.under(&prefix)));
+    let fleet = redis.map(|url| linked(&url, &prefix)).transpose()?.map(Fleet::new);
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

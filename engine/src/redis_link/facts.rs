@@ -96,12 +96,12 @@ impl RedisLink {
         try_join_all(servers.map(async |server| Ok((Some(server.clone()), ask(Some(server)).await?)))).await
     }
 
-    async fn info(&self, server: Option<&Address>) -> Result<String, RedisError> {
+    pub(super) async fn info(&self, server: Option<&Address>) -> Result<String, RedisError> {
         self.ask(server, redis::cmd("INFO")).await
     }
 
     async fn server_persists(&self, server: Option<&Address>) -> Result<Option<bool>, RedisError> {
-        if self.info(server).await?.lines().any(|line| line.trim() == "aof_enabled:1") {
+        if field(&self.info(server).await?, "aof_enabled") == Some("1") {
             return Ok(Some(true));
         }
         let mut get = redis::cmd("CONFIG");
@@ -115,8 +115,12 @@ impl RedisLink {
     }
 }
 
+/// A figure in an answer to INFO.
+pub(super) fn field<'i>(info: &'i str, name: &str) -> Option<&'i str> {
+    info.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'))
+}
+
 fn server_facts(info: &str) -> Result<(u32, String), RedisError> {
-    let field = |name: &str| info.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'));
-    let major = field("redis_version").and_then(|version| version.split('.').next()?.parse().ok());
-    Ok((major.ok_or(RedisError::Strange)?, field("maxmemory_policy").unwrap_or("unknown").to_owned()))
+    let major = field(info, "redis_version").and_then(|version| version.split('.').next()?.parse().ok());
+    Ok((major.ok_or(RedisError::Strange)?, field(info, "maxmemory_policy").unwrap_or("unknown").to_owned()))
 }

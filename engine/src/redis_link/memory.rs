@@ -3,9 +3,10 @@
 //! Enters: how many keys to draw; keys to weigh. Leaves: bytes. Promises: every question is little work. Of a cluster the
 //! masters are asked: what their replicas keep are copies. Judges nothing, and knows no record.
 
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 
 use super::call::Call;
+use super::facts::field;
 use super::slots::Address;
 use super::{RedisError, RedisLink};
 
@@ -27,10 +28,11 @@ impl RedisLink {
     /// [`RedisError`] within one try, and another for the servers of a cluster.
     pub async fn memory(&self) -> Result<RedisMemory, RedisError> {
         let masters = self.masters().await?;
-        let told = try_join_all(masters.iter().map(async |master| {
-            let info: String = self.ask(master.as_ref(), redis::cmd("INFO")).await?;
-            self.read_memory(&info).ok_or(RedisError::Strange)
-        }));
+        let told = try_join_all(
+            masters
+                .iter()
+                .map(async |master| self.read_memory(&self.info(master.as_ref()).await?).ok_or(RedisError::Strange)),
+        );
         let nothing = RedisMemory { used: 0, most: Some(0), keys: 0 };
         Ok(told.await?.into_iter().fold(nothing, |sum, of| RedisMemory {
             used: sum.used + of.used,
@@ -62,8 +64,9 @@ impl RedisLink {
             let (key, mut usage, mut left) = (self.stored(key), redis::cmd("MEMORY"), redis::cmd("PTTL"));
             usage.arg("USAGE").arg(&*key);
             left.arg(&*key);
-            let bytes: Option<u64> = self.attempt(&Call::of_key(&key, usage)).await?;
-            Ok((bytes, self.attempt(&Call::of_key(&key, left)).await?))
+            // Ready together, so that both go in one packet.
+            let (usage, left) = (Call::of_key(&key, usage), Call::of_key(&key, left));
+            try_join(self.attempt(&usage), self.attempt(&left)).await
         }))
         .await
     }
@@ -77,9 +80,8 @@ impl RedisLink {
     }
 
     fn read_memory(&self, info: &str) -> Option<RedisMemory> {
-        let field = |name: &str| info.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'));
-        let number = |name: &str| field(name).and_then(|value| value.parse::<u64>().ok());
-        let keyspace = field(&format!("db{}", self.named.database()));
+        let number = |name: &str| field(info, name).and_then(|value| value.parse::<u64>().ok());
+        let keyspace = field(info, &format!("db{}", self.named.database()));
         let keys = keyspace.and_then(|told| told.strip_prefix("keys=")?.split(',').next()?.parse().ok());
         let most = number("maxmemory").filter(|most| *most > 0);
         Some(RedisMemory { used: number("used_memory")?, most, keys: keys.unwrap_or(0) })
