@@ -59,14 +59,15 @@ impl EmailAddress {
     /// keeps its case.
     #[must_use]
     pub fn canonical(&self) -> String {
-        format!("{}@{}", self.local_part(), self.given[self.at + 1..].to_ascii_lowercase())
+        let (local, domain) = self.given.split_at(self.at);
+        local.to_owned() + &domain.to_ascii_lowercase()
     }
 
     /// The form that all spellings share: lower case, the domain in A-labels. Folding it again does not change it.
     #[must_use]
     pub fn folded(&self) -> String {
         let domain = self.mapped.as_ref().map_or(&self.given[self.at + 1..], |mapped| &mapped.a_labels);
-        format!("{}@{domain}", self.local_part()).to_lowercase()
+        [self.local_part(), "@", domain].concat().to_lowercase()
     }
 
     /// The address for a mail server: the domain in A-labels, which every server accepts, unless the local part itself
@@ -78,9 +79,10 @@ impl EmailAddress {
             Some(mapped) if local.is_ascii() => &mapped.a_labels,
             _ => &self.as_str()[self.at + 1..],
         };
-        let quotes = if local.split('.').any(str::is_empty) { "\"" } else { "" };
+        let needs_quotes = local.split('.').any(str::is_empty);
         // No character needs a backslash: quotes and backslashes are not accepted in the first place.
-        Address::new_dangerous(format!("{quotes}{local}{quotes}"), domain)
+        let local = if needs_quotes { Cow::Owned(["\"", local, "\""].concat()) } else { Cow::Borrowed(local) };
+        Address::new_dangerous(local, domain)
     }
 
     fn local_part(&self) -> &str {

@@ -115,7 +115,7 @@ impl Composer {
         let (language, bodies) = self.rendered(event)?;
         let to = self.shared.redirect_to.clone().unwrap_or_else(|| event.event.email.deliverable());
         let reference = reference(handler, event.subject());
-        let message_id = format!("{reference}@{}", self.shared.domain);
+        let message_id = [&reference, "@", &self.shared.domain].concat();
         let parts = Parts { to: to.as_ref(), message_id: &message_id, reference: &reference, bodies: &bodies };
         let message =
             message::write(&self.shared.headers, &parts, &self.shared.templates.images(language).collect::<Vec<_>>());
@@ -180,7 +180,7 @@ impl Sender {
 
 /// 26 characters, the same for every mail of this handler to this user: 26 × 5 bits = 130 bits of a SHA-256.
 fn reference(handler: &str, user: &str) -> String {
-    let digest = Sha256::digest(format!("{handler}|{user}"));
+    let digest = Sha256::new().chain_update(handler).chain_update("|").chain_update(user).finalize();
     let mut reference = BASE32_NOPAD.encode(&digest);
     reference.truncate(26);
     reference.make_ascii_lowercase();

@@ -4,20 +4,26 @@
 
 use std::iter;
 
-use memchr::memchr2;
+use memchr::memchr2_iter;
 
 /// Each line: CRLF, a CR alone and an LF alone end one. What follows the last end is a line if there is anything.
 pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = text;
+    let (mut ends, mut begin) = (memchr2_iter(b'\r', b'\n', text), 0);
     iter::from_fn(move || {
+        let rest = &text[begin..];
         if rest.is_empty() {
             return None;
         }
-        let (line, after) = match memchr2(b'\r', b'\n', rest) {
-            Some(end) => (&rest[..end], end + if rest[end..].starts_with(b"\r\n") { 2 } else { 1 }),
-            None => (rest, rest.len()),
+        let Some(end) = ends.next() else {
+            begin = text.len();
+            return Some(rest);
         };
-        rest = &rest[after..];
+        let line = &text[begin..end];
+        begin = end + 1;
+        if text[end] == b'\r' && text.get(begin) == Some(&b'\n') {
+            ends.next();
+            begin += 1;
+        }
         Some(line)
     })
 }

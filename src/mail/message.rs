@@ -3,7 +3,7 @@
 //! Enters: headers and bodies. Leaves: a [`Message`] (RFC 5322, MIME) whose lines have at most 998 bytes. Promises: no text
 //! can add a header, end a part early or end the message early. Knows no template and no server.
 
-use data_encoding::BASE64;
+use data_encoding::{BASE64, HEXLOWER};
 use lettre::message::header::{Headers, Subject};
 use memchr::{memchr, memrchr2};
 use time::OffsetDateTime;
@@ -95,7 +95,7 @@ fn put(message: &mut Vec<u8>, pieces: &[&str]) {
 
 /// 128 random bits: no text holds them by chance, and an encoded one never holds `=_`.
 fn boundary() -> String {
-    format!("=_{:032x}", fastrand::u128(..))
+    "=_".to_owned() + &HEXLOWER.encode(&fastrand::u128(..).to_be_bytes())
 }
 
 fn subject(message: &mut Vec<u8>, subject: &str) {
@@ -174,7 +174,7 @@ fn crlf(message: &mut Vec<u8>, body: &str) {
 
 /// A dot at the beginning of a line is doubled: alone on its line it would end the message.
 fn begin_line(message: &mut Vec<u8>, line: &[u8]) {
-    if line.starts_with(b".") {
+    if line.first() == Some(&b'.') {
         message.push(b'.');
     }
 }

@@ -10,6 +10,7 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::{TrySendError, http1, http2};
@@ -106,11 +107,16 @@ impl Client {
                 return Ok(kept);
             }
         }
-        // On the heap: opening is rare, and its state would be a part of every delivery's.
-        Box::pin(self.open()).await
+        self.fresh().await
     }
 
-    pub(super) async fn open(&self) -> Result<Connection, NoConnection> {
+    /// A connection of its own. On the heap: opening is rare, and its state (20 KiB) would be a part of every delivery's,
+    /// which is moved several times.
+    pub(super) fn fresh(&self) -> BoxFuture<'_, Result<Connection, NoConnection>> {
+        Box::pin(self.open())
+    }
+
+    async fn open(&self) -> Result<Connection, NoConnection> {
         let Target { host, port, trust, .. } = &self.target;
         let stream = within("connect", TcpStream::connect((host.as_str(), *port))).await?;
         // Only a delay would be lost.
@@ -123,7 +129,7 @@ impl Client {
 
     /// Is the service there now? The fresh connection replaces an idle one, so that no more are kept than were in use.
     pub(super) async fn reach(&self) -> Result<(), NoConnection> {
-        let fresh = Box::pin(self.open()).await?;
+        let fresh = self.fresh().await?;
         let replaced = self.take();
         self.lock().push((fresh, Instant::now()));
         drop(replaced);
@@ -143,7 +149,7 @@ impl Client {
 
     /// Asks for the head alone, on a connection of its own. Returns the status.
     pub(super) async fn head(&self) -> Result<u16, NoConnection> {
-        let mut connection = Box::pin(self.open()).await?;
+        let mut connection = self.fresh().await?;
         let request = self.request(&connection, Method::HEAD, HeaderMap::new(), Bytes::new());
         let no_answer = |why: &str| NoConnection { phase: "HTTP", why: why.to_owned() };
         match timeout(HEALTHY_WITHIN, connection.send(request)).await {
