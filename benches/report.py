@@ -10,6 +10,7 @@ docs/performance.md and in README.md, and docs/performance.svg. With --check it 
 import json
 import math
 import sys
+import textwrap
 from pathlib import Path
 
 import mail_report
@@ -97,7 +98,7 @@ def whole(rows):
 def measured(done):
     machine = done["machine"]
     parts = [f"{machine['date']}, {machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}.\n"]
-    parts += [*mail_report.parts(done["suites"]), *webhook_report.parts(done["suites"])]
+    parts += [*mail_report.parts(done["suites"]), *webhook_report.parts(done["suites"]), f"### A message\n\n{whole_engine(done)}"]
     for name, (title, says, make) in SECTIONS.items():
         suite = done["suites"][name]
         parts.append(f"### {title}\n\n{says} Medians of {suite['rounds']} rounds.\n\n{make(suite['rows'])}")
@@ -112,18 +113,23 @@ def measured(done):
 
 
 def front(done):
+    """The README's paragraph, whose lines have a hundred characters at most."""
+    says = [mail_report.front(done["suites"]["mail"]["rows"]), *webhook_report.front(done["suites"])]
+    return textwrap.fill(" ".join(says).replace("\n", " "), 100, break_long_words=False, break_on_hyphens=False)
+
+
+def whole_engine(done):
+    """What a message costs, beside who else carries one."""
     by, flat = paired(done["suites"]["peers"]["rows"]), done["suites"]["flat"]["rows"]
     took = lambda name: tuple(f"{by[name][handler]['cpu_us']:.0f}" for handler in ("noop", "redis"))
     both = lambda name: "{} and {}".format(*took(name))
     apart = abs(flat[1]["cpu_us"] / flat[0]["cpu_us"] - 1)
     return "\n".join([
-        mail_report.front(done["suites"]["mail"]["rows"]),
-        *webhook_report.front(done["suites"]),
         "A message costs the whole engine {} µs of one core with an empty handler, {} with unwrapping, claim and commit in Redis,".format(*took(OURS)),
         f"and {by[OURS]['redis']['calls']:.2f} calls. In the same run sqs-consumer took {both('sqs-consumer ×16')}, squiss-ts {both('squiss-ts')},",
         f"aiobotocore {both('aiobotocore loop')}, omniqueue {both('omniqueue')}; a bare loop around the AWS SDK, which opens no body and has no leases,",
         f"{both('bare SDK loop')} (with one `SET NX`), and the same loop tuned {both('tuned SDK loop')}. A million messages cost each",
-        f"within {apart:.0%} of what ten thousand do, and memory changes by {flat[1]['grown_mb']:+.1f} MB.",
+        f"within {apart:.0%} of what ten thousand do, and memory changes by {flat[1]['grown_mb']:+.1f} MB.\n",
     ])
 
 

@@ -1,4 +1,4 @@
-//! The table of all variables: for the reader's defaults, for `config`, and for the README.
+//! The table of all variables: for the reader's defaults, for `config`, and for docs/configuration.md.
 
 /// One environment variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,8 @@
 //!
 //! - The key is [`redis::RedisProfiles::key`], behind `REDIS_PREFIX`: `profile:{` + the user's id + `}`. An id that is not
 //!   1 to 128 of `A-Za-z0-9_-` is replaced by its SHA-256 in hex.
-//! - The value is a hash. [`redis::FIELDS`] are all of its fields, each with its form; the README has the same table.
+//! - The value is a hash. [`redis::FIELDS`] are all of its fields, each with its form; docs/events.md has the same
+//!   table.
 //! - A newer event changes `email` and, if it has a plan, `plan`, each with its marks; an older one may change
 //!   `signed_up_at`. A profile never expires and is never deleted.
 //! - A release may add fields. It keeps the names and the forms of these.

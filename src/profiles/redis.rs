@@ -11,7 +11,7 @@ use crate::events::UserId;
 use engine::idempotency::key_part;
 use engine::redis_link::{RedisError, RedisLink};
 
-/// Fields of a profile's hash, and what each of them holds: for whoever reads profiles, and for the README.
+/// Fields of a profile's hash, and what each of them holds: for whoever reads profiles, and for docs/events.md.
 pub type ProfileField = (&'static [&'static str], &'static str);
 
 /// Every field that is written.

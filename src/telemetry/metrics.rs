@@ -1,4 +1,4 @@
-//! The table of all metrics: for the instruments, for the README, and for the dashboard's test.
+//! The table of all metrics: for the instruments, for docs/operate.md, and for the dashboard's test.
 //!
 //! Enters: nothing. Leaves: each metric's name, kind, unit, buckets and meaning. Promises: a name is the one of
 //! OpenTelemetry's messaging conventions if there is one, else it begins with `user_events.`. No label ever holds a

@@ -1,8 +1,8 @@
-//! Crates of other people, made of the README's lines alone: a program with the service's commands, and a handler on
-//! the engine.
+//! Crates of other people, made of the lines of docs/embed.md alone: a program with the service's commands, and a
+//! handler on the engine.
 //!
-//! Enters: the README's manifests and code. Leaves: what they build and do. Promises: nothing is downloaded, since each
-//! crate goes by our own lock file; and little is built twice, since they share our `target`.
+//! Enters: the manifests and code of docs/embed.md. Leaves: what they build and do. Promises: nothing is downloaded,
+//! since each crate goes by our own lock file; and little is built twice, since they share our `target`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,11 +18,11 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const OURS: &str = env!("CARGO_BIN_EXE_user-events");
 const SOON: Duration = Duration::from_secs(30);
 
-/// The README's block in this language that holds `text`.
+/// The block of docs/embed.md in this language that holds `text`.
 fn shown(language: &str, text: &str) -> String {
-    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+    let embed = fs::read_to_string(Path::new(ROOT).join("docs/embed.md")).unwrap();
     let start = format!("```{language}\n");
-    let blocks = readme.split(start.as_str()).skip(1).map(|rest| rest.split("```").next().unwrap());
+    let blocks = embed.split(start.as_str()).skip(1).map(|rest| rest.split("```").next().unwrap());
     let found: Vec<_> = blocks.filter(|block| block.contains(text)).collect();
     let [block] = found[..] else { panic!("{} blocks of {language} with {text}", found.len()) };
     block.replace("../user-events", ROOT)
@@ -84,7 +84,7 @@ async fn cargo(folder: &Path, words: &[&str], env: &BTreeMap<String, String>) ->
 }
 
 #[tokio::test]
-async fn the_readmes_handler_is_tested_on_the_engine_alone_in_memory() {
+async fn the_shown_handler_is_tested_on_the_engine_alone_in_memory() {
     let (manifest, code) = (shown("toml", "name = \"receipts\""), shown("rust", "pub struct Receipts"));
     let folder = made("receipts", &manifest, &[("src/lib.rs", &code)]);
     let told = cargo(&folder, &["test", "--lib"], &BTreeMap::new()).await;
@@ -92,7 +92,7 @@ async fn the_readmes_handler_is_tested_on_the_engine_alone_in_memory() {
 }
 
 #[tokio::test]
-async fn the_readmes_handler_runs_on_the_engine_with_sqs_and_redis() {
+async fn the_shown_handler_runs_on_the_engine_with_sqs_and_redis() {
     let (world, order) = (World::start().await, format!("o-{}", crate::world::unique()));
     let queue = world.queue("receipts", SOON).await;
     let body = format!(r#"{{"type":"order.paid","orderId":"{order}"}}"#);
@@ -115,7 +115,7 @@ async fn the_readmes_handler_runs_on_the_engine_with_sqs_and_redis() {
 }
 
 #[tokio::test]
-async fn the_readmes_program_is_built_from_its_manifest_and_has_every_command() {
+async fn the_shown_program_is_built_from_its_manifest_and_has_every_command() {
     let (manifest, code) = (shown("toml", "name = \"crm\""), shown("rust", "struct CrmNotifier"));
     let folder = made("crm", &(manifest + &alike()), &[("src/main.rs", &code)]);
     cargo(&folder, &["build", "--all-targets"], &BTreeMap::new()).await;

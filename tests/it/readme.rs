@@ -1,4 +1,6 @@
-//! The README states only what is true: its tables are those of the code.
+//! The documents state only what is true: their tables are those of the code, and the README stays short.
+//!
+//! Enters: the README, `docs/` and the tables in the code. Leaves: the table as it should be, where one differs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,12 +19,26 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn readme() -> String {
-    fs::read_to_string(root().join("README.md")).unwrap()
+fn document(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap()
+}
+
+/// A table of the code, row by row, is in this document.
+fn assert_shown(name: &str, table: &str) {
+    assert!(document(name).contains(table), "{name} should have this table:\n{table}");
+}
+
+#[test]
+fn the_readme_is_read_in_one_sitting() {
+    let readme = document("README.md");
+    let lines = readme.lines().count();
+    assert!(lines <= 180, "{lines} lines: what is not for a newcomer belongs in docs/");
+    let long: Vec<_> = readme.lines().filter(|line| line.chars().count() > 100).collect();
+    assert!(long.is_empty(), "longer than 100 characters:\n{}", long.join("\n"));
 }
 
 /// All Rust code below these directories, in one text.
-fn code(directories: &[&str]) -> String {
+pub fn code(directories: &[&str]) -> String {
     fn collect(path: &Path, into: &mut String) {
         for entry in fs::read_dir(path).unwrap().map(Result::unwrap) {
             let path = entry.path();
@@ -39,46 +55,42 @@ fn code(directories: &[&str]) -> String {
 }
 
 #[test]
-fn the_readmes_variables_are_those_of_the_code() {
+fn the_variables_of_configuration_are_those_of_the_code() {
     let row = |variable: &user_events::config::Variable| {
         let star = if variable.per_reaction { " *" } else { "" };
         let default = variable.default.map_or("–".to_owned(), |default| format!("`{default}`"));
         format!("| `{}`{star} | {default} | {} |\n", variable.name, variable.meaning)
     };
     let table: String = VARIABLES.iter().map(row).collect();
-    assert!(readme().contains(&table), "the README's table of variables should be:\n{table}");
+    assert_shown("docs/configuration.md", &table);
 }
 
 #[test]
-fn the_readmes_fields_of_a_profile_are_those_of_the_code() {
+fn the_fields_of_a_profile_are_those_of_the_code() {
     let row = |(names, holds): &user_events::profiles::redis::ProfileField| {
         let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
         format!("| {} | {holds} |\n", names.join(", "))
     };
     let table: String = user_events::profiles::redis::FIELDS.iter().map(row).collect();
-    assert!(readme().contains(&table), "the README's fields of a profile should be:\n{table}");
+    assert_shown("docs/events.md", &table);
 }
 
 #[test]
-fn the_readmes_runbook_is_the_doctors() {
+fn the_runbook_is_the_doctors() {
     let row = |known: &&user_events::ops::Diagnosis| {
         format!("| {} `{}` | {} | {} |\n", known.level.word(), known.code, known.means, known.remedy)
     };
     let table: String = user_events::ops::DIAGNOSES.iter().map(row).collect();
-    assert!(readme().contains(&table), "the README's runbook should be:\n{table}");
+    assert_shown("docs/operate.md", &table);
 }
 
 #[test]
 fn each_line_of_what_happens_when_names_a_test_that_exists() {
-    let readme = readme();
-    let table = readme.split("## What happens when…").nth(1).unwrap().split("\n**").next().unwrap();
-    let names: Vec<&str> = table
-        .lines()
-        .filter(|line| line.starts_with('|'))
-        .skip(2)
-        .map(|line| line.rsplit('`').nth(1).unwrap())
-        .collect();
-    assert!(names.len() >= 10, "the table was not found");
+    let guarantees = document("docs/guarantees.md");
+    let rows = guarantees.split("\n## What happens when…\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let is_row = |line: &&str| line.starts_with('|') && !line.starts_with("|-") && !line.starts_with("| when |");
+    let names: Vec<&str> = rows.lines().filter(is_row).map(|line| line.rsplit('`').nth(1).unwrap()).collect();
+    assert!(names.len() >= 190, "the tables were not found: {}", names.len());
     let tests = code(&["engine/src", "src", "tests"]);
     for name in names {
         assert!(tests.contains(&format!("fn {name}(")), "no test is called {name}");
@@ -92,7 +104,7 @@ fn fields(line: &str) -> [Vec<String>; 2] {
 }
 
 #[tokio::test]
-async fn the_readmes_log_line_has_the_fields_that_a_worker_writes() {
+async fn the_log_line_that_is_shown_has_the_fields_that_a_worker_writes() {
     let (world, smtp) = (World::start().await, SmtpServer::start().await);
     let queue = world.queue("email", Duration::from_secs(30)).await;
     let mut env = environment(&world, &smtp.url());
@@ -100,36 +112,36 @@ async fn the_readmes_log_line_has_the_fields_that_a_worker_writes() {
     let worker = Worker::start(&env);
     world.send(&queue, &event(&world.id)).await;
     let written = worker.says("\"verdict\":\"delete\"", Duration::from_secs(30)).await;
-    let readme = readme();
-    let shown = readme.lines().find(|line| line.contains("\"verdict\":\"delete\"")).expect("a log line");
+    let operate = document("docs/operate.md");
+    let shown = operate.lines().find(|line| line.contains("\"verdict\":\"delete\"")).expect("a log line");
     assert_eq!(fields(shown), fields(&written));
     assert!(written.contains(&format!("\"subject\":\"{}\"", log_hash(&world.id))), "{written}");
 }
 
 #[test]
-fn the_readmes_reaction_is_the_examples() {
+fn the_reaction_that_is_shown_is_the_examples() {
     let example = fs::read_to_string(root().join("examples/crm_notifier.rs")).unwrap();
-    let readme = readme();
-    let shown = readme.split("```rust\n").nth(1).unwrap().split("```").next().unwrap();
-    assert_eq!(shown, example, "the README shows another reaction than examples/crm_notifier.rs");
+    let embed = document("docs/embed.md");
+    let shown = embed.split("```rust\n").nth(1).unwrap().split("```").next().unwrap();
+    assert_eq!(shown, example, "docs/embed.md shows another reaction than examples/crm_notifier.rs");
 }
 
 #[test]
-fn the_readmes_event_is_the_examples() {
+fn the_event_that_is_shown_is_the_examples() {
     let example = fs::read_to_string(root().join("examples/orders.rs")).unwrap();
-    let readme = readme();
-    let shown = readme.split("```rust\n").nth(2).unwrap().split("```").next().unwrap();
-    assert!(example.contains(shown), "the README shows another event than examples/orders.rs");
+    let embed = document("docs/embed.md");
+    let shown = embed.split("```rust\n").nth(2).unwrap().split("```").next().unwrap();
+    assert!(example.contains(shown), "docs/embed.md shows another event than examples/orders.rs");
 }
 
 #[test]
-fn the_readmes_reasons_for_a_dead_letter_are_those_of_the_code() {
+fn the_reasons_for_a_dead_letter_are_those_of_the_code() {
     let row = |(codes, means): &user_events::ops::Reason| {
         let codes: Vec<_> = codes.iter().map(|code| format!("`{code}`")).collect();
         format!("| {} | {means} |\n", codes.join(", "))
     };
     let table: String = user_events::ops::REASONS.iter().map(row).collect();
-    assert!(readme().contains(&table), "the README's table of reasons should be:\n{table}");
+    assert_shown("docs/operate.md", &table);
 }
 
 #[test]
@@ -150,9 +162,8 @@ fn each_reason_that_the_code_writes_is_one_that_dlq_knows() {
     }
 }
 
-#[test]
-fn each_alarm_of_the_stacks_has_its_line_in_the_readme() {
-    let readme = readme();
+/// The alarms of the templates, without what stands before their names.
+pub fn alarms() -> Vec<String> {
     let mut alarms = Vec::new();
     for entry in fs::read_dir(root().join("infra")).unwrap() {
         let path = entry.unwrap().path();
@@ -164,7 +175,13 @@ fn each_alarm_of_the_stacks_has_its_line_in_the_readme() {
         }
     }
     assert!(alarms.len() >= 4, "{alarms:?}");
-    for alarm in alarms {
-        assert!(readme.contains(&format!("| `{alarm}` |")), "the README says nothing of the alarm {alarm}");
+    alarms
+}
+
+#[test]
+fn each_alarm_of_the_stacks_has_its_line_in_operate() {
+    let operate = document("docs/operate.md");
+    for alarm in alarms() {
+        assert!(operate.contains(&format!("| `{alarm}` |")), "docs/operate.md says nothing of the alarm {alarm}");
     }
 }

@@ -1,4 +1,4 @@
-//! The least rights of a Redis user: those that the README names are enough, and each of them is needed.
+//! The least rights of a Redis user: those that docs/configuration.md names are enough, and each of them is needed.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -28,14 +28,14 @@ const TERMS: Terms = Terms::new(Duration::from_secs(20), Duration::from_secs(600
 
 const IN_A_CLUSTER: [&str; 2] = ["+cluster|slots", "+asking"];
 
-/// The words of the README's line, behind the user's name and password.
+/// The words of the line in docs/configuration.md, behind the user's name and password.
 fn rights() -> Vec<String> {
-    let readme = include_str!("../../README.md");
-    let line = readme.lines().find_map(|line| line.strip_prefix("ACL SETUSER user-events on >PASSWORD "));
-    let mut words: Vec<_> = line.expect("the README names them").split(' ').map(str::to_owned).collect();
+    let page = include_str!("../../docs/configuration.md");
+    let line = page.lines().find_map(|line| line.strip_prefix("ACL SETUSER user-events on >PASSWORD "));
+    let mut words: Vec<_> = line.expect("the page names them").split(' ').map(str::to_owned).collect();
     assert!(words.len() > 10, "{words:?}");
     if KIND == Kind::Cluster {
-        assert!(readme.contains(&format!("in a Redis Cluster `{}` too", IN_A_CLUSTER.join(" "))));
+        assert!(page.contains(&format!("in a Redis Cluster `{}` too", IN_A_CLUSTER.join(" "))));
         words.extend(IN_A_CLUSTER.map(str::to_owned));
     }
     words

@@ -1,4 +1,4 @@
-//! Metrics and health: what is scraped is what the README tells and what the dashboard shows.
+//! Metrics and health: what is scraped is what docs/operate.md tells and what the dashboard shows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -99,12 +99,12 @@ fn the_dashboards_expressions_are_promql() {
 }
 
 #[test]
-fn the_readmes_metrics_are_those_of_the_code() {
+fn the_metrics_that_are_told_are_those_of_the_code() {
     let row = |metric: &user_events::telemetry::metrics::Metric| {
         format!("| `{}` | {} | {} |\n", metric.exported(), metric.kind.word(), metric.means)
     };
     let table: String = METRICS.iter().map(row).collect();
-    assert!(file("README.md").contains(&table), "the README's table of metrics should be:\n{table}");
+    assert!(file("docs/operate.md").contains(&table), "the table of metrics in docs/operate.md should be:\n{table}");
 }
 
 #[test]

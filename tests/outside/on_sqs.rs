@@ -1,5 +1,5 @@
-//! The README's `Receipts` on servers: a queue in SQS, records in Redis. `tests/it/outside.rs` makes the queue, puts one
-//! order on it twice, and builds this beside the README's lines.
+//! The `Receipts` of docs/embed.md on servers: a queue in SQS, records in Redis. `tests/it/outside.rs` makes the queue,
+//! puts one order on it twice, and builds this beside the lines of that page.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How a worker works: its settings, with the defaults of the README's table.
+//! How a worker works: its settings, with the defaults of the table in docs/configuration.md.
 //!
 //! Enters: what an operator has set. Leaves: a value that every part of the worker reads. Knows no environment.
 
@@ -8,7 +8,7 @@ use super::outcome::UnknownEvents;
 use crate::backoff::Backoff;
 use crate::queue::is_fifo;
 
-/// How a worker works. The defaults are those of the README's table.
+/// How a worker works. The defaults are those of the table in docs/configuration.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {

@@ -1,6 +1,6 @@
 //! All reasons for which we quarantine a message, and what each means.
 //!
-//! The README's table is this one. A test checks that every reason in the code is listed here.
+//! The table in docs/operate.md is this one. A test checks that every reason in the code is listed here.
 
 /// Reasons of similar meaning, and that meaning.
 pub type Reason = (&'static [&'static str], &'static str);

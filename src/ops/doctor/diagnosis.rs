@@ -1,4 +1,5 @@
-//! The table of all faults that the doctor knows, each with its remedy. The report and the README's runbook use it.
+//! The table of all faults that the doctor knows, each with its remedy. The report uses it, and so does the
+//! runbook in docs/operate.md.
 
 /// How bad the result of a check is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,7 +15,7 @@ pub enum Level {
 /// One kind of fault, what it leads to and what to do.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Diagnosis {
-    /// The fault's name, in `snake_case`: in the JSON report and in the README's runbook. It is stable.
+    /// The fault's name, in `snake_case`: in the JSON report and in the runbook. It is stable.
     pub code: &'static str,
     /// What was looked at.
     pub check: &'static str,
@@ -43,7 +44,7 @@ macro_rules! diagnoses {
     ($($name:ident = $level:ident $check:literal $code:literal: $means:literal => $remedy:literal;)*) => {
         $(pub(super) const $name: &Diagnosis =
             &Diagnosis { code: $code, check: $check, level: Level::$level, means: $means, remedy: $remedy };)*
-        /// All faults, in the order of the README's runbook.
+        /// All faults, in the order of the runbook.
         pub const DIAGNOSES: &[&Diagnosis] = &[$($name),*];
     };
 }

@@ -1,0 +1,51 @@
+//! Where documents lead: links with their anchors, and paths.
+//!
+//! Enters: a document. Leaves: the places that it names, and what is wrong with one.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use super::document::{Document, ROOT};
+
+/// A path in backticks begins with one of these, or is all of it.
+const FOLDERS: &[&str] =
+    &["engine/", "src/", "tests/", "infra/", "localstack/", "docs/", "examples/", "benches/", "fuzz/", "pgo/", ".ci/"];
+
+pub fn links(document: &Document) -> Vec<String> {
+    let targets = document.prose.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
+    targets.filter(|target| !target.starts_with("https://")).map(str::to_owned).collect()
+}
+
+pub fn dead_link(document: &Document, target: &str) -> Option<String> {
+    let (file, anchor) = target.split_once('#').map_or((target, None), |(file, anchor)| (file, Some(anchor)));
+    let path = if file.is_empty() { document.path.clone() } else { document.path.with_file_name("").join(file) };
+    if !path.exists() {
+        return Some(format!("{target}: no such file"));
+    }
+    anchor.is_some_and(|anchor| !anchors(&path).contains(anchor)).then(|| format!("{target}: no such heading"))
+}
+
+fn anchors(path: &Path) -> BTreeSet<String> {
+    // As GitHub makes it of a heading.
+    let anchor = |heading: &str| -> String {
+        let is_kept = |c: &char| c.is_alphanumeric() || " -_".contains(*c);
+        heading.trim().to_lowercase().chars().filter(is_kept).map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    let text = fs::read_to_string(path).unwrap();
+    let outside = text.split("\n```").step_by(2).flat_map(str::lines).filter(|line| line.starts_with('#'));
+    outside.map(|line| anchor(line.trim_start_matches('#'))).collect()
+}
+
+pub fn paths(document: &Document) -> Vec<String> {
+    let first = |span: &str| span.split([' ', ':']).next().unwrap_or_default().to_owned();
+    let is_path = |word: &String| FOLDERS.iter().any(|folder| word.starts_with(folder));
+    // Made by `make up`, or standing for several.
+    let stands = |word: &String| word.starts_with("localstack/.") || word.contains(['*', '<', '…', '{']);
+    let words = document.spans.iter().map(|span| first(&span.text));
+    words.filter(is_path).filter(|word| !stands(word)).collect()
+}
+
+pub fn no_path(_: &Document, path: &str) -> Option<String> {
+    (!Path::new(ROOT).join(path).exists()).then(|| path.to_owned())
+}
