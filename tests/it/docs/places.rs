@@ -6,15 +6,17 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use super::document::{Document, ROOT};
+use super::document::{Document, ROOT, documents};
 
 /// A path in backticks begins with one of these, or is all of it.
 const FOLDERS: &[&str] =
     &["engine/", "src/", "tests/", "infra/", "localstack/", "docs/", "examples/", "benches/", "fuzz/", "pgo/", ".ci/"];
 
 pub fn links(document: &Document) -> Vec<String> {
-    let targets = document.prose.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
-    targets.filter(|target| !target.starts_with("https://")).map(str::to_owned).collect()
+    let inline = document.prose.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
+    // `[name]: target`, at the end of a page.
+    let named = document.prose.lines().filter_map(|line| line.strip_prefix('[')?.split_once("]: ").map(|(_, to)| to));
+    inline.chain(named).filter(|target| !target.starts_with("https://")).map(str::to_owned).collect()
 }
 
 pub fn dead_link(document: &Document, target: &str) -> Option<String> {
@@ -48,4 +50,26 @@ pub fn paths(document: &Document) -> Vec<String> {
 
 pub fn no_path(_: &Document, path: &str) -> Option<String> {
     (!Path::new(ROOT).join(path).exists()).then(|| path.to_owned())
+}
+
+/// A page that no other leads to is a page that nobody reads.
+#[test]
+fn each_page_is_reached_from_the_readme() {
+    let documents = documents();
+    let leads = |name: &String| -> Vec<String> {
+        let page = documents.iter().find(|document| document.name == *name);
+        let folder = Path::new(name).parent().unwrap_or(Path::new(""));
+        let to = |link: &String| folder.join(link.split('#').next().unwrap_or_default()).display().to_string();
+        page.map(|page| links(page).iter().map(to).collect()).unwrap_or_default()
+    };
+    let mut reached = vec!["README.md".to_owned()];
+    let mut next = 0;
+    while let Some(name) = reached.get(next) {
+        let new: Vec<String> = leads(name).into_iter().filter(|name| !reached.contains(name)).collect();
+        reached.extend(new);
+        next += 1;
+    }
+    let pages = documents.iter().map(|document| &document.name).filter(|name| name.starts_with("docs/"));
+    let lost: Vec<_> = pages.filter(|name| !reached.contains(name)).collect();
+    assert!(lost.is_empty(), "no page leads to {lost:?}");
 }
