@@ -189,9 +189,8 @@ mod tests {
             size_of::<F>()
         }
         type Told = (&'static Webhook, Connection, &'static Posted, &'static Crossing);
-        let bytes = of(|(webhook, connection, event, crossing): Told| {
-            webhook.call(connection, event, Vec::new(), crossing)
-        });
+        let bytes =
+            of(|(webhook, connection, event, crossing): Told| webhook.call(connection, event, Vec::new(), crossing));
         assert!(bytes <= 2048, "{bytes} bytes");
     }
 
