@@ -40,6 +40,7 @@ METRICS = {
     "AWS/SNS": {"NumberOfNotificationsFailed", "NumberOfNotificationsFilteredOut-InvalidMessageBody"},
     "ECS/ContainerInsights": {"RunningTaskCount", "DesiredTaskCount"},
 }
+PINNED = r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}"
 TRUSTED = {"StringEquals": "aws:SourceAccount", "ArnLike": "aws:SourceArn"}
 
 
@@ -379,11 +380,16 @@ def image():
     stages = re.findall(r"^FROM (\S+) AS (\w+)$", DOCKERFILE, re.M)
     yield from equal("stages with a name", len(stages), len(re.findall(r"^FROM ", DOCKERFILE, re.M)))
     for base, stage in stages:
-        pinned = re.fullmatch(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}", bases.get(base.strip("${}"), ""))
+        pinned = re.fullmatch(PINNED, bases.get(base.strip("${}"), ""))
         if not pinned and base not in {name for _, name in stages}:
             yield f"the stage {stage} is on {base}, which names no tag and digest"
+    for name, server in template.load(ROOT / "localstack/compose.yaml")["services"].items():
+        if "image" in server and not re.fullmatch(PINNED, server["image"]):
+            yield f"localstack's {name} is {server['image']}, which names no tag and digest"
     taken_by = (ROOT / "pgo/x86_64.of").read_text().split()[1]
     yield from equal("the compiler", re.match(r"rust:([\d.]+)-", bases["BUILD_IMAGE"]).group(1), taken_by)
+    toolchain = (ROOT / "rust-toolchain.toml").read_text()
+    yield from equal("the toolchain", re.search(r'^channel = "(.*)"', toolchain, re.M).group(1), taken_by)
     for build in re.findall(r"^RUN (?:.*\\\n)*.*$", DOCKERFILE, re.M):
         if "--release" in build and '"$(pgo/flags)"' not in build:
             yield f"built without the profile: {build}"

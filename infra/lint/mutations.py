@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Breaks a template, a manifest or the Dockerfile in one place at a time, and sees that `make lint-infra` notices.
+"""Breaks a template, a manifest, a workflow or the Dockerfile in one place at a time, and sees that `make lint-infra` notices.
 
     infra/lint/mutations.py [NAME...]    all, or those named
 
@@ -19,9 +19,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CI = ".github/workflows/ci.yml"
+CI, IMAGE = (f".github/workflows/{name}.yml" for name in ("ci", "image"))
+COMPOSE = "localstack/compose.yaml"
 CODE = [f"src/{name}.rs" for name in ("config/variables", "cli/mod", "cli/dlq", "ops/doctor/reaction", "telemetry/mod", "telemetry/health")]
-READ = ["infra", "pgo", "Dockerfile", "Makefile", ".ci/run", CI, "engine/src/worker/drain.rs", *CODE]
+READ = ["infra", "pgo", "Dockerfile", "Makefile", "rust-toolchain.toml", ".ci/run", CI, IMAGE, COMPOSE, "engine/src/worker/drain.rs", *CODE]
 VENV = Path(os.environ.get("LINT_VENV", "infra/lint/.venv"))
 
 TOPIC, REACTION, WORKER = (f"infra/{name}.yaml" for name in ("topic", "reaction", "worker"))
@@ -160,6 +161,13 @@ MUTATIONS = {
               Value: arn:aws:sns:us-east-1:000000000000:another"""),
     "memory_that_does_not_fit": (WORKER, 'Default: "512"', 'Default: "256"'),
     "workflow_forgets_lint": (CI, "      - run: make lint-infra\n", ""),
+    "workflow_by_a_tag": (CI, "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1", "actions/checkout@v7"),
+    "workflow_keeps_its_token": (CI, "        with: { persist-credentials: false }\n", ""),
+    "workflow_may_do_anything": (CI, "permissions: { contents: read }", "permissions: write-all"),
+    "workflow_runs_what_others_named": (IMAGE, 'run: docker login ghcr.io', "run: echo ${{ github.ref_name }}; docker login ghcr.io"),
+    "workflow_with_a_misspelt_key": (IMAGE, "    timeout-minutes: 15", "    timeout-minute: 15"),
+    "toolchain_of_another_compiler": ("rust-toolchain.toml", 'channel = "1.95.0"', 'channel = "1.96.0"'),
+    "server_without_a_digest": (COMPOSE, "@sha256:3ebc37595918b8accb852f8048fef2aff047d465167edd655528065b07bc364a", ""),
     "image_by_latest": ("Dockerfile", "FROM ${RUNTIME_IMAGE} AS", "FROM gcr.io/distroless/cc-debian13:latest AS"),
     "image_without_a_digest": ("Dockerfile", "cc-debian13:nonroot@sha256:54df941ed0d06a1bd95ef5e0ce391fd8d9f94b64782dc9a60062727849ee3f97", "cc-debian13:nonroot"),
     "entrypoint_by_shell": ("Dockerfile", 'ENTRYPOINT ["/user-events"]', "ENTRYPOINT /user-events"),
