@@ -16,7 +16,9 @@ ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian13:nonroot@sha256:54df941ed0d06a1bd
 FROM ${BUILD_IMAGE} AS chef
 # auditable: the binary contains the list of its dependencies, for scanners:
 #   cargo audit bin user-events
-RUN cargo install --locked cargo-chef@0.1.77 cargo-auditable@0.7.7
+# cyclonedx: the image has that list as a file, with licences and checksums. It runs once, so it need not be fast.
+RUN cargo install --locked cargo-chef@0.1.77 cargo-auditable@0.7.7 && \
+    cargo install --locked --debug cargo-cyclonedx@0.5.9
 WORKDIR /build
 
 # The recipe lists only the dependencies: while they do not change, Docker reuses the layer that built them.
@@ -32,16 +34,18 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 COPY . .
 # This does what `cargo auditable build` does, but wraps rustc for all crates. A wrapper for the workspace's crates
 # alone would give their functions other names, and the profile would fit none of them.
+# The same sources give the same list, to the byte: hence its date.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     RUSTFLAGS="$(pgo/flags)" RUSTC_WRAPPER=cargo-auditable \
     CARGO_AUDITABLE_ORIG_ARGS='{"offline":false,"locked":true,"frozen":false,"config":[]}' \
-    cargo build --release --locked --bin user-events --verbose
+    cargo build --release --locked --bin user-events --verbose && \
+    SOURCE_DATE_EPOCH=0 cargo cyclonedx --format json --spec-version 1.5 --no-build-deps
 
 FROM ${RUNTIME_IMAGE} AS runtime
 LABEL org.opencontainers.image.title="user-events" \
       org.opencontainers.image.description="Carries events from SNS through SQS to the reactions" \
       org.opencontainers.image.licenses="MIT"
-COPY --from=builder /build/target/release/user-events /user-events
+COPY --from=builder /build/target/release/user-events /build/user-events.cdx.json /
 ENV LOG_FORMAT=json
 USER 65532:65532
 EXPOSE 8080

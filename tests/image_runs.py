@@ -172,6 +172,8 @@ def main():
     }
     packages = built_from()
     hold(f"the binary names the {len(packages)} packages it was built from", {"user-events", "tokio"} <= packages)
+    if listed := bill_of_materials():
+        hold(f"a list beside it names them with licence and checksum, {len(listed)} in all", packages <= listed, packages - listed)
     code, told = Container("config", env=env).ended()
     hold("`config` reads its settings", code == 0 and "EMAIL_QUEUE_URL" in told, told)
     code, told = Container(entrypoint=["/bin/sh", "-c", "true"]).ended()
@@ -217,14 +219,22 @@ def templates_of_ones_own(env):
     hold("templates in an image of one's own are its mail", code == 0 and "Subject: Willkommen" in told, told)
 
 
+def bill_of_materials():
+    """The packages in the image's list that have a licence and, unless they are ours, a checksum; none if the list was not made."""
+    bill = json.loads(pathlib.Path(ROOTFS, "user-events.cdx.json").read_text())
+    whole = [one for one in bill["components"] if one.get("licenses") and (one.get("hashes") or one["name"] == "user-events-engine")]
+    return {one["name"] for one in whole} | ({bill["metadata"]["component"]["name"]} if whole else set())
+
+
 def built_from():
-    """The packages in cargo-auditable's section of the binary."""
+    """The packages in cargo-auditable's section of the binary, but for those that only built others."""
     with tempfile.TemporaryDirectory() as folder:
         section = pathlib.Path(folder, "section")
         binary = f"{ROOTFS}{IMAGE['Entrypoint'][0]}"
         subprocess.run(["objcopy", "-O", "binary", "--only-section=.dep-v0", "--set-section-flags", ".dep-v0=alloc", binary, section], check=True)
         packed = section.read_bytes()
-    return {package["name"] for package in json.loads(zlib.decompress(packed))["packages"]} if packed else set()
+    all_of_them = json.loads(zlib.decompress(packed))["packages"] if packed else []
+    return {package["name"] for package in all_of_them if package.get("kind") != "build"}
 
 
 def first_poll(env):
