@@ -4,6 +4,16 @@
 # Leaves: see each target.
 
 .DEFAULT_GOAL := help
+
+# rust-toolchain.toml names the compiler by its number. Where rustup has that one under the name `stable` alone, this takes it:
+# a machine without rustup's servers could not get it a second time.
+pinned := $(shell sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+ifeq ($(shell rustup toolchain list 2>/dev/null | grep -c '^$(pinned)'),0)
+ifneq ($(findstring rustc $(pinned) ,$(shell RUSTUP_TOOLCHAIN=stable rustc --version 2>/dev/null)),)
+export RUSTUP_TOOLCHAIN := stable
+endif
+endif
+
 .PHONY: help demo up down test release profile bench bench-quick chaos redis-kills cluster-storm webhook-storm simulate mutations fuzz lint lint-infra mutations-infra image image-buildah fmt docs clean-servers
 
 help: ## list the targets
@@ -65,16 +75,17 @@ fuzz: ## throw bytes at the parser of a mail server's replies, a minute (FUZZ_SE
 	mkdir -p fuzz/corpus/reply
 	RUSTC_BOOTSTRAP=1 cargo fuzz run reply -- -max_total_time=$${FUZZ_SECONDS:-60} -max_len=4096 -dict=fuzz/reply.dict # a compiler flag of nightly
 
-lint: ## formatting, clippy, rustdoc: every warning is an error
+lint: ## formatting, clippy, rustdoc: every warning is an error; what we link, where cargo-deny is installed
+	.ci/deny
 	cargo fmt --check
 	cargo clippy --workspace --all-targets --locked --features failpoints -- -D warnings
 	cargo clippy -p user-events-engine --no-default-features --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc -p user-events -p user-events-engine --no-deps --locked --features user-events-engine/testing
 
-lint-infra: ## infra/*.yaml, infra/kubernetes and the Dockerfile: cfn-lint, hadolint, kubernetes-validate, checkov, checks of our own
+lint-infra: ## infra/*.yaml, infra/kubernetes, the workflows and the Dockerfile: cfn-lint, hadolint, zizmor, checkov, checks of our own
 	infra/lint/run
 
-mutations-infra: ## break infra/*.yaml, infra/kubernetes and the Dockerfile in one place at a time and see that lint-infra notices
+mutations-infra: ## break infra/*.yaml, infra/kubernetes, a workflow and the Dockerfile in one place at a time and see that lint-infra notices
 	infra/lint/mutations.py
 
 image: ## build the image by Docker, and run the demo in it as ECS would: user-events
