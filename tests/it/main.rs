@@ -20,6 +20,7 @@ mod bus;
 mod chaos;
 mod cloud_events;
 mod cluster_storm;
+mod comparison;
 mod configuration;
 mod contracts;
 mod crashes;
