@@ -11,12 +11,38 @@
 //! crate of its own, [`engine`], and is shown here under its own names ([`worker`], [`queue`], [`event`] …). Its front page tells
 //! the way of one message in eight stops; the handlers of stop 6 are in [`handlers`].
 //!
-//! An event and a reaction of your own need none of our code changed: a type that is an [`event::Event`], a
-//! [`handler::Handler`], and [`ops::main`] with your list of [`reactions`]; see `examples/orders.rs`. In ECS, [`ecs`] protects a
-//! task at work from scale-in.
+//! # A reaction of your own
+//! None of our code changes: a handler is a name and one function, and [`ops::main`] gives it every command. It reads
+//! `GREETER_QUEUE_URL`, and takes each user once.
 //!
-//! The same handlers run without a broker on the in-process [`bus`] (`examples/in_process.rs`), and without an account in
-//! `user-events demo`, on [`queue::memory`], [`topic::memory`] and [`idempotency::memory`].
+//! ```no_run
+//! use std::process::ExitCode;
+//! use user_events::events::UserSignedUp;
+//! use user_events::handler::{Handled, Handler, HandlerError};
+//! use user_events::{idempotency::Fence, ops, reactions::Reactions};
+//!
+//! struct Greeter;
+//!
+//! impl Handler for Greeter {
+//!     type Event = UserSignedUp;
+//!     const NAME: &'static str = "greeter";
+//!
+//!     async fn handle(&self, event: &UserSignedUp, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
+//!         // Whatever cannot be taken back comes after this line.
+//!         let crossing = fence.cross().await?;
+//!         println!("hello, {}", event.user_id.as_str());
+//!         Ok(Handled::done(crossing))
+//!     }
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     ops::main(Reactions::new().with(Greeter))
+//! }
+//! ```
+//!
+//! An event of your own is a type that is an [`event::Event`]: see `examples/orders.rs`. In ECS, [`ecs`] protects a task at work
+//! from scale-in. The same handlers run without a broker on the in-process [`bus`] (`examples/in_process.rs`), and without an
+//! account in `user-events demo`, on [`queue::memory`], [`topic::memory`] and [`idempotency::memory`].
 //!
 //! # Who watches
 //! What the process does is told by [`telemetry`]: one line a delivery, `/metrics`, and where a collector is

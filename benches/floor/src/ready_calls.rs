@@ -31,7 +31,7 @@ pub async fn send(slots: usize, numbers: Numbers) {
     headers.insert(HOST, server.parse().expect("a header"));
     let fixed = [
         (CONTENT_TYPE.as_str(), "application/json"),
-        (USER_AGENT.as_str(), "user-events/0.1.0"),
+        (USER_AGENT.as_str(), "user-events/0.2.0"),
         ("webhook-timestamp", "1767323045"),
         ("webhook-signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="),
     ];

@@ -80,3 +80,26 @@ fn wrap(message_id: &str, entry: &Entry) -> String {
 fn raw_attributes(entry: &Entry) -> Attributes {
     entry.attributes.iter().map(|(name, value)| (name.clone(), Attribute::string(value))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::Queue;
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_raw_subscription_brings_the_message_alone_and_its_attributes_beside_it() {
+        let minute = Duration::from_secs(60);
+        let (wrapped, raw) = (MemoryQueue::new("wrapped", minute), MemoryQueue::new("raw", minute));
+        let topic = MemoryTopic::default().subscribe(&wrapped).subscribe_raw(&raw);
+        let attributes = BTreeMap::from([("eventType".to_owned(), "order.paid".to_owned())]);
+        let entry = Entry { message: r#"{"type":"order.paid"}"#.to_owned(), attributes };
+        assert!(topic.send(&[&entry]).await.iter().all(Result::is_ok));
+        let mut bodies = Vec::new();
+        for queue in [&wrapped, &raw] {
+            let [delivery] = &queue.receive(10, Duration::ZERO).await.unwrap()[..] else { panic!("one message") };
+            bodies.push((delivery.body.as_str() == entry.message, delivery.attributes.get("eventType").cloned()));
+        }
+        assert_eq!(bodies, [(false, None), (true, Some(Attribute::string("order.paid")))]);
+    }
+}

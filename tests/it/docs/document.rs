@@ -8,7 +8,15 @@ use std::path::{Path, PathBuf};
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Markdown beside that in `docs/`.
-const PAGES: &[&str] = &["README.md", "CONTRIBUTING.md", "infra/README.md", "tests/fixtures/README.md"];
+const PAGES: &[&str] = &[
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "engine/README.md",
+    "infra/README.md",
+    "tests/fixtures/README.md",
+];
 /// Folders whose files tell in comments how they are used.
 const SCRIPTS: &[&str] = &["localstack", "examples", "examples/webhook", "infra", "infra/kubernetes"];
 
