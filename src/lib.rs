@@ -54,6 +54,7 @@
 //! cannot know this crate. `tests/it/house/imports.rs` holds the whole table.
 
 pub mod app;
+pub mod audit;
 pub mod aws;
 pub mod cli;
 pub mod config;

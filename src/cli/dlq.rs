@@ -8,6 +8,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::By;
+
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
 pub enum Dlq {
@@ -72,8 +74,9 @@ pub enum Dlq {
         file: Option<PathBuf>,
     },
     /// Send letters back to their source queue, as they first came or edited
-    #[command(after_help = "Reads <NAME>_QUEUE_URL, <NAME>_DLQ_URL and what the AWS SDK reads; with --edit VISUAL\n\
-        or EDITOR, too (unset: vi).\n\
+    #[command(
+        after_help = "Reads <NAME>_QUEUE_URL, <NAME>_DLQ_URL, what the AWS SDK reads and, to tell what was done, REDIS_URL\n\
+        and REDIS_PREFIX; with --edit VISUAL or EDITOR, too (unset: vi).\n\
         Without --yes it says what it would do; at a terminal it then asks for the number of letters.\n\
         A letter is deleted only once its original is confirmed to be in the source queue: whatever\n\
         breaks, it is in one of the two, perhaps in both, and an effect that happened does not happen again.\n\
@@ -85,7 +88,8 @@ pub enum Dlq {
         packed; other consumers of that queue would see the failure.* attributes and packed bodies. Where SQS\n\
         cannot (the DLQ is no redrive policy's), they are sent and deleted one by one.\n\
         --json: {reaction,dryRun,by,selected,moved,failed,sealed,left,reasons:{}}; of letters in several\n\
-        queues, such a line for each.")]
+        queues, such a line for each."
+    )]
     Redrive {
         /// Which letters
         #[command(flatten)]
@@ -103,16 +107,22 @@ pub enum Dlq {
         /// Do it, without a question
         #[arg(long)]
         yes: bool,
+        /// By whom
+        #[command(flatten)]
+        by: By,
         /// For machines
         #[arg(long)]
         json: bool,
     },
     /// Delete letters for good
-    #[command(after_help = "Reads <NAME>_QUEUE_URL, <NAME>_DLQ_URL and what the AWS SDK reads.\n\
+    #[command(
+        after_help = "Reads <NAME>_QUEUE_URL, <NAME>_DLQ_URL, what the AWS SDK reads and, to tell what was done, REDIS_URL\n\
+        and REDIS_PREFIX.\n\
         Needs ids, a filter or --all. Without --yes it says what it would do; at a terminal it then asks for\n\
         the number of letters. `dlq export` first keeps a copy.\n\
         --json: {reaction,dryRun,by,selected,moved,failed,sealed,left,reasons:{}}, where moved means deleted;\n\
-        of letters in several queues, such a line for each.")]
+        of letters in several queues, such a line for each."
+    )]
     Drop {
         /// Which letters
         #[command(flatten)]
@@ -123,6 +133,9 @@ pub enum Dlq {
         /// Do it, without a question
         #[arg(long)]
         yes: bool,
+        /// By whom
+        #[command(flatten)]
+        by: By,
         /// For machines
         #[arg(long)]
         json: bool,

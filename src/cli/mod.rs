@@ -235,6 +235,9 @@ pub enum Idem {
         /// Do it
         #[arg(long)]
         yes: bool,
+        /// By whom.
+        #[command(flatten)]
+        by: By,
     },
     /// Count records by handler and state
     #[command(after_help = "Reads REDIS_URL. Goes by SCAN, page by page: the server is never stopped, and\n\
@@ -246,6 +249,22 @@ pub enum Idem {
         json: bool,
     },
 }
+
+/// By whom a deed is done.
+#[derive(Debug, clap::Args)]
+pub struct By {
+    /// Who does it: the log tells it, and what Redis keeps of the last 1,000 deeds; if left out, USER
+    #[arg(id = "by", long = "as", value_name = "NAME", value_parser = name)]
+    pub name: Option<String>,
+}
+
+fn name(text: &str) -> Result<String, &'static str> {
+    let is_name = !text.trim().is_empty() && text.chars().count() <= LONGEST_NAME;
+    is_name.then(|| text.to_owned()).ok_or("must have 1 to 200 characters")
+}
+
+/// The most characters of a name: it stands in one line.
+const LONGEST_NAME: usize = 200;
 
 /// A reaction's effect on a subject.
 #[derive(Debug, clap::Args)]

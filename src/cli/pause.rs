@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::By;
+
 /// Which reaction, for how long, and why.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Reads REDIS_URL, REDIS_PREFIX, <NAME>_QUEUE_URL and what the AWS SDK reads. Every\n\
@@ -18,9 +20,9 @@ pub struct Pause {
     /// Why; `status`, `/readyz` and the log repeat it
     #[arg(long, value_name = "TEXT")]
     pub why: String,
-    /// Who asks for it; if left out, USER
-    #[arg(long = "as", value_name = "NAME")]
-    pub by: Option<String>,
+    /// Who asks for it.
+    #[command(flatten)]
+    pub by: By,
 }
 
 /// Which reaction.
@@ -29,4 +31,7 @@ pub struct Pause {
 pub struct Resume {
     /// Which
     pub reaction: String,
+    /// Who asks for it.
+    #[command(flatten)]
+    pub by: By,
 }

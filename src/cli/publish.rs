@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::By;
+
 /// What to publish.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Reads USER_EVENTS_TOPIC_ARN, and AWS_REGION, AWS_ENDPOINT_URL and credentials as\n\
@@ -39,4 +41,7 @@ pub struct Publish {
     /// For machines
     #[arg(long)]
     pub json: bool,
+    /// Who publishes.
+    #[command(flatten)]
+    pub by: By,
 }

@@ -10,15 +10,17 @@ use comfy_table::presets::NOTHING;
 use serde_json::{Map, Value, json};
 
 use super::table::{self, table};
+use super::witness::{Witness, who};
 use super::{CommandResult, Context, Exit, complain, configured, fail_with, linked, say};
 use crate::cli::{Effect, Idem};
 use crate::config;
 use crate::plain;
 use crate::reactions::Reactions;
-use engine::event::{Once, Timestamp};
+use engine::event::{Once, Timestamp, log_hash};
 use engine::idempotency::records::{Counts, Forgotten, Record, RecordError, Records, Sample};
 use engine::idempotency::weight::Weights;
 use engine::idempotency::{Key, State};
+use engine::redis_link::RedisLink;
 
 /// The time between two progress lines while counting.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -29,7 +31,8 @@ pub(super) async fn idem(context: &Context<'_>, what: &Idem) -> CommandResult {
         Some((url?, prefix))
     };
     let (url, prefix) = configured(context, read)?;
-    act(&Records::new(linked(&url, &prefix)?), context, what).await.map_err(|problem| match problem {
+    let link = linked(&url, &prefix)?;
+    act(&Records::new(link.clone()), link, context, what).await.map_err(|problem| match problem {
         Problem::Words(problem) => fail_with(Exit::Usage)(problem),
         Problem::Record(RecordError::Redis(error)) => fail_with(Exit::Unavailable)(error),
         Problem::Record(RecordError::Broken(rule)) => broken(rule),
@@ -49,10 +52,21 @@ impl From<RecordError> for Problem {
     }
 }
 
-async fn act(records: &Records, context: &Context<'_>, what: &Idem) -> Result<Exit, Problem> {
+async fn act(records: &Records, link: RedisLink, context: &Context<'_>, what: &Idem) -> Result<Exit, Problem> {
     Ok(match what {
         Idem::Get { effect, json } => get(records, effect, &key(&context.reactions, effect)?, *json).await?,
-        Idem::Forget { effect, force, yes } => forget(records, &key(&context.reactions, effect)?, *force, *yes).await?,
+        Idem::Forget { effect, force, yes, by } => {
+            let key = key(&context.reactions, effect)?;
+            if !yes {
+                return Ok(rehearse(records.look(&key).await?.as_ref(), *force));
+            }
+            let told = records.forget(&key, *force).await?;
+            if let Some(outcome) = outcome(&told) {
+                let witness = Witness::of(who(context, by), Some(link));
+                witness.say(&witness.deed("forget", &effect.reaction).to(&named(effect)).of(1).ended(&outcome)).await;
+            }
+            forgotten(&told)
+        }
         Idem::Stats { json } => stats(records, *json).await?,
     })
 }
@@ -155,11 +169,24 @@ fn seconds(left: Duration) -> humantime::FormattedDuration {
     humantime::format_duration(Duration::from_secs(left.as_millis().div_ceil(1000) as u64))
 }
 
-async fn forget(records: &Records, key: &Key, force: bool, yes: bool) -> Result<Exit, RecordError> {
-    if !yes {
-        return Ok(rehearse(records.look(key).await?.as_ref(), force));
+/// The record, for whoever reads of the deed later: no id of a user.
+fn named(Effect { subject, event, kind, .. }: &Effect) -> String {
+    let of =
+        |name: &str, text: &Option<String>| text.as_ref().map(|text| format!(" {name}={text}")).unwrap_or_default();
+    format!("subject={}{}{}", log_hash(subject), of("event", event), of("type", kind))
+}
+
+/// How it ended, if something was done.
+fn outcome(told: &Forgotten) -> Option<String> {
+    match told {
+        Forgotten::Yes(state) => Some(format!("it was {}", state.word())),
+        Forgotten::Broken => Some("nobody could read it".to_owned()),
+        Forgotten::NoRecord | Forgotten::Held(_) => None,
     }
-    match records.forget(key, force).await? {
+}
+
+fn forgotten(told: &Forgotten) -> Exit {
+    match told {
         Forgotten::Yes(state) => {
             say(format_args!(
                 "forgotten; it was {}. The next event for this effect is handled as its first.",
@@ -170,9 +197,9 @@ async fn forget(records: &Records, key: &Key, force: bool, yes: bool) -> Result<
             say("deleted; nobody could read it. The next event for this effect is handled as its first.")
         }
         Forgotten::NoRecord => say("no record: there is nothing to forget"),
-        Forgotten::Held(left) => return Ok(held(left)),
+        Forgotten::Held(left) => return held(*left),
     }
-    Ok(Exit::Clean)
+    Exit::Clean
 }
 
 /// Says what forgetting would mean. Changes nothing.

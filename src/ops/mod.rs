@@ -22,6 +22,7 @@ mod status;
 mod subject;
 mod table;
 mod terminal;
+mod witness;
 mod worker;
 
 use std::fmt::Display;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use humantime::format_duration;
 
+use super::witness::{Witness, who};
 use super::{CommandResult, Context, Exit, complain, configured, fail_with, linked, say};
 use crate::cli::{Pause as PauseArguments, Resume};
 use crate::config::{self, Queues};
@@ -16,24 +17,22 @@ use engine::event::Timestamp;
 use engine::queue::sqs::admin::SqsAdmin;
 use engine::worker::Pause;
 
-/// The most characters of a reason and of a name: both stand in one line.
+/// The most characters of a reason: it stands in one line.
 const LONGEST: usize = 200;
 
 pub(super) async fn pause(context: &Context<'_>, told: &PauseArguments) -> CommandResult {
-    let by =
-        told.by.clone().or_else(|| context.environment.get("USER").cloned()).unwrap_or_else(|| "nobody".to_owned());
-    for (what, text) in [("--why", &told.why), ("--as", &by)] {
-        if text.trim().is_empty() || text.chars().count() > LONGEST {
-            return Err(fail_with(Exit::Usage)(format_args!("{what} must have 1 to {LONGEST} characters")));
-        }
+    if told.why.trim().is_empty() || told.why.chars().count() > LONGEST {
+        return Err(fail_with(Exit::Usage)(format_args!("--why must have 1 to {LONGEST} characters")));
     }
+    let by = who(context, &told.by);
     let read = |read: &mut config::SettingsReader<'_>| {
         let queues = config::queues(read, &context.reactions.needs(), std::slice::from_ref(&told.reaction));
         let (url, prefix, aws) = (config::redis(read), config::redis_prefix(read), config::aws(read));
         Some((queues?.pop()?, url?, prefix, aws))
     };
     let (Queues { url: queue, .. }, url, prefix, aws) = configured(context, read)?;
-    let marks = PauseMarks::new(linked(&url, &prefix)?);
+    let link = linked(&url, &prefix)?;
+    let (marks, witness) = (PauseMarks::new(link.clone()), Witness::of(by.clone(), Some(link)));
     let admin = SqsAdmin::new(&super::aws(&aws).await?);
     let facts = admin.facts(&queue).await.map_err(fail_with(Exit::Unavailable))?;
     let longest = facts.retention / 2;
@@ -47,6 +46,8 @@ pub(super) async fn pause(context: &Context<'_>, told: &PauseArguments) -> Comma
     let since = Timestamp::now();
     let pause = Pause { by, why: told.why.clone(), since, until: after(since, length) };
     marks.set(&told.reaction, &pause).await.map_err(fail_with(Exit::Unavailable))?;
+    let deed = witness.deed("pause", &told.reaction).to(&format!("{}: {}", format_duration(length), told.why));
+    witness.say(&deed.ended(&format!("until {}", pause.until))).await;
     say(format_args!(
         "{}: {}\nIts workers begin no receive later than 6 s from now. To end it: {} resume {}",
         told.reaction,
@@ -63,8 +64,10 @@ pub(super) async fn resume(context: &Context<'_>, told: &Resume) -> CommandResul
         Some((url?, prefix))
     };
     let (url, prefix) = configured(context, read)?;
-    let marks = PauseMarks::new(linked(&url, &prefix)?);
+    let link = linked(&url, &prefix)?;
+    let (marks, witness) = (PauseMarks::new(link.clone()), Witness::of(who(context, &told.by), Some(link)));
     if marks.clear(&told.reaction).await.map_err(fail_with(Exit::Unavailable))? {
+        witness.say(&witness.deed("resume", &told.reaction)).await;
         say(format_args!("{}: its workers receive within 6 s", told.reaction));
     } else {
         complain(format_args!("{} was not paused by anybody", told.reaction));

@@ -4,14 +4,17 @@
 //! keep that type's rules. The text of an event is sent as it was written. If an event was not published, the exit
 //! code says so, and `--json` says which.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::table::counted;
+use super::witness::{self, Witness, who};
 use super::{CommandResult, Context, Exit, apart, complain, fail_with, heard, observed, say, until_due};
 use crate::app;
+use crate::audit::Deed;
 use crate::cli;
 use crate::config;
 use crate::events::UserSignedUp;
@@ -32,10 +35,11 @@ struct Invalid(String);
 
 pub(super) async fn publish(context: &Context<'_>, what: cli::Publish) -> CommandResult {
     let read = |read: &mut config::SettingsReader<'_>| {
-        let aws = config::aws(read);
-        Some((config::publish(read)?, aws))
+        let (aws, place) = (config::aws(read), witness::place(read));
+        Some((config::publish(read)?, aws, place))
     };
-    let ((arn, aws), telemetry) = observed(context, read)?;
+    let ((arn, aws, place), telemetry) = observed(context, read)?;
+    let witness = Witness::at(who(context, &what.by), &place)?;
     let stop = heard(shutdown::on_interrupt())?;
     // This part may be cancelled at any point: nothing is sent yet.
     let begun = stop.run_until_cancelled(async {
@@ -62,12 +66,27 @@ pub(super) async fn publish(context: &Context<'_>, what: cli::Publish) -> Comman
         }
     }
     telemetry.stop().await;
+    witness.say(&told(&witness, name, &events, &results)).await;
     let exit = report(&events, &results, what.json);
     if results.len() == events.len() {
         return Ok(exit);
     }
     complain(format_args!("{} events were not sent", events.len() - results.len()));
     Err(Exit::Interrupted)
+}
+
+/// The deed: events of these types, so many of them on the topic.
+fn told(witness: &Witness, topic: &str, events: &[AnyEvent], results: &[Result<MessageId, PublishError>]) -> Deed {
+    let kinds: BTreeSet<_> = events.iter().map(|event| &*event.head().kind).collect();
+    let kinds = kinds.into_iter().collect::<Vec<_>>().join(",");
+    let published = results.iter().filter(|result| result.is_ok()).count();
+    let deed = witness.deed("publish", "").to(&format!("topic={topic} type={kinds}")).of(published as u64);
+    match events.len() - published {
+        0 => deed,
+        rest => {
+            deed.ended(&format!("{} failed, {} not sent", results.len() - published, rest + published - results.len()))
+        }
+    }
 }
 
 async fn events(what: &cli::Publish, reactions: &Reactions) -> Result<Vec<AnyEvent>, Invalid> {

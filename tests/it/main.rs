@@ -24,6 +24,7 @@ mod comparison;
 mod configuration;
 mod contracts;
 mod crashes;
+mod deeds;
 mod demo;
 mod details;
 mod dlq;

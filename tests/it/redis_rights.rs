@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
+use user_events::audit::{Audit, Deed};
 use user_events::event::Timestamp;
 use user_events::events::UserSignedUp;
 use user_events::fleet::Report;
@@ -149,6 +150,9 @@ async fn walk(redis: &RedisServer, url: &str) -> BTreeSet<&'static str> {
     let fleet = Fleet::new(link.clone());
     step("say", fleet.say("email", "here", &Report::default()).await.is_ok());
     step("fleet", fleet.look("email").await.is_ok_and(|fleet| fleet.len() == 1));
+    let audit = Audit::new(Some(link.clone()));
+    audit.say(&Deed::new("anna", "drop", "email")).await;
+    step("deeds", audit.last(9).await.is_ok_and(|deeds| deeds.len() == 1));
     step("forget", records.forget(&key, false).await == Ok(Forgotten::Yes(State::Done)));
     failed
 }

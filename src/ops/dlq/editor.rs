@@ -21,6 +21,7 @@ use super::find::find;
 use super::letter::Letter;
 use super::redrive::{ActOptions, Deed, look_through, tell};
 use super::select::Selection;
+use super::told::Teller;
 use crate::config::SettingsReader;
 use crate::ops::table::on_terminal;
 use crate::ops::{CommandResult, Exit, apart, complain, fail_with, say};
@@ -47,6 +48,7 @@ pub(super) async fn edit(
     dlqs: &[OpenedDlq],
     id: &str,
     desk: &Desk,
+    teller: &Teller,
     json: bool,
     stop: &CancellationToken,
 ) -> CommandResult {
@@ -61,6 +63,7 @@ pub(super) async fn edit(
     if report.selected == 0 && report.error.is_none() && !stop.is_cancelled() {
         return Err(fail_with(Exit::Unavailable)("the letter is no longer there: nothing was sent"));
     }
+    teller.say("edit", dlq.name, &report, stop.is_cancelled()).await;
     let exit = tell(Deed::Redrive, dlq, &report, &ActOptions { yes: true, json, rate: None }, true, stop);
     if report.moved > 0 && !json {
         say(on_terminal("", &format!("Edited, it is the event {id}.")));

@@ -20,6 +20,7 @@ mod progress;
 mod reasons;
 mod redrive;
 mod select;
+mod told;
 
 use std::time::Duration;
 
@@ -29,9 +30,11 @@ use tokio_util::sync::CancellationToken;
 
 use self::redrive::{ActOptions, Deed, Part};
 use self::select::Selection;
+use self::told::Teller;
 use super::table::wrap;
+use super::witness::{self, Place, Witness, who};
 use super::{CommandResult, Context, Exit, complain, configured, fail_with, heard};
-use crate::cli::{Dlq, Filter, Which};
+use crate::cli::{By, Dlq, Filter, Which};
 use crate::config::{self, AwsConfig, Queues, SettingsReader};
 use crate::reactions::{EventType, Reactions};
 use crate::shutdown;
@@ -77,26 +80,35 @@ pub(super) async fn dlq(context: &Context<'_>, what: &Dlq) -> CommandResult {
             look::show(&dlqs, id, *body, *show_addresses, *json, &stop).await?
         }
         Dlq::Export { reaction, filter, file } => {
-            let (dlq, stop) = open_one(context, reaction.as_deref()).await?;
+            let (dlq, (), stop) = open_one(context, reaction.as_deref(), |_| Some(())).await?;
             look::export(&dlq, filter, file.as_deref(), &stop).await
         }
-        Dlq::Redrive { edit: Some(id), json, .. } => {
-            let (queues, aws, desk) = settings(context, &[], |read| Some(editor::Desk::of(read)))?;
+        Dlq::Redrive { edit: Some(id), json, by, .. } => {
+            let more = |read: &mut SettingsReader<'_>| Some((editor::Desk::of(read), witness::place(read)));
+            let (queues, aws, (desk, place)) = settings(context, &[], more)?;
+            let teller = teller(context, by, &place, told::ids(std::slice::from_ref(id)))?;
             let (dlqs, stop) = open_each(context, queues, &aws).await?;
-            editor::edit(&dlqs, id, &desk, *json, &stop).await?
+            editor::edit(&dlqs, id, &desk, &teller, *json, &stop).await?
         }
-        Dlq::Redrive { which, rate, all, yes, json, .. } => {
+        Dlq::Redrive { which, rate, all, yes, by, json, .. } => {
             let options = ActOptions { yes: *yes, json: *json, rate: *rate };
-            act_on(context, Deed::Redrive, which, *all, &options).await?
+            act_on(context, Deed::Redrive, which, *all, by, &options).await?
         }
-        Dlq::Drop { which, all, yes, json } => {
+        Dlq::Drop { which, all, yes, by, json } => {
             let options = ActOptions { yes: *yes, json: *json, rate: None };
-            act_on(context, Deed::Drop, which, *all, &options).await?
+            act_on(context, Deed::Drop, which, *all, by, &options).await?
         }
     })
 }
 
-async fn act_on(context: &Context<'_>, deed: Deed, which: &Which, all: bool, options: &ActOptions) -> CommandResult {
+async fn act_on(
+    context: &Context<'_>,
+    deed: Deed,
+    which: &Which,
+    all: bool,
+    by: &By,
+    options: &ActOptions,
+) -> CommandResult {
     let (reactions, ids): (Vec<_>, Vec<_>) =
         which.words.iter().cloned().partition(|word| context.reactions.get(word).is_some());
     let is_filtered = is_filtered(&which.filter);
@@ -106,7 +118,9 @@ async fn act_on(context: &Context<'_>, deed: Deed, which: &Which, all: bool, opt
                 "letters are named by their ids, or by a reaction and what they are like",
             ));
         }
-        let (dlqs, stop) = open_all(context, &[]).await?;
+        let (queues, aws, place) = settings(context, &[], |read| Some(witness::place(read)))?;
+        let teller = teller(context, by, &place, told::ids(&ids))?;
+        let (dlqs, stop) = open_each(context, queues, &aws).await?;
         let found = find::find(&dlqs, &ids, &stop).await?;
         let ids_in = |dlq: &OpenedDlq| -> Vec<String> {
             let own = found.iter().filter(|(of, _)| of.name == dlq.name).map(|(_, letter)| letter.id.clone());
@@ -115,21 +129,27 @@ async fn act_on(context: &Context<'_>, deed: Deed, which: &Which, all: bool, opt
         let parts = dlqs.iter().map(|dlq| (dlq, ids_in(dlq))).filter(|(_, ids)| !ids.is_empty());
         let part =
             |(dlq, ids): (_, Vec<String>)| Part { dlq, limit: ids.len() as u64, selection: Selection::only(ids) };
-        return Ok(redrive::run(deed, parts.map(part).collect(), options, &stop).await);
+        return Ok(redrive::run(deed, parts.map(part).collect(), options, &teller, &stop).await);
     }
     if reactions.len() > 1 {
         return Err(fail_with(Exit::Usage)("one reaction at a time"));
     }
-    let (dlq, stop) = open_one(context, reactions.first().map(String::as_str)).await?;
+    let (dlq, place, stop) =
+        open_one(context, reactions.first().map(String::as_str), |read| Some(witness::place(read))).await?;
+    let teller = teller(context, by, &place, told::filter(&which.filter))?;
     if deed == Deed::Drop && !all && !is_filtered {
         return Err(fail_with(Exit::Usage)("say which letters to drop: ids, a filter such as --reason, or --all"));
     }
     if deed == Deed::Redrive && all {
-        return Ok(native::redrive(&dlq, options, &stop).await);
+        return Ok(native::redrive(&dlq, options, &teller, &stop).await);
     }
     let limit = which.filter.limit.unwrap_or(u64::MAX);
     let part = Part { dlq: &dlq, selection: Selection::new(&which.filter).until_now(), limit };
-    Ok(redrive::run(deed, vec![part], options, &stop).await)
+    Ok(redrive::run(deed, vec![part], options, &teller, &stop).await)
+}
+
+fn teller(context: &Context<'_>, by: &By, place: &Place, asked: String) -> Result<Teller, Exit> {
+    Ok(Teller { witness: Witness::at(who(context, by), place)?, asked })
 }
 
 fn is_filtered(filter: &Filter) -> bool {
@@ -166,14 +186,19 @@ async fn open_each(
     .await
 }
 
-/// Opens the DLQ of one reaction: the named one, or the only one whose queue is set.
-async fn open_one(context: &Context<'_>, only: Option<&str>) -> Result<(OpenedDlq, CancellationToken), Exit> {
-    let (queues, aws, ()) = settings(context, only.map(str::to_owned).as_slice(), |_| Some(()))?;
+/// Opens the DLQ of one reaction: the named one, or the only one whose queue is set; and reads what else is to be read.
+async fn open_one<T>(
+    context: &Context<'_>,
+    only: Option<&str>,
+    more: impl FnOnce(&mut SettingsReader<'_>) -> Option<T>,
+) -> Result<(OpenedDlq, T, CancellationToken), Exit> {
+    let (queues, aws, more) = settings(context, only.map(str::to_owned).as_slice(), more)?;
     let [queues] = <[Queues; 1]>::try_from(queues).map_err(|several| {
         let names: Vec<_> = several.iter().map(|queues| queues.name).collect();
         fail_with(Exit::Usage)(format!("several reactions have a queue here; say which: {}", names.join(" or ")))
     })?;
-    open(&aws, async |aws| OpenedDlq::open(aws, queues, &context.reactions).await).await
+    let (dlq, stop) = open(&aws, async |aws| OpenedDlq::open(aws, queues, &context.reactions).await).await?;
+    Ok((dlq, more, stop))
 }
 
 /// Opens something in AWS until a signal. Leaves it and the token of that signal. It may be cancelled at any point:

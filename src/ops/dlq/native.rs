@@ -15,6 +15,7 @@ use super::confirm::confirmed;
 use super::progress::Progress;
 use super::redrive::{self, ActOptions, Deed, Part};
 use super::select::Selection;
+use super::told::Teller;
 use crate::ops::table::{counted, on_terminal};
 use crate::ops::{Exit, complain, say};
 use engine::queue::QueueError;
@@ -23,7 +24,7 @@ use engine::queue::sqs::admin::MoveTask;
 /// The time between two looks at the task.
 const LOOK: Duration = Duration::from_millis(500);
 
-pub(super) async fn redrive(dlq: &OpenedDlq, options: &ActOptions, stop: &CancellationToken) -> Exit {
+pub(super) async fn redrive(dlq: &OpenedDlq, options: &ActOptions, teller: &Teller, stop: &CancellationToken) -> Exit {
     let found = match dlq.admin.facts(&dlq.dlq_url).await {
         Ok(facts) => facts,
         Err(error) => return failed(&error),
@@ -49,18 +50,24 @@ pub(super) async fn redrive(dlq: &OpenedDlq, options: &ActOptions, stop: &Cancel
         Err(error) => return failed(&error),
     }
     match dlq.admin.start_move(&found.arn, &dlq.source.arn, options.rate).await {
-        Ok(()) => watch(dlq, options, &found.arn, stop).await,
+        Ok(()) => watch(dlq, options, &found.arn, teller, stop).await,
         Err(QueueError::Refused(code)) => {
             complain(format_args!("SQS does not move these letters itself ({code}): they are sent one by one"));
             let every = Part { dlq, selection: Selection::default().until_now(), limit: u64::MAX };
             let options = ActOptions { yes: true, ..*options };
-            redrive::run(Deed::Redrive, vec![every], &options, stop).await
+            redrive::run(Deed::Redrive, vec![every], &options, teller, stop).await
         }
         Err(error) => failed(&error),
     }
 }
 
-async fn watch(dlq: &OpenedDlq, options: &ActOptions, dlq_arn: &str, stop: &CancellationToken) -> Exit {
+async fn watch(
+    dlq: &OpenedDlq,
+    options: &ActOptions,
+    dlq_arn: &str,
+    teller: &Teller,
+    stop: &CancellationToken,
+) -> Exit {
     let progress = Progress::new(dlq.depth);
     let mut looks = interval(LOOK);
     let mut cancelled = false;
@@ -83,6 +90,7 @@ async fn watch(dlq: &OpenedDlq, options: &ActOptions, dlq_arn: &str, stop: &Canc
         }
     };
     drop(progress);
+    teller.moved(dlq.name, ended.moved, &ended.status).await;
     report(dlq, options, &ended, true);
     match ended.status.as_str() {
         "COMPLETED" => Exit::Clean,

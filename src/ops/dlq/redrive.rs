@@ -11,6 +11,7 @@ use super::act::{LetterAction, LetterReport, act};
 use super::confirm::confirmed;
 use super::progress::Progress;
 use super::select::Selection;
+use super::told::Teller;
 use crate::ops::table::{counted, on_terminal, table};
 use crate::ops::{Exit, complain, say};
 use crate::plain;
@@ -46,18 +47,32 @@ impl Deed {
         }
     }
 
+    /// As others are told of it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Redrive => "redrive",
+            Self::Drop => "drop",
+        }
+    }
+
     fn to(self, dlq: &OpenedDlq) -> String {
         if self == Self::Redrive { format!(" to {}", dlq.source_name()) } else { String::new() }
     }
 }
 
-pub(super) async fn run(deed: Deed, parts: Vec<Part<'_>>, options: &ActOptions, stop: &CancellationToken) -> Exit {
+pub(super) async fn run(
+    deed: Deed,
+    parts: Vec<Part<'_>>,
+    options: &ActOptions,
+    teller: &Teller,
+    stop: &CancellationToken,
+) -> Exit {
     if deed == Deed::Redrive && parts.iter().any(|part| part.dlq.source.is_fifo()) {
         complain("a FIFO queue's letters keep their groups only when SQS moves them: use --all");
         return Exit::Usage;
     }
     if options.yes {
-        return all(deed, &parts, options, stop).await;
+        return all(deed, &parts, options, teller, stop).await;
     }
     let (mut exit, mut open, mut further) = (Exit::Clean, 0, Vec::new());
     for Part { dlq, selection, limit } in parts {
@@ -71,13 +86,13 @@ pub(super) async fn run(deed: Deed, parts: Vec<Part<'_>>, options: &ActOptions, 
         return exit;
     }
     match confirmed(open, stop).await {
-        Some(true) => all(deed, &further, options, stop).await,
+        Some(true) => all(deed, &further, options, teller, stop).await,
         Some(false) => exit,
         None => Exit::Interrupted,
     }
 }
 
-async fn all(deed: Deed, parts: &[Part<'_>], options: &ActOptions, stop: &CancellationToken) -> Exit {
+async fn all(deed: Deed, parts: &[Part<'_>], options: &ActOptions, teller: &Teller, stop: &CancellationToken) -> Exit {
     let mut exit = Exit::Clean;
     for Part { dlq, selection, limit } in parts {
         let action = match deed {
@@ -85,6 +100,7 @@ async fn all(deed: Deed, parts: &[Part<'_>], options: &ActOptions, stop: &Cancel
             Deed::Drop => LetterAction::Drop,
         };
         let report = look_through(dlq, selection, *limit, &action, stop).await;
+        teller.say(deed.name(), dlq.name, &report, stop.is_cancelled()).await;
         exit = worse(exit, tell(deed, dlq, &report, options, true, stop));
     }
     exit
