@@ -25,9 +25,7 @@ async fn each_deed_is_told_by_whom_to_what_and_how_many_and_a_look_or_a_dry_run_
     for (name, value) in [("REDIS_URL", redis.url().as_str()), ("REDIS_PREFIX", "staging:"), ("USER", "anna")] {
         bench.env.insert(name.to_owned(), value.to_owned());
     }
-    let listed = bench.json(&["dlq", "list", "--json"]).await;
-    let id = listed["letters"].as_array().unwrap().iter().find(|letter| letter["user"] == log_hash("u3").to_string());
-    let id = id.unwrap()["id"].as_str().unwrap().to_owned();
+    let _: () = redis.command(&["HSET", "staging:idem:v1:{u9}:welcome_email", "st", "D"]).await;
     let mut logged = Vec::new();
     for (arguments, deed) in [
         (&["dlq", "redrive", "--user", "u1"][..], None),
@@ -38,7 +36,9 @@ async fn each_deed_is_told_by_whom_to_what_and_how_many_and_a_look_or_a_dry_run_
         (&["pause", "profile", "--for", "5m", "--why", "mail to a@b.example"], Some("pause")),
         (&["resume", "profile", "--as", "carla@acme.example"], Some("resume")),
         (&["resume", "profile"], None),
-        (&["idem", "forget", "--reaction", "profile", "u9", "--yes"], None),
+        (&["idem", "forget", "--reaction", "email", "u8", "--yes"], None),
+        (&["idem", "forget", "--reaction", "email", "u9"], None),
+        (&["idem", "forget", "--reaction", "email", "u9", "--yes"], Some("forget")),
     ] {
         let (code, stdout, stderr) = bench.run(arguments).await;
         assert_eq!(code, Some(0), "{arguments:?}: {stderr}");
@@ -54,7 +54,8 @@ async fn each_deed_is_told_by_whom_to_what_and_how_many_and_a_look_or_a_dry_run_
     assert_eq!(of(2), "anna redrive profile [all] 3 done");
     assert!(of(3).starts_with("anna pause profile [5m: mail to ***] - until 2"), "{}", of(3));
     assert_eq!(of(4), "carla resume profile [] - done");
-    assert_eq!(bench.depths().await, (visible(4), visible(0)), "{id}");
+    assert_eq!(of(5), format!("anna forget email [subject={}] 1 it was done", log_hash("u9")));
+    assert_eq!(bench.depths().await, (visible(4), visible(0)));
 }
 
 #[tokio::test]

@@ -87,7 +87,7 @@ async fn four_workers_paused_by_hand_receive_nothing_lose_nothing_and_go_on_when
     assert_eq!(stage.depth().await, Depth { visible: 20, in_flight: 0 });
 
     let (said, code) = stage.says(&["resume", "email"]).await;
-    assert_eq!((said.trim_end(), code), ("email: its workers receive within 6 s", Some(0)));
+    assert_eq!((said.lines().next(), code), (Some("email: its workers receive within 6 s"), Some(0)));
     stage.smtp.wait_for(24, SOON).await;
     stage.world.drained(&stage.queue, SOON).await;
     for worker in workers {
