@@ -17,6 +17,7 @@ use tracing::warn;
 
 use super::reaction::Beats;
 use super::rights::{Right, Rights};
+use crate::event::Timestamp;
 use crate::idempotency::COMMIT_RETRY_FOR;
 use crate::queue::{Delivery, Hold, MAX_BATCH, Queue, QueueError};
 
@@ -45,6 +46,7 @@ pub(super) struct Holds {
 struct HeldMessage {
     hold: Hold,
     message_id: String,
+    sent_at: Option<i64>,
     run_since: Instant,
     until: Instant,
     beat: Beat,
@@ -81,9 +83,10 @@ impl Holds {
         let now = Instant::now();
         let transit = TRANSIT.min(visibility / 6);
         let hidden_since = asked.max(now.checked_sub(transit).unwrap_or(now));
-        let (hold, message_id) = (delivery.receipt.hold(), delivery.message_id.clone());
-        let message =
-            HeldMessage { hold, message_id, run_since: now, until: hidden_since + visibility, beat: Beat::NONE };
+        let (hold, message_id, until) =
+            (delivery.receipt.hold(), delivery.message_id.clone(), hidden_since + visibility);
+        let sent_at = delivery.sent_at();
+        let message = HeldMessage { hold, message_id, sent_at, run_since: now, until, beat: Beat::NONE };
         let id = self.last_id.fetch_add(1, Ordering::Relaxed);
         self.lock().insert(id, message);
         Held { id, holds: self.clone() }
@@ -178,6 +181,12 @@ impl Holds {
     /// How long the longest of their runs has lasted so far.
     pub(super) fn longest_run(&self) -> Duration {
         self.lock().values().map(|message| message.run_since.elapsed()).max().unwrap_or_default()
+    }
+
+    /// How long ago the queue took the oldest of them.
+    pub(super) fn oldest(&self) -> Option<Duration> {
+        let sent_at = self.lock().values().filter_map(|message| message.sent_at).min()?;
+        Some(Duration::from_millis(u64::try_from(Timestamp::now().unix_millis() - sent_at).unwrap_or(0)))
     }
 
     /// How many holds were lost.

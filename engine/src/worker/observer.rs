@@ -10,7 +10,7 @@ use std::time::Duration;
 use tracing::Span;
 
 use super::outcome::Outcome;
-use crate::queue::{Attempt, Delivery};
+use crate::queue::{Attempt, Delivery, Verdict};
 
 /// Listens to one worker. By default every method does nothing.
 pub trait Observer: fmt::Debug + Send + Sync + 'static {
@@ -41,6 +41,13 @@ pub struct Ended {
     pub sent_at_millis: i64,
     /// How long it took to open, claim, handle and record it.
     pub handling: Duration,
+}
+
+impl Ended {
+    pub(super) fn new(outcome: Outcome, verdict: &Verdict, delivery: &Delivery, handling: Duration) -> Self {
+        let &Delivery { attempt, sent_at_millis, .. } = delivery;
+        Self { outcome, verdict: verdict.name(), attempt, sent_at_millis, handling }
+    }
 }
 
 /// Nobody listens.

@@ -20,6 +20,7 @@ use super::drain::{Summary, drain};
 use super::gate::{Gate, Pass};
 use super::holds::Holds;
 use super::lane::{Job, lanes};
+use super::oldest::Oldest;
 use super::outcome::Limits;
 use super::pace::{Asked, Pace};
 use super::pause::PauseSwitch;
@@ -53,6 +54,7 @@ struct Poller<Q, L, H> {
     holds: Arc<Holds>,
     rights: Arc<Rights>,
     switch: PauseSwitch,
+    oldest: Oldest,
     visibility: Duration,
     pulse: Pulse,
     pace: Pace,
@@ -90,7 +92,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Worker<Q, L, H> {
 impl<Q: Queue, L: Ledger, H: Handler> Poller<Q, L, H> {
     fn new(worker: Worker<Q, L, H>, stop: CancellationToken) -> Self {
         let Worker { queue, reaction, settings, topics, vitals, duty, observer } = worker;
-        let Vitals { pulse, tally, breaker, holds, rights, switch, .. } = vitals;
+        let Vitals { pulse, tally, breaker, holds, rights, switch, oldest, .. } = vitals;
         let (facts, handler) = (queue.facts(), reaction.row().name);
         info!(queue = queue.name(), handler, settings.concurrency, visibility = ?facts.visibility, "started");
         if !facts.has_dlq {
@@ -119,7 +121,8 @@ impl<Q: Queue, L: Ledger, H: Handler> Poller<Q, L, H> {
             closing,
         };
         let (processor, running, unworked) = (Arc::new(processor), JoinSet::new(), Vec::new());
-        Self { queue, processor, holds, rights, switch, visibility: facts.visibility, pulse, pace, running, unworked }
+        let visibility = facts.visibility;
+        Self { queue, processor, holds, rights, switch, oldest, visibility, pulse, pace, running, unworked }
     }
 
     /// Extends the holds until what it returns is dropped.
@@ -154,6 +157,7 @@ impl<Q: Queue, L: Ledger, H: Handler> Poller<Q, L, H> {
     fn take(&mut self, EndedReceive { asked, slots, places, is_trial, result }: EndedReceive) -> Vec<Job> {
         self.pulse.received(result.as_ref().err());
         let deliveries = self.pace.heard(&asked, result);
+        self.oldest.received(&deliveries);
         if is_trial && deliveries.is_empty() {
             self.processor.breaker.untried();
         }

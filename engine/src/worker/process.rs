@@ -1,7 +1,6 @@
 //! Stops 4 to 8: one delivery, from open to settle, on one screen.
 //!
-//! Enters: a delivery. Leaves: its end; its verdict is carried out. Promises: one closing line in the log for each
-//! delivery, without an address and without a body.
+//! Enters: a delivery. Leaves: its end; its verdict is carried out. Promises: one closing line without address or body.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -52,14 +51,15 @@ impl<Q: Queue, L: Ledger, H: Handler> Processor<Q, L, H> {
     /// One delivery: open it, claim it, handle it, record it, settle it.
     pub(super) async fn process(&self, delivery: Delivery, held: Held, slot: &mut Slot) -> (Ended, Settled) {
         let started = Instant::now();
-        let reacted = match self.open(&delivery) {
-            Ok(event) => self.react_until_known(&event, &delivery, &held, slot).await,
-            Err(outcome) => outcome.into(),
+        let opened = self.open(&delivery);
+        let reacted = match &opened {
+            Ok(event) => self.react_until_known(event, &delivery, &held, slot).await,
+            Err(outcome) => outcome.clone().into(),
         };
         let detail = Some(reacted.detail()).filter(|detail| !detail.is_empty());
         let verdict = reacted.verdict(&delivery, self.limits, &self.settings.backoff, self.reaction.row().name);
-        let (outcome, &Delivery { attempt, sent_at_millis, .. }) = (reacted.outcome, &delivery);
-        let ended = Ended { outcome, verdict: verdict.name(), attempt, sent_at_millis, handling: started.elapsed() };
+        self.tally.retries(&delivery, &verdict, &reacted, opened.ok().as_ref(), &self.reaction);
+        let ended = Ended::new(reacted.outcome, &verdict, &delivery, started.elapsed());
         info!(outcome = ended.outcome.name(), %verdict, detail, seconds = ended.handling.as_secs_f64(), "delivery");
         self.tally.count(&ended);
         *slot = None;

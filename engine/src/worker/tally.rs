@@ -1,17 +1,25 @@
-//! What has happened so far, counted by outcome.
+//! What has happened so far, counted by outcome; and what is being retried.
 //!
-//! Enters: outcomes. Leaves: numbers, for the closing line of a run and for the demo's table.
+//! Enters: outcomes. Leaves: numbers, for the closing line of a run and for the demo's table; the events that come again.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::observer::Ended;
+use super::outcome::Reacted;
+use super::reaction::Reaction;
+use super::retrying::Retrying;
 use crate::event::Event;
+use crate::handler::Handler;
+use crate::idempotency::Ledger;
+use crate::queue::{Delivery, Verdict};
 
 /// Counts outcomes. Clones share the counts.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
     count: Arc<Mutex<Count>>,
+    pub(super) retrying: Retrying,
 }
 
 /// The counts at one moment.
@@ -32,6 +40,19 @@ impl Tally {
         let (outcome, mut count) = (ended.outcome.name(), self.lock());
         *count.outcomes.entry(outcome).or_default() += 1;
         *count.verdicts.entry((outcome, ended.verdict)).or_default() += 1;
+    }
+
+    /// Remembers an event that comes again, or forgets it.
+    pub(super) fn retries<L: Ledger, H: Handler>(
+        &self,
+        delivery: &Delivery,
+        verdict: &Verdict,
+        reacted: &Reacted,
+        event: Option<&H::Event>,
+        reaction: &Reaction<L, H>,
+    ) {
+        let named = |event: &H::Event| (event.head().clone(), reaction.subject(event).ok().map(Cow::into_owned));
+        self.retrying.heard(delivery, verdict, reacted, || event.map(named));
     }
 
     /// Counts what is odd about an event that is handled all the same.

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use super::breaker::Breaker;
 use super::holds::Holds;
+use super::oldest::Oldest;
 use super::pause::{Pause, PauseSwitch};
 use super::pulse::Pulse;
+use super::retrying::Retries;
 use super::rights::Rights;
 use super::tally::{Count, Tally};
 
@@ -23,6 +25,7 @@ pub struct Vitals {
     pub(super) holds: Arc<Holds>,
     pub(super) rights: Arc<Rights>,
     pub(super) switch: PauseSwitch,
+    pub(super) oldest: Oldest,
     pub(super) slots: usize,
     /// The server that keeps the queue.
     pub(super) server: &'static str,
@@ -31,8 +34,8 @@ pub struct Vitals {
 impl Vitals {
     pub(super) fn new(pulse: Pulse, slots: usize, server: &'static str) -> Self {
         let (breaker, holds, rights) = (Arc::default(), Arc::default(), Arc::new(Rights::at(server)));
-        let (tally, switch) = (Tally::default(), PauseSwitch::default());
-        Self { pulse, tally, breaker, holds, rights, switch, slots, server }
+        let (tally, switch, oldest) = (Tally::default(), PauseSwitch::default(), Oldest::default());
+        Self { pulse, tally, breaker, holds, rights, switch, oldest, slots, server }
     }
 
     /// Does the loop turn?
@@ -83,6 +86,19 @@ impl Vitals {
             pauses.insert(self.server, self.rights.pauses());
         }
         pauses
+    }
+
+    /// What is being retried.
+    #[must_use]
+    pub fn retries(&self) -> Retries {
+        self.tally.retrying.read()
+    }
+
+    /// The age of the oldest message that it holds; or that a message of the last minute had when it was received, if that
+    /// is more. `None`: there was none.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Duration> {
+        self.oldest.age().max(self.holds.oldest())
     }
 
     /// Deliveries received and not settled.

@@ -15,6 +15,7 @@ mod outages;
 mod paused;
 mod pollers;
 mod receivers;
+mod retried;
 mod settling;
 mod stopping;
 

@@ -22,7 +22,7 @@ pub struct SqsAdmin {
 }
 
 /// A queue's settings and depth, as SQS reports them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueueFacts {
     /// Its ARN.
     pub arn: String,
