@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use aws_config::SdkConfig;
 use futures_util::future::try_join_all;
@@ -21,7 +22,7 @@ use crate::aws::{self, AwsError};
 use crate::config::{AwsConfig, ReactionConfig, RunConfig, masked};
 use crate::ecs;
 use crate::fleet::redis::Fleet;
-use crate::fleet::{self, Report};
+use crate::fleet::{self, Rate, Report};
 use crate::pauses::{NamedSwitch, PauseMarks};
 use crate::plain;
 use crate::reactions::{Reactions, StartError, WorkerParts};
@@ -234,13 +235,14 @@ async fn announce(here: Neighbours, places: Vec<(&'static str, String)>, roster:
 
 /// Reports, until the process ends, how each reaction is and what its calls were.
 async fn report(fleet: Fleet, worker: String, places: BTreeMap<&'static str, String>, reactions: Vec<Measured>) {
-    let (since, mut is_told) = (Timestamp::now(), false);
+    let (since, mut is_told, mut rates) = (Timestamp::now(), false, BTreeMap::<&str, Rate>::new());
     let states = || reactions.iter().map(|one| one.vitals.hindrance()).collect::<Vec<_>>();
     loop {
         let told = states();
         for Measured { name, vitals, calls, price } in &reactions {
             let queue = places.get(name).map_or("", String::as_str);
             let report = Report::of(queue, vitals, calls, *price, since);
+            let report = report.at(rates.entry(name).or_default(), Instant::now());
             if let Err(error) = fleet.say(name, &worker, &report).await
                 && (error.is_denied() || error.is_wrong_type())
                 && !std::mem::replace(&mut is_told, true)

@@ -69,6 +69,7 @@ mod plain;
 pub mod profiles;
 pub mod reactions;
 pub mod shutdown;
+pub mod standing;
 pub mod telemetry;
 mod tls;
 pub mod webhook;

@@ -11,6 +11,7 @@ mod named;
 mod pause;
 mod publish;
 mod render;
+mod status;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ pub(crate) use named::{completions, program};
 pub use pause::{Pause, Resume};
 pub use publish::Publish;
 pub use render::Render;
+pub use status::Status;
 
 use crate::reactions::Reactions;
 
@@ -109,24 +111,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// How deep each reaction's queues are, what its worker waits for, and what a message costs
-    #[command(after_help = "Reads <NAME>_QUEUE_URL, <NAME>_DLQ_URL and what the AWS SDK reads. Asks the\n\
-        worker at HTTP_ADDR what it waits for, if one answers there. With REDIS_URL and\n\
-        REDIS_PREFIX, all workers' reports: calls to SQS a message, at their prices.\n\
-        The age of the oldest message is CloudWatch's to tell:\n\
-        ApproximateAgeOfOldestMessage. --json: {\"reactions\":[{reaction,visible,inFlight,\n\
-        delayed,dead,visibilitySeconds,maxReceiveCount,worker,bill}]}, or\n\
-        {reaction,error,worker} for a queue that does not answer; worker is null if it\n\
-        was not asked, bill if no worker reports, else {workers,handled,callsAMessage,\n\
-        emptyShare,dollarsAMillion}; with --watch such a line every two seconds.")]
-    Status {
-        /// Look again every two seconds, until Ctrl-C (exit 130)
-        #[arg(long)]
-        watch: bool,
-        /// For machines
-        #[arg(long)]
-        json: bool,
-    },
+    /// How deep each reaction's queues are, what its workers wait for, and what a message costs
+    Status(Status),
     /// Look at dead letters, send them back, drop them
     #[command(
         after_help = "Looking receives: letters are hidden while it lasts and shown again at its end, on Ctrl-C too;\n\

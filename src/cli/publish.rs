@@ -7,7 +7,8 @@ use super::By;
 /// What to publish.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Reads USER_EVENTS_TOPIC_ARN, and AWS_REGION, AWS_ENDPOINT_URL and credentials as\n\
-    every AWS tool does. Events are validated before the first is sent. An event\n\
+    every AWS tool does; REDIS_URL and REDIS_PREFIX to tell there that somebody\n\
+    published. Events are validated before the first is sent. An event\n\
     keeps its id over every try. One without an id is given one, another in each run:\n\
     what is to be published again needs an eventId, or the one that --json printed.")]
 pub struct Publish {

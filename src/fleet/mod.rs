@@ -4,12 +4,16 @@
 //! [`RENEWED`] and forgotten [`KEPT`] after the last; and the [`Bill`] of several. Promises: no report holds an address, a body or
 //! a secret. Knows no queue's server.
 
+mod rate;
 pub mod redis;
+mod retrying;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::rate::Rate;
+pub use self::retrying::{Retrying, retrying};
 use engine::event::Timestamp;
 use engine::queue::Calls;
 use engine::worker::Vitals;
@@ -51,6 +55,16 @@ pub struct Report {
     pub empty_receives: u64,
     /// US dollars a million calls.
     pub price: f64,
+    /// Messages that were through a second, over the last [`RENEWED`].
+    pub rate: f64,
+    /// The age of the oldest message that it holds or has received within the last minute, in seconds.
+    pub oldest: Option<u64>,
+    /// What it retries: deferred or failed within the last hour, the newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub retrying: Vec<Retrying>,
+    /// Messages that came more than once and are through, by their ids: another worker may still think that it retries them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub over: Vec<String>,
 }
 
 /// A report, and whose it is.
@@ -84,7 +98,7 @@ impl Report {
     /// What a worker says now.
     #[must_use]
     pub fn of(queue: &str, vitals: &Vitals, calls: &Calls, price: f64, since: Timestamp) -> Self {
-        let (count, calls) = (vitals.count(), calls.read());
+        let (count, calls, retries) = (vitals.count(), calls.read(), vitals.retries());
         let by = |ends: &[&str]| {
             let of = count.verdicts.iter().filter(|((_, verdict), _)| ends.contains(verdict));
             of.map(|(_, times)| times).sum()
@@ -103,7 +117,17 @@ impl Report {
             receives: calls.actions.get("ReceiveMessage").copied().unwrap_or(0),
             empty_receives: calls.empty_receives,
             price,
+            rate: 0.0,
+            oldest: vitals.oldest().map(|age| age.as_secs()),
+            retrying: retries.again.into_iter().map(Retrying::from).collect(),
+            over: retries.over,
         }
+    }
+
+    /// The same, with the rate since the last reports.
+    #[must_use]
+    pub fn at(self, rate: &mut Rate, now: Instant) -> Self {
+        Self { rate: rate.count(now, self.handled), ..self }
     }
 }
 

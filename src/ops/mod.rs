@@ -161,7 +161,7 @@ async fn execute(command: Command, context: Context<'_>) -> Exit {
         // These can be cancelled at any point: they hold nothing.
         Command::Demo { mails, slow } => or_interrupted(demo::demo(&context, &mails, slow)).await,
         Command::Doctor { json } => or_interrupted(doctor::doctor(&context, json)).await,
-        Command::Status { watch, json } => or_interrupted(status::status(&context, watch, json)).await,
+        Command::Status(told) => or_interrupted(status::status(&context, &told)).await,
         Command::Idem { what } => or_interrupted(idem::idem(&context, &what)).await,
         Command::Pause(what) => or_interrupted(pause::pause(&context, &what)).await,
         Command::Resume(what) => or_interrupted(pause::resume(&context, &what)).await,

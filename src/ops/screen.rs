@@ -77,6 +77,9 @@ pub(super) fn spelled_json(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// From low to high.
+const BARS: [char; 8] = ['_', '.', ':', '-', '=', '+', '*', '#'];
+
 fn in_ascii(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return Cow::Borrowed(text);
@@ -88,6 +91,7 @@ fn in_ascii(text: &str) -> Cow<'_, str> {
             '→' => shown.push_str("->"),
             '…' => shown.push_str("..."),
             '–' | '—' | '─' => shown.push('-'),
+            '▁'..='█' => shown.push(BARS[c as usize - '▁' as usize]),
             '‘' | '’' => shown.push('\''),
             '“' | '”' => shown.push('"'),
             _ => shown.extend(c.escape_unicode()),

@@ -8,9 +8,6 @@ use std::net::SocketAddr;
 
 use crate::telemetry::health;
 
-/// The line of a reaction that waits for nothing.
-pub(super) const READY: &str = "ready";
-
 /// What each reaction's worker said, by the reaction's name.
 #[derive(Debug, Default)]
 pub(super) struct WorkerStates(BTreeMap<String, String>);
@@ -41,6 +38,7 @@ impl From<&str> for WorkerStates {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::standing::READY;
 
     #[test]
     fn each_reaction_has_its_own_line_and_one_that_runs_elsewhere_has_none() {

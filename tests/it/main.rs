@@ -74,6 +74,7 @@ mod redis_kills;
 mod redis_rights;
 mod redis_settings;
 mod resilience;
+mod retrying;
 mod screens;
 mod shared_packets;
 mod shared_redis;

@@ -34,7 +34,8 @@ async fn status_tells_each_reactions_depth_within_80_columns_and_as_json() {
     assert_eq!(output.status.code(), Some(0));
     let row = |name: &str, [visible, in_flight, delayed, dead]: [u64; 4]| {
         json!({ "reaction": name, "visible": visible, "inFlight": in_flight, "delayed": delayed, "dead": dead,
-            "visibilitySeconds": 90, "maxReceiveCount": 5, "worker": null, "bill": null })
+            "oldestSeconds": null, "perSecond": null, "visibilitySeconds": 90, "maxReceiveCount": 5,
+            "worker": null, "workers": {}, "pause": null, "retrying": 0, "bill": null })
     };
     let expected = json!({ "reactions": [row("email", [2, 1, 0, 0]), row("profile", [0, 0, 1, 1])] });
     assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap(), expected);
@@ -43,6 +44,10 @@ async fn status_tells_each_reactions_depth_within_80_columns_and_as_json() {
     let table = String::from_utf8(output.stdout).unwrap();
     assert!(table.lines().all(|line| line.chars().count() <= 80), "wider than a terminal:\n{table}");
     assert!(table.contains("1m 30s") && !table.contains('\x1b'), "{table}");
+    assert!(table.trim_end().ends_with(" email: no worker reports\n profile: no worker reports"), "{table}");
+    env.remove("REDIS_URL");
+    let output = execute(&env, &["status"]).await;
+    let table = String::from_utf8(output.stdout).unwrap();
     assert!(table.trim_end().ends_with(" workers: nobody was asked (HTTP_ADDR does not answer for them)"), "{table}");
 }
 
@@ -62,12 +67,13 @@ async fn a_watch_goes_on_until_it_is_told_to_stop_and_a_missing_queue_costs_only
 
     // Watched, the reason stands below the table, and the time above it.
     let mut watch = Worker::of(&env, &["status", "--watch"]);
-    let screen = watch.prints(7, Duration::from_secs(20)).await;
+    let screen = watch.prints(8, Duration::from_secs(20)).await;
     watch.signal("INT");
     assert_eq!(watch.exit(Duration::from_secs(10)).await, Some(130));
     assert!(humantime::parse_rfc3339(&screen[0]).is_ok(), "{screen:?}");
     let foot = screen[4..].join(" ");
     assert!(foot.contains("the queue of `email`: the queue refused"), "{screen:?}");
+    assert!(foot.contains(" profile: ▁ 0 messages at most within 5 min"), "{screen:?}");
 
     env.remove("EMAIL_QUEUE_URL");
     let mut watch = Worker::of(&env, &["status", "--watch", "--json"]);

@@ -11,7 +11,7 @@ use super::facts::{ReactionFacts, SystemFacts, WebhookFacts};
 use super::filter::{Passage, passage};
 use super::finding::{Finding, Findings};
 use super::policy::{Access, access};
-use crate::ops::worker::READY;
+use crate::standing::READY;
 use crate::webhook::{NoConnection, WebhookError};
 use engine::idempotency::neighbours::in_words;
 use engine::queue::sqs::admin::QueueFacts;

@@ -36,7 +36,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("src/cli/", &["plain", "reactions"]),
     ("src/ecs.rs", &["worker"]),
     ("src/events/", &["event"]),
-    ("src/fleet/", &["event", "queue", "worker"]),
+    ("src/fleet/", &["event", "fleet", "queue", "worker"]),
     ("src/fleet/redis.rs", &["redis_link"]),
     ("src/handlers/profile.rs", &["event", "events", "handler", "idempotency", "profiles"]),
     ("src/handlers/welcome_email.rs", &["event", "events", "handler", "idempotency", "mail"]),
@@ -49,6 +49,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("src/profiles/redis.rs", &["event", "events", "idempotency", "redis_link"]),
     ("src/reactions/event_type.rs", &["envelope", "event", "webhook"]),
     ("src/shutdown.rs", &[]),
+    ("src/standing/", &["config", "event", "fleet", "pauses", "queue", "redis_link", "standing", "worker"]),
+    ("src/standing/trail.rs", &[]),
     ("src/telemetry/", &["config", "event", "handler", "idempotency", "plain", "queue", "worker"]),
     ("src/telemetry/metrics.rs", &[]),
     ("src/telemetry/mod.rs", &["config", "publisher"]),
@@ -80,7 +82,7 @@ const ADAPTERS: &[&str] = &[
 
 /// Who may name adapters; and an adapter may name the one it is built on.
 const NAMES_ADAPTERS: &[&str] =
-    &["engine/src/testing/", "src/app.rs", "src/config/", "src/lib.rs", "src/ops/", "src/reactions/"];
+    &["engine/src/testing/", "src/app.rs", "src/config/", "src/lib.rs", "src/ops/", "src/reactions/", "src/standing/"];
 const BUILT_ON: &[(&str, &str)] = &[
     ("engine/src/idempotency/neighbours.rs", "redis_link"),
     ("engine/src/idempotency/records.rs", "redis_link"),
