@@ -32,6 +32,7 @@ mod dlq_chosen;
 mod dlq_edited;
 mod docs;
 mod doctor;
+mod doctor_fleet;
 mod duplicates;
 mod ecs;
 mod engine;

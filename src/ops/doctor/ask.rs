@@ -8,10 +8,13 @@ use futures_util::future::join_all;
 use super::facts::{ReactionFacts, SystemFacts, Timing, TopicFacts, WebhookFacts};
 use crate::aws;
 use crate::config::{MailConfig, ReactionConfig, RunConfig, example};
+use crate::fleet::redis::Fleet;
 use crate::mail::Composer;
 use crate::mail::smtp::{Examination, SmtpMailer};
 use crate::ops::worker;
+use crate::pauses::PauseMarks;
 use crate::reactions::{Listed, Reactions};
+use crate::standing::reports;
 use crate::webhook::Webhook;
 use engine::event::Timestamp;
 use engine::idempotency::neighbours::Neighbours;
@@ -33,8 +36,13 @@ pub(super) async fn ask(
         Some(TopicFacts { arn: arn.clone(), found: sns.exists().await })
     };
     let sns_of = || sns.as_ref().map(|(sns, _)| sns);
+    let fleet = RedisLink::new(&config.redis_url).ok().map(|link| {
+        let link = link.under(&config.redis_prefix);
+        (Fleet::new(link.clone()), PauseMarks::new(link))
+    });
+    let fleet = fleet.as_ref();
     let reactions =
-        config.reactions.iter().map(|config| reaction(&admin, sns_of(), config, reactions.get(config.name)));
+        config.reactions.iter().map(|config| reaction(&admin, sns_of(), fleet, config, reactions.get(config.name)));
     let mail = async {
         match &config.mail {
             Some(config) => Some(mail(config).await),
@@ -53,6 +61,7 @@ pub(super) async fn ask(
 async fn reaction(
     admin: &SqsAdmin,
     sns: Option<&SnsAdmin>,
+    fleet: Option<&(Fleet, PauseMarks)>,
     config: &ReactionConfig,
     listed: Option<&Listed>,
 ) -> ReactionFacts {
@@ -82,6 +91,10 @@ async fn reaction(
         }),
         None => None,
     };
+    let reports = match (fleet, found) {
+        (Some((fleet, pauses)), Some(facts)) => reports(fleet, pauses, config.name, &facts.arn).await.ok(),
+        _ => None,
+    };
     let is_recorded = listed.is_some_and(|listed| listed.is_recorded);
     let (types, type_field) = listed.map_or((&[][..], "type"), |listed| (listed.row.types, listed.row.type_field));
     ReactionFacts {
@@ -95,6 +108,7 @@ async fn reaction(
         topics: config.topics.clone(),
         timing,
         webhook,
+        reports,
     }
 }
 

@@ -126,6 +126,14 @@ diagnoses! {
         "events, and the headers of `<NAME>_WEBHOOK_HEADERS`, travel unencrypted" => "use an `https://` URL, and unset `<NAME>_WEBHOOK_ALLOW_PLAINTEXT`";
     PAUSED = Fail "worker" "paused":
         "nothing is handled meanwhile, and no attempt is counted" => "mend what it waits for: it goes on by itself";
+    PAUSED_BY_HAND = Warn "worker" "paused_by_hand":
+        "a person has asked for it; its workers receive nothing" => "it ends by itself; `user-events resume <name>` ends it now";
+    NO_WORKER = Warn "worker" "no_worker":
+        "none has reported within the last minute: events wait" => "start one, or find out why it ended; a worker reports in the Redis of its own `REDIS_URL` and `REDIS_PREFIX`";
+    WORKER_ELSEWHERE = Warn "worker" "worker_elsewhere":
+        "those that report under this name work on another queue than `<NAME>_QUEUE_URL`: on this one nobody does" => "correct `<NAME>_QUEUE_URL` here or there; give each environment a `REDIS_PREFIX` of its own";
+    RELEASES_DIFFER = Warn "releases" "releases_differ":
+        "a deploy is under way, or has stopped half-way" => "finish it, or take it back";
     REDIS_SILENT = Fail "connection" "redis_silent":
         "nothing is claimed, sent or written" => "start Redis; check `REDIS_URL`, its password, the security group";
     REDIS_NO_CLUSTER = Fail "cluster" "redis_no_cluster":

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::mail::smtp::Examination;
 use crate::ops::worker::WorkerStates;
+use crate::standing::Reports;
 use crate::webhook::WebhookError;
 use engine::backoff::Backoff;
 use engine::envelope::Topics;
@@ -63,6 +64,8 @@ pub(super) struct ReactionFacts {
     pub(super) timing: Timing,
     /// `None`: it has a handler.
     pub(super) webhook: Option<WebhookFacts>,
+    /// What its workers report. `None`: Redis does not tell, or there is no queue.
+    pub(super) reports: Option<Reports>,
 }
 
 /// The service that a reaction calls.

@@ -25,7 +25,7 @@ impl Finding {
 
     /// What to do, with the names of this program and this reaction put in.
     pub(super) fn remedy(&self, program: &str) -> Option<String> {
-        let remedy = self.diagnosis?.remedy.replace("user-events dlq", &format!("{program} dlq"));
+        let remedy = self.diagnosis?.remedy.replace("user-events ", &format!("{program} "));
         Some(remedy.replace("<NAME>", &config::prefix(&self.group)).replace("<name>", &self.group).replace('`', ""))
     }
 }

@@ -11,6 +11,7 @@ mod finding;
 mod policy;
 mod reaction;
 mod servers;
+mod workers;
 
 use std::io::IsTerminal;
 

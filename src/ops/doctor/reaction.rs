@@ -11,7 +11,7 @@ use super::facts::{ReactionFacts, SystemFacts, WebhookFacts};
 use super::filter::{Passage, passage};
 use super::finding::{Finding, Findings};
 use super::policy::{Access, access};
-use crate::standing::READY;
+use super::workers;
 use crate::webhook::{NoConnection, WebhookError};
 use engine::idempotency::neighbours::in_words;
 use engine::queue::sqs::admin::QueueFacts;
@@ -42,11 +42,7 @@ pub(super) fn judge(reaction: &ReactionFacts, facts: &SystemFacts) -> Vec<Findin
     if let Some(webhook) = &reaction.webhook {
         called(&mut findings, webhook);
     }
-    match facts.worker.of(reaction.name) {
-        Some(READY) => findings.ok("worker", READY),
-        Some(waits) => findings.bad(PAUSED, waits),
-        None => findings.ok("worker (not asked)", "it does not answer at HTTP_ADDR: run this where the worker runs"),
-    }
+    workers::judge(&mut findings, facts.worker.of(reaction.name), reaction.reports.as_ref());
     findings.all
 }
 

@@ -57,6 +57,7 @@ fn sound() -> ReactionFacts {
             backoff: Backoff::HANDLER,
         },
         webhook: None,
+        reports: None,
     }
 }
 

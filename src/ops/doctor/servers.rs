@@ -193,6 +193,7 @@ mod tests {
             topics,
             timing,
             webhook: None,
+            reports: None,
         }
     }
 
