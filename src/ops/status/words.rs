@@ -62,7 +62,9 @@ fn workers(rows: &[Standing], states: &WorkerStates) -> Vec<String> {
     }
     let line = |row: &Standing| {
         let told = states.of(row.name).map(str::to_owned).or_else(|| row.reports().map(in_the_fleet));
-        let told = told.unwrap_or_else(|| "not asked, it runs elsewhere".to_owned());
+        let unknown =
+            if row.queue.is_err() { "not known, its queue does not answer" } else { "not asked, it runs elsewhere" };
+        let told = told.unwrap_or_else(|| unknown.to_owned());
         match row.reports().and_then(|reports| reports.pause.as_ref()) {
             Some(pause) if !told.contains(&pause.to_string()) => format!("{}: {told}; {pause}", row.name),
             _ => format!("{}: {told}", row.name),
@@ -199,5 +201,8 @@ mod tests {
         let told = foot(&[standing(Some(Reports { pause: Some(pause), ..Reports::default() }))], &silent);
         assert!(told[0].starts_with("email: no worker reports; paused by anna: move (since "), "{told:?}");
         assert_eq!(foot(&[standing(None)], &silent).len(), 1);
+        let gone = Standing { queue: Err(QueueError::Unavailable("x".to_owned())), ..standing(None) };
+        let told = foot(&[standing(Some(busy())), gone], &silent);
+        assert_eq!(told[1], "email: not known, its queue does not answer");
     }
 }
