@@ -22,9 +22,20 @@ fn in_short(Deed { who, what, reaction, filter, many, outcome, .. }: &Deed) -> S
 async fn each_deed_is_told_by_whom_to_what_and_how_many_and_a_look_or_a_dry_run_is_none() {
     let (mut bench, redis) = tokio::join!(Bench::set_up(), RedisServer::start(Keep::Nothing));
     bench.bury(&(0..6).map(|n| letter("conflict", event(&format!("u{n}")), 0)).collect::<Vec<_>>()).await;
-    for (name, value) in [("REDIS_URL", redis.url().as_str()), ("REDIS_PREFIX", "staging:"), ("USER", "anna")] {
+    bench.bury(&[letter("invalid_field", event("u7"), 0)]).await;
+    let topic = bench.world.topic(&[]).await;
+    for (name, value) in [
+        ("REDIS_URL", redis.url().as_str()),
+        ("REDIS_PREFIX", "staging:"),
+        ("USER", "anna"),
+        ("USER_EVENTS_TOPIC_ARN", &topic),
+        ("EDITOR", "sed -i s/example.com/example.org/"),
+        ("PATH", &std::env::var("PATH").unwrap()),
+    ] {
         bench.env.insert(name.to_owned(), value.to_owned());
     }
+    let listed = bench.json(&["dlq", "list", "--reason", "invalid_field", "--json"]).await;
+    let id = listed["letters"][0]["id"].as_str().unwrap();
     let _: () = redis.command(&["HSET", "staging:idem:v1:{u9}:welcome_email", "st", "D"]).await;
     let mut logged = Vec::new();
     for (arguments, deed) in [
@@ -32,10 +43,12 @@ async fn each_deed_is_told_by_whom_to_what_and_how_many_and_a_look_or_a_dry_run_
         (&["dlq", "redrive", "--user", "u1", "--yes"], Some("redrive")),
         (&["dlq", "drop", "--reason", "conflict", "--limit", "2", "--as", "bert", "--yes"], Some("drop")),
         (&["dlq", "list"], None),
-        (&["dlq", "redrive", "--all", "--yes"], Some("redrive")),
+        (&["dlq", "redrive", "--reason", "conflict", "--yes"], Some("redrive")),
         (&["pause", "profile", "--for", "5m", "--why", "mail to a@b.example"], Some("pause")),
         (&["resume", "profile", "--as", "carla@acme.example"], Some("resume")),
         (&["resume", "profile"], None),
+        (&["dlq", "redrive", "--edit", id], Some("edit")),
+        (&["publish", "--type", "order.paid", "--data", "{}"], Some("publish")),
         (&["idem", "forget", "--reaction", "email", "u8", "--yes"], None),
         (&["idem", "forget", "--reaction", "email", "u9"], None),
         (&["idem", "forget", "--reaction", "email", "u9", "--yes"], Some("forget")),
@@ -51,11 +64,18 @@ async fn each_deed_is_told_by_whom_to_what_and_how_many_and_a_look_or_a_dry_run_
     let of = |n: usize| in_short(&told[told.len() - 1 - n]);
     assert_eq!(of(0), format!("anna redrive profile [subject={}] 1 done", log_hash("u1")));
     assert_eq!(of(1), "bert drop profile [reason=conflict limit=2] 2 done");
-    assert_eq!(of(2), "anna redrive profile [all] 3 done");
+    assert_eq!(of(2), "anna redrive profile [reason=conflict] 3 done");
     assert!(of(3).starts_with("anna pause profile [5m: mail to ***] - until 2"), "{}", of(3));
     assert_eq!(of(4), "carla resume profile [] - done");
-    assert_eq!(of(5), format!("anna forget email [subject={}] 1 it was done", log_hash("u9")));
-    assert_eq!(bench.depths().await, (visible(4), visible(0)));
+    assert_eq!(of(5), format!("anna edit profile [ids={id}] 1 done"));
+    assert!(of(6).starts_with("anna publish  [topic=") && of(6).ends_with(" type=order.paid] 1 done"), "{}", of(6));
+    assert_eq!(of(7), format!("anna forget email [subject={}] 1 it was done", log_hash("u9")));
+    assert_eq!(bench.depths().await, (visible(5), visible(0)));
+
+    // What SQS moves itself is a deed like any other.
+    bench.bury(&[letter("conflict", event("u8"), 0)]).await;
+    assert_eq!(bench.run(&["dlq", "redrive", "--all", "--yes"]).await.0, Some(0));
+    assert_eq!(in_short(&audit(&redis).last(1).await.unwrap()[0]), "anna redrive profile [all] 1 done");
 }
 
 #[tokio::test]

@@ -15,6 +15,8 @@ const BY_HAND: &str = "paused by ";
 /// `here`: the worker at `HTTP_ADDR`; `None`: it was not asked. `reports`: `None`: Redis does not tell.
 pub(super) fn judge(findings: &mut Findings, here: Option<&str>, reports: Option<&Reports>) {
     match (here, reports) {
+        // The one here is among them.
+        (Some(_), Some(reports)) if reports.fleet.len() > 1 => reported(findings, reports),
         (Some(READY), _) => findings.ok("worker", READY),
         (Some(waits), _) if waits.starts_with(BY_HAND) => findings.bad(PAUSED_BY_HAND, waits),
         (Some(waits), _) => findings.bad(PAUSED, waits),
@@ -95,6 +97,7 @@ mod tests {
     fn the_worker_here_speaks_for_itself_and_the_others_by_their_reports() {
         let down = Some("paused: waiting for smtp (554) since 10:00");
         assert_eq!(codes(Some(READY), &[worker(down, "1")]), ["worker"]);
+        assert_eq!(codes(Some(READY), &[worker(None, "1"), worker(down, "1")]), ["paused"]);
         assert_eq!(codes(down, &[]), ["paused"]);
         assert_eq!(codes(Some("paused by anna: move (since 1, until 2)"), &[]), ["paused_by_hand"]);
         assert_eq!(codes(None, &[worker(None, "1"), worker(None, "1")]), ["worker"]);

@@ -54,14 +54,16 @@ pub(super) fn foot(rows: &[Standing], states: &WorkerStates) -> Vec<String> {
     [workers(rows, states), retried(rows), bills(rows)].concat()
 }
 
-/// A line for each reaction: what the worker here says, or else what its workers report; and a pause that they may not have
-/// seen yet.
+/// A line for each reaction: what the worker here says, or if it is not the only one what they report; and a pause that they
+/// may not have seen yet.
 fn workers(rows: &[Standing], states: &WorkerStates) -> Vec<String> {
     if rows.iter().all(|row| states.of(row.name).is_none() && row.reports().is_none()) {
         return vec!["workers: nobody was asked (HTTP_ADDR does not answer for them)".to_owned()];
     }
     let line = |row: &Standing| {
-        let told = states.of(row.name).map(str::to_owned).or_else(|| row.reports().map(in_the_fleet));
+        let several = row.reports().filter(|reports| reports.fleet.len() > 1).map(in_the_fleet);
+        let here = || states.of(row.name).map(str::to_owned);
+        let told = several.or_else(here).or_else(|| row.reports().map(in_the_fleet));
         let unknown =
             if row.queue.is_err() { "not known, its queue does not answer" } else { "not asked, it runs elsewhere" };
         let told = told.unwrap_or_else(|| unknown.to_owned());
@@ -196,6 +198,11 @@ mod tests {
         let workers = "email: 1 worker: paused: waiting for smtp (554) since 10:00; 1 worker: ready";
         let retried = "email: 1 event being retried (status --retrying)";
         assert_eq!((told[0].as_str(), told[1].as_str()), (workers, retried));
+        let here = WorkerStates::from("email: ready\n");
+        assert_eq!(foot(&[standing(Some(busy()))], &here)[0], workers, "the one here is one of two");
+        let mut alone = busy();
+        alone.fleet.truncate(1);
+        assert_eq!(foot(&[standing(Some(alone))], &here)[0], "email: ready");
         let now = Timestamp::now();
         let pause = Pause { by: "anna".to_owned(), why: "move".to_owned(), since: now, until: now };
         let told = foot(&[standing(Some(Reports { pause: Some(pause), ..Reports::default() }))], &silent);
