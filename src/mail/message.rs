@@ -102,9 +102,24 @@ fn subject(message: &mut Vec<u8>, subject: &str) {
     if subject.is_ascii() && subject.len() <= ENCODED_LINE - "Subject: ".len() && !subject.contains("=?") {
         return put(message, &["Subject: ", subject, "\r\n"]);
     }
+    // The library breaks no word, and leaves one that looks encoded as it is: mail programs would decode it.
+    if subject.contains("=?") || subject.split(' ').any(|word| word.len() > ENCODED_LINE) {
+        return encoded(message, subject);
+    }
     let mut headers = Headers::new();
     headers.set(Subject::from(subject.to_owned()));
     put(message, &[&headers.to_string()]);
+}
+
+/// A subject as encoded words, one a line (RFC 2047 section 2).
+fn encoded(message: &mut Vec<u8>, subject: &str) {
+    const WORD: usize = (ENCODED_LINE - "Subject: =?utf-8?b??=".len()) / 4 * 3;
+    let (mut rest, mut before) = (subject, "Subject:");
+    while !rest.is_empty() {
+        let (word, after) = rest.split_at(rest.floor_char_boundary(WORD));
+        put(message, &[before, " =?utf-8?b?", &BASE64.encode(word.as_bytes()), "?=\r\n"]);
+        (rest, before) = (after, "");
+    }
 }
 
 /// One text with its headers, in the plainest form that carries it.

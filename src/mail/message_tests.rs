@@ -62,6 +62,25 @@ fn a_text_stands_in_the_plainest_form_that_carries_it() {
 }
 
 #[test]
+fn a_subject_that_no_line_holds_or_that_looks_encoded_is_encoded_as_a_whole() {
+    let of = |text: &str| {
+        let mut message = Vec::new();
+        subject(&mut message, text);
+        String::from_utf8(message).expect("ASCII")
+    };
+    assert_eq!(of("Hi =?utf-8?b?SGk=?="), "Subject: =?utf-8?b?SGkgPT91dGYtOD9iP1NHaz0/PQ==?=\r\n");
+    assert_eq!(of("Zoë =?"), "Subject: =?utf-8?b?Wm/DqyA9Pw==?=\r\n");
+    for long in ["x".repeat(1200), format!("Zoë {}", "ü".repeat(500))] {
+        let header = of(&long);
+        assert!(header.lines().all(|line| line.len() <= ENCODED_LINE), "{header}");
+        let words = header.lines().map(|line| line.split("=?utf-8?b?").nth(1).expect("a word"));
+        let text: Vec<u8> =
+            words.flat_map(|word| BASE64.decode(word.trim_end_matches("?=").as_bytes()).expect("base64")).collect();
+        assert_eq!(String::from_utf8(text).expect("whole characters in each"), long);
+    }
+}
+
+#[test]
 fn a_soft_line_break_comes_only_where_a_line_goes_on() {
     let of = |line: &str| {
         let mut message = Vec::new();
