@@ -32,13 +32,19 @@ impl Object for AsItIs {
 /// The filter `link`: an address to go to, or a part of one.
 pub(super) fn link(value: &Value) -> Result<Value, Error> {
     let text = value.to_string();
-    let scheme =
-        text.split_once(':').map(|(scheme, _)| scheme).filter(|s| s.bytes().all(|b| b.is_ascii_alphanumeric()));
+    // Mail programs take no notice of spaces before a scheme.
+    let scheme = text.trim_start().split_once(':').map(|(scheme, _)| scheme).filter(|scheme| is_scheme(scheme));
     let is_usual = |scheme: &str| ["http", "https", "mailto", "tel"].contains(&scheme.to_ascii_lowercase().as_str());
     if text.contains(|c: char| c.is_control() || turns(c)) || scheme.is_some_and(|scheme| !is_usual(scheme)) {
         return Err(Error::new(ErrorKind::InvalidOperation, "no link"));
     }
     Ok(Value::from_object(AsItIs(text)))
+}
+
+/// RFC 3986 section 3.1.
+fn is_scheme(text: &str) -> bool {
+    let is_rest = |b: u8| b.is_ascii_alphanumeric() || b"+-.".contains(&b);
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(is_rest)
 }
 
 /// Writes each value of a template.
@@ -64,6 +70,11 @@ fn turns(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// May it stand before a dot in the name of a host? Accents, signs and symbols beyond ASCII may, too.
+fn is_of_a_name(c: char) -> bool {
+    c.is_alphanumeric() || !c.is_ascii() && !c.is_whitespace() && c != WORD_JOINER
+}
+
 fn as_text(text: &str) -> Cow<'_, str> {
     let is_odd = |byte: u8| !(b' '..0x7f).contains(&byte) || matches!(byte, b'.' | b':' | b'@');
     if !text.bytes().any(is_odd) {
@@ -71,14 +82,14 @@ fn as_text(text: &str) -> Cow<'_, str> {
     }
     let mut shown = String::with_capacity(text.len() + 8);
     let mut before = ' ';
-    let mut rest = text.chars().peekable();
+    // What is left out parts nothing.
+    let mut rest = text.chars().filter(|c| !turns(*c)).peekable();
     while let Some(c) = rest.next() {
         let after = rest.peek().copied().unwrap_or(' ');
         match c {
-            _ if turns(c) => continue,
             c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => shown.push(' '),
             // `name.example`, `https://`, `user@`: inside of a word alone.
-            '.' | '@' if before.is_alphanumeric() && after.is_alphabetic() => shown.extend([WORD_JOINER, c]),
+            '.' | '@' if is_of_a_name(before) && after.is_alphabetic() => shown.extend([WORD_JOINER, c]),
             ':' if after == '/' => shown.extend([c, WORD_JOINER]),
             c => shown.push(c),
         }

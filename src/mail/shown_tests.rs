@@ -11,6 +11,8 @@ fn what_looks_like_a_link_is_parted_and_other_text_stays() {
         ("ann@evil.example", "ann\u{2060}@evil\u{2060}.example"),
         ("a\u{202e}b\r\nc\t", "ab  c "),
         ("a\u{2028}b", "a b"),
+        ("https:\u{202e}//evil.\u{200e}example", "https:\u{2060}//evil\u{2060}.example"),
+        ("evile\u{301}.example ❤.example", "evile\u{301}\u{2060}.example ❤\u{2060}.example"),
     ] {
         assert_eq!(as_text(given), shown, "{given}");
     }
@@ -21,12 +23,22 @@ fn what_looks_like_a_link_is_parted_and_other_text_stays() {
 
 #[test]
 fn a_link_goes_to_a_page_a_mailbox_or_a_number_and_nowhere_else() {
-    for good in
-        ["https://acme.example/a?b=c:d", "HTTP://acme.example", "mailto:a@acme.example", "tel:+1", "u%201", "a/b:c"]
-    {
+    for good in [
+        "https://acme.example/a?b=c:d",
+        "HTTP://acme.example",
+        "mailto:a@acme.example",
+        "tel:+1",
+        "u%201",
+        "a/b:c",
+        "1-a:b",
+    ] {
         assert!(link(&Value::from(good)).is_ok(), "{good}");
     }
-    for bad in ["javascript:alert(1)", "data:text/html,x", "vbscript:x", "https://a\nb", "a\u{202e}b"] {
+    let programs = [" javascript:alert(1)", "\u{a0}javascript:x", "ms-msdt:/id", "search-ms:q", "x+y.z:"];
+    for bad in ["javascript:alert(1)", "data:text/html,x", "vbscript:x", "https://a\nb", "a\u{202e}b"]
+        .into_iter()
+        .chain(programs)
+    {
         assert!(link(&Value::from(bad)).is_err(), "{bad}");
     }
 }
