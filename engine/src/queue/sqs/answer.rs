@@ -97,7 +97,7 @@ struct WireAttribute {
     binary_value: Option<String>,
 }
 
-fn read(body: &[u8]) -> Result<ReceiveMessageOutput, BoxError> {
+pub(super) fn read(body: &[u8]) -> Result<ReceiveMessageOutput, BoxError> {
     let text = std::str::from_utf8(body)?;
     let messages = match regular(text) {
         Ok(messages) => messages,

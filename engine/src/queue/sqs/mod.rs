@@ -9,7 +9,8 @@ pub mod admin;
 mod answer;
 mod count;
 mod error;
-mod redrive;
+#[doc(hidden)]
+pub mod redrive;
 mod request;
 mod surrogates;
 
@@ -250,6 +251,15 @@ fn settings(aws: &SdkConfig, attempt: Duration) -> Builder {
         .retry_config(retries.with_max_backoff(SDK_PAUSE))
         // Its grace period is as long as the longest long poll, and a long poll sends nothing while it waits.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+}
+
+/// What an answer to a receive brings to a worker: for whoever checks what holds of any answer.
+#[cfg(any(fuzzing, feature = "testing"))]
+#[doc(hidden)]
+#[must_use]
+pub fn deliveries(answer: &[u8]) -> Option<Vec<Delivery>> {
+    let messages = answer::read(answer).ok()?.messages.unwrap_or_default();
+    Some(messages.into_iter().filter_map(|message| delivery(message, false)).map(opened).collect())
 }
 
 /// `None` if the receipt or the body is missing. Without a receipt nothing can be done to a message, and without a body
