@@ -82,9 +82,11 @@ pub fn telemetry(read: &mut SettingsReader<'_>) -> TelemetryConfig {
 }
 
 fn endpoint(text: &str) -> Result<String, &'static str> {
-    const RULE: &str = "must be a URL like http://localhost:4318, without user, password or query";
+    const RULE: &str = "must be a URL like http://localhost:4318, without user, password, `?` or `#`";
     let url = url::Url::parse(text).map_err(|_| RULE)?;
-    let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
+    let plain = url.username().is_empty() && url.password().is_none();
+    // A path is put behind it.
+    let plain = plain && url.query().is_none() && url.fragment().is_none();
     let sound = matches!(url.scheme(), "http" | "https") && url.has_host() && plain;
     if sound { Ok(text.trim_end_matches('/').to_owned()) } else { Err(RULE) }
 }
@@ -179,6 +181,9 @@ mod tests {
             assert!(mistakes.contains(&format!("  {name} must ")), "{name} is not named in {mistakes}");
         }
         assert!(!mistakes.contains("hunter2"), "{mistakes}");
+        for bad in ["http://collector:4318?x", "http://collector:4318/#x"] {
+            assert!(read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", bad)]).is_err(), "{bad}");
+        }
     }
 
     #[test]
