@@ -71,7 +71,7 @@ impl Parser {
             begun.code = ReplyPrefix::of(&begun.held).map(|prefix| prefix.code);
         }
         let code = begun.code.filter(|_| !begun.is_garbled);
-        Reply { code, enhanced: begun.enhanced, held: begun.held }
+        Reply { code, enhanced: begun.enhanced.filter(|_| code.is_some()), held: begun.held }
     }
 
     fn ends_with_this_line(&mut self) -> bool {
@@ -235,6 +235,12 @@ mod tests {
         for (bytes, expected) in cases {
             assert_eq!(shown(bytes), expected, "{}", bytes.escape_ascii());
         }
+    }
+
+    #[test]
+    fn a_garbled_reply_has_no_enhanced_code() {
+        let (found, _) = replies(&[b"250-2.1.0 ok\r\n550 5.1.1 no such user\r\n"]);
+        assert_eq!((found[0].code, found[0].enhanced), (None, None));
     }
 
     #[test]
