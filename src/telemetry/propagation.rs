@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use opentelemetry::Context;
 use opentelemetry::propagation::TextMapPropagator;
-use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
 use super::w3c;
@@ -17,7 +17,7 @@ use engine::envelope::{Carried, TRACEPARENT, TRACESTATE, carried};
 use engine::queue::Delivery;
 
 /// The context that a delivery was published in.
-pub(super) fn extract(propagators: Propagators, delivery: &Delivery) -> Option<SpanContext> {
+pub(crate) fn extract(propagators: Propagators, delivery: &Delivery) -> Option<SpanContext> {
     let beside = |name: &str| delivery.attributes.get(name).map(|attribute| attribute.value.clone());
     let w3c = || told(carried(delivery.body.as_str(), beside));
     let xray = || delivery.trace_header.as_deref().and_then(xray);
@@ -25,8 +25,13 @@ pub(super) fn extract(propagators: Propagators, delivery: &Delivery) -> Option<S
     found.or_else(|| if propagators.xray { xray() } else { None })
 }
 
+/// The context of whatever goes on from there.
+pub(crate) fn continued(context: SpanContext) -> Context {
+    Context::new().with_remote_span_context(context)
+}
+
 /// The headers of a message that is sent in this context.
-pub(super) fn inject(propagators: Propagators, context: &Context) -> Vec<(&'static str, String)> {
+pub(crate) fn inject(propagators: Propagators, context: &Context) -> Vec<(&'static str, String)> {
     let mut headers = HashMap::new();
     if propagators.trace_context {
         TraceContextPropagator::new().inject_context(context, &mut headers);

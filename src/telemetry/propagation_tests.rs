@@ -1,7 +1,5 @@
 //! Traces that travel with a message, and what is left out.
 
-use opentelemetry::trace::TraceContextExt;
-
 use super::*;
 use engine::queue::{Attempt, Attribute, Attributes, Body, ReceiptHandle};
 
@@ -53,7 +51,7 @@ fn what_is_malformed_is_no_context() {
 #[test]
 fn what_is_written_is_read_back() {
     let context = extract(Propagators::default(), &delivery(Some(W3C), None)).expect("sound");
-    let headers = inject(Propagators::default(), &Context::new().with_remote_span_context(context));
+    let headers = inject(Propagators::default(), &continued(context));
     assert_eq!(headers, [(TRACEPARENT, W3C.to_owned())], "an empty tracestate takes no attribute");
     let none = Propagators { trace_context: false, xray: true };
     assert!(inject(none, &Context::new()).is_empty());

@@ -7,10 +7,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use opentelemetry::trace::{Link, Span, SpanContext, SpanKind, TraceContextExt, Tracer};
+use opentelemetry::trace::{Link, Span, SpanContext, SpanKind, Tracer};
 use opentelemetry::{Context, KeyValue};
 
 use super::labels::OPERATION;
+use super::propagation::continued;
 use super::watch::{TimedCall, Watch, WatchInner};
 use engine::queue::{DeadLetter, Delivery, Facts, Hide, Hold, Queue, QueueError, ReceiptHandle, Unsettled};
 
@@ -111,7 +112,7 @@ impl WatchInner {
         let Some(tracer) = self.tracer.as_ref().filter(|_| !deliveries.is_empty()) else { return };
         let mut published: Vec<SpanContext> = deliveries.iter().filter_map(|one| self.context(one)).collect();
         let only = if deliveries.len() == 1 { published.pop() } else { None };
-        let parent = only.map_or_else(Context::new, |context| Context::new().with_remote_span_context(context));
+        let parent = only.map_or_else(Context::new, continued);
         let attributes = [
             KeyValue::new(OPERATION, "receive"),
             KeyValue::new("messaging.operation.type", "receive"),

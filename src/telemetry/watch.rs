@@ -8,16 +8,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use opentelemetry::KeyValue;
 use opentelemetry::metrics::BoundHistogram;
 use opentelemetry::trace::{SpanContext, Status, TraceContextExt};
-use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracer;
 use tracing::{Span, field, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::instruments::Instruments;
 use super::labels::{DESTINATION, ERROR, OPERATION, REACTION, SYSTEM};
-use super::propagation::{extract, inject};
+use super::propagation::{continued, extract, inject};
 use crate::config::Propagators;
 use engine::event::Timestamp;
 use engine::handler::TRACE;
@@ -152,7 +152,7 @@ impl Observer for Watch {
         );
         if let Some(context) = publisher {
             // Fails only for a span that was entered before, or that no layer takes.
-            let _ = span.set_parent(Context::new().with_remote_span_context(context));
+            let _ = span.set_parent(continued(context));
         }
         let context = span.context();
         log.record("trace_id", field::display(context.span().span_context().trace_id()));
