@@ -61,6 +61,9 @@ pub mod config;
 pub mod ecs;
 pub mod events;
 pub mod fleet;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod handlers;
 pub mod mail;
 pub mod ops;

@@ -120,7 +120,7 @@ impl Templates {
         if Image::is_one(name) { Image::MOST } else { MAX_TEMPLATE }
     }
 
-    fn of_files(files: Vec<(String, Vec<u8>)>) -> (Option<Self>, Vec<TemplateFault>) {
+    pub(crate) fn of_files(files: Vec<(String, Vec<u8>)>) -> (Option<Self>, Vec<TemplateFault>) {
         let (images, templates): (Vec<_>, Vec<_>) = files.into_iter().partition(|(name, _)| Image::is_one(name));
         let mut faults = Image::faults(&images);
         let images: Vec<Image> = images.into_iter().map(|(name, bytes)| Image::new(name, &bytes)).collect();

@@ -6,7 +6,7 @@
 mod completions;
 mod config;
 mod demo;
-mod dlq;
+pub(crate) mod dlq;
 mod doctor;
 mod healthcheck;
 mod idem;

@@ -13,7 +13,7 @@ mod ledger;
 mod log;
 pub mod metrics;
 mod port;
-mod propagation;
+pub(crate) mod propagation;
 mod publishing;
 mod queue;
 pub mod roster;

@@ -9,7 +9,7 @@ const LONGEST: Duration = Duration::from_secs(12 * 3600);
 
 /// What an answer means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// Taken.
     Done,
     /// Refused for good. A redirect, too: what answers elsewhere is not who was named.
@@ -26,7 +26,7 @@ pub(super) enum Answer {
 
 impl Answer {
     /// The table.
-    pub(super) fn of(status: u16, retry_after: Option<&str>, now: SystemTime) -> Self {
+    pub(crate) fn of(status: u16, retry_after: Option<&str>, now: SystemTime) -> Self {
         let named = retry_after.and_then(|text| wait(text.trim(), now));
         match (status, named) {
             (200..=299, _) => Self::Done,

@@ -8,7 +8,7 @@
 //! `settings` reads what a team says of its service, `event` is an event of any type, `sign` signs, `client` talks
 //! HTTP, `answer` judges what came back.
 
-mod answer;
+pub(crate) mod answer;
 mod client;
 mod event;
 mod settings;
@@ -171,7 +171,7 @@ impl Webhook {
 }
 
 /// A receipt as it may be kept and printed.
-fn receipt(header: Option<&str>) -> String {
+pub(crate) fn receipt(header: Option<&str>) -> String {
     let header = header.unwrap_or_default().trim();
     let is_plain = header.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
     if is_plain { header.chars().take(RECEIPT).collect() } else { String::new() }

@@ -12,13 +12,13 @@ mod conversation;
 mod examine;
 mod listener;
 mod login;
-mod offers;
+pub(crate) mod offers;
 mod pool;
 pub mod reply;
 mod settings;
-mod stop;
+pub(crate) mod stop;
 mod trial;
-mod verdict;
+pub(crate) mod verdict;
 mod wire;
 
 use std::fmt;

@@ -7,18 +7,18 @@ use super::reply::Reply;
 
 /// The offers of a server that we use. A server that was greeted by HELO offers nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Offers {
-    pub(super) starttls: bool,
-    pub(super) pipelining: bool,
-    pub(super) eight_bit: bool,
-    pub(super) beyond_ascii: bool,
-    pub(super) plain: bool,
-    pub(super) login: bool,
-    pub(super) xoauth2: bool,
+pub(crate) struct Offers {
+    pub(crate) starttls: bool,
+    pub(crate) pipelining: bool,
+    pub(crate) eight_bit: bool,
+    pub(crate) beyond_ascii: bool,
+    pub(crate) plain: bool,
+    pub(crate) login: bool,
+    pub(crate) xoauth2: bool,
 }
 
 impl Offers {
-    pub(super) fn of(reply: &Reply) -> Self {
+    pub(crate) fn of(reply: &Reply) -> Self {
         let mut offers = Self::default();
         // The first line is the server's name.
         for line in reply.lines().skip(1) {

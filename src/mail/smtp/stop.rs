@@ -109,7 +109,7 @@ impl Stop {
 }
 
 /// The first line of what the server said.
-pub(super) fn said(reply: &Reply) -> String {
+pub(crate) fn said(reply: &Reply) -> String {
     let code = reply.code.map_or_else(|| "garbled:".to_owned(), |code| code.to_string());
     masked(&format!("{code} {}", reply.lines().next().unwrap_or_default()))
 }

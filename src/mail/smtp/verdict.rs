@@ -9,7 +9,7 @@ use engine::backoff::Outage;
 
 /// What came instead of the expected reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(crate) enum Heard {
     /// Nothing: the time limit passed, or the connection broke.
     Nothing,
     /// Something that is no reply.
@@ -25,7 +25,7 @@ impl From<&Reply> for Heard {
 }
 
 /// The table. The first row that matches counts.
-pub(super) fn judge(phase: Phase, heard: Heard, why: String) -> MailError {
+pub(crate) fn judge(phase: Phase, heard: Heard, why: String) -> MailError {
     use Heard::{Code, Garbled, Nothing};
     let unavailable = |why, outage| MailError::Unavailable { phase, why, outage };
     match (phase, heard) {

@@ -16,7 +16,7 @@ use engine::queue::dead_letter::UnpackError;
 
 /// What an edited text is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Edited {
+pub(crate) enum Edited {
     /// The text that there was.
     Unchanged,
     /// No event that the worker would handle. Holds the field and the rule.
@@ -29,7 +29,7 @@ pub(super) enum Edited {
 ///
 /// # Errors
 /// The letter cannot be opened.
-pub(super) fn draft(letter: &Letter) -> Result<String, UnpackError> {
+pub(crate) fn draft(letter: &Letter) -> Result<String, UnpackError> {
     Ok(spread(&event_text(&letter.original()?.body)) + "\n")
 }
 
@@ -37,7 +37,7 @@ pub(super) fn draft(letter: &Letter) -> Result<String, UnpackError> {
 ///
 /// # Errors
 /// The letter cannot be opened.
-pub(super) fn edited(letter: &Letter, text: &str) -> Result<Edited, UnpackError> {
+pub(crate) fn edited(letter: &Letter, text: &str) -> Result<Edited, UnpackError> {
     let (original, text) = (letter.original()?, packed(text.trim()));
     if text == packed(event_text(&original.body).trim()) {
         return Ok(Edited::Unchanged);

@@ -14,7 +14,7 @@ use engine::queue::dead_letter::{BODY_ENCODING, DETAIL, OURS, REASON, UnpackErro
 use engine::queue::{DeadLetter, Delivery, ReceiptHandle};
 
 /// One letter in a DLQ.
-pub(super) struct Letter {
+pub(crate) struct Letter {
     /// Its message id in the DLQ.
     pub(super) id: String,
     /// How often it was received from the DLQ, looks included.
@@ -38,7 +38,7 @@ pub(super) struct Contents {
 
 impl Letter {
     /// A letter from the DLQ of a reaction to these events.
-    pub(super) fn new(delivery: Delivery, event_type: EventType) -> (Self, ReceiptHandle) {
+    pub(crate) fn new(delivery: Delivery, event_type: EventType) -> (Self, ReceiptHandle) {
         let Delivery { message_id, body, attributes, attempt, sent_at_millis, group, fairness, receipt, .. } = delivery;
         // If the redrive policy moved it, no worker wrote it: a reason in it is an old one, or the sender's.
         let is_ours = !delivery.moved_by_queue && is_ours(&attributes);

@@ -8,11 +8,11 @@
 mod act;
 mod browse;
 mod confirm;
-mod edit;
+pub(crate) mod edit;
 mod editor;
 mod find;
 mod layout;
-mod letter;
+pub(crate) mod letter;
 mod list;
 mod look;
 mod native;

@@ -81,8 +81,16 @@ const ADAPTERS: &[&str] = &[
 ];
 
 /// Who may name adapters; and an adapter may name the one it is built on.
-const NAMES_ADAPTERS: &[&str] =
-    &["engine/src/testing/", "src/app.rs", "src/config/", "src/lib.rs", "src/ops/", "src/reactions/", "src/standing/"];
+const NAMES_ADAPTERS: &[&str] = &[
+    "engine/src/testing/",
+    "src/app.rs",
+    "src/config/",
+    "src/fuzzing/",
+    "src/lib.rs",
+    "src/ops/",
+    "src/reactions/",
+    "src/standing/",
+];
 const BUILT_ON: &[(&str, &str)] = &[
     ("engine/src/idempotency/neighbours.rs", "redis_link"),
     ("engine/src/idempotency/records.rs", "redis_link"),

@@ -1,0 +1,4 @@
+//! See `src/fuzzing/event.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| user_events::fuzzing::event(input));
