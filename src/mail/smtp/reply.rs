@@ -147,8 +147,8 @@ impl Enhanced {
 /// One to three digits, and what follows.
 fn number(text: &[u8]) -> Option<(u16, &[u8])> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let value = text.get(..digits)?.iter().fold(0_u16, |value, digit| value.wrapping_mul(10) + u16::from(digit - b'0'));
-    (1..=3).contains(&digits).then(|| (value, &text[digits..]))
+    let number = text.get(..digits).filter(|_| (1..=3).contains(&digits))?;
+    Some((number.iter().fold(0, |value, digit| value * 10 + u16::from(digit - b'0')), &text[digits..]))
 }
 
 /// How a line begins: three digits, and a character that says whether another line follows.
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_reply_is_its_code_whatever_its_text_is() {
-        let cases: [(&[u8], &[&str]); 24] = [
+        let cases: [(&[u8], &[&str]); 25] = [
             (b"250 ok\r\n", &["250"]),
             (b"250\r\n", &["250"]),
             (b"250 \r\n", &["250"]),
@@ -223,6 +223,7 @@ mod tests {
             (b"550 4.1.1 of another class\r\n", &["550"]),
             (b"550 5.1.1.7 is blocked\r\n", &["550"]),
             (b"550 5.1000.1 no\r\n", &["550"]),
+            (b"550 5.65536.99999999999 no\r\n", &["550"]),
             (b"550 5.1.\r\n", &["550"]),
             (b"250-first\r\nno code here\r\n\r\n250 last\r\n", &["250"]),
             (b"250-first\r\n550 last\r\n", &["a garbled reply"]),
