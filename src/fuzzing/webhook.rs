@@ -27,9 +27,8 @@ pub fn webhook(input: &[u8]) {
     } else {
         assert_eq!(answer, Answer::of(status, None, now), "{status}: no other answer is put off");
     }
-    if let Some(seconds) = retry_after.and_then(|text| text.parse::<u32>().ok())
-        && status == 429
-    {
+    let digits = retry_after.filter(|text| status == 429 && text.bytes().all(|byte| byte.is_ascii_digit()));
+    if let Some(seconds) = digits.and_then(|digits| digits.parse::<u32>().ok()) {
         let named = Duration::from_secs(seconds.into()).min(TWELVE_HOURS);
         assert_eq!(answer, Answer::Deferred(named), "{retry_after:?}");
     }
