@@ -14,7 +14,7 @@ export RUSTUP_TOOLCHAIN := stable
 endif
 endif
 
-.PHONY: help demo up down test release profile bench bench-quick chaos redis-kills cluster-storm webhook-storm simulate mutations fuzz lint lint-infra mutations-infra image image-buildah fmt docs clean-servers
+.PHONY: help demo up down test release profile bench bench-quick chaos redis-kills cluster-storm webhook-storm console-redrives simulate mutations fuzz lint lint-infra mutations-infra image image-buildah fmt docs clean-servers
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ redis-kills: ## kill Redis a hundred times while mails wait for their 250, eight
 
 cluster-storm: ## kill, freeze and promote the masters of a Redis Cluster and move its slots under 5,000 events, two minutes
 	CLUSTER_EVENTS=5000 CLUSTER_KILLS=5 CLUSTER_SLOTS=10000 tests/run cluster_storm
+
+console-redrives: ## redrive five thousand letters from the console, stop it midway, kill it midway, two minutes
+	CONSOLE_LETTERS=5000 tests/run console_letters::a_long console_letters::a_redrive
 
 webhook-storm: ## ten thousand events for a service that does everything wrong, and sixty kills of who calls one, four minutes
 	WEBHOOK_EVENTS=10000 WEBHOOK_KILLS=60 tests/run webhook::storm webhook::kills

@@ -56,8 +56,10 @@
 pub mod app;
 pub mod audit;
 pub mod aws;
+mod by_hand;
 pub mod cli;
 pub mod config;
+mod console;
 pub mod ecs;
 pub mod events;
 pub mod fleet;
@@ -65,17 +67,20 @@ pub mod fleet;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod handlers;
+mod letters;
 pub mod mail;
 pub mod ops;
 pub mod pauses;
 mod plain;
 pub mod profiles;
+mod rate;
 pub mod reactions;
 pub mod shutdown;
 pub mod standing;
 pub mod telemetry;
 mod tls;
 pub mod webhook;
+mod words;
 
 pub use engine::{
     backoff, bus, envelope, event, handler, idempotency, one_of, publisher, queue, redis_link, topic, worker,

@@ -1,11 +1,12 @@
 //! The command line: arguments become a command.
 //!
-//! Enters: argv. Leaves: a [`Command`], or what is wrong with the arguments. `--help` and `--version` are answered
-//! here. No argument is a secret, because any user of the machine can read argv.
+//! Enters: argv. Leaves: a [`Command`], or what is wrong with the arguments. `--help` and `--version` become
+//! their texts. No argument is a secret, because any user of the machine can read argv.
 
 #![expect(clippy::doc_markdown, reason = "these comments are the help texts, where backticks would show")]
 #![allow(rustdoc::invalid_html_tags, reason = "<NAME> is a placeholder in a help text")]
 
+mod console;
 mod dlq;
 mod named;
 mod pause;
@@ -13,12 +14,12 @@ mod publish;
 mod render;
 mod status;
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{FromArgMatches, Parser, Subcommand, ValueEnum};
 
+pub use console::Console;
 pub use dlq::{Dlq, Filter, Since, Sort, Which};
 pub(crate) use named::{completions, program};
 pub use pause::{Pause, Resume};
@@ -40,14 +41,15 @@ pub struct Cli {
 /// Arguments that are no command to carry out.
 #[derive(Debug)]
 pub enum Unread {
-    /// Help or the version was asked for and printed. Holds the result of printing.
-    Help(io::Result<()>),
+    /// Help or the version was asked for: its text.
+    Help(String),
     /// The arguments are wrong. The text ends with the usage. It repeats the arguments, so it may hold anything.
     Fault(String),
 }
 
 impl Cli {
-    /// Reads the arguments of this process. `program` is its name in the help. Prints help or the version if asked.
+    /// Reads the arguments of this process. `program` is its name in the help. Help and the version are
+    /// faults, too.
     ///
     /// # Errors
     /// [`Unread`].
@@ -57,7 +59,7 @@ impl Cli {
             command.try_get_matches_from_mut(std::env::args_os()).and_then(|matches| Self::from_arg_matches(&matches));
         parsed.map_err(|error| {
             if !error.use_stderr() {
-                return Unread::Help(error.print().and_then(|()| io::stdout().flush()));
+                return Unread::Help(error.render().to_string());
             }
             // Rendered without colours: their escapes could not be told from escapes in an argument.
             let mut text = error.render().to_string();
@@ -113,6 +115,8 @@ pub enum Command {
     },
     /// How deep each reaction's queues are, what its workers wait for, and what a message costs
     Status(Status),
+    /// Pages for whoever is on call, on this machine: what `status`, `dlq` and others tell and do
+    Console(Console),
     /// Look at dead letters, send them back, drop them
     #[command(
         after_help = "Looking receives: letters are hidden while it lasts and shown again at its end, on Ctrl-C too;\n\

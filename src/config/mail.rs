@@ -89,6 +89,12 @@ pub fn composer(read: &mut SettingsReader<'_>, sender: Sender) -> Option<Compose
     composer.filter(|_| faults.is_empty())
 }
 
+/// The events that a look at the mails is for: those of `MAIL_EXAMPLES`, else one of each version.
+pub fn mail_examples(read: &mut SettingsReader<'_>) -> Vec<WithFields<UserSignedUp>> {
+    let own = read.parsed("MAIL_EXAMPLES", path).and_then(|file| examples(read, &file));
+    own.unwrap_or_else(each_version)
+}
+
 /// For a look at a mail, or at what is wrong with it, where `MAIL_FROM` is not set.
 #[must_use]
 pub fn nobody() -> Option<Sender> {

@@ -5,6 +5,7 @@
 //! Nothing else in the crate reads the environment. Only the AWS SDK reads its own variables itself.
 
 mod aws;
+mod console;
 mod environment;
 mod mail;
 mod observe;
@@ -22,12 +23,13 @@ use tracing_subscriber::EnvFilter;
 
 pub use aws::{AwsConfig, aws, is_region};
 pub(crate) use aws::{endpoint as aws_endpoint, is_adaptive, max_attempts as aws_attempts};
+pub use console::{ConsoleConfig, console};
 pub use environment::{Environment, is_given, set};
 use mail::mail_config;
-pub use mail::{MailConfig, NOBODY, composer, example, nobody, sender};
+pub use mail::{MailConfig, NOBODY, composer, example, mail_examples, nobody, sender};
 pub(crate) use observe::pairs;
 pub use observe::{Propagators, Sampler, TelemetryConfig, telemetry};
-pub use operate::{Queues, all, queues};
+pub use operate::{Queues, all, queues, topics_of};
 pub use places::redis_prefix;
 use places::{distinct, queue_url, redis_url, topic_arn, topics};
 pub use reader::{Mistake, Mistakes, Setting, SettingsReader, masked};

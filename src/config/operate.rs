@@ -3,11 +3,14 @@
 //! Enters: a snapshot of the environment. Leaves: each reaction's queue, or the mistakes. A command that
 //! only looks at queues must not ask for a mail server's password.
 
+use std::collections::BTreeMap;
+
 use super::ReactionNeeds;
 use super::environment::is_given;
-use super::places::{distinct, queue_url};
+use super::places::{distinct, queue_url, topics};
 use super::reader::SettingsReader;
 use super::variables::{SECRETS, VARIABLES, is_webhook_secret, is_webhooks, of_reaction};
+use engine::envelope::Topics;
 
 /// Where one reaction's messages are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +42,15 @@ pub fn queues(read: &mut SettingsReader<'_>, reactions: &[ReactionNeeds], only: 
     }
     distinct(read, reactions);
     Some(found)
+}
+
+/// Reads which topics the worker of each reaction reads.
+pub fn topics_of(read: &mut SettingsReader<'_>, reactions: &[ReactionNeeds]) -> BTreeMap<&'static str, Topics> {
+    let of = |needs: &ReactionNeeds| {
+        let topics = read.for_reaction(needs.name).parsed("TOPIC_ARNS", topics);
+        (needs.name, topics.unwrap_or_default())
+    };
+    reactions.iter().map(of).collect()
 }
 
 /// Reads every variable of the table as text, used or not: for commands that show them all.

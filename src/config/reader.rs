@@ -234,6 +234,14 @@ impl ReactionReader<'_, '_> {
     }
 }
 
+impl Mistakes {
+    /// One line each.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.0.iter().map(|mistake| format!("{} {}", mistake.variable, mistake.problem)).collect()
+    }
+}
+
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mistakes = if self.0.len() == 1 { "mistake" } else { "mistakes" };

@@ -148,6 +148,17 @@ pub const VARIABLES: &[Variable] = &[
         None,
         "what a million calls to SQS cost, in US dollars; unset: AWS's price in us-east-1, 0.40, on a FIFO queue 0.50",
     ),
+    shared(
+        "CONSOLE_PASSWORD",
+        None,
+        "what `console` asks for, of 12 characters or more; required where it listens beyond loopback; secret, `CONSOLE_PASSWORD_FILE` works too",
+    ),
+    shared("CONSOLE_HOSTS", None, "the names by which a proxy with TLS reaches `console`, with a comma between two"),
+    shared(
+        "CONSOLE_WORKERS",
+        None,
+        "workers whose `/readyz` `console` shows, as `10.0.0.7:8080`, with a comma between two",
+    ),
     shared("HTTP_ADDR", Some("0.0.0.0:8080"), "where `/livez`, `/readyz` and `/metrics` listen"),
     shared("ECS_AGENT_URI", None, "set by ECS: while work is in flight the task is protected from scale-in"),
     shared("RUST_LOG", Some("info"), "log filter"),
@@ -206,7 +217,7 @@ pub const VARIABLES: &[Variable] = &[
 ];
 
 /// Variables that are never shown. Each may come from a file instead: `REDIS_URL_FILE`.
-pub(super) const SECRETS: [&str; 3] = ["REDIS_URL", "SMTP_URL", "OTEL_EXPORTER_OTLP_HEADERS"];
+pub(super) const SECRETS: [&str; 4] = ["REDIS_URL", "SMTP_URL", "OTEL_EXPORTER_OTLP_HEADERS", "CONSOLE_PASSWORD"];
 
 /// Secrets of a webhook, each with its reaction's name in front.
 const WEBHOOK_SECRETS: [&str; 3] = ["WEBHOOK_SECRET", "WEBHOOK_SECRET_PREVIOUS", "WEBHOOK_HEADERS"];

@@ -5,10 +5,9 @@
 
 use super::{delivery, pairs, parts, sent_at};
 use crate::events::UserSignedUp;
-use crate::ops::dlq::edit::{Edited, draft, edited};
-use crate::ops::dlq::letter::Letter;
+use crate::letters::{Edited, Letter, draft, edited};
 use crate::reactions::EventType;
-use engine::envelope::open;
+use engine::envelope::{Topics, open};
 use engine::event::{Event, Opened};
 use engine::queue::dead_letter::{Form, OURS, is_ours};
 use engine::queue::{Attribute, Attributes, DeadLetter, Delivery, Failure, MAX_MESSAGE_BYTES, rules};
@@ -91,11 +90,15 @@ fn forged(body: &str, attributes: &Attributes) {
 fn is_edited(letter: &DeadLetter, attributes: &Attributes, text: &str) {
     let (letter, _) = Letter::new(delivery(&letter.body, letter.attributes.clone()), EventType::of::<UserSignedUp>());
     let Ok(untouched) = draft(&letter) else { panic!("a letter of ours opens") };
-    assert_eq!(edited(&letter, &untouched), Ok(Edited::Unchanged));
-    let Ok(Edited::Ready(message, id)) = edited(&letter, text) else { return };
+    assert_eq!(edited(&letter, &untouched, &Topics::default()), Ok(Edited::Unchanged));
+    let Ok(Edited::Ready(message, id)) = edited(&letter, text, &Topics::default()) else { return };
     assert_eq!(&message.attributes, attributes, "no word of the failure goes back");
     let Ok(Opened::Ours(event)) = open::<UserSignedUp>(&message.body, sent_at()) else { panic!("{}", message.body) };
     let is_renamed = event.head().id.as_str() == id.to_string();
     assert!(is_renamed || text.contains("specversion") || text.contains('\\'), "{}", message.body);
-    assert_eq!(edited(&letter, text), Ok(Edited::Ready(message, id)), "the same edit is the same event");
+    assert_eq!(
+        edited(&letter, text, &Topics::default()),
+        Ok(Edited::Ready(message, id)),
+        "the same edit is the same event"
+    );
 }

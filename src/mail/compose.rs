@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::faults::TemplateFault;
 use super::message::{self, Parts};
+use super::preview::{self, Preview};
 use super::templates::{Bodies, Language, Templates};
 use super::values::{self, Values};
 use super::{Mail, header};
@@ -128,6 +129,21 @@ impl Composer {
     /// [`ComposeError`]: this event will never make a mail, unless the templates change.
     pub fn bodies(&self, event: &WithFields<UserSignedUp>) -> Result<Bodies, ComposeError> {
         Ok(self.rendered(event)?.1)
+    }
+
+    /// The tags of all languages but the plain one, which an empty tag asks for.
+    pub fn tags(&self) -> impl Iterator<Item = &str> {
+        self.shared.templates.tags()
+    }
+
+    /// The HTML of the welcome mail for this event, with its images in it, as a mail client in this scheme shows it.
+    /// `None`: its language has none.
+    ///
+    /// # Errors
+    /// [`ComposeError`]: this event will never make a mail, unless the templates change.
+    pub fn preview(&self, event: &WithFields<UserSignedUp>, scheme: Preview) -> Result<Option<String>, ComposeError> {
+        let (language, bodies) = self.rendered(event)?;
+        Ok(bodies.html.map(|html| preview::of(&html, self.shared.templates.images(language), scheme)))
     }
 
     /// Does every mail go to one address, for staging?

@@ -62,6 +62,18 @@ impl Image {
         }
         Self { name, part }
     }
+
+    /// How the HTML of a mail names it.
+    pub(super) fn reference(&self) -> String {
+        format!("{CID}{}{BEHIND}", self.name)
+    }
+
+    /// All of it as an address, for HTML that no part travels with.
+    pub(super) fn data(&self) -> String {
+        let encoded = self.part.split_once("\r\n\r\n").map(|(_, lines)| lines.replace("\r\n", ""));
+        let kind = content_type(&self.name).unwrap_or("application/octet-stream");
+        format!("data:{kind};base64,{}", encoded.unwrap_or_default())
+    }
 }
 
 /// The images that this HTML shows, and its source with their ids. A name that no image has is a fault. `cid:` counts where

@@ -12,11 +12,12 @@ use serde_json::{Map, Value, json};
 use super::table::{self, table};
 use super::witness::{Witness, who};
 use super::{CommandResult, Context, Exit, complain, configured, fail_with, linked, say};
+use crate::by_hand::record::{self, forgetting, meaning};
 use crate::cli::{Effect, Idem};
 use crate::config;
 use crate::plain;
 use crate::reactions::Reactions;
-use engine::event::{Once, Timestamp, log_hash};
+use engine::event::Timestamp;
 use engine::idempotency::records::{Counts, Forgotten, Record, RecordError, Records, Sample};
 use engine::idempotency::weight::Weights;
 use engine::idempotency::{Key, State};
@@ -60,10 +61,10 @@ async fn act(records: &Records, link: RedisLink, context: &Context<'_>, what: &I
             if !yes {
                 return Ok(rehearse(records.look(&key).await?.as_ref(), *force));
             }
-            let told = records.forget(&key, *force).await?;
-            if let Some(outcome) = outcome(&told) {
-                let witness = Witness::of(who(context, by), Some(link));
-                witness.say(&witness.deed("forget", &effect.reaction).to(&named(effect)).of(1).ended(&outcome)).await;
+            let who = who(context, by);
+            let (told, deed) = record::forget(records, (&named(effect), &key), *force, &who).await?;
+            if let Some(deed) = deed {
+                Witness::of(who, Some(link)).say(&deed).await;
             }
             forgotten(&told)
         }
@@ -71,24 +72,12 @@ async fn act(records: &Records, link: RedisLink, context: &Context<'_>, what: &I
     })
 }
 
+fn named(Effect { reaction, subject, event, kind }: &Effect) -> record::Effect<'_> {
+    record::Effect { reaction, subject, event: event.as_deref(), kind: kind.as_deref() }
+}
+
 fn key(reactions: &Reactions, effect: &Effect) -> Result<Key, Problem> {
-    let Effect { reaction, subject, event, kind } = effect;
-    let words = |problem: String| Err(Problem::Words(problem));
-    let Some(row) = reactions.get(reaction).map(|listed| listed.row) else {
-        return words(format!("no reaction is called `{reaction}`"));
-    };
-    match (row.once, row.is_by_type, event, kind) {
-        (Once::Event, _, Some(event), None) => Ok(Key::of_event(row.name, subject, event)),
-        (Once::Event, ..) => words(format!("`{reaction}` acts once for each event: say which, by --event alone")),
-        (Once::Subject, true, None, Some(kind)) => Ok(Key::of_type(row.name, subject, kind)),
-        (Once::Subject, true, ..) => {
-            words(format!("`{reaction}` acts once for each subject and type: say which type, by --type alone"))
-        }
-        (Once::Subject, false, None, None) => Ok(Key::new(row.name, subject)),
-        (Once::Subject, false, ..) => {
-            words(format!("`{reaction}` acts once for each subject: leave --event and --type out"))
-        }
-    }
+    named(effect).key(reactions).map_err(|unclear| Problem::Words(unclear.to_string()))
 }
 
 /// Reports a record that cannot be read. Only `--force` deletes it.
@@ -133,15 +122,9 @@ fn in_json(record: &Record, now: Timestamp) -> Value {
 
 fn in_words(record: &Record, now: Timestamp) -> Table {
     let shown = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-    let meaning = match record.state {
-        State::Claimed => "surely nothing was sent",
-        State::Begun => "may have been sent",
-        State::Done => "sent",
-        State::Parked => "may have been sent; no further try is made",
-    };
     let mut table = Table::new();
     table.load_style(NOTHING);
-    table.add_row(["state", &format!("{}: {meaning}", record.state.word())]);
+    table.add_row(["state", &format!("{}: {}", record.state.word(), meaning(record.state))]);
     table.add_row(["sends", &record.sends.to_string()]);
     table.add_row(["claimed at", &shown(record.claimed_at.and_then(moment))]);
     table.add_row(["done or parked at", &shown(record.settled_at.and_then(moment))]);
@@ -167,22 +150,6 @@ fn after(now: Timestamp, left: Duration) -> Option<String> {
 /// Rounded up to whole seconds: a lease of half a second is not shown as "0s".
 fn seconds(left: Duration) -> humantime::FormattedDuration {
     humantime::format_duration(Duration::from_secs(left.as_millis().div_ceil(1000) as u64))
-}
-
-/// The record, for whoever reads of the deed later: no id of a user.
-fn named(Effect { subject, event, kind, .. }: &Effect) -> String {
-    let of =
-        |name: &str, text: &Option<String>| text.as_ref().map(|text| format!(" {name}={text}")).unwrap_or_default();
-    format!("subject={}{}{}", log_hash(subject), of("event", event), of("type", kind))
-}
-
-/// How it ended, if something was done.
-fn outcome(told: &Forgotten) -> Option<String> {
-    match told {
-        Forgotten::Yes(state) => Some(format!("it was {}", state.word())),
-        Forgotten::Broken => Some("nobody could read it".to_owned()),
-        Forgotten::NoRecord | Forgotten::Held(_) => None,
-    }
 }
 
 fn forgotten(told: &Forgotten) -> Exit {
@@ -212,13 +179,7 @@ fn rehearse(record: Option<&Record>, force: bool) -> Exit {
         return held(left);
     }
     say(in_words(record, Timestamp::now()).trim_fmt());
-    say(match record.state {
-        State::Claimed => "\nForgetting it lets the next event for this effect start afresh, with any content.",
-        State::Begun | State::Parked => {
-            "\nForgetting it lets the next event cause the effect, which may have happened already: look\nat its receiver first, a mailbox or the mail server's log."
-        }
-        State::Done => "\nForgetting it lets the next event cause the effect AGAIN.",
-    });
+    say(format!("\n{}", table::wrap(forgetting(record.state), 0).join("\n")));
     say("Nothing was changed. To forget it, say --yes.");
     Exit::Clean
 }
@@ -312,33 +273,4 @@ fn by_handler(counts: &Counts, weights: Option<&Weights>) -> Table {
         rows.add_row([vec![name], State::ALL.iter().map(count).collect(), vec![each]].concat());
     }
     rows
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::reactions::samples::{Each, Follows};
-
-    #[test]
-    fn a_record_is_named_by_what_makes_its_effect_single_and_by_nothing_else() {
-        let list = crate::reactions::shipped().with(Each).with(Follows);
-        let of = |reaction: &str, event: Option<&str>, kind: Option<&str>| {
-            let (event, kind) = (event.map(str::to_owned), kind.map(str::to_owned));
-            let effect = Effect { reaction: reaction.to_owned(), subject: "7".to_owned(), event, kind };
-            key(&list, &effect).ok().map(|key| key.as_str().to_owned())
-        };
-        assert_eq!(of("email", None, None).as_deref(), Some("idem:v1:{7}:welcome_email"));
-        assert_eq!(of("each", Some("e-1"), None).as_deref(), Some("idem:v1:{7}:each:e-1"));
-        assert_eq!(of("follows", None, Some("order.paid")).as_deref(), Some("idem:v1:{7}:follows:order.paid"));
-        for (reaction, event, kind) in [
-            ("email", Some("e-1"), None),
-            ("email", None, Some("user.signed_up")),
-            ("each", None, None),
-            ("each", Some("e-1"), Some("order.paid")),
-            ("follows", None, None),
-            ("follows", Some("e-1"), None),
-        ] {
-            assert_eq!(of(reaction, event, kind), None, "{reaction} {event:?} {kind:?}");
-        }
-    }
 }

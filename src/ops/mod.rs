@@ -5,6 +5,7 @@
 
 mod completions;
 mod config;
+mod console;
 mod demo;
 pub(crate) mod dlq;
 mod doctor;
@@ -31,9 +32,7 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::{self, available_parallelism};
-use std::time::Duration;
 
-pub use self::dlq::{REASONS, Reason};
 pub use self::doctor::{DIAGNOSES, Diagnosis, Level};
 use self::terminal::{complain, say};
 use aws_config::SdkConfig;
@@ -41,12 +40,12 @@ use engine::redis_link::RedisLink;
 use secrecy::SecretString;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::aws;
 use crate::cli::{self, Cli, Command, Unread};
 use crate::config::{self as settings, AwsConfig, Environment, SettingsReader, logging, misspelt};
+pub use crate::letters::{REASONS, Reason};
 use crate::reactions::Reactions;
 use crate::shutdown;
 use crate::telemetry::{self, Telemetry};
@@ -137,8 +136,10 @@ pub fn main(reactions: Reactions) -> ExitCode {
 /// Answers arguments that are no command.
 fn answer(words: Unread) -> Exit {
     reported(match words {
-        Unread::Help(written) => {
-            terminal::remember(written);
+        Unread::Help(text) => {
+            let text = text.trim_end();
+            let folded = screen::columns().map(|columns| table::folded(text, columns));
+            terminal::draw(&format!("{}\n", folded.as_deref().unwrap_or(text)));
             Exit::Clean
         }
         Unread::Fault(what) => fail_with(Exit::Usage)(what),
@@ -150,9 +151,10 @@ async fn execute(command: Command, context: Context<'_>) -> Exit {
     let ended = match command {
         // Only `run` takes the context itself: the handlers move into the workers.
         Command::Run { reactions: only } => run::run(context, &only).await,
-        // These handle signals themselves: they first give back held letters, or finish and count the sends.
+        // These handle signals themselves: they first give back held letters, or finish what they have begun.
         Command::Publish(what) => publish::publish(&context, what).await,
         Command::Dlq { what } => dlq::dlq(&context, &what).await,
+        Command::Console(what) => console::console(context, what).await,
         // These wait for nothing, so they do not listen for signals: a signal ends the process.
         Command::Config { json } => Ok(config::config(&context, json)),
         Command::Schema { what } => Ok(schema::schema(&context, what)),
@@ -206,12 +208,6 @@ fn fail_with<P: Display>(exit: Exit) -> impl FnOnce(P) -> Exit {
         complain(problem);
         exit
     }
-}
-
-/// Waits until as many as `done` may be done since `started`, at `rate` a second; or until `stop`.
-async fn until_due(rate: u32, started: Instant, done: u64, stop: &CancellationToken) {
-    let due = started + Duration::from_secs(1).mul_f64(done as f64 / f64::from(rate));
-    let _ = stop.run_until_cancelled(sleep_until(due)).await;
 }
 
 /// Runs work that blocks its thread, such as reading from a keyboard, on a plain thread. So signals are still heard,

@@ -3,27 +3,18 @@
 //! Enters: a reaction, a length, who and why. Leaves: a mark in Redis, which every worker of the reaction looks at.
 //! Promises: a pause ends before a message that waits for it expires.
 
-use std::time::Duration;
-
-use humantime::format_duration;
-
 use super::witness::{Witness, who};
 use super::{CommandResult, Context, Exit, complain, configured, fail_with, linked, say};
+use crate::by_hand::pause;
 use crate::cli::{Pause as PauseArguments, Resume};
 use crate::config::{self, Queues};
 use crate::pauses::PauseMarks;
 use crate::plain;
-use engine::event::Timestamp;
 use engine::queue::sqs::admin::SqsAdmin;
-use engine::worker::Pause;
-
-/// The most characters of a reason: it stands in one line.
-const LONGEST: usize = 200;
 
 pub(super) async fn pause(context: &Context<'_>, told: &PauseArguments) -> CommandResult {
-    if told.why.trim().is_empty() || told.why.chars().count() > LONGEST {
-        return Err(fail_with(Exit::Usage)(format_args!("--why must have 1 to {LONGEST} characters")));
-    }
+    // Before anything is opened: most slips are here.
+    pause::check_why(&told.why).map_err(|problem| fail_with(Exit::Usage)(format_args!("--why {problem}")))?;
     let by = who(context, &told.by);
     let read = |read: &mut config::SettingsReader<'_>| {
         let queues = config::queues(read, &context.reactions.needs(), std::slice::from_ref(&told.reaction));
@@ -35,19 +26,9 @@ pub(super) async fn pause(context: &Context<'_>, told: &PauseArguments) -> Comma
     let (marks, witness) = (PauseMarks::new(link.clone()), Witness::of(by.clone(), Some(link)));
     let admin = SqsAdmin::new(&super::aws(&aws).await?);
     let facts = admin.facts(&queue).await.map_err(fail_with(Exit::Unavailable))?;
-    let longest = facts.retention / 2;
-    let length = told.length.unwrap_or(longest);
-    if length.is_zero() || length > longest {
-        let (half, kept) = (format_duration(longest), format_duration(facts.retention));
-        return Err(fail_with(Exit::Usage)(format_args!(
-            "--for must be at most {half}, half of the {kept} for which the queue keeps a message"
-        )));
-    }
-    let since = Timestamp::now();
-    let pause = Pause { by, why: told.why.clone(), since, until: after(since, length) };
-    marks.set(&told.reaction, &pause).await.map_err(fail_with(Exit::Unavailable))?;
-    let deed = witness.deed("pause", &told.reaction).to(&format!("{}: {}", format_duration(length), told.why));
-    witness.say(&deed.ended(&format!("until {}", pause.until))).await;
+    let pause = pause::from_now(&by, &told.why, told.length, facts.retention);
+    let pause = pause.map_err(|problem| fail_with(Exit::Usage)(format_args!("--for {problem}")))?;
+    witness.say(&pause::begin(&marks, &told.reaction, &pause).await.map_err(fail_with(Exit::Unavailable))?).await;
     say(format_args!(
         "{}: {}\nIts workers begin no receive later than 6 s from now. To end it: {} resume {}",
         told.reaction,
@@ -65,17 +46,13 @@ pub(super) async fn resume(context: &Context<'_>, told: &Resume) -> CommandResul
     };
     let (url, prefix) = configured(context, read)?;
     let link = linked(&url, &prefix)?;
-    let (marks, witness) = (PauseMarks::new(link.clone()), Witness::of(who(context, &told.by), Some(link)));
-    if marks.clear(&told.reaction).await.map_err(fail_with(Exit::Unavailable))? {
-        witness.say(&witness.deed("resume", &told.reaction)).await;
+    let by = who(context, &told.by);
+    let (marks, witness) = (PauseMarks::new(link.clone()), Witness::of(by.clone(), Some(link)));
+    if let Some(deed) = pause::end(&marks, &told.reaction, &by).await.map_err(fail_with(Exit::Unavailable))? {
+        witness.say(&deed).await;
         say(format_args!("{}: its workers receive within 6 s", told.reaction));
     } else {
         complain(format_args!("{} was not paused by anybody", told.reaction));
     }
     Ok(Exit::Clean)
-}
-
-fn after(since: Timestamp, length: Duration) -> Timestamp {
-    let millis = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_unix_millis(since.unix_millis().saturating_add(millis)).unwrap_or(since)
 }

@@ -4,7 +4,6 @@
 //! keep that type's rules. The text of an event is sent as it was written. If an event was not published, the exit
 //! code says so, and `--json` says which.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::json;
@@ -12,17 +11,17 @@ use tokio::time::Instant;
 
 use super::table::counted;
 use super::witness::{self, Witness, who};
-use super::{CommandResult, Context, Exit, apart, complain, fail_with, heard, observed, say, until_due};
+use super::{CommandResult, Context, Exit, apart, complain, fail_with, heard, observed, say};
 use crate::app;
-use crate::audit::Deed;
+use crate::by_hand::event as draft;
 use crate::cli;
 use crate::config;
 use crate::events::UserSignedUp;
 use crate::plain;
+use crate::rate::until_due;
 use crate::reactions::{EventType, Reactions};
 use crate::shutdown;
-use engine::envelope;
-use engine::event::{AnyEvent, Arrival, Event, EventError, InvalidValue, Published, Timestamp};
+use engine::event::{AnyEvent, Event, InvalidValue, Published};
 use engine::publisher::{PublishError, Publisher};
 use engine::topic::sns::SnsTopic;
 use engine::topic::{MAX_ENTRIES, MessageId};
@@ -39,7 +38,8 @@ pub(super) async fn publish(context: &Context<'_>, what: cli::Publish) -> Comman
         Some((config::publish(read)?, aws, place))
     };
     let ((arn, aws, place), telemetry) = observed(context, read)?;
-    let witness = Witness::at(who(context, &what.by), &place)?;
+    let who = who(context, &what.by);
+    let witness = Witness::at(who.clone(), &place)?;
     let stop = heard(shutdown::on_interrupt())?;
     // This part may be cancelled at any point: nothing is sent yet.
     let begun = stop.run_until_cancelled(async {
@@ -66,7 +66,7 @@ pub(super) async fn publish(context: &Context<'_>, what: cli::Publish) -> Comman
         }
     }
     telemetry.stop().await;
-    witness.say(&told(&witness, name, &events, &results)).await;
+    witness.say(&draft::published(&who, name, &events, &results)).await;
     let exit = report(&events, &results, what.json);
     if results.len() == events.len() {
         return Ok(exit);
@@ -75,23 +75,8 @@ pub(super) async fn publish(context: &Context<'_>, what: cli::Publish) -> Comman
     Err(Exit::Interrupted)
 }
 
-/// The deed: events of these types, so many of them on the topic.
-fn told(witness: &Witness, topic: &str, events: &[AnyEvent], results: &[Result<MessageId, PublishError>]) -> Deed {
-    let kinds: BTreeSet<_> = events.iter().map(|event| &*event.head().kind).collect();
-    let kinds = kinds.into_iter().collect::<Vec<_>>().join(",");
-    let published = results.iter().filter(|result| result.is_ok()).count();
-    let deed = witness.deed("publish", "").to(&format!("topic={topic} type={kinds}")).of(published as u64);
-    match events.len() - published {
-        0 => deed,
-        rest => {
-            deed.ended(&format!("{} failed, {} not sent", results.len() - published, rest + published - results.len()))
-        }
-    }
-}
-
 async fn events(what: &cli::Publish, reactions: &Reactions) -> Result<Vec<AnyEvent>, Invalid> {
-    let mut known = reactions.events();
-    known.push(EventType::of::<UserSignedUp>());
+    let known = draft::known(reactions);
     match (&what.user_id, &what.email, &what.file) {
         (Some(user_id), Some(email), _) => from_arguments(what, user_id, email),
         (_, _, Some(path)) => from_lines(&typed(Some(path.clone())).await?, &known),
@@ -142,20 +127,8 @@ fn several(count: u32, event: impl Fn() -> Result<AnyEvent, Invalid>) -> Result<
 }
 
 fn from_data(kind: &str, data: &str, known: &[EventType]) -> Result<AnyEvent, Invalid> {
-    let event = AnyEvent::with_fields(kind, data).and_then(|event| checked(event, known));
+    let event = draft::of_type(kind, data, known);
     event.map_err(|error| Invalid(format!("--data: {}", plain::line(&error.to_string()))))
-}
-
-/// Checks an event against its type's rules, if the type is known here.
-fn checked(event: AnyEvent, known: &[EventType]) -> Result<AnyEvent, EventError> {
-    if envelope::is_too_deep(event.text()) {
-        return Err(EventError::NotAnObject);
-    }
-    let arrival = Arrival::wrapped(event.head().id.as_str(), Timestamp::now());
-    if let Some(known) = known.iter().find(|known| known.types.contains(&&*event.head().kind)) {
-        (known.check)(event.text(), &arrival)?;
-    }
-    Ok(event)
 }
 
 /// The events of a text, one a line. If lines are faulty, the error names all of them.
@@ -165,7 +138,7 @@ fn from_lines(text: &str, known: &[EventType]) -> Result<Vec<AnyEvent>, Invalid>
     // Some editors write a byte order mark at the beginning.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        match AnyEvent::to_be_published(line).and_then(|event| checked(event, known)) {
+        match draft::whole(line, known) {
             Ok(event) => events.push(event),
             Err(error) => faults.push(format!("line {}: {}", n + 1, plain::line(&error.to_string()))),
         }

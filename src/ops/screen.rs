@@ -1,6 +1,6 @@
 //! What the terminal can show: how many columns, and whether more than ASCII.
 //!
-//! Enters: the environment, once; standard output's terminal. Leaves: a width, and texts in what it can show. Promises:
+//! Enters: the environment, once; the terminal of standard output and that of standard error. Leaves: a width, and texts in what it can show. Promises:
 //! where nobody says otherwise, it is UTF-8. The width is asked of `stty`, for the system tells it only to unsafe code;
 //! where there is no `stty`, it is not known.
 
@@ -14,8 +14,9 @@ use crate::config::{Environment, set};
 
 /// Is only ASCII shown? It is global, because standard output is.
 static ASCII: AtomicBool = AtomicBool::new(false);
-/// The columns; [`UNKNOWN`] or [`UNASKED`].
+/// The columns of standard output and of standard error; [`UNKNOWN`] or [`UNASKED`].
 static COLUMNS: AtomicUsize = AtomicUsize::new(UNASKED);
+static COLUMNS_OF_ERRORS: AtomicUsize = AtomicUsize::new(UNASKED);
 const UNASKED: usize = usize::MAX;
 const UNKNOWN: usize = 0;
 /// No screen is laid out for fewer columns.
@@ -40,17 +41,27 @@ pub(super) fn columns() -> Option<usize> {
     Some(COLUMNS.load(Ordering::Relaxed)).filter(|columns| *columns != UNKNOWN)
 }
 
-/// Asks for the width anew.
-pub(super) fn measure() {
-    COLUMNS.store(asked().map_or(UNKNOWN, |columns| columns.max(NARROWEST)), Ordering::Relaxed);
+/// The width of standard error's terminal, likewise.
+pub(super) fn columns_of_errors() -> Option<usize> {
+    if COLUMNS_OF_ERRORS.load(Ordering::Relaxed) == UNASKED {
+        let asked = if std::io::stderr().is_terminal() { asked("/dev/stderr") } else { None };
+        store(&COLUMNS_OF_ERRORS, asked);
+    }
+    Some(COLUMNS_OF_ERRORS.load(Ordering::Relaxed)).filter(|columns| *columns != UNKNOWN)
 }
 
-fn asked() -> Option<usize> {
-    if !std::io::stdout().is_terminal() {
-        return None;
-    }
+/// Asks for the width anew.
+pub(super) fn measure() {
+    store(&COLUMNS, if std::io::stdout().is_terminal() { asked("/dev/stdout") } else { None });
+}
+
+fn store(columns: &AtomicUsize, asked: Option<usize>) {
+    columns.store(asked.map_or(UNKNOWN, |columns| columns.max(NARROWEST)), Ordering::Relaxed);
+}
+
+fn asked(terminal: &str) -> Option<usize> {
     // It answers for its standard input.
-    let terminal = File::open("/dev/stdout").ok()?;
+    let terminal = File::open(terminal).ok()?;
     let answer = Command::new("stty").arg("size").stdin(terminal).stderr(Stdio::null()).output().ok()?;
     let columns = std::str::from_utf8(&answer.stdout).ok()?.split_whitespace().nth(1)?.parse().ok()?;
     (columns > 0).then_some(columns)

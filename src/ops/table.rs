@@ -4,6 +4,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table};
 
 use super::screen;
+pub(super) use crate::words::{age, counted};
 
 /// The most characters of a line.
 pub(super) const WIDTH: usize = 80;
@@ -47,6 +48,28 @@ pub(super) fn narrow_to(width: usize, mut table: Table, spare: &[usize]) -> Stri
     table.trim_fmt()
 }
 
+/// The same text in lines of this width: what follows a line's heading (the spaces it begins with, or a word with two
+/// spaces after it) stays behind it.
+pub(super) fn folded(text: &str, width: usize) -> String {
+    let fold = |line: &str| {
+        if line.chars().count() <= width {
+            return line.to_owned();
+        }
+        let margin = line.len() - line.trim_start().len();
+        let gap = line[margin..].find("  ").map(|at| margin + at);
+        let behind = gap.map(|at| line.len() - line[at..].trim_start().len());
+        // A heading that would leave little room has a line of its own.
+        let (heading, indent) = match (gap, behind) {
+            (Some(_), Some(behind)) if line[..behind].chars().count() <= width / 2 => (&line[..behind], behind),
+            (Some(at), Some(_)) => (&line[..at], margin + 4),
+            _ => (&line[..margin], margin),
+        };
+        let lines = wrap_to(&line[heading.len()..], indent, width).join("\n");
+        if heading.len() == indent { format!("{heading}{}", lines.trim_start()) } else { format!("{heading}\n{lines}") }
+    };
+    text.lines().map(fold).collect::<Vec<_>>().join("\n")
+}
+
 /// Like [`wrap`], with lines of this width.
 pub(super) fn wrap_to(text: &str, indent: usize, width: usize) -> Vec<String> {
     let margin = " ".repeat(indent);
@@ -76,11 +99,6 @@ pub(super) fn table<const N: usize>(header: [&str; N], numbers: &[usize]) -> Tab
     table
 }
 
-/// A number with its noun: `1 letter`, `2 letters`.
-pub(super) fn counted(n: u64, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
-}
-
 /// Bytes in the unit that leaves one to four digits: `312 B`, `1.5 KB`, `2.0 GB`; a KB is 1,000 bytes.
 pub(super) fn bytes(bytes: f64) -> String {
     let units = ["B", "KB", "MB", "GB", "TB"];
@@ -89,34 +107,33 @@ pub(super) fn bytes(bytes: f64) -> String {
     format!("{:.digits$} {}", bytes / 1000_f64.powi(power as i32), units[power])
 }
 
-/// How long ago, in its largest unit: `3d`, `7h`, `12m`, `5s`.
-pub(super) fn age(millis: i64) -> String {
-    match millis.max(0) / 1000 {
-        seconds @ 0..60 => format!("{seconds}s"),
-        seconds @ 60..3_600 => format!("{}m", seconds / 60),
-        seconds @ 3_600..86_400 => format!("{}h", seconds / 3_600),
-        seconds => format!("{}d", seconds / 86_400),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn one_is_never_several() {
-        assert_eq!([0, 1, 2].map(|n| counted(n, "letter")), ["0 letters", "1 letter", "2 letters"]);
+    fn a_line_is_folded_behind_its_heading() {
+        let help = "Usage: x [OPTIONS]\n\n      --rate <N>  So many letters a second at most\n  -a-long-heading-of-some-words  For nobody";
+        let lines = [
+            "Usage: x [OPTIONS]",
+            "",
+            "      --rate <N>  So many letters a",
+            "                  second at most",
+            "  -a-long-heading-of-some-words",
+            "      For nobody",
+        ];
+        assert_eq!(folded(help, 38), lines.join("\n"));
+        assert_eq!(
+            folded("     12  sealed for a reason that is long\nshort", 30),
+            "     12  sealed for a reason\n         that is long\nshort"
+        );
+        assert_eq!(folded("no letter has an id that begins with x", 20), "no letter has an id\nthat begins with x");
+        assert_eq!(folded("a\n", 20), "a");
     }
 
     #[test]
     fn bytes_are_told_in_the_unit_that_fits() {
         let told = [0.0, 312.4, 999.0, 1_540.0, 2e9, 3.21e15].map(bytes);
         assert_eq!(told, ["0 B", "312 B", "999 B", "1.5 KB", "2.0 GB", "3210.0 TB"]);
-    }
-
-    #[test]
-    fn an_age_is_told_in_its_largest_unit() {
-        let told = [-5, 59_999, 60_000, 3_599_000, 7_200_000, 1_209_600_000].map(age);
-        assert_eq!(told, ["0s", "59s", "1m", "59m", "2h", "14d"]);
     }
 }

@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::Value;
 
 use super::screen;
+use super::table::folded;
 use crate::plain;
 
 /// The first write that failed. It is global, because standard output is.
@@ -52,10 +53,16 @@ pub(super) fn say(line: impl Said) {
     draw(&format!("{}\n", line.said()));
 }
 
-/// Writes a line to standard error.
+/// Writes a line to standard error; folded if its terminal is narrower.
 pub(super) fn complain(line: impl Display) {
+    let line = line.to_string();
+    let line = plain::lines(&line);
+    let mut line = screen::spelled(&line);
+    if let Some(columns) = screen::columns_of_errors() {
+        line = folded(&line, columns).into();
+    }
     // The result is ignored: there is no place left to report a failure.
-    let _ = writeln!(io::stderr(), "{}", screen::spelled(&plain::lines(&line.to_string())));
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Writes a document, with one line break at its end. To a file or pipe every other byte stays. To a terminal it is

@@ -27,7 +27,7 @@ pub(crate) struct EventType {
 
 type Identify = fn(&str, Timestamp, Option<&'static str>) -> Option<EventIdentity>;
 
-type FindRefusal = fn(&str, Timestamp, &EventType) -> Option<String>;
+type FindRefusal = fn(&str, Timestamp, &Topics, &EventType) -> Option<String>;
 
 /// What a received body tells of its event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,9 +61,10 @@ impl EventType {
         (self.identify)(body, sent_at, self.field)
     }
 
-    /// Why a worker would not handle a received body: a field and its rule, never a value. `None`: it would.
-    pub(crate) fn refusal(&self, body: &str, sent_at: Timestamp) -> Option<String> {
-        (self.refusal)(body, sent_at, self)
+    /// Why a worker that reads these topics would not handle a received body: a field and its rule, never a value.
+    /// `None`: it would.
+    pub(crate) fn refusal(&self, body: &str, sent_at: Timestamp, topics: &Topics) -> Option<String> {
+        (self.refusal)(body, sent_at, topics, self)
     }
 }
 
@@ -86,17 +87,17 @@ fn identify<E: Event>(body: &str, sent_at: Timestamp, _: Option<&'static str>) -
     })
 }
 
-fn refusal<E: Event>(body: &str, sent_at: Timestamp, own: &EventType) -> Option<String> {
-    opened::<E>(body, sent_at, own).err()
+fn refusal<E: Event>(body: &str, sent_at: Timestamp, topics: &Topics, own: &EventType) -> Option<String> {
+    opened::<E>(body, sent_at, topics, own).err()
 }
 
-fn refusal_of_posted(body: &str, sent_at: Timestamp, own: &EventType) -> Option<String> {
+fn refusal_of_posted(body: &str, sent_at: Timestamp, topics: &Topics, own: &EventType) -> Option<String> {
     let subject_of = |event: Posted| subject(&event, own.field).map(drop).map_err(|error| error.detail());
-    opened::<Posted>(body, sent_at, own).and_then(subject_of).err()
+    opened::<Posted>(body, sent_at, topics, own).and_then(subject_of).err()
 }
 
-fn opened<E: Event>(body: &str, sent_at: Timestamp, own: &EventType) -> Result<E, String> {
-    match envelope::open_from::<E>(body, sent_at, &Topics::default(), own.types) {
+fn opened<E: Event>(body: &str, sent_at: Timestamp, topics: &Topics, own: &EventType) -> Result<E, String> {
+    match envelope::open_from::<E>(body, sent_at, topics, own.types) {
         Ok(Opened::Ours(event)) => Ok(event),
         Ok(Opened::Foreign(_)) => Err(format!("{}: must be {}", own.names.kind, own.types.join(" or "))),
         Err(refusal) => Err(refusal.detail()),

@@ -39,7 +39,7 @@ use crate::handlers::profile::ProfileHandler;
 use crate::handlers::welcome_email::WelcomeEmail;
 use crate::mail::smtp::SmtpMailer;
 use crate::profiles::redis::RedisProfiles;
-use engine::event::Schema;
+use engine::event::{AnyEvent, Schema};
 use engine::handler::{Handler, Row};
 
 /// A list of reactions. Each has its own name. The name is also in its variables: `crm` reads `CRM_QUEUE_URL`.
@@ -62,7 +62,7 @@ pub(crate) struct Listed {
     build: Build,
 }
 
-type Build = Box<dyn FnOnce(WorkerParts<'_>) -> Built + Send>;
+type Build = Box<dyn FnOnce(WorkerParts<'_>) -> Built + Send + Sync>;
 
 /// The reactions that `user-events` runs.
 #[must_use]
@@ -106,7 +106,7 @@ impl Reactions {
         name: &'static str,
         is_recorded: bool,
         sends_mail: bool,
-        build: impl FnOnce(WorkerParts<'_>) -> Built + Send + 'static,
+        build: impl FnOnce(WorkerParts<'_>) -> Built + Send + Sync + 'static,
     ) -> Self {
         let (row, event_type, build) = (Row::of::<H>(), EventType::of::<H::Event>(), Box::new(build));
         self.0.push(Listed { name, row, is_recorded, event_type, sends_mail, is_webhook: false, build });
@@ -145,6 +145,11 @@ impl Reactions {
 
     pub(crate) fn get(&self, name: &str) -> Option<&Listed> {
         self.0.iter().find(|listed| listed.name == name)
+    }
+
+    /// The event types of this reaction; of one that is not listed, any event.
+    pub(crate) fn event_type(&self, name: &str) -> EventType {
+        self.get(name).map_or_else(EventType::of::<AnyEvent>, |listed| listed.event_type)
     }
 
     /// What the configuration needs to know of each reaction.

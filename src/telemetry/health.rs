@@ -34,7 +34,7 @@ pub async fn serve(listener: TcpListener, workers: Roster, telemetry: Arc<Teleme
         .route("/livez", get(move || async move { livez(&alive) }))
         .route("/readyz", get(move || async move { readyz(&ready) }))
         .route("/metrics", get(move || async move { ([(header::CONTENT_TYPE, SCRAPE)], telemetry.scrape()) }));
-    port::serve(listener, router, stop).await;
+    port::serve("the health port", listener, router, stop).await;
 }
 
 fn livez(workers: &Roster) -> (StatusCode, &'static str) {

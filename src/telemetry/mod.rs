@@ -12,7 +12,7 @@ mod labels;
 mod ledger;
 mod log;
 pub mod metrics;
-mod port;
+pub(crate) mod port;
 pub(crate) mod propagation;
 mod publishing;
 mod queue;

@@ -35,8 +35,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Failed accepts are logged at most this often.
 const TOLD: Duration = Duration::from_secs(60);
 
-/// Serves on `listener` until `stop`.
-pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+/// Serves on `listener` until `stop`. The log calls it by this name.
+pub(crate) async fn serve(name: &'static str, listener: TcpListener, router: Router, stop: CancellationToken) {
     let mut limits = ConnectionLimits::within(open_files());
     let (mut connections, mut told) = (JoinSet::new(), None::<Instant>);
     loop {
@@ -52,7 +52,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
             }
             Err(error) => {
                 if told.is_none_or(|told| told.elapsed() >= TOLD) {
-                    warn!(%error, "the health port cannot let anybody in; work goes on");
+                    warn!(%error, "{name} cannot let anybody in; work goes on");
                     told = Some(Instant::now());
                 }
                 sleep(PAUSE).await;

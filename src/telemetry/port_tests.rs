@@ -109,7 +109,7 @@ async fn a_stop_lets_an_answer_out_for_half_a_second_and_waits_for_nothing_else(
 async fn a_port_full_of_bytes_is_closed_half_a_second_after_its_stop() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (at, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-    let serving = tokio::spawn(serve(listener, router(), stop.clone()));
+    let serving = tokio::spawn(serve("the port", listener, router(), stop.clone()));
     let mut held = Vec::new();
     for _ in 0..NEAR - 1 {
         let mut stream = TcpStream::connect(at).await.unwrap();
@@ -132,7 +132,7 @@ async fn a_port_full_of_bytes_is_closed_half_a_second_after_its_stop() {
 async fn http_2_is_shown_out_and_the_port_goes_on_to_answer() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (at, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-    let serving = tokio::spawn(serve(listener, router(), stop.clone()));
+    let serving = tokio::spawn(serve("the port", listener, router(), stop.clone()));
     let ask = async |said: &[u8]| {
         let mut stream = TcpStream::connect(at).await.unwrap();
         stream.write_all(said).await.unwrap();

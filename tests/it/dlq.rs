@@ -75,7 +75,7 @@ impl Bench {
     }
 
     /// So many letters of each reason; the user of each is `<reason>-<n>`.
-    async fn bury_mixed(&self, mix: &[(&'static str, usize)]) {
+    pub async fn bury_mixed(&self, mix: &[(&'static str, usize)]) {
         let make = |(reason, count): &(&'static str, usize)| {
             let reason = *reason;
             (0..*count).map(move |n| letter(reason, event(&format!("{reason}-{n}")), n % 11)).collect::<Vec<_>>()
@@ -113,7 +113,7 @@ impl Bench {
     }
 
     /// Everything in a queue, hidden or not, as LocalStack shows it to developers.
-    async fn peek(&self, url: &str) -> String {
+    pub async fn peek(&self, url: &str) -> String {
         let endpoint = self.world.env["AWS_ENDPOINT_URL"].strip_prefix("http://").unwrap();
         let mut stream = tokio::net::TcpStream::connect(endpoint).await.unwrap();
         let path = format!("/_aws/sqs/messages?QueueUrl={url}&ShowInvisible=true");

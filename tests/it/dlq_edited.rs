@@ -91,6 +91,29 @@ async fn an_edited_letter_goes_back_in_its_envelope_and_what_the_worker_would_re
 }
 
 #[tokio::test]
+async fn ctrl_c_while_a_person_edits_sends_nothing_and_leaves_no_file() {
+    let mut bench = Bench::set_up().await;
+    let folder = tempfile::tempdir().unwrap();
+    bench.bury(&[enveloped(&bench.world.id)]).await;
+    let id = only_id(&bench).await;
+    let edit = ["dlq", "redrive", "--edit", &id];
+    // The first editor ends by the signal. The second goes on, and what it writes is good: the person said no all the same.
+    let mends = "sed -i 's/nobody/anna@example.com/' \"$1\"";
+    for script in [
+        "printf 'text: '; exec sleep 600",
+        &format!("trap told=1 INT; printf 'text: '; until [ $told ]; do sleep 0.1; done; {mends}"),
+    ] {
+        editor(&mut bench, folder.path(), script);
+        let (code, shown) = at_terminal(&bench.env, 80, &edit, "\u{3}\n").await;
+        assert_eq!(code, Some(130), "{shown}");
+        assert!(shown.contains("interrupted") && !shown.contains("went back"), "{shown}");
+        assert_eq!(bench.depths().await, (visible(0), visible(1)), "{script}");
+        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left.len(), 2, "the editor and its calls: {left:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_edit_killed_between_send_and_delete_and_made_again_has_one_effect() {
     if cfg!(not(feature = "failpoints")) {
         panic!("built without failpoints: run the tests by `make test` or `tests/run FILTER`");

@@ -16,6 +16,13 @@ const SECRET: &str = "hunter2-Zx9";
 
 pub type Environment = BTreeMap<String, String>;
 
+/// The environment of a worker whose neighbours in the shared Redis, workers of other tests, are not seen.
+fn alone(world: &World, smtp_url: &str) -> Environment {
+    let mut env = environment(world, smtp_url);
+    env.insert("REDIS_PREFIX".to_owned(), format!("{}:", world.id));
+    env
+}
+
 /// What the doctor found wrong, as (group, fault), and how it ended.
 pub async fn examine(env: &Environment) -> (Option<i32>, BTreeSet<(String, String)>) {
     let output = execute(env, &["doctor", "--json"]).await;
@@ -81,7 +88,7 @@ async fn the_stack_deployed_from_infra_is_all_green_on_one_screen() {
     let outputs: Value = serde_json::from_slice(&deployed.stdout).unwrap();
     let output = |stack: &str, key: &str| outputs[stack][key].as_str().unwrap().to_owned();
     let url = smtp.url().replace("smtp://", &format!("smtp://user:{SECRET}@"));
-    let mut env = environment(&world, &url);
+    let mut env = alone(&world, &url);
     env.insert("USER_EVENTS_TOPIC_ARN".to_owned(), output("topic", "UserEventsTopicArn"));
     env.insert("EMAIL_QUEUE_URL".to_owned(), output(&reactions[0], "QueueUrl"));
     env.insert("PROFILE_QUEUE_URL".to_owned(), output(&reactions[1], "QueueUrl"));
@@ -130,7 +137,7 @@ async fn seeded_faults_are_each_found_with_their_remedy() {
     let subscribe = subscribe.attributes("FilterPolicy", r#"{"type":["user.signed_up"]}"#);
     subscribe.attributes("FilterPolicyScope", "MessageAttributes").send().await.unwrap();
 
-    let mut env = environment(&world, &smtp.url().replace("smtp://", &format!("smtp://user:{SECRET}@")));
+    let mut env = alone(&world, &smtp.url().replace("smtp://", &format!("smtp://user:{SECRET}@")));
     with_queues(&mut env, &email, &profile);
     for (name, value) in [
         ("USER_EVENTS_TOPIC_ARN", topic.as_str()),
@@ -182,7 +189,7 @@ async fn what_is_missing_altogether_is_found_too() {
         world.sqs.create_queue().queue_name(format!("dlq-{}.fifo", world.id)).attributes(Name::FifoQueue, "true");
     let fifo = fifo.send().await.unwrap().queue_url.unwrap();
     set(&world, &fifo, &[(Name::MessageRetentionPeriod, "1209600".to_owned())]).await;
-    let mut env = environment(&world, &smtp.url());
+    let mut env = alone(&world, &smtp.url());
     env.insert("REDIS_URL".to_owned(), redis.url().replace("://", &format!("://:{SECRET}@")));
     redis.kill();
     smtp.stop().await;
@@ -203,7 +210,7 @@ async fn what_is_missing_altogether_is_found_too() {
 #[tokio::test]
 async fn a_certificate_that_is_not_trusted_is_told_apart_from_a_server_that_is_gone() {
     let world = World::start().await;
-    let mut env = environment(&world, "smtp://localhost:1");
+    let mut env = alone(&world, "smtp://localhost:1");
     env.insert("EMAIL_QUEUE_URL".to_owned(), world.queue("email", Duration::from_secs(60)).await.url);
     let mail = async |env: &Environment| {
         let (_, faults) = examine(env).await;
@@ -227,7 +234,7 @@ async fn a_certificate_that_is_not_trusted_is_told_apart_from_a_server_that_is_g
 async fn a_silent_aws_and_missing_credentials_are_told_apart() {
     let world = World::start().await;
     let redis = RedisServer::start(Keep::Everything).await;
-    let mut env = environment(&world, "smtp://127.0.0.1:1");
+    let mut env = alone(&world, "smtp://127.0.0.1:1");
     env.insert("PROFILE_QUEUE_URL".to_owned(), world.queue("profile", Duration::from_secs(60)).await.url);
     env.insert("REDIS_URL".to_owned(), redis.url());
     env.insert("AWS_EC2_METADATA_DISABLED".to_owned(), "true".to_owned());

@@ -16,12 +16,15 @@ const KIND: Kind = Kind::One;
 
 mod bill;
 mod broken_records;
+mod browser;
 mod bus;
 mod chaos;
 mod cloud_events;
 mod cluster_storm;
 mod comparison;
 mod configuration;
+mod console;
+mod console_letters;
 mod contracts;
 mod crashes;
 mod deeds;

@@ -158,7 +158,7 @@ fn each_reason_that_the_code_writes_is_one_that_dlq_knows() {
     assert!(reasons.len() > 20, "the reasons were not found: {reasons:?}");
     for reason in reasons {
         let is_known = user_events::ops::REASONS.iter().any(|(codes, _)| codes.contains(&reason));
-        assert!(is_known, "src/ops/dlq/reasons.rs does not tell of {reason}");
+        assert!(is_known, "src/letters/reasons.rs does not tell of {reason}");
     }
 }
 

@@ -92,6 +92,39 @@ async fn every_screen_fits_its_terminal_and_breaks_no_word_that_a_line_could_hol
 }
 
 #[tokio::test]
+async fn help_and_complaints_fit_a_narrow_terminal_and_are_whole_in_a_pipe() {
+    let (bench, id) = bench().await;
+    let env = env_of(&bench, &["dlq"], &[]);
+    let asked: [&[&str]; 8] = [
+        &["--help"],
+        &["dlq", "redrive", "--help"],
+        &["dlq", "list", "-h"],
+        &["run", "--help"],
+        &["dlq", "list", "--reason", "conflct"],
+        &["dlq", "show", "00000000-0000-0000-0000-000000000000"],
+        &["dlq", "drop"],
+        &["dlq", "drop", &id, "--reason", "conflict", "--yes"],
+    ];
+    for columns in [80, 60, 40] {
+        for arguments in asked {
+            let (_, shown) = at_terminal(&env, columns, arguments, "").await;
+            // A word alone may be wider than any line, and so may a usage's brackets.
+            let is_wide = |line: &&str| {
+                line.chars().count() > columns && line.split_whitespace().all(|word| word.chars().count() < columns / 2)
+            };
+            let wide: Vec<_> = shown.lines().filter(is_wide).collect();
+            assert!(!shown.is_empty() && wide.is_empty(), "{columns} {arguments:?}:\n{}", wide.join("\n"));
+        }
+    }
+    let piped = execute(&env, &["dlq", "redrive", "--help"]).await;
+    let piped = String::from_utf8(piped.stdout).unwrap();
+    let (_, shown) = at_terminal(&env, 40, &["dlq", "redrive", "--help"], "").await;
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(&shown), words(&piped), "a fold changes no word");
+    assert!(piped.lines().any(|line| line.chars().count() > 80), "{piped}");
+}
+
+#[tokio::test]
 async fn in_a_pipe_no_screen_has_colours_and_in_a_locale_without_utf_8_no_letter_beyond_ascii() {
     let (bench, id) = bench().await;
     let folder = tempfile::tempdir().unwrap();

@@ -23,7 +23,7 @@ pub const ORIGINAL_ATTRIBUTES: &str = "failure.original_attributes";
 pub const REASON: &str = "failure.reason";
 
 /// Set if the ledger counted failures: which and when.
-const HISTORY: &str = "failure.history";
+pub const HISTORY: &str = "failure.history";
 /// Set if something is known beside the reason, such as a mail server's code.
 pub const DETAIL: &str = "failure.detail";
 

@@ -4,48 +4,54 @@
 //! Promises: no letter is held while a person writes; what the worker would refuse is not sent; the file with the event
 //! can be read by its owner alone, and is gone at the end.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::OpenedDlq;
-use super::act::LetterAction;
 use super::confirm::{asked, can_ask};
-use super::edit::{Edited, draft, edited};
-use super::find::find;
-use super::letter::Letter;
+use super::found::find;
 use super::redrive::{ActOptions, Deed, look_through, tell};
-use super::select::Selection;
 use super::told::Teller;
-use crate::config::SettingsReader;
+use crate::config::{self, ReactionNeeds, SettingsReader};
+use crate::letters::sqs::SqsDlq;
+use crate::letters::{Edited, Letter, LetterAction, Selection, Source, draft, edited};
 use crate::ops::table::on_terminal;
 use crate::ops::{CommandResult, Exit, apart, complain, fail_with, say};
 use crate::plain;
+use engine::envelope::Topics;
 use engine::queue::DeadLetter;
+
+/// SIGINT: Ctrl-C at the keyboard. An editor that ends by it was told so by the person.
+const INTERRUPT: i32 = 2;
 
 /// What a person writes with.
 pub(super) struct Desk {
     editor: String,
     /// The folder of the file with the event.
     folder: PathBuf,
+    /// The topics that each reaction's worker reads.
+    topics: BTreeMap<&'static str, Topics>,
 }
 
 impl Desk {
-    pub(super) fn of(read: &mut SettingsReader<'_>) -> Self {
+    pub(super) fn of(read: &mut SettingsReader<'_>, reactions: &[ReactionNeeds]) -> Self {
         let [visual, editor, folder] =
             ["VISUAL", "EDITOR", "TMPDIR"].map(|name| read.parsed(name, |text| Ok(text.to_owned())));
         let editor = visual.or(editor).unwrap_or_else(|| "vi".to_owned());
-        Self { editor, folder: folder.unwrap_or_else(|| "/tmp".to_owned()).into() }
+        let folder = folder.unwrap_or_else(|| "/tmp".to_owned()).into();
+        Self { editor, folder, topics: config::topics_of(read, reactions) }
     }
 }
 
 pub(super) async fn edit(
-    dlqs: &[OpenedDlq],
+    dlqs: &[SqsDlq],
     id: &str,
     desk: &Desk,
     teller: &Teller,
@@ -56,8 +62,10 @@ pub(super) async fn edit(
     if dlq.source.is_fifo() {
         return Err(fail_with(Exit::Usage)("a FIFO queue's letters keep their groups only when SQS moves them"));
     }
-    let Some((message, id)) = written(&letter, desk, stop).await? else { return Ok(Exit::Clean) };
-    let with = LetterAction::Replace { admin: &dlq.admin, url: &dlq.url, with: &message };
+    let Some((message, id)) = written(&letter, desk, &desk.topics[dlq.name], stop).await? else {
+        return Ok(Exit::Clean);
+    };
+    let with = LetterAction::Replace { with: &message };
     // Found anew: meanwhile somebody else may have moved it.
     let report = look_through(dlq, &Selection::only([letter.id]), 1, &with, stop).await;
     if report.selected == 0 && report.error.is_none() && !stop.is_cancelled() {
@@ -72,7 +80,12 @@ pub(super) async fn edit(
 }
 
 /// The message that a person makes of the letter, and its event's id. `None`: they changed nothing.
-async fn written(letter: &Letter, desk: &Desk, stop: &CancellationToken) -> Result<Option<(DeadLetter, Uuid)>, Exit> {
+async fn written(
+    letter: &Letter,
+    desk: &Desk,
+    topics: &Topics,
+    stop: &CancellationToken,
+) -> Result<Option<(DeadLetter, Uuid)>, Exit> {
     let sealed = |error: engine::queue::dead_letter::UnpackError| fail_with(Exit::Unavailable)(error);
     let mut text = draft(letter).map_err(sealed)?;
     loop {
@@ -80,7 +93,7 @@ async fn written(letter: &Letter, desk: &Desk, stop: &CancellationToken) -> Resu
         if stop.is_cancelled() {
             return Err(Exit::Interrupted);
         }
-        let rule = match edited(letter, &text).map_err(sealed)? {
+        let rule = match edited(letter, &text, topics).map_err(sealed)? {
             Edited::Ready(message, id) => return Ok(Some((message, id))),
             Edited::Refused(rule) => rule,
             Edited::Unchanged => {
@@ -102,7 +115,7 @@ async fn written(letter: &Letter, desk: &Desk, stop: &CancellationToken) -> Resu
 }
 
 /// The text after the editor has ended.
-async fn rewritten(text: &str, Desk { editor, folder }: &Desk) -> Result<String, Exit> {
+async fn rewritten(text: &str, Desk { editor, folder, .. }: &Desk) -> Result<String, Exit> {
     let file = Draft::new(text, folder)
         .map_err(|error| fail_with(Exit::Write)(format!("no file can be written to edit: {}", plain::said(&error))))?;
     let (line, path) = (editor.clone(), file.0.clone());
@@ -111,6 +124,9 @@ async fn rewritten(text: &str, Desk { editor, folder }: &Desk) -> Result<String,
     match ended {
         Ok(status) if status.success() => std::fs::read_to_string(&file.0)
             .map_err(|error| fail_with(Exit::Usage)(format!("the file cannot be read: {}", plain::said(&error)))),
+        Ok(status) if status.signal() == Some(INTERRUPT) || status.code() == Some(128 + INTERRUPT) => {
+            Err(Exit::Interrupted)
+        }
         Ok(status) => {
             let code = status.code().map_or("a signal".to_owned(), |code| format!("exit code {code}"));
             Err(fail_with(Exit::Usage)(format!("nothing was sent: `{editor}` ended by {code}")))

@@ -9,11 +9,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::OpenedDlq;
-use super::find::{each, failed};
-use super::letter::{Letter, shown};
-use super::select::Selection;
+use super::found::{each, failed};
 use crate::cli::Sort;
+use crate::letters::sqs::SqsDlq;
+use crate::letters::{Letter, Selection, shown};
 use crate::ops::table::{age, counted, narrow, table, width, wrap_to};
 use crate::ops::{Exit, complain, say};
 use crate::plain;
@@ -70,7 +69,7 @@ enum Text {
     Row([String; 6]),
 }
 
-pub(super) async fn list(dlqs: &[OpenedDlq], options: &ListOptions, stop: &CancellationToken) -> Exit {
+pub(super) async fn list(dlqs: &[SqsDlq], options: &ListOptions, stop: &CancellationToken) -> Exit {
     let now = Timestamp::now().unix_millis();
     let mut groups = Groups::new();
     let (mut lines, mut complete) = (Vec::new(), true);
@@ -96,7 +95,7 @@ pub(super) async fn list(dlqs: &[OpenedDlq], options: &ListOptions, stop: &Cance
         });
         match outcome.await {
             Ok(whole) => complete &= whole,
-            Err(error) => return failed(dlq, &error),
+            Err(error) => return failed(dlq.name, &error),
         }
     }
     if stop.is_cancelled() {

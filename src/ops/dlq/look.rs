@@ -5,25 +5,23 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::iter::repeat;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::OpenedDlq;
-use super::find::{each, failed, find};
-use super::letter::{Letter, shown};
-use super::select::Selection;
+use super::chosen;
+use super::found::{each, failed, find};
 use crate::cli::Filter;
+use crate::letters::sqs::SqsDlq;
+use crate::letters::{Failed, Letter, shown};
 use crate::ops::table::{counted, hanging};
 use crate::ops::{CommandResult, Exit, complain, say, terminal};
 use crate::plain;
-use engine::event::Timestamp;
 
 pub(super) async fn show(
-    dlqs: &[OpenedDlq],
+    dlqs: &[SqsDlq],
     id: &str,
     body: bool,
     addresses: bool,
@@ -47,12 +45,13 @@ fn print(reaction: &str, letter: &Letter, body: bool, addresses: bool) {
     line("reaction", reaction);
     line("reason", letter.reason());
     for (name, value) in whole["failure"].as_object().into_iter().flatten().filter(|(name, _)| *name != "reason") {
-        let value = value.as_str().unwrap_or_default();
-        match name.as_str() {
-            "history" => {
-                history(value).zip([name.as_str()].into_iter().chain(repeat(""))).for_each(|(at, name)| line(name, &at))
-            }
-            _ => line(name, value),
+        if name != "history" {
+            line(name, value.as_str().unwrap_or_default());
+            continue;
+        }
+        for (n, Failed { at, outcome }) in letter.history().into_iter().enumerate() {
+            let told = at.map_or(outcome.clone(), |at| format!("{at} {outcome}"));
+            line(if n == 0 { name } else { "" }, &told);
         }
     }
     line("in the DLQ since", letter.died_at().as_deref().unwrap_or("-"));
@@ -78,19 +77,8 @@ fn print(reaction: &str, letter: &Letter, body: bool, addresses: bool) {
     }
 }
 
-/// The failures of a history, one line each, with a time in RFC 3339.
-fn history(text: &str) -> impl Iterator<Item = String> {
-    text.split_whitespace().map(|failure| {
-        let known = failure.rsplit_once('@').and_then(|(outcome, millis)| {
-            let at = Timestamp::from_unix_millis(millis.parse().ok()?)?;
-            Some(format!("{at} {outcome}"))
-        });
-        known.unwrap_or_else(|| failure.to_owned())
-    })
-}
-
-pub(super) async fn export(dlq: &OpenedDlq, filter: &Filter, file: Option<&Path>, stop: &CancellationToken) -> Exit {
-    let selection = Selection::new(filter);
+pub(super) async fn export(dlq: &SqsDlq, filter: &Filter, file: Option<&Path>, stop: &CancellationToken) -> Exit {
+    let selection = chosen(filter);
     let mut out: Box<dyn Write + Send> = match file.map(create) {
         None => Box::new(terminal::out()),
         Some(Ok(file)) => Box::new(BufWriter::new(file)),
@@ -110,7 +98,7 @@ pub(super) async fn export(dlq: &OpenedDlq, filter: &Filter, file: Option<&Path>
     });
     let complete = match outcome.await {
         Ok(whole) => whole || count == limit,
-        Err(error) => return failed(dlq, &error),
+        Err(error) => return failed(dlq.name, &error),
     };
     if !terminal::remember(broken.map_or_else(|| out.flush(), Err)) {
         return Exit::Clean;
@@ -123,16 +111,4 @@ pub(super) async fn export(dlq: &OpenedDlq, filter: &Filter, file: Option<&Path>
 /// Creates a file that only its owner can read: it will hold addresses.
 fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_history_is_told_in_a_time_that_people_read() {
-        let told: Vec<_> = history("permanent@1795721586687 timed_out@1795721600000 odd@x").collect();
-        assert_eq!(told, ["2026-11-26T19:33:06.687Z permanent", "2026-11-26T19:33:20.000Z timed_out", "odd@x"]);
-        assert_eq!(history("").count(), 0);
-    }
 }

@@ -2,65 +2,40 @@
 //!
 //! Enters: a command, the environment. Leaves: tables or JSON; letters in the source queue or a file, or deleted.
 //! Promises: nothing is moved or dropped without `--yes`, or a person's answer at a terminal. A look leaves every letter
-//! where it was. No address and no body is shown unless asked for. What is done to letters (`act`, `edit`, `find`,
-//! `select`) knows no terminal.
+//! where it was. No address and no body is shown unless asked for. What is done to letters is done by the room
+//! `letters`; here are its words, tables and questions.
 
-mod act;
-mod browse;
 mod confirm;
-pub(crate) mod edit;
 mod editor;
-mod find;
-mod layout;
-pub(crate) mod letter;
+mod found;
 mod list;
 mod look;
 mod native;
 mod progress;
-mod reasons;
 mod redrive;
-mod select;
 mod told;
 
-use std::time::Duration;
+use std::time::SystemTime;
 
 use aws_config::SdkConfig;
 use futures_util::future::try_join_all;
 use tokio_util::sync::CancellationToken;
 
 use self::redrive::{ActOptions, Deed, Part};
-use self::select::Selection;
 use self::told::Teller;
 use super::table::wrap;
 use super::witness::{self, Place, Witness, who};
 use super::{CommandResult, Context, Exit, complain, configured, fail_with, heard};
-use crate::cli::{By, Dlq, Filter, Which};
+use crate::cli::{By, Dlq, Filter, Since, Which};
 use crate::config::{self, AwsConfig, Queues, SettingsReader};
-use crate::reactions::{EventType, Reactions};
+use crate::letters::sqs::{self, SqsDlq};
+use crate::letters::{Selection, ago, all_reasons};
 use crate::shutdown;
-use engine::event::AnyEvent;
-use engine::queue::sqs::SqsQueue;
-use engine::queue::sqs::admin::{QueueFacts, SqsAdmin};
-
-pub use reasons::{REASONS, Reason};
-
-/// One reaction's queue and DLQ, opened.
-struct OpenedDlq {
-    name: &'static str,
-    url: String,
-    source: QueueFacts,
-    dlq_url: String,
-    depth: u64,
-    dlq: SqsQueue,
-    admin: SqsAdmin,
-    /// The reaction's event types.
-    event_type: EventType,
-}
 
 pub(super) async fn dlq(context: &Context<'_>, what: &Dlq) -> CommandResult {
-    if let Some(unknown) = what.reasons().iter().find(|reason| reasons::all().all(|own| own != **reason)) {
+    if let Some(unknown) = what.reasons().iter().find(|reason| all_reasons().all(|own| own != **reason)) {
         complain(format_args!("no reason is called `{unknown}`; there are:"));
-        wrap(&reasons::all().collect::<Vec<_>>().join(", "), 2).iter().for_each(complain);
+        wrap(&all_reasons().collect::<Vec<_>>().join(", "), 2).iter().for_each(complain);
         return Err(Exit::Usage);
     }
     Ok(match what {
@@ -71,7 +46,7 @@ pub(super) async fn dlq(context: &Context<'_>, what: &Dlq) -> CommandResult {
                 (true, false) => list::Lines::Reason,
                 (false, false) => list::Lines::Letter,
             };
-            let (which, addresses) = (Selection::new(filter), *show_addresses);
+            let (which, addresses) = (chosen(filter), *show_addresses);
             let options = list::ListOptions { which, lines, sort: *sort, limit: filter.limit, addresses, json: *json };
             list::list(&dlqs, &options, &stop).await
         }
@@ -84,7 +59,8 @@ pub(super) async fn dlq(context: &Context<'_>, what: &Dlq) -> CommandResult {
             look::export(&dlq, filter, file.as_deref(), &stop).await
         }
         Dlq::Redrive { edit: Some(id), json, by, .. } => {
-            let more = |read: &mut SettingsReader<'_>| Some((editor::Desk::of(read), witness::place(read)));
+            let needs = context.reactions.needs();
+            let more = |read: &mut SettingsReader<'_>| Some((editor::Desk::of(read, &needs), witness::place(read)));
             let (queues, aws, (desk, place)) = settings(context, &[], more)?;
             let teller = teller(context, by, &place, told::ids(std::slice::from_ref(id)))?;
             let (dlqs, stop) = open_each(context, queues, &aws).await?;
@@ -121,8 +97,8 @@ async fn act_on(
         let (queues, aws, place) = settings(context, &[], |read| Some(witness::place(read)))?;
         let teller = teller(context, by, &place, told::ids(&ids))?;
         let (dlqs, stop) = open_each(context, queues, &aws).await?;
-        let found = find::find(&dlqs, &ids, &stop).await?;
-        let ids_in = |dlq: &OpenedDlq| -> Vec<String> {
+        let found = found::find(&dlqs, &ids, &stop).await?;
+        let ids_in = |dlq: &SqsDlq| -> Vec<String> {
             let own = found.iter().filter(|(of, _)| of.name == dlq.name).map(|(_, letter)| letter.id.clone());
             own.collect()
         };
@@ -144,12 +120,32 @@ async fn act_on(
         return Ok(native::redrive(&dlq, options, &teller, &stop).await);
     }
     let limit = which.filter.limit.unwrap_or(u64::MAX);
-    let part = Part { dlq: &dlq, selection: Selection::new(&which.filter).until_now(), limit };
+    let part = Part { dlq: &dlq, selection: chosen(&which.filter).until_now(), limit };
     Ok(redrive::run(deed, vec![part], options, &teller, &stop).await)
 }
 
 fn teller(context: &Context<'_>, by: &By, place: &Place, asked: String) -> Result<Teller, Exit> {
     Ok(Teller { witness: Witness::at(who(context, by), place)?, asked })
+}
+
+/// The letters that pass this filter.
+fn chosen(filter: &Filter) -> Selection {
+    let millis = |at: SystemTime| {
+        let since_1970 = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
+    };
+    let not_before = filter.since.map(|since| match since {
+        Since::At(moment) => millis(moment),
+        Since::Ago(span) => ago(span),
+    });
+    Selection {
+        reasons: filter.reason.clone(),
+        detail: filter.detail.clone(),
+        kind: filter.kind.clone(),
+        subject: filter.user.clone(),
+        not_before,
+        ..Selection::default()
+    }
 }
 
 fn is_filtered(filter: &Filter) -> bool {
@@ -170,7 +166,7 @@ fn settings<T>(
 }
 
 /// Opens the DLQs of the named reactions; if none is named, of each reaction whose queue is set.
-async fn open_all(context: &Context<'_>, only: &[String]) -> Result<(Vec<OpenedDlq>, CancellationToken), Exit> {
+async fn open_all(context: &Context<'_>, only: &[String]) -> Result<(Vec<SqsDlq>, CancellationToken), Exit> {
     let (queues, aws, ()) = settings(context, only, |_| Some(()))?;
     open_each(context, queues, &aws).await
 }
@@ -179,11 +175,8 @@ async fn open_each(
     context: &Context<'_>,
     queues: Vec<Queues>,
     aws: &AwsConfig,
-) -> Result<(Vec<OpenedDlq>, CancellationToken), Exit> {
-    open(aws, async |aws| {
-        try_join_all(queues.into_iter().map(|queues| OpenedDlq::open(aws, queues, &context.reactions))).await
-    })
-    .await
+) -> Result<(Vec<SqsDlq>, CancellationToken), Exit> {
+    open(aws, async |aws| try_join_all(queues.into_iter().map(|queues| opened(aws, queues, context))).await).await
 }
 
 /// Opens the DLQ of one reaction: the named one, or the only one whose queue is set; and reads what else is to be read.
@@ -191,14 +184,19 @@ async fn open_one<T>(
     context: &Context<'_>,
     only: Option<&str>,
     more: impl FnOnce(&mut SettingsReader<'_>) -> Option<T>,
-) -> Result<(OpenedDlq, T, CancellationToken), Exit> {
+) -> Result<(SqsDlq, T, CancellationToken), Exit> {
     let (queues, aws, more) = settings(context, only.map(str::to_owned).as_slice(), more)?;
     let [queues] = <[Queues; 1]>::try_from(queues).map_err(|several| {
         let names: Vec<_> = several.iter().map(|queues| queues.name).collect();
         fail_with(Exit::Usage)(format!("several reactions have a queue here; say which: {}", names.join(" or ")))
     })?;
-    let (dlq, stop) = open(&aws, async |aws| OpenedDlq::open(aws, queues, &context.reactions).await).await?;
+    let (dlq, stop) = open(&aws, async |aws| opened(aws, queues, context).await).await?;
     Ok((dlq, more, stop))
+}
+
+async fn opened(aws: &SdkConfig, queues: Queues, context: &Context<'_>) -> Result<SqsDlq, String> {
+    let event_type = context.reactions.event_type(queues.name);
+    sqs::open(aws, queues, event_type).await
 }
 
 /// Opens something in AWS until a signal. Leaves it and the token of that signal. It may be cancelled at any point:
@@ -211,27 +209,4 @@ async fn open<T>(
     let opening = async { opening(&super::aws(aws).await?).await.map_err(fail_with(Exit::Unavailable)) };
     let opened = stop.run_until_cancelled(opening).await.ok_or(Exit::Interrupted)??;
     Ok((opened, stop))
-}
-
-impl OpenedDlq {
-    async fn open(aws: &SdkConfig, queues: Queues, reactions: &Reactions) -> Result<Self, String> {
-        let Queues { name, url, dlq_url } = queues;
-        let event_type = reactions.get(name).map_or_else(EventType::of::<AnyEvent>, |listed| listed.event_type);
-        let admin = SqsAdmin::new(aws);
-        let source = admin.facts(&url).await.map_err(|error| format!("the queue of `{name}`: {error}"))?;
-        let by_policy = source.redrive.as_ref().map(|redrive| redrive.dlq_url.clone());
-        let Some(dlq_url) = dlq_url.or(by_policy) else {
-            let variable = config::of_reaction(name, "DLQ_URL");
-            return Err(format!("`{name}` has no dead-letter queue: no redrive policy, and {variable} is not set"));
-        };
-        let failed = |error| format!("the dead-letter queue of `{name}`: {error}");
-        let depth = admin.facts(&dlq_url).await.map_err(failed)?.visible;
-        let dlq = SqsQueue::open(aws, dlq_url.clone(), None, Duration::from_secs(20)).await.map_err(failed)?;
-        let dlq = dlq.with_visibility(browse::HIDDEN);
-        Ok(Self { name, url, source, dlq_url, depth, dlq, admin, event_type })
-    }
-
-    fn source_name(&self) -> &str {
-        self.url.rsplit('/').next().unwrap_or(&self.url)
-    }
 }

@@ -1,95 +1,57 @@
-//! `dlq redrive --all`: SQS itself moves every letter, and this file watches the progress.
+//! `dlq redrive --all`: SQS itself moves every letter.
 //!
-//! SQS moves letters as they are, with `failure.*` attributes and packed bodies. The worker opens those when it
-//! receives them. If SQS cannot move them (the DLQ is no redrive policy's target), the letters are sent and deleted
-//! one by one. Ctrl-C cancels the task; letters that it has moved stay moved.
-
-use std::time::Duration;
+//! If SQS cannot move them (the DLQ is no redrive policy's target), the letters are sent and deleted one by one. Ctrl-C
+//! cancels the move; letters that SQS has moved stay moved.
 
 use serde_json::json;
-use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
-use super::OpenedDlq;
 use super::confirm::confirmed;
 use super::progress::Progress;
 use super::redrive::{self, ActOptions, Deed, Part};
-use super::select::Selection;
 use super::told::Teller;
+use crate::letters::native::{Move, move_all};
+use crate::letters::sqs::SqsDlq;
+use crate::letters::{Selection, Source};
 use crate::ops::table::{counted, on_terminal};
 use crate::ops::{Exit, complain, say};
 use engine::queue::QueueError;
 use engine::queue::sqs::admin::MoveTask;
 
-/// The time between two looks at the task.
-const LOOK: Duration = Duration::from_millis(500);
-
-pub(super) async fn redrive(dlq: &OpenedDlq, options: &ActOptions, teller: &Teller, stop: &CancellationToken) -> Exit {
-    let found = match dlq.admin.facts(&dlq.dlq_url).await {
-        Ok(facts) => facts,
-        Err(error) => return failed(&error),
-    };
+pub(super) async fn redrive(dlq: &SqsDlq, options: &ActOptions, teller: &Teller, stop: &CancellationToken) -> Exit {
     if !options.yes {
-        let task = MoveTask { handle: None, status: String::new(), moved: 0, to_move: found.visible };
+        let letters = match dlq.source.letters().await {
+            Ok(letters) => letters,
+            Err(error) => return failed(&error),
+        };
+        let task = MoveTask { handle: None, status: String::new(), moved: 0, to_move: letters };
         report(dlq, options, &task, false);
         match options.json {
             true => return Exit::Clean,
-            false => match confirmed(found.visible, stop).await {
+            false => match confirmed(letters, stop).await {
                 Some(true) => {}
                 Some(false) => return Exit::Clean,
                 None => return Exit::Interrupted,
             },
         }
     }
-    match dlq.admin.latest_move(&found.arn).await {
-        Ok(Some(task)) if task.is_running() => {
+    let progress = Progress::new(dlq.depth);
+    let moved = move_all(dlq, options.rate, stop, &|count| progress.reach(count)).await;
+    drop(progress);
+    let ended = match moved {
+        Ok(Move::Ended(task)) => task,
+        Ok(Move::AtWork(task)) => {
             complain(format_args!("SQS already moves these letters: {} of {} so far", task.moved, task.to_move));
             return Exit::Unavailable;
         }
-        Ok(_) | Err(QueueError::Refused(_)) => {}
-        Err(error) => return failed(&error),
-    }
-    match dlq.admin.start_move(&found.arn, &dlq.source.arn, options.rate).await {
-        Ok(()) => watch(dlq, options, &found.arn, teller, stop).await,
-        Err(QueueError::Refused(code)) => {
+        Ok(Move::NotBySqs(code)) => {
             complain(format_args!("SQS does not move these letters itself ({code}): they are sent one by one"));
             let every = Part { dlq, selection: Selection::default().until_now(), limit: u64::MAX };
             let options = ActOptions { yes: true, ..*options };
-            redrive::run(Deed::Redrive, vec![every], &options, teller, stop).await
+            return redrive::run(Deed::Redrive, vec![every], &options, teller, stop).await;
         }
-        Err(error) => failed(&error),
-    }
-}
-
-async fn watch(
-    dlq: &OpenedDlq,
-    options: &ActOptions,
-    dlq_arn: &str,
-    teller: &Teller,
-    stop: &CancellationToken,
-) -> Exit {
-    let progress = Progress::new(dlq.depth);
-    let mut looks = interval(LOOK);
-    let mut cancelled = false;
-    let ended = loop {
-        looks.tick().await;
-        let task = match dlq.admin.latest_move(dlq_arn).await {
-            Ok(Some(task)) => task,
-            // The task has just started, and SQS does not list it yet.
-            Ok(None) => continue,
-            Err(error) if error.is_passing() => continue,
-            Err(error) => return failed(&error),
-        };
-        progress.reach(task.moved);
-        if !task.is_running() {
-            break task;
-        }
-        if let (true, false, Some(handle)) = (stop.is_cancelled(), cancelled, &task.handle) {
-            // SQS refuses this if the task has just ended. The next look shows it.
-            cancelled = dlq.admin.cancel_move(handle).await.is_ok();
-        }
+        Err(error) => return failed(&error),
     };
-    drop(progress);
     teller.moved(dlq.name, ended.moved, &ended.status).await;
     report(dlq, options, &ended, true);
     match ended.status.as_str() {
@@ -102,8 +64,8 @@ async fn watch(
     }
 }
 
-fn report(dlq: &OpenedDlq, options: &ActOptions, task: &MoveTask, done: bool) {
-    let (name, source) = (dlq.name, dlq.source_name());
+fn report(dlq: &SqsDlq, options: &ActOptions, task: &MoveTask, done: bool) {
+    let (name, source) = (dlq.name, dlq.source.name());
     if options.json {
         say(json!({
             "reaction": name, "dryRun": !done, "by": "sqs", "selected": task.to_move.max(task.moved),

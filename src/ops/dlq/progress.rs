@@ -23,11 +23,6 @@ impl Progress {
         Self(bar)
     }
 
-    /// So many more were looked at.
-    pub(super) fn add(&self, more: u64) {
-        self.reach(self.0.position() + more);
-    }
-
     /// So many were looked at.
     pub(super) fn reach(&self, position: u64) {
         // More than SQS counted: then there were that many.
@@ -52,9 +47,9 @@ mod tests {
     fn a_bar_never_tells_of_more_letters_than_there_are() {
         let progress = Progress(ProgressBar::hidden());
         progress.0.set_length(221);
-        progress.add(200);
+        progress.reach(200);
         assert_eq!((progress.0.position(), progress.0.length()), (200, Some(221)));
-        progress.add(90);
+        progress.reach(290);
         assert_eq!((progress.0.position(), progress.0.length()), (290, Some(290)));
     }
 }

@@ -6,12 +6,11 @@
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::OpenedDlq;
-use super::act::{LetterAction, LetterReport, act};
 use super::confirm::confirmed;
 use super::progress::Progress;
-use super::select::Selection;
 use super::told::Teller;
+use crate::letters::sqs::SqsDlq;
+use crate::letters::{LetterAction, LetterReport, Selection, Source, act};
 use crate::ops::table::{counted, on_terminal, table};
 use crate::ops::{Exit, complain, say};
 use crate::plain;
@@ -32,7 +31,7 @@ pub(super) enum Deed {
 
 /// Letters of one DLQ.
 pub(super) struct Part<'d> {
-    pub(super) dlq: &'d OpenedDlq,
+    pub(super) dlq: &'d SqsDlq,
     pub(super) selection: Selection,
     /// The most of them.
     pub(super) limit: u64,
@@ -55,8 +54,8 @@ impl Deed {
         }
     }
 
-    fn to(self, dlq: &OpenedDlq) -> String {
-        if self == Self::Redrive { format!(" to {}", dlq.source_name()) } else { String::new() }
+    fn to(self, dlq: &SqsDlq) -> String {
+        if self == Self::Redrive { format!(" to {}", dlq.source.name()) } else { String::new() }
     }
 }
 
@@ -96,7 +95,7 @@ async fn all(deed: Deed, parts: &[Part<'_>], options: &ActOptions, teller: &Tell
     let mut exit = Exit::Clean;
     for Part { dlq, selection, limit } in parts {
         let action = match deed {
-            Deed::Redrive => LetterAction::Send { admin: &dlq.admin, url: &dlq.url, rate: options.rate },
+            Deed::Redrive => LetterAction::Send { rate: options.rate },
             Deed::Drop => LetterAction::Drop,
         };
         let report = look_through(dlq, selection, *limit, &action, stop).await;
@@ -113,20 +112,20 @@ fn worse(one: Exit, other: Exit) -> Exit {
 
 /// [`act`] with its progress shown.
 pub(super) async fn look_through(
-    dlq: &OpenedDlq,
+    dlq: &SqsDlq,
     selection: &Selection,
     limit: u64,
     action: &LetterAction<'_>,
     stop: &CancellationToken,
 ) -> LetterReport {
     let progress = Progress::new(dlq.depth);
-    act(dlq.dlq.clone(), dlq.event_type, selection, limit, action, stop, &|more| progress.add(more)).await
+    act(dlq, selection, limit, action, stop, &|report| progress.reach(report.looked_at())).await
 }
 
 /// Reports what was done, or would be.
 pub(super) fn tell(
     deed: Deed,
-    dlq: &OpenedDlq,
+    dlq: &SqsDlq,
     report: &LetterReport,
     options: &ActOptions,
     done: bool,
@@ -158,7 +157,7 @@ pub(super) fn tell(
     if report.error.is_none() && report.doubled == 0 && whole { Exit::Clean } else { Exit::Unavailable }
 }
 
-fn print(deed: Deed, dlq: &OpenedDlq, report: &LetterReport, done: bool, is_cut: bool) {
+fn print(deed: Deed, dlq: &SqsDlq, report: &LetterReport, done: bool, is_cut: bool) {
     if report.selected > 0 {
         let mut table = table(["reason", "letters"], &[1]);
         for (reason, count) in &report.reasons {

@@ -3,9 +3,9 @@
 //! Enters: what the command line asked for, the report. Leaves: a [`Deed`]. Promises: no user's id. Pure, but for
 //! [`Teller::say`].
 
-use super::act::LetterReport;
 use crate::audit::Deed;
 use crate::cli::{Filter, Since};
+use crate::letters::LetterReport;
 use crate::ops::witness::Witness;
 use engine::event::log_hash;
 
@@ -20,7 +20,7 @@ impl Teller {
     /// Tells of letters that were handled one by one.
     pub(super) async fn say(&self, what: &str, reaction: &str, report: &LetterReport, is_cut: bool) {
         let deed = self.deed(what, reaction, report.moved);
-        self.witness.say(&deed.ended(&outcome(report, is_cut))).await;
+        self.witness.say(&deed.ended(&report.ended(is_cut))).await;
     }
 
     /// Tells of letters that SQS moved, until `status`.
@@ -32,17 +32,6 @@ impl Teller {
     fn deed(&self, what: &str, reaction: &str, moved: u64) -> Deed {
         self.witness.deed(what, reaction).to(&self.asked).of(moved)
     }
-}
-
-fn outcome(report: &LetterReport, is_cut: bool) -> String {
-    let (sealed, doubled) = (report.sealed(), report.doubled);
-    let end = match &report.error {
-        Some(error) => format!("stopped early: {error}"),
-        None if is_cut => "interrupted".to_owned(),
-        None => "done".to_owned(),
-    };
-    let rest = [(sealed, "sealed"), (doubled, "not deleted")].into_iter().filter(|(count, _)| *count > 0);
-    [end].into_iter().chain(rest.map(|(count, what)| format!("{count} {what}"))).collect::<Vec<_>>().join(", ")
 }
 
 /// Letters by their ids.
@@ -92,15 +81,5 @@ mod tests {
         assert_eq!(filter(&asked).replace(&log_hash("u-1").to_string(), "6e0b71c2"), expected);
         let at = Filter { since: Some(Since::At(SystemTime::UNIX_EPOCH)), ..Filter::default() };
         assert_eq!(filter(&at), "since=1970-01-01T00:00:00Z");
-    }
-
-    #[test]
-    fn a_deed_says_how_it_ended_and_what_stayed() {
-        assert_eq!(outcome(&LetterReport::default(), false), "done");
-        let sealed = [("x".to_owned(), 2)].into();
-        assert_eq!(
-            outcome(&LetterReport { sealed, doubled: 1, ..LetterReport::default() }, true),
-            "interrupted, 2 sealed, 1 not deleted"
-        );
     }
 }

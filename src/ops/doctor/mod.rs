@@ -24,8 +24,10 @@ use super::table::wrap;
 use super::terminal::draw;
 use super::{CommandResult, Context, Exit, configured, fail_with, say};
 use crate::aws;
-use crate::config;
+use crate::config::{self, Environment, SettingsReader};
+use crate::console;
 use crate::plain;
+use crate::reactions::Reactions;
 
 /// The column where the text of a line begins: 8, after `  fail  `.
 const INDENT: usize = 8;
@@ -49,6 +51,29 @@ pub(super) async fn doctor(context: &Context<'_>, as_json: bool) -> CommandResul
         draw(&report(&findings, context.program, colour));
     }
     Ok(if is_failed { Exit::Unavailable } else { Exit::Clean })
+}
+
+/// For the console: what the doctor finds now, or every mistake of the configuration that it needs.
+pub(super) async fn findings(
+    environment: &Environment,
+    reactions: &Reactions,
+    program: &str,
+) -> Result<Vec<console::Finding>, Vec<String>> {
+    let mut read = SettingsReader::new(environment);
+    let is_set = config::is_given(environment, "USER_EVENTS_TOPIC_ARN");
+    let topic = if is_set { config::publish(&mut read) } else { None };
+    let config = config::run(&mut read, &reactions.needs(), &[]);
+    let config = read.finish(config).map_err(|mistakes| mistakes.lines())?;
+    let aws = aws::look(&config.aws).await.map_err(|error| vec![error.to_string()])?;
+    let found = |finding: &Finding| console::Finding {
+        group: finding.group.to_string(),
+        check: finding.check.to_owned(),
+        level: finding.level().word(),
+        seen: finding.seen.clone(),
+        means: finding.diagnosis.map(|diagnosis| diagnosis.means),
+        remedy: finding.remedy(program),
+    };
+    Ok(judge(&ask::ask(&config, reactions, topic, &aws).await).iter().map(found).collect())
 }
 
 fn judge(facts: &SystemFacts) -> Vec<Finding> {

@@ -42,8 +42,9 @@ fn anchors(path: &Path) -> BTreeSet<String> {
 pub fn paths(document: &Document) -> Vec<String> {
     let first = |span: &str| span.split([' ', ':']).next().unwrap_or_default().to_owned();
     let is_path = |word: &String| FOLDERS.iter().any(|folder| word.starts_with(folder));
-    // Made by `make up`, or standing for several.
-    let stands = |word: &String| word.starts_with("localstack/.") || word.contains(['*', '<', '…', '{']);
+    // Made by `make up` and `make fuzz`, or standing for several.
+    let made = ["localstack/.", "fuzz/corpus", "fuzz/artifacts"];
+    let stands = |word: &String| made.iter().any(|made| word.starts_with(made)) || word.contains(['*', '<', '…', '{']);
     let words = document.spans.iter().map(|span| first(&span.text));
     words.filter(is_path).filter(|word| !stands(word)).collect()
 }

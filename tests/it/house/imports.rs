@@ -1,4 +1,4 @@
-//! Who may import whom, and who knows which foreign client.
+//! Who may import whom.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -33,7 +33,52 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("engine/src/topic/sns/", &["topic"]),
     ("engine/src/worker/", &["backoff", "envelope", "event", "failpoint", "handler", "idempotency", "queue"]),
     ("src/audit/", &["event", "redis_link"]),
+    (
+        "src/by_hand/",
+        &[
+            "audit",
+            "envelope",
+            "event",
+            "events",
+            "idempotency",
+            "pauses",
+            "publisher",
+            "reactions",
+            "redis_link",
+            "topic",
+            "worker",
+        ],
+    ),
     ("src/cli/", &["plain", "reactions"]),
+    (
+        "src/console/",
+        &[
+            "audit",
+            "by_hand",
+            "config",
+            "console",
+            "envelope",
+            "event",
+            "events",
+            "fleet",
+            "idempotency",
+            "letters",
+            "mail",
+            "pauses",
+            "plain",
+            "publisher",
+            "queue",
+            "reactions",
+            "redis_link",
+            "standing",
+            "telemetry",
+            "topic",
+            "words",
+            "worker",
+        ],
+    ),
+    ("src/console/names.rs", &[]),
+    ("src/console/session.rs", &[]),
     ("src/ecs.rs", &["worker"]),
     ("src/events/", &["event"]),
     ("src/fleet/", &["event", "fleet", "queue", "worker"]),
@@ -41,12 +86,15 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("src/handlers/profile.rs", &["event", "events", "handler", "idempotency", "profiles"]),
     ("src/handlers/welcome_email.rs", &["event", "events", "handler", "idempotency", "mail"]),
     ("src/handlers/webhook.rs", &["backoff", "event", "handler", "idempotency", "webhook"]),
+    ("src/letters/", &["envelope", "event", "events", "failpoint", "letters", "queue", "rate", "reactions"]),
+    ("src/letters/sqs.rs", &["config", "event", "queue", "reactions"]),
     ("src/mail/", &["backoff", "event", "events", "handler", "idempotency", "mail", "plain", "tls"]),
     ("src/mail/outbox.rs", &["backoff", "idempotency", "plain"]),
     ("src/pauses.rs", &["event", "redis_link", "worker"]),
     ("src/plain.rs", &[]),
     ("src/profiles/", &["event", "events", "idempotency"]),
     ("src/profiles/redis.rs", &["event", "events", "idempotency", "redis_link"]),
+    ("src/rate.rs", &[]),
     ("src/reactions/event_type.rs", &["envelope", "event", "webhook"]),
     ("src/shutdown.rs", &[]),
     ("src/standing/", &["config", "event", "fleet", "pauses", "queue", "redis_link", "standing", "worker"]),
@@ -60,6 +108,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("src/webhook/", &["event", "idempotency", "plain", "tls", "webhook"]),
     ("src/webhook/answer.rs", &[]),
     ("src/webhook/sign.rs", &[]),
+    ("src/words.rs", &[]),
 ];
 
 /// Modules that know one particular server, or stand in for it.
@@ -84,7 +133,9 @@ const ADAPTERS: &[&str] = &[
 const NAMES_ADAPTERS: &[&str] = &[
     "engine/src/testing/",
     "src/app.rs",
+    "src/by_hand/",
     "src/config/",
+    "src/console/",
     "src/fuzzing/",
     "src/lib.rs",
     "src/ops/",
@@ -98,6 +149,8 @@ const BUILT_ON: &[(&str, &str)] = &[
     ("engine/src/topic/memory.rs", "queue::memory"),
     ("src/audit/mod.rs", "redis_link"),
     ("src/fleet/redis.rs", "redis_link"),
+    ("src/letters/native.rs", "queue::sqs"),
+    ("src/letters/sqs.rs", "queue::sqs"),
     ("src/pauses.rs", "redis_link"),
     ("src/profiles/redis.rs", "redis_link"),
 ];
@@ -221,77 +274,4 @@ fn adapters_are_named_by_the_composition_root_and_by_what_configures_or_shows_it
         }
     }
     assert_none(&breaches);
-}
-
-#[test]
-fn each_foreign_client_is_imported_by_its_adapters_alone() {
-    let doors = [
-        ("aws_sdk_sqs", &["engine/src/queue/sqs/"][..]),
-        ("aws_smithy_runtime_api", &["engine/src/queue/sqs/"]),
-        ("aws_sdk_sns", &["engine/src/topic/sns/"]),
-        ("axum", &["src/telemetry/health.rs", "src/telemetry/port.rs"]),
-        ("opentelemetry_otlp", &["src/telemetry/export.rs"]),
-        ("opentelemetry_prometheus", &["src/telemetry/export.rs"]),
-        ("prometheus", &["src/telemetry/export.rs", "src/telemetry/mod.rs"]),
-        ("tracing_opentelemetry", &["src/telemetry/log.rs", "src/telemetry/watch.rs"]),
-        ("tracing_subscriber", &["src/config/mod.rs", "src/telemetry/log.rs"]),
-        (
-            "hyper",
-            &[
-                "src/ecs.rs",
-                "src/ops/demo/receiver.rs",
-                "src/telemetry/port.rs",
-                "src/webhook/client.rs",
-                "src/webhook/mod.rs",
-                "src/webhook/settings.rs",
-            ],
-        ),
-        ("hyper_util", &["src/ecs.rs", "src/ops/demo/receiver.rs", "src/telemetry/port.rs", "src/webhook/client.rs"]),
-        // Who signs, and who verifies.
-        ("hmac", &["src/ops/demo/receiver.rs", "src/webhook/sign.rs"]),
-        ("httpdate", &["src/webhook/answer.rs"]),
-        (
-            "minijinja",
-            &[
-                "src/mail/compose.rs",
-                "src/mail/faults.rs",
-                "src/mail/shown.rs",
-                "src/mail/templates.rs",
-                "src/mail/values.rs",
-            ],
-        ),
-        // Addresses and messages alone.
-        (
-            "lettre",
-            &[
-                "src/config/mail.rs",
-                "src/events/address.rs",
-                "src/mail/compose.rs",
-                "src/mail/header.rs",
-                "src/mail/message.rs",
-                "src/mail/mod.rs",
-            ],
-        ),
-        ("idna", &["src/events/address.rs"]),
-        ("tokio_rustls", &["src/mail/smtp/wire.rs", "src/tls.rs"]),
-        ("rustls_native_certs", &["src/tls.rs"]),
-        ("hostname", &["src/mail/smtp/conversation.rs"]),
-        ("clap", &["src/cli/"]),
-    ];
-    for (client, doors) in doors {
-        // As a path: names in texts, such as a log filter's, import nothing.
-        let imports = |code: &String| [" ", "(", "&", "<"].iter().any(|c| code.contains(&format!("{c}{client}::")));
-        let found: Vec<_> = code().into_iter().filter(|(_, code)| imports(code)).map(|(name, _)| name).collect();
-        let is_led_through = |name: &&String| doors.iter().any(|door| name.starts_with(door));
-        assert_eq!(found.iter().find(|name| !is_led_through(name)), None, "{client}");
-        let is_closed = |door: &&&str| !found.iter().any(|name| name.starts_with(**door));
-        assert_eq!(doors.iter().find(is_closed), None, "{client}: nobody comes through this door");
-    }
-}
-
-#[test]
-fn only_the_room_of_telemetry_knows_opentelemetry() {
-    let imports = |code: &String| code.contains("opentelemetry::") || code.contains("opentelemetry_sdk::");
-    let found = code().into_iter().filter(|(name, code)| imports(code) && !name.starts_with("src/telemetry/"));
-    assert_none(&found.map(|(name, _)| name).collect::<Vec<_>>());
 }

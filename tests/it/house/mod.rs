@@ -6,6 +6,7 @@
 //! Enters: the files under `engine/src`, `src` and `tests`. Leaves: every breach at once, each with its file.
 
 mod api;
+mod clients;
 mod clock;
 mod imports;
 mod licences;

@@ -4,6 +4,7 @@
 //! Promises: if a server is missing, the test fails and says how to start it; what a test started ends with it.
 
 pub mod aws_faults;
+pub mod browser;
 pub mod collector;
 pub mod http;
 pub mod patience;
@@ -17,6 +18,7 @@ pub mod redis_node;
 pub mod redis_server;
 pub mod smtp;
 pub mod tty;
+pub mod visitor;
 pub mod watched;
 
 use std::collections::BTreeMap;

@@ -193,7 +193,9 @@ impl Worker {
         let mut lines = BufReader::new(self.out.as_mut().expect("a pipe")).lines();
         let read = async {
             let mut read = Vec::new();
-            while let (true, Ok(Some(line))) = (read.len() < count, lines.next_line().await) {
+            while read.len() < count
+                && let Ok(Some(line)) = lines.next_line().await
+            {
                 read.push(line);
             }
             read

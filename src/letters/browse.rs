@@ -8,20 +8,20 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
 
 use engine::queue::{Delivery, Hide, Hold, MAX_BATCH, Queue, QueueError, ReceiptHandle, Unsettled};
 
 /// How long a message is hidden at a time. Short, because a look may be killed.
-pub(super) const HIDDEN: Duration = Duration::from_secs(120);
+pub(crate) const HIDDEN: Duration = Duration::from_secs(120);
 /// A wait above zero makes SQS ask all of its servers; without it an empty answer may be wrong.
 const WAIT: Duration = Duration::from_secs(1);
 /// How many calls run at once when many messages are hidden longer or made visible again.
 const CALLS: usize = 8;
 
 /// A look through one queue.
-pub(super) struct Browser<Q> {
+pub(crate) struct Browser<Q> {
     queue: Q,
     held: Vec<ReceiptHandle>,
     seen: HashSet<String>,
@@ -30,12 +30,12 @@ pub(super) struct Browser<Q> {
 
 impl<Q: Queue> Browser<Q> {
     /// `queue` must have the visibility timeout [`HIDDEN`].
-    pub(super) fn new(queue: Q) -> Self {
+    pub(crate) fn new(queue: Q) -> Self {
         Self { queue, held: Vec::new(), seen: HashSet::new(), extend_at: Instant::now() + HIDDEN / 3 }
     }
 
     /// The next messages, 10 at most. `None` at the end.
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<Delivery>>, QueueError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<Delivery>>, QueueError> {
         self.keep_hidden().await;
         let received = self.queue.receive(MAX_BATCH, WAIT).await?;
         if received.is_empty() {
@@ -54,12 +54,12 @@ impl<Q: Queue> Browser<Q> {
     }
 
     /// Gives a message back: it stays hidden until the end of the look.
-    pub(super) fn keep(&mut self, receipt: ReceiptHandle) {
+    pub(crate) fn keep(&mut self, receipt: ReceiptHandle) {
         self.held.push(receipt);
     }
 
     /// Deletes messages. Keeps those that could not be deleted, and answers their number.
-    pub(super) async fn delete(&mut self, receipts: Vec<ReceiptHandle>) -> usize {
+    pub(crate) async fn delete(&mut self, receipts: Vec<ReceiptHandle>) -> usize {
         let unsettled: Vec<Unsettled> = self.queue.delete(receipts).await;
         let count = unsettled.len();
         self.held.extend(unsettled.into_iter().map(|unsettled| unsettled.receipt));
@@ -68,17 +68,17 @@ impl<Q: Queue> Browser<Q> {
 
     /// Makes all messages that were given back visible again. If a call fails, its messages become visible after
     /// [`HIDDEN`].
-    pub(super) async fn finish(self) {
-        let mut held = self.held.into_iter();
-        let batches = std::iter::from_fn(|| {
-            let batch: Vec<_> = held.by_ref().take(MAX_BATCH).collect();
-            (!batch.is_empty()).then_some(batch)
-        });
-        let show = |batch: Vec<ReceiptHandle>| {
-            let entries = batch.into_iter().map(|receipt| Hide { receipt, delay: Duration::ZERO });
-            self.queue.hide(entries.collect())
-        };
-        stream::iter(batches.map(show)).buffer_unordered(CALLS).for_each(async |_| ()).await;
+    pub(crate) async fn finish(self) {
+        let mut held = self.held.into_iter().peekable();
+        let mut calls = FuturesUnordered::new();
+        while held.peek().is_some() {
+            let batch = held.by_ref().take(MAX_BATCH).map(|receipt| Hide { receipt, delay: Duration::ZERO });
+            calls.push(self.queue.hide(batch.collect()));
+            if calls.len() == CALLS {
+                calls.next().await;
+            }
+        }
+        while calls.next().await.is_some() {}
     }
 
     async fn keep_hidden(&mut self) {
@@ -86,8 +86,15 @@ impl<Q: Queue> Browser<Q> {
             return;
         }
         let holds: Vec<Hold> = self.held.iter().map(ReceiptHandle::hold).collect();
-        let calls = holds.chunks(MAX_BATCH).map(|batch| self.queue.extend(batch, HIDDEN));
-        stream::iter(calls).buffer_unordered(CALLS).for_each(async |_| ()).await;
+        let mut calls = FuturesUnordered::new();
+        for batch in holds.chunks(MAX_BATCH) {
+            calls.push(self.queue.extend(batch, HIDDEN));
+            if calls.len() == CALLS {
+                calls.next().await;
+            }
+        }
+        while calls.next().await.is_some() {}
+        drop(calls);
         self.extend_at = Instant::now() + HIDDEN / 3;
     }
 }

@@ -9,7 +9,7 @@ use uuid::{Builder, Uuid};
 
 use super::layout::{packed, spread};
 use super::letter::Letter;
-use engine::envelope::{event_text, with_event_text};
+use engine::envelope::{Topics, event_text, with_event_text};
 use engine::event::{EventId, Timestamp, with_new_id};
 use engine::queue::DeadLetter;
 use engine::queue::dead_letter::UnpackError;
@@ -33,18 +33,18 @@ pub(crate) fn draft(letter: &Letter) -> Result<String, UnpackError> {
     Ok(spread(&event_text(&letter.original()?.body)) + "\n")
 }
 
-/// What this text makes of the letter.
+/// What this text makes of the letter. The worker reads notifications of these topics.
 ///
 /// # Errors
 /// The letter cannot be opened.
-pub(crate) fn edited(letter: &Letter, text: &str) -> Result<Edited, UnpackError> {
+pub(crate) fn edited(letter: &Letter, text: &str, topics: &Topics) -> Result<Edited, UnpackError> {
     let (original, text) = (letter.original()?, packed(text.trim()));
     if text == packed(event_text(&original.body).trim()) {
         return Ok(Edited::Unchanged);
     }
     let refusal = |body: &str| {
         let sent_at = Timestamp::from_unix_millis(letter.died_at).unwrap_or_else(Timestamp::now);
-        letter.event_type.refusal(body, sent_at)
+        letter.event_type.refusal(body, sent_at, topics)
     };
     // As it was written first: the fault is then that of its writer.
     if let Some(rule) = refusal(&with_event_text(&original.body, &text)) {
@@ -76,7 +76,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::ops::dlq::letter::samples::quarantined;
+    use crate::letters::letter::samples::quarantined;
 
     const EVENT: &str = r#"{"type":"user.signed_up","userId":"u","eventId":"e-1","email":"nobody","x":1.0}"#;
 
@@ -85,7 +85,7 @@ mod tests {
     }
 
     fn ready(letter: &Letter, text: &str) -> (DeadLetter, Uuid) {
-        match edited(letter, text).expect("it opens") {
+        match edited(letter, text, &Topics::default()).expect("it opens") {
             Edited::Ready(message, id) => (message, id),
             other => panic!("{other:?}"),
         }
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn what_the_worker_would_refuse_is_refused_by_field_and_rule() {
         let letter = quarantined(EVENT);
-        let refused = |text: &str| match edited(&letter, text).expect("it opens") {
+        let refused = |text: &str| match edited(&letter, text, &Topics::default()).expect("it opens") {
             Edited::Refused(rule) => rule,
             other => panic!("{other:?}"),
         };
@@ -132,14 +132,18 @@ mod tests {
         assert_eq!(refused("{"), "body: must be a JSON object with each field once");
         let twice = EVENT.replace("nobody", r#"a@example.com","email":"b@example.com"#);
         assert_eq!(refused(&twice), "event: must be a JSON object with each field once");
-        assert_eq!(edited(&letter, &spread(EVENT)), Ok(Edited::Unchanged));
+        assert_eq!(edited(&letter, &spread(EVENT), &Topics::default()), Ok(Edited::Unchanged));
+        let (letter, other) = (quarantined(&wrapped()), Topics::only(vec!["arn:aws:sns:us-east-1:1:x".to_owned()]));
+        let mended = EVENT.replace("nobody", "anna@example.com");
+        let rule = "TopicArn: must be one of TOPIC_ARNS, and is no ARN of a topic".to_owned();
+        assert_eq!(edited(&letter, &mended, &other), Ok(Edited::Refused(rule)), "an edit cannot mend its envelope");
     }
 
     #[test]
     fn what_was_no_event_can_be_made_one() {
         let letter = quarantined("hello\n");
         assert_eq!(draft(&letter), Ok("hello\n\n".to_owned()));
-        assert_eq!(edited(&letter, "hello"), Ok(Edited::Unchanged));
+        assert_eq!(edited(&letter, "hello", &Topics::default()), Ok(Edited::Unchanged));
         let text = r#"{"type":"user.signed_up","userId":"u","email":"anna@example.com"}"#;
         let (message, id) = ready(&letter, text);
         assert_eq!(message.body, text.replacen('{', &format!("{{\"eventId\":\"{id}\","), 1));

@@ -66,9 +66,17 @@ pub const REASONS: &[Reason] = &[
 ];
 
 /// Shown for letters that the queue's own redrive policy moved: they have no reason.
-pub(super) const UNKNOWN: &str = "unknown";
+pub(crate) const UNKNOWN: &str = "unknown";
+
+/// What a reason means. `None`: it is not of ours.
+pub(crate) fn meaning(reason: &str) -> Option<&'static str> {
+    if reason == UNKNOWN {
+        return Some("no worker wrote why: the queue's own redrive policy moved it, after `maxReceiveCount` receives");
+    }
+    REASONS.iter().find(|(codes, _)| codes.contains(&reason)).map(|(_, meaning)| *meaning)
+}
 
 /// Each reason that `--reason` may name.
-pub(super) fn all() -> impl Iterator<Item = &'static str> {
+pub(crate) fn all() -> impl Iterator<Item = &'static str> {
     REASONS.iter().flat_map(|(codes, _)| codes.iter().copied()).chain([UNKNOWN])
 }

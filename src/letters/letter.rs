@@ -6,34 +6,43 @@
 use serde_json::{Map, Value, json};
 
 use super::reasons::UNKNOWN;
+use super::select::{Described, Kind};
 use crate::events::{EmailAddress, UserSignedUp};
 use crate::reactions::{EventIdentity, EventType};
 use engine::envelope;
 use engine::event::{Opened, Timestamp, log_hash};
-use engine::queue::dead_letter::{BODY_ENCODING, DETAIL, OURS, REASON, UnpackError, is_ours};
+use engine::queue::dead_letter::{BODY_ENCODING, DETAIL, HISTORY, OURS, REASON, UnpackError, is_ours};
 use engine::queue::{DeadLetter, Delivery, ReceiptHandle};
 
 /// One letter in a DLQ.
 pub(crate) struct Letter {
     /// Its message id in the DLQ.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// How often it was received from the DLQ, looks included.
-    pub(super) receives: u32,
+    pub(crate) receives: u32,
     /// When a worker sent it to the DLQ, in milliseconds since 1970. For a letter that SQS's own redrive moved: when it
     /// first entered the source queue.
-    pub(super) died_at: i64,
+    pub(crate) died_at: i64,
     /// Did a worker write it? If not, it is the message as it came, and its attributes are the sender's.
     is_ours: bool,
     letter: DeadLetter,
-    pub(super) event_type: EventType,
+    pub(crate) event_type: EventType,
+}
+
+/// One failure of a letter's history.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Failed {
+    /// `None`: the history does not say it in our way, and `outcome` is all that it says.
+    pub(crate) at: Option<Timestamp>,
+    pub(crate) outcome: String,
 }
 
 /// What a letter tells of its event.
-pub(super) struct Contents {
-    pub(super) kind: String,
+pub(crate) struct Contents {
+    pub(crate) kind: String,
     /// Whom or what the event is about, hashed as in the log. In JSON the field has its old name, `user`.
-    pub(super) subject: Option<String>,
-    pub(super) email: Option<EmailAddress>,
+    pub(crate) subject: Option<String>,
+    pub(crate) email: Option<EmailAddress>,
 }
 
 impl Letter {
@@ -50,26 +59,31 @@ impl Letter {
         )
     }
 
-    pub(super) fn reason(&self) -> &str {
+    pub(crate) fn reason(&self) -> &str {
         self.field(REASON).unwrap_or(UNKNOWN)
     }
 
     /// The detail beside the reason. Empty: none.
-    pub(super) fn detail(&self) -> &str {
+    pub(crate) fn detail(&self) -> &str {
         self.field(DETAIL).unwrap_or_default()
     }
 
     /// A `failure.*` field that we wrote.
-    pub(super) fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let attribute = self.letter.attributes.get(name).filter(|_| self.is_ours);
         attribute.map(|attribute| attribute.value.as_str())
     }
 
-    pub(super) fn size(&self) -> usize {
+    /// The failures that led here, the first one first.
+    pub(crate) fn history(&self) -> Vec<Failed> {
+        history(self.field(HISTORY).unwrap_or_default())
+    }
+
+    pub(crate) fn size(&self) -> usize {
         self.letter.size()
     }
 
-    pub(super) fn is_packed(&self) -> bool {
+    pub(crate) fn is_packed(&self) -> bool {
         self.field(BODY_ENCODING).is_some()
     }
 
@@ -77,7 +91,7 @@ impl Letter {
     ///
     /// # Errors
     /// The letter cannot be opened, and must stay where it is.
-    pub(super) fn original(&self) -> Result<DeadLetter, UnpackError> {
+    pub(crate) fn original(&self) -> Result<DeadLetter, UnpackError> {
         if !self.is_ours {
             return Ok(self.letter.clone());
         }
@@ -86,7 +100,7 @@ impl Letter {
     }
 
     /// The type and the subject of its event, unmasked. `None`: it holds no event.
-    pub(super) fn identity(&self) -> Option<EventIdentity> {
+    pub(crate) fn identity(&self) -> Option<EventIdentity> {
         let (body, died_at) = self.opened()?;
         self.event_type.identify(&body, died_at)
     }
@@ -98,7 +112,7 @@ impl Letter {
     }
 
     /// What it tells of its event. `None`: it holds no event.
-    pub(super) fn contents(&self) -> Option<Contents> {
+    pub(crate) fn contents(&self) -> Option<Contents> {
         let (body, died_at) = self.opened()?;
         let identity = self.event_type.identify(&body, died_at)?;
         let subject = identity.subject.map(|subject| log_hash(&subject).to_string());
@@ -110,7 +124,7 @@ impl Letter {
     }
 
     /// One line of `dlq list --json`.
-    pub(super) fn summary(&self, reaction: &str, show_addresses: bool) -> Value {
+    pub(crate) fn summary(&self, reaction: &str, show_addresses: bool) -> Value {
         let contents = self.contents();
         let email = contents.as_ref().and_then(|contents| contents.email.as_ref());
         json!({
@@ -125,7 +139,7 @@ impl Letter {
     }
 
     /// One line of `dlq export`; without the body unless it was asked for.
-    pub(super) fn export(&self, reaction: &str, with_body: bool) -> Value {
+    pub(crate) fn export(&self, reaction: &str, with_body: bool) -> Value {
         let original = self.original();
         let unpacked = original.is_ok();
         let whole = original.unwrap_or_else(|_| self.letter.clone());
@@ -146,27 +160,65 @@ impl Letter {
         })
     }
 
-    pub(super) fn attempts(&self) -> Option<u32> {
+    pub(crate) fn attempts(&self) -> Option<u32> {
         self.field("failure.attempts")?.parse().ok()
     }
 
-    pub(super) fn died_at(&self) -> Option<String> {
+    pub(crate) fn died_at(&self) -> Option<String> {
         Timestamp::from_unix_millis(self.died_at).map(|at| at.to_string())
     }
 }
 
+fn history(text: &str) -> Vec<Failed> {
+    let failed = |failure: &str| {
+        let known = failure.rsplit_once('@').and_then(|(outcome, millis)| {
+            let at = Timestamp::from_unix_millis(millis.parse().ok()?)?;
+            Some(Failed { at: Some(at), outcome: outcome.to_owned() })
+        });
+        known.unwrap_or_else(|| Failed { at: None, outcome: failure.to_owned() })
+    };
+    text.split_whitespace().map(failed).collect()
+}
+
+impl Described for Letter {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn reason(&self) -> &str {
+        Self::reason(self)
+    }
+
+    fn detail(&self) -> &str {
+        Self::detail(self)
+    }
+
+    fn died(&self) -> i64 {
+        self.died_at
+    }
+
+    fn event(&self) -> Option<Kind> {
+        let EventIdentity { kind, subject } = self.identity()?;
+        Some(Kind { name: kind, subject: subject.map(|subject| log_hash(&subject).to_string()) })
+    }
+
+    fn is_about(&self, subject: &str) -> bool {
+        self.identity().is_some_and(|event| event.subject.as_deref() == Some(subject))
+    }
+}
+
 /// An address, whole or masked.
-pub(super) fn shown(email: &EmailAddress, whole: bool) -> String {
+pub(crate) fn shown(email: &EmailAddress, whole: bool) -> String {
     if whole { email.as_str().to_owned() } else { email.to_string() }
 }
 
 #[cfg(test)]
-pub(super) mod samples {
+pub(crate) mod samples {
     use super::*;
     use engine::queue::{Attempt, Attributes, Body, Failure};
 
     /// A delivery from a DLQ, received for the third time.
-    pub(in crate::ops::dlq) fn delivery(body: &str) -> Delivery {
+    pub(in crate::letters) fn delivery(body: &str) -> Delivery {
         Delivery {
             group: None,
             fairness: None,
@@ -182,18 +234,18 @@ pub(super) mod samples {
     }
 
     /// The attributes of the letter that a worker would make of this body.
-    pub(in crate::ops::dlq) fn attributes(body: &str) -> Attributes {
+    pub(in crate::letters) fn attributes(body: &str) -> Attributes {
         let detail = "email: must be there".to_owned();
         let failure = Failure { reason: "conflict", handler: "profile", history: String::new(), detail };
         DeadLetter::new(&delivery(body), "q", &failure).expect("fits").attributes
     }
 
-    pub(in crate::ops::dlq) fn letter(delivery: Delivery) -> Letter {
+    pub(in crate::letters) fn letter(delivery: Delivery) -> Letter {
         Letter::new(delivery, EventType::of::<UserSignedUp>()).0
     }
 
     /// The letter of a worker that quarantined this body.
-    pub(in crate::ops::dlq) fn quarantined(body: &str) -> Letter {
+    pub(in crate::letters) fn quarantined(body: &str) -> Letter {
         letter(Delivery { attributes: attributes(body), ..delivery(body) })
     }
 }
@@ -205,6 +257,20 @@ mod tests {
     use engine::queue::{Attribute, Attributes};
 
     const EVENT: &str = r#"{"type":"user.signed_up","userId":"u","email":"anna@example.com"}"#;
+
+    #[test]
+    fn a_history_is_told_in_a_time_that_people_read() {
+        let told = history("permanent@1795721586687 timed_out@1795721600000 odd@x").into_iter();
+        let told: Vec<_> = told.map(|failed| (failed.at.map(|at| at.to_string()), failed.outcome)).collect();
+        let at = |text: &str| Some(text.to_owned());
+        let expected = [
+            (at("2026-11-26T19:33:06.687Z"), "permanent".to_owned()),
+            (at("2026-11-26T19:33:20.000Z"), "timed_out".to_owned()),
+            (None, "odd@x".to_owned()),
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(history(""), []);
+    }
 
     #[test]
     fn a_letter_tells_its_reason_and_history_and_masks_its_address() {

@@ -5,12 +5,12 @@
 use serde::de::IgnoredAny;
 
 /// With each field and each element on its own line.
-pub(super) fn spread(text: &str) -> String {
+pub(crate) fn spread(text: &str) -> String {
     laid_out(text, true)
 }
 
 /// Without spaces between its parts.
-pub(super) fn packed(text: &str) -> String {
+pub(crate) fn packed(text: &str) -> String {
     laid_out(text, false)
 }
 
