@@ -137,7 +137,7 @@ async fn seeded_faults_are_each_found_with_their_remedy() {
     let subscribe = subscribe.attributes("FilterPolicy", r#"{"type":["user.signed_up"]}"#);
     subscribe.attributes("FilterPolicyScope", "MessageAttributes").send().await.unwrap();
 
-    let mut env = alone(&world, &smtp.url().replace("smtp://", &format!("smtp://user:{SECRET}@")));
+    let mut env = environment(&world, &smtp.url().replace("smtp://", &format!("smtp://user:{SECRET}@")));
     with_queues(&mut env, &email, &profile);
     for (name, value) in [
         ("USER_EVENTS_TOPIC_ARN", topic.as_str()),
