@@ -12,7 +12,7 @@ use user_events::queue::{
     Attempt, Attribute, Attributes, Body, DeadLetter, Delivery, Failure, MAX_MESSAGE_BYTES, Queue, ReceiptHandle,
 };
 
-use crate::world::processes::{Worker, execute};
+use crate::world::processes::{Worker, environment, execute};
 use crate::world::{Depth, TestQueue, World, address, event, eventually};
 
 const WITHIN: Duration = Duration::from_secs(30);
@@ -65,6 +65,23 @@ impl Bench {
         let mut env = world.env.clone();
         env.insert("PROFILE_QUEUE_URL".to_owned(), queue.url.clone());
         Self { world, queue, env }
+    }
+
+    /// A worker handles the two messages of its queue: they are one event, and have one effect.
+    pub async fn has_one_effect_of_two(&self) {
+        let mut env = environment(&self.world, "smtp://127.0.0.1:1");
+        env.insert("PROFILE_QUEUE_URL".to_owned(), self.queue.url.clone());
+        let mut worker = Worker::start(&env);
+        self.world.drained(&self.queue, WITHIN).await;
+        worker.signal("TERM");
+        assert_eq!(worker.exit(WITHIN).await, Some(0));
+        let log = worker.log();
+        let lines = log.iter().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
+        let closing: Vec<Value> = lines.filter(|line| line["message"] == "delivery").collect();
+        let mut outcomes: Vec<&str> = closing.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
+        outcomes.sort_unstable();
+        assert_eq!(outcomes, ["done", "duplicate"], "{closing:?}");
+        assert_eq!(closing[0]["span"]["event_id"], closing[1]["span"]["event_id"]);
     }
 
     pub async fn bury(&self, letters: &[DeadLetter]) {

@@ -11,7 +11,6 @@ use user_events::queue::DeadLetter;
 use crate::dlq::{Bench, letter, visible};
 use crate::world::aws_faults::{DELETE, Fault, SqsProxy};
 use crate::world::event;
-use crate::world::processes::{Worker, environment};
 use crate::world::tty::at_terminal;
 
 const WITHIN: Duration = Duration::from_secs(30);
@@ -139,17 +138,5 @@ async fn an_edit_killed_between_send_and_delete_and_made_again_has_one_effect() 
     let (source, dlq) = bench.depths().await;
     assert_eq!((source, dlq.visible + dlq.in_flight), (visible(2), 1), "the same event twice, and its letter");
 
-    let mut env = environment(&bench.world, "smtp://127.0.0.1:1");
-    env.insert("PROFILE_QUEUE_URL".to_owned(), bench.queue.url.clone());
-    let mut worker = Worker::start(&env);
-    bench.world.drained(&bench.queue, WITHIN).await;
-    worker.signal("TERM");
-    assert_eq!(worker.exit(WITHIN).await, Some(0));
-    let log = worker.log();
-    let lines = log.iter().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
-    let closing: Vec<Value> = lines.filter(|line| line["message"] == "delivery").collect();
-    let mut outcomes: Vec<&str> = closing.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
-    outcomes.sort_unstable();
-    assert_eq!(outcomes, ["done", "duplicate"], "{closing:?}");
-    assert_eq!(closing[0]["span"]["event_id"], closing[1]["span"]["event_id"]);
+    bench.has_one_effect_of_two().await;
 }
