@@ -14,7 +14,7 @@ export RUSTUP_TOOLCHAIN := stable
 endif
 endif
 
-.PHONY: help demo up down test release profile bench bench-quick chaos redis-kills cluster-storm webhook-storm console-redrives simulate mutations fuzz lint lint-infra mutations-infra image image-buildah fmt docs clean-servers
+.PHONY: help demo up down test release profile bench bench-quick chaos redis-kills cluster-storm webhook-storm console-redrives soak simulate mutations fuzz lint lint-infra mutations-infra image image-buildah fmt docs clean-servers
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,11 @@ console-redrives: ## redrive five thousand letters from the console, stop it mid
 
 webhook-storm: ## ten thousand events for a service that does everything wrong, and sixty kills of who calls one, four minutes
 	WEBHOOK_EVENTS=10000 WEBHOOK_KILLS=60 tests/run webhook::storm webhook::kills
+
+soak: ## half an hour of mails, profiles and calls, 100 events a second, one call in a hundred goes wrong (MINUTES=n)
+	benches/peers/setup
+	$(MAKE) release
+	tests/soak/run --minutes $${MINUTES:-30}
 
 simulate: ## the engine in virtual time under seeded trouble: 10,000 schedules (SEEDS=n more or fewer, SEED=n one alone)
 	SEEDS=$${SEEDS:-10000} cargo test --locked --test simulation every_invariant -- --nocapture

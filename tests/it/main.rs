@@ -84,6 +84,7 @@ mod shared_packets;
 mod shared_redis;
 mod shutdown;
 mod smtp;
+mod soak;
 mod stages;
 mod status;
 mod strange_redis;

@@ -52,7 +52,7 @@ pub fn both(world: &World, smtp: &SmtpServer, email: &TestQueue, profile: &TestQ
     env
 }
 
-const OURS: &str = env!("CARGO_BIN_EXE_user-events");
+pub const OURS: &str = env!("CARGO_BIN_EXE_user-events");
 
 /// A team's own program: one of the examples.
 pub fn example(name: &str) -> PathBuf {
