@@ -309,13 +309,23 @@ def webhook():
 
 
 def ports(parameters):
-    """From where to where the tasks are let out; the webhook's port is another subject's."""
+    """From where to where the tasks are let out, a pair each rule."""
     resolver = template.Resolver(WORKER, parameters)
     rules = list(WORKER["Resources"]["SecurityGroup"]["Properties"]["SecurityGroupEgress"])
-    for name, egress in of_type(WORKER, "AWS::EC2::SecurityGroupEgress").items():
-        if name != "WebhookEgress" and resolver.holds(WORKER["Conditions"][egress["Condition"]]):
+    for egress in of_type(WORKER, "AWS::EC2::SecurityGroupEgress").values():
+        if resolver.holds(WORKER["Conditions"][egress["Condition"]]):
             rules.append(egress["Properties"])
-    return [(resolver(rule["FromPort"]), resolver(rule["ToPort"])) for rule in rules]
+    return sorted((int(resolver(rule["FromPort"])), int(resolver(rule["ToPort"]))) for rule in rules)
+
+
+def security_group():
+    """EC2 refuses the second rule of a port, and with it the whole stack."""
+    mail = {"SmtpUrlSecretArn": "x", "TemplatesFileSystemId": "x"}
+    told = [{}, mail, *({**mail, "SmtpPort": port} for port in (465, 587, 2465))]
+    told += ({"WebhookUrl": f"https://h{port}/"} for port in ("", ":443", ":8443"))
+    for parameters in told:
+        opened = ports(parameters)
+        yield from equal(f"ports that have two rules with {parameters}", sorted({p for p in opened if opened.count(p) > 1}), [])
 
 
 def service():
@@ -329,7 +339,7 @@ def service():
     yield from equal("what comes in", [group.get("SecurityGroupIngress"), *of_type(WORKER, "AWS::EC2::SecurityGroupIngress")], [None])
     given = dict.fromkeys((*SECRETS.values(), "TemplatesFileSystemId"), "x")
     for told, wanted in (({}, (443, 465, 587, 2049, 6379)), ({"RedisPort": 6380, "SmtpPort": 2465}, (443, 2049, 2465, 6380))):
-        yield from equal(f"ports that go out with {told}", sorted(ports({**given, **told})), [(p, p) for p in wanted])
+        yield from equal(f"ports that go out with {told}", ports({**given, **told}), [(p, p) for p in wanted])
     policy = WORKER["Resources"]["KeepBacklogPerTask"]["Properties"]["TargetTrackingScalingPolicyConfiguration"]
     backlog = policy["CustomizedMetricSpecification"]["Metrics"][0]["Expression"]
     yield from equal("backlog per task", backlog, "FILL(visible, 0) / IF(FILL(running, 0) > 0, FILL(running, 1), 1)")
@@ -407,7 +417,7 @@ def ci():
         yield f"the Makefile has no {target}"
 
 
-SUBJECTS = [queues, what_is_kept, subscription, queue_policies, topic_policy, roles, containers, templates, capitals, webhook, service, alarms, metrics, parameters, image, ci]
+SUBJECTS = [queues, what_is_kept, subscription, queue_policies, topic_policy, roles, containers, templates, capitals, webhook, security_group, service, alarms, metrics, parameters, image, ci]
 
 
 if __name__ == "__main__":

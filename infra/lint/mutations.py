@@ -137,6 +137,8 @@ MUTATIONS = {
     "no_rollback": (WORKER, "Rollback: true", "Rollback: false"),
     "logs_that_block": (WORKER, "mode: non-blocking", "mode: blocking"),
     "division_by_no_task": (WORKER, "IF(FILL(running, 0) > 0, FILL(running, 1), 1)", "FILL(running, 0)"),
+    "smtps_has_two_rules": (WORKER, "HasBothSmtpPorts: !And [!Condition SendsMail, !Not [!Condition HasSmtpPort]]", "HasBothSmtpPorts: !And [!Condition SendsMail, !Condition SendsMail]"),
+    "webhook_of_the_usual_port_has_two_rules": (WORKER, "    Condition: CallsAnotherPort\n", "    Condition: CallsWebhook\n"),
     "open_to_the_world": (WORKER, "      SecurityGroupEgress:", "      SecurityGroupIngress:\n        - { Description: any, IpProtocol: tcp, FromPort: 22, ToPort: 22, CidrIp: 0.0.0.0/0 }\n      SecurityGroupEgress:"),
     "unknown_variable": (WORKER, "Name: MAIL_FROM", "Name: MAIL_SENDER"),
     "name_of_other_letters": (REACTION, '!Join ["Q", !Split ["q",', '!Join ["O", !Split ["q",'),
