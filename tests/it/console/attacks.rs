@@ -5,7 +5,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{Console, SOON, alone, raw};
+use super::alone;
+use crate::world::console::{Console, SOON, raw};
 use crate::world::patience::patience;
 
 const WRITES: &[&str] = &["--write", "--allow-publish"];
@@ -195,7 +196,7 @@ async fn what_a_person_typed_comes_back_as_text() {
     let reply = console.send("/event", "/event", &[("type", hostile), ("fields", hostile)]).await;
     assert_eq!(reply.status, 400);
     assert!(!reply.says("<script>") && !reply.says("\" onfocus=\""), "{}", reply.body);
-    assert!(reply.says("&lt;&#x2f;textarea&gt;") || reply.says("&lt;/textarea&gt;"), "{}", reply.body);
+    assert!(reply.says("&lt;/textarea&gt;"), "{}", reply.body);
     let reply = console.get("/%3Cscript%3E?x=%3Cscript%3E").await;
     assert!(reply.status == 404 && !reply.says("<script>"), "{}", reply.body);
 }

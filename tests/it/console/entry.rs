@@ -1,6 +1,7 @@
 //! Who is let in where: the password beyond loopback, and the ways in which a start is refused.
 
-use super::{Console, alone};
+use super::alone;
+use crate::world::console::Console;
 use crate::world::processes::execute;
 
 const PASSWORD: &str = "correct horse battery";

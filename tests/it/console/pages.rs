@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Console, SOON, alone};
+use super::alone;
+use crate::world::console::{Console, SOON};
 use crate::world::processes::{Worker, environment, execute};
 use crate::world::redis_server::{Keep, RedisServer};
 use crate::world::smtp::SmtpServer;

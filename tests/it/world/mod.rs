@@ -6,6 +6,7 @@
 pub mod aws_faults;
 pub mod browser;
 pub mod collector;
+pub mod console;
 pub mod http;
 pub mod patience;
 pub mod postfix;
@@ -18,7 +19,6 @@ pub mod redis_node;
 pub mod redis_server;
 pub mod smtp;
 pub mod tty;
-pub mod visitor;
 pub mod watched;
 
 use std::collections::BTreeMap;
