@@ -105,7 +105,7 @@ pub enum MailError {
     Unavailable {
         /// Where.
         phase: Phase,
-        /// What.
+        /// What. Of a server its host and port too.
         why: String,
         /// What kind of outage it is.
         outage: Outage,

@@ -70,7 +70,10 @@ impl Profiles for RedisProfiles {
             Some("BROKEN") => Err(ProfilesError::Broken("a stamp of its is none")),
             // The answer itself is not repeated: it may hold anything.
             _ => {
-                Err(ProfilesError::Away(format!("its script answered what is no answer of it, {} words", answer.len())))
+                let (at, words) = (self.link.at(), answer.len());
+                Err(ProfilesError::Away(format!(
+                    "redis at {at}: its script gave an answer that is none of its own, {words} words"
+                )))
             }
         }
     }

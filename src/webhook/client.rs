@@ -81,19 +81,18 @@ pub(super) enum Lost {
 
 /// There is no connection: nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{why} at {phase}")]
+#[error("{server}: {why} at {phase}")]
 pub struct NoConnection {
+    /// The service's host and port.
+    pub server: String,
     /// Where: `connect`, `TLS` or `HTTP`.
     pub phase: &'static str,
     /// What.
     pub why: String,
 }
 
-impl NoConnection {
-    pub(super) fn closed() -> Self {
-        Self { phase: "HTTP", why: "closed at once".to_owned() }
-    }
-}
+/// A step of opening that failed: its name, and why.
+type Failed = (&'static str, String);
 
 impl Client {
     pub(super) fn new(target: Target) -> Self {
@@ -113,10 +112,19 @@ impl Client {
     /// A connection of its own. On the heap: opening is rare, and its state (20 KiB) would be a part of every delivery's,
     /// which is moved several times.
     pub(super) fn fresh(&self) -> BoxFuture<'_, Result<Connection, NoConnection>> {
-        Box::pin(self.open())
+        Box::pin(async { self.open().await.map_err(|failed| self.no_connection(failed)) })
     }
 
-    async fn open(&self) -> Result<Connection, NoConnection> {
+    /// A connection that was fresh had been closed all the same.
+    pub(super) fn closed(&self) -> NoConnection {
+        self.no_connection(("HTTP", "closed at once".to_owned()))
+    }
+
+    fn no_connection(&self, (phase, why): Failed) -> NoConnection {
+        NoConnection { server: format!("{}:{}", self.target.host, self.target.port), phase, why }
+    }
+
+    async fn open(&self) -> Result<Connection, Failed> {
         let Target { host, port, trust, .. } = &self.target;
         let stream = within("connect", TcpStream::connect((host.as_str(), *port))).await?;
         // Only a delay would be lost.
@@ -151,7 +159,7 @@ impl Client {
     pub(super) async fn head(&self) -> Result<u16, NoConnection> {
         let mut connection = self.fresh().await?;
         let request = self.request(&connection, Method::HEAD, HeaderMap::new(), Bytes::new());
-        let no_answer = |why: &str| NoConnection { phase: "HTTP", why: why.to_owned() };
+        let no_answer = |why: &str| self.no_connection(("HTTP", why.to_owned()));
         match timeout(HEALTHY_WITHIN, connection.send(request)).await {
             Ok(Ok(response)) => Ok(response.status().as_u16()),
             Ok(Err(_)) => Err(no_answer("no answer")),
@@ -234,7 +242,7 @@ impl<R> From<TrySendError<R>> for Lost {
     }
 }
 
-async fn greeted<S>(stream: S, is_two: bool) -> Result<Connection, NoConnection>
+async fn greeted<S>(stream: S, is_two: bool) -> Result<Connection, Failed>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -266,11 +274,11 @@ async fn is_drained(mut body: Incoming) -> bool {
     matches!(timeout(REST, rest).await, Ok(Some(())))
 }
 
-async fn within<T>(phase: &'static str, step: impl Future<Output = io::Result<T>>) -> Result<T, NoConnection> {
+async fn within<T>(phase: &'static str, step: impl Future<Output = io::Result<T>>) -> Result<T, Failed> {
     match timeout(PHASE, step).await {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(NoConnection { phase, why: plain::said(&error) }),
-        Err(_) => Err(NoConnection { phase, why: "no answer in time".to_owned() }),
+        Ok(Err(error)) => Err((phase, plain::said(&error))),
+        Err(_) => Err((phase, "no answer in time".to_owned())),
     }
 }
 

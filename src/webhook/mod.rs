@@ -105,7 +105,7 @@ impl Webhook {
         };
         let reply = match reply {
             Ok(reply) => reply,
-            Err(Lost::Unsent) => return Err(NoConnection::closed().into()),
+            Err(Lost::Unsent) => return Err(self.client.closed().into()),
             Err(Lost::Unknown(why)) => return Err(WebhookError::Unknown(why)),
         };
         let status = reply.status;

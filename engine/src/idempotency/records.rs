@@ -99,7 +99,7 @@ impl Records {
         match &answer[..] {
             [] => Ok(None),
             [word, field] if word == "BROKEN" => Err(RecordError::Broken(rule(field))),
-            fields => Ok(Some(record(fields).ok_or(RedisError::Strange)?)),
+            fields => Ok(Some(record(fields).ok_or_else(|| self.link.strange())?)),
         }
     }
 
@@ -115,10 +115,10 @@ impl Records {
         match answer.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             ["NONE"] => Ok(Forgotten::NoRecord),
             ["BROKEN", field] => Err(RecordError::Broken(rule(field))),
-            ["HELD", left] => Ok(Forgotten::Held(millis(left).ok_or(RedisError::Strange)?)),
+            ["HELD", left] => Ok(Forgotten::Held(millis(left).ok_or_else(|| self.link.strange())?)),
             ["FORGOTTEN", ""] => Ok(Forgotten::Broken),
-            ["FORGOTTEN", state] => Ok(Forgotten::Yes(state_of(state).ok_or(RedisError::Strange)?)),
-            _ => Err(RedisError::Strange.into()),
+            ["FORGOTTEN", state] => Ok(Forgotten::Yes(state_of(state).ok_or_else(|| self.link.strange())?)),
+            _ => Err(self.link.strange().into()),
         }
     }
 

@@ -49,6 +49,14 @@ impl RedisLedger {
             _ => Ok(answer),
         }
     }
+
+    /// An answer that its script never gives. Its words are not logged: they may be a key, a value, an address.
+    fn strange(&self, script: &str, answer: &[String]) -> LedgerError {
+        let (at, words) = (self.link.at(), answer.len());
+        LedgerError::Away(format!(
+            "redis at {at}: the script {script} gave an answer that is none of its own, {words} words"
+        ))
+    }
 }
 
 impl Ledger for RedisLedger {
@@ -64,20 +72,20 @@ impl Ledger for RedisLedger {
         let args = [token, fp, ff, &lease, &retention, &sends, message, &failed_ago, &takeovers, &insists];
         let answer = self.run(&self.scripts.claim, request.key.as_str(), &args).await?;
         let lease = |generation: &str| {
-            let generation = generation.parse().map_err(|_| strange("claim", &answer))?;
+            let generation = generation.parse().map_err(|_| self.strange("claim", &answer))?;
             Ok(Lease::new(request, token, generation))
         };
         match words(&answer)[..] {
             ["ACQUIRED", generation] => lease(generation).map(Claim::Acquired),
             ["AMBIGUOUS", generation] => lease(generation).map(Claim::Ambiguous),
             ["BUSY", left] => {
-                left.parse().map(Duration::from_millis).map(Claim::Busy).map_err(|_| strange("claim", &answer))
+                left.parse().map(Duration::from_millis).map(Claim::Busy).map_err(|_| self.strange("claim", &answer))
             }
             ["DONE"] => Ok(Claim::Done),
             ["CONFLICT"] => Ok(Claim::Conflict),
             ["PARKED"] => Ok(Claim::Parked),
             ["KILLS"] => Ok(Claim::KillsItsWorker),
-            _ => Err(strange("claim", &answer)),
+            _ => Err(self.strange("claim", &answer)),
         }
     }
 
@@ -88,7 +96,7 @@ impl Ledger for RedisLedger {
             ["GO"] => Ok(Begin::Go),
             ["DONE"] => Ok(Begin::Done),
             ["LOST"] => Ok(Begin::Lost),
-            _ => Err(strange("begin", &answer)),
+            _ => Err(self.strange("begin", &answer)),
         }
     }
 
@@ -98,7 +106,7 @@ impl Ledger for RedisLedger {
         match words(&answer)[..] {
             ["OK"] => Ok(true),
             ["LOST"] | ["DONE"] => Ok(false),
-            _ => Err(strange("renew", &answer)),
+            _ => Err(self.strange("renew", &answer)),
         }
     }
 
@@ -113,7 +121,7 @@ impl Ledger for RedisLedger {
                 tracing::warn!(answer, "another delivery held the lease at commit");
                 Ok(())
             }
-            _ => Err(strange("commit", &answer)),
+            _ => Err(self.strange("commit", &answer)),
         }
     }
 
@@ -126,7 +134,7 @@ impl Ledger for RedisLedger {
         };
         let args = [lease.token.as_str(), &lease.generation.to_string(), why, message_id, outcome];
         let answer = self.run(&self.scripts.release, lease.key.as_str(), &args).await?;
-        let number = |text: &str| text.parse().map_err(|_| strange("release", &answer));
+        let number = |text: &str| text.parse().map_err(|_| self.strange("release", &answer));
         match words(&answer)[..] {
             ["OK", failures, history, deferrals, deferred_for] => Ok(Setbacks {
                 failures: number(failures)?,
@@ -135,10 +143,10 @@ impl Ledger for RedisLedger {
                 deferred_for: deferred_for
                     .parse()
                     .map(Duration::from_millis)
-                    .map_err(|_| strange("release", &answer))?,
+                    .map_err(|_| self.strange("release", &answer))?,
             }),
             ["OK"] | ["LOST"] => Ok(Setbacks::default()),
-            _ => Err(strange("release", &answer)),
+            _ => Err(self.strange("release", &answer)),
         }
     }
 
@@ -171,11 +179,6 @@ pub(super) fn rule(field: &str) -> &'static str {
 
 fn words(answer: &[String]) -> Vec<&str> {
     answer.iter().map(String::as_str).collect()
-}
-
-/// An answer that its script never gives. Its words are not logged: they may be a key, a value, an address.
-fn strange(script: &str, answer: &[String]) -> LedgerError {
-    LedgerError::Away(format!("its script {script} answered what is no answer of it, {} words", answer.len()))
 }
 
 fn millis(duration: Duration) -> String {

@@ -29,8 +29,11 @@ pub enum RedisError {
         why: RedisFault,
     },
     /// An answer that no script and no command of ours gives.
-    #[error("redis: an answer of an unexpected type")]
-    Strange,
+    #[error("redis at {at}: an answer of an unexpected type")]
+    Strange {
+        /// The server's host and port; of a cluster those that the URL names.
+        at: Arc<str>,
+    },
 }
 
 /// What an error of Redis means. Shown as its code word, or as the kind of fault.

@@ -57,8 +57,9 @@ impl RedisLink {
                 alone: shards.iter().filter(is_alone).map(|shard| shard.master.to_string()).collect(),
             }
         });
-        let told = self.of_all(async |server| server_facts(&self.info(server).await?)).await?;
-        let major_version = told.iter().map(|(_, (version, _))| *version).min().ok_or(RedisError::Strange)?;
+        let told =
+            self.of_all(async |server| server_facts(&self.info(server).await?).ok_or_else(|| self.strange())).await?;
+        let major_version = told.iter().map(|(_, (version, _))| *version).min().ok_or_else(|| self.strange())?;
         let mut evicting = BTreeMap::<_, Vec<_>>::new();
         for (server, (_, policy)) in told.iter().filter(|(_, (_, policy))| policy != KEEPS_ALL) {
             evicting.entry(policy).or_default().extend(server.as_ref().map(Address::to_string));
@@ -109,7 +110,7 @@ impl RedisLink {
         match self.ask::<BTreeMap<String, String>>(server, get).await {
             Ok(found) => Ok(found.get("save").map(|points| !points.is_empty())),
             // Managed services know no CONFIG.
-            Err(RedisError::Failed { .. } | RedisError::Strange) => Ok(None),
+            Err(RedisError::Failed { .. } | RedisError::Strange { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -120,7 +121,7 @@ pub(super) fn field<'i>(info: &'i str, name: &str) -> Option<&'i str> {
     info.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'))
 }
 
-fn server_facts(info: &str) -> Result<(u32, String), RedisError> {
+fn server_facts(info: &str) -> Option<(u32, String)> {
     let major = field(info, "redis_version").and_then(|version| version.split('.').next()?.parse().ok());
-    Ok((major.ok_or(RedisError::Strange)?, field(info, "maxmemory_policy").unwrap_or("unknown").to_owned()))
+    Some((major?, field(info, "maxmemory_policy").unwrap_or("unknown").to_owned()))
 }

@@ -28,11 +28,10 @@ impl RedisLink {
     /// [`RedisError`] within one try, and another for the servers of a cluster.
     pub async fn memory(&self) -> Result<RedisMemory, RedisError> {
         let masters = self.masters().await?;
-        let told = try_join_all(
-            masters
-                .iter()
-                .map(async |master| self.read_memory(&self.info(master.as_ref()).await?).ok_or(RedisError::Strange)),
-        );
+        let told =
+            try_join_all(masters.iter().map(async |master| {
+                self.read_memory(&self.info(master.as_ref()).await?).ok_or_else(|| self.strange())
+            }));
         let nothing = RedisMemory { used: 0, most: Some(0), keys: 0 };
         Ok(told.await?.into_iter().fold(nothing, |sum, of| RedisMemory {
             used: sum.used + of.used,

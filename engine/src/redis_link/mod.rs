@@ -89,6 +89,12 @@ impl RedisLink {
         Ok(Self { named: Arc::new(named), at, prefix: Arc::default(), home: Arc::default() })
     }
 
+    /// The host and port of each server that the URL names, for errors.
+    #[must_use]
+    pub fn at(&self) -> &str {
+        &self.at
+    }
+
     /// The same link for the keys behind `prefix`: links with different prefixes share no key. The prefix is put before
     /// each key here and nowhere else, and removed from keys that come back. It holds no `{`: a key's slot is that of its
     /// subject with any prefix.
@@ -184,18 +190,22 @@ impl RedisLink {
 
     /// The map of a cluster; `None`: it is none.
     async fn map(&self) -> Result<Option<Arc<Slots>>, RedisError> {
-        self.once(async |home, _| match home {
-            Home::One(_) => Ok(None),
-            Home::Cluster(cluster) => cluster.slots().await.map(Some),
-        })
-        .await
+        self.of_cluster(Cluster::slots).await
     }
 
     /// The map of a cluster, asked for now.
     async fn fresh_map(&self) -> Result<Option<Arc<Slots>>, RedisError> {
+        self.of_cluster(Cluster::fresh_slots).await
+    }
+
+    /// What the cluster knows; `None`: it is none.
+    async fn of_cluster<T>(
+        &self,
+        what: impl AsyncFnOnce(&Arc<Cluster>) -> Result<T, RedisFault>,
+    ) -> Result<Option<T>, RedisError> {
         self.once(async |home, _| match home {
             Home::One(_) => Ok(None),
-            Home::Cluster(cluster) => cluster.fresh_slots().await.map(Some),
+            Home::Cluster(cluster) => what(cluster).await.map(Some),
         })
         .await
     }
@@ -221,7 +231,7 @@ impl RedisLink {
             // Boxed: most links lead to one server, and this future is larger.
             Home::Cluster(cluster) => Box::pin(cluster.send(call, of)).await,
         });
-        redis::from_redis_value(answer.await?).map_err(|_| RedisError::Strange)
+        redis::from_redis_value(answer.await?).map_err(|_| self.strange())
     }
 
     /// One try. What proves bad is not used again.
@@ -289,6 +299,11 @@ impl RedisLink {
             false if self.named.is_cluster => Err(RedisFault::NoCluster),
             false => Ok(Home::One(Arc::new(server))),
         }
+    }
+
+    /// The error of an answer that none of our scripts and commands gives.
+    pub(crate) fn strange(&self) -> RedisError {
+        RedisError::Strange { at: self.at.clone() }
     }
 
     /// The next call finds its way anew, unless another call has done so already.

@@ -45,7 +45,7 @@ impl SmtpMailer {
         let mut steps = StepReporter::new(settings, tell);
         match Connection::open(settings, &self.logins, &mut steps).await {
             Ok(connection) => connection.quit().await,
-            Err(stop) => steps.failed(&stop, why(stop.clone().judged())),
+            Err(stop) => steps.failed(&stop, why(stop.clone().at_server(&settings.server()))),
         }
         found
     }

@@ -109,7 +109,7 @@ impl<'a, T: FnMut(SmtpStep, StepResult) + Send> StepReporter<'a, T> {
 
     fn connected(&mut self) {
         self.has_connected = true;
-        (self.tell)(SmtpStep::Connect, StepResult::Passed(format!("{}:{}", self.settings.host, self.settings.port)));
+        (self.tell)(SmtpStep::Connect, StepResult::Passed(self.settings.server()));
     }
 
     fn introduced(&mut self) {

@@ -60,12 +60,14 @@ impl SmtpMailer {
     #[must_use]
     pub fn new(settings: SmtpSettings, rate: Option<u32>) -> Self {
         let rate = rate.map(|mails| Arc::new(Rate::per_second(mails)));
-        Self { settings: Arc::new(settings), logins: Arc::default(), pool: Arc::default(), rate }
+        let pool = Arc::new(Pool::to(settings.server()));
+        Self { settings: Arc::new(settings), logins: Arc::default(), pool, rate }
     }
 
     async fn open(&self) -> Result<Connection, MailError> {
         // On the heap: opening is rare, and its state would be a part of every delivery's.
-        Box::pin(Connection::open(&self.settings, &self.logins, &mut Silent)).await.map_err(Stop::judged)
+        let opened = Box::pin(Connection::open(&self.settings, &self.logins, &mut Silent)).await;
+        opened.map_err(|stop| stop.at_server(&self.pool.server))
     }
 }
 
@@ -131,7 +133,7 @@ async fn left(pool: &Arc<Pool>, mut connection: Connection, stop: Stop) -> MailE
     if stop.is_answer() && connection.reset().await {
         pool.put(connection);
     }
-    stop.judged()
+    stop.at_server(&pool.server)
 }
 
 impl fmt::Debug for SmtpMailer {

@@ -19,8 +19,9 @@ const GOODBYE: Duration = Duration::from_secs(5);
 
 /// Idle connections, the one used last at the end. There are as many as were in use at once: a fresh one is opened
 /// only while all others are in use.
-#[derive(Default)]
 pub(super) struct Pool {
+    /// Host and port of the server that all of them lead to, for errors.
+    pub(super) server: String,
     idle: Mutex<Idle>,
 }
 
@@ -38,6 +39,10 @@ pub(super) struct Rate {
 }
 
 impl Pool {
+    pub(super) fn to(server: String) -> Self {
+        Self { server, idle: Mutex::default() }
+    }
+
     /// The connection used last that is quiet. Others are dropped: the server has closed them, or is about to.
     pub(super) fn take(&self) -> Option<Connection> {
         let mut idle = self.lock();

@@ -91,6 +91,11 @@ impl SmtpSettings {
         Ok(Self { host, port, tls, credentials, helo: None, longest_wait: Self::LONGEST_WAIT })
     }
 
+    /// Host and port, for whoever reads a line about the server.
+    pub(super) fn server(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
     /// Limits the wait for any reply to `longest`.
     #[must_use]
     pub fn replies_within(mut self, longest: Duration) -> Self {

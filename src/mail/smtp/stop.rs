@@ -54,8 +54,16 @@ impl Why {
 }
 
 impl Stop {
-    /// The stop as an error that says whose fault it is.
-    pub(super) fn judged(self) -> MailError {
+    /// The stop as an error that says whose fault it is. Where it is the server's, it names the server.
+    pub(super) fn at_server(self, server: &str) -> MailError {
+        let mut error = self.judged();
+        if let MailError::Unavailable { why, .. } = &mut error {
+            *why = format!("{server}: {why}");
+        }
+        error
+    }
+
+    fn judged(self) -> MailError {
         let phase = self.phase;
         let unavailable = |why: &str, outage| MailError::Unavailable { phase, why: why.to_owned(), outage };
         match self.why {

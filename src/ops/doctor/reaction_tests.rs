@@ -149,7 +149,8 @@ fn each_thing_that_is_wrong_makes_the_one_finding_it_deserves() {
         ("shutdown_long", |r| r.timing.shutdown = seconds(120)),
         ("webhook_silent", |r| called(r).reached = Err(WebhookError::Failed(503))),
         ("webhook_tls", |r| {
-            let error = NoConnection { phase: "TLS", why: "UnknownIssuer".to_owned() };
+            let server = "crm.example.com:443".to_owned();
+            let error = NoConnection { server, phase: "TLS", why: "UnknownIssuer".to_owned() };
             called(r).reached = Err(error.into());
         }),
         ("webhook_plaintext", |r| called(r).is_plaintext = true),

@@ -80,10 +80,15 @@ impl Client {
         self.bus.publish(&event).await.remove(0).outcome.name()
     }
 
-    /// Why mails failed since the last time: `550 5.1.1 at RCPT`, with the kind of outage where it is one.
+    /// Why mails failed since the last time: `550 5.1.1 at RCPT`, with the kind of outage where it is one. An outage
+    /// always names its server; here that is left out.
     fn failures(&self) -> Vec<String> {
         let told = |failure: HandlerError| match failure {
-            HandlerError::Unavailable { detail, outage, .. } => format!("{outage:?}: {detail}"),
+            HandlerError::Unavailable { detail, outage, .. } => {
+                let (server, why) = detail.split_once(": ").expect("which server");
+                assert!(server.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()), "{detail}");
+                format!("{outage:?}: {why}")
+            }
             HandlerError::Suspect { detail, .. } => format!("suspect: {detail}"),
             failure => failure.to_string(),
         };
@@ -137,6 +142,20 @@ async fn each_phase_and_reply_means_what_it_says_for_the_mail() {
         assert_eq!((seen, taken), (outcome, accepted), "{reaction:?}: {failures:?}");
         assert!(failures.contains(&failure), "{reaction:?}: {failures:?}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_told_by_host_and_port_and_nothing_else_of_its_url() {
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = closed.local_addr().unwrap();
+    drop(closed);
+    let client = Client::new(&format!("smtp://user:hunter2@{at}/?auth=xoauth2"), SECOND);
+    assert_eq!(client.send("u").await, "unavailable");
+    let failures: Vec<_> = client.failures.lock().unwrap().iter().map(ToString::to_string).collect();
+    assert!(failures.iter().all(|told| told == &format!("smtp: {at}: no connection at connect")), "{failures:?}");
+    assert!(!failures.is_empty());
+    let found = client.mailer.examine().await;
+    assert_eq!(found.connect, Some(Err(format!("{at}: no connection"))));
 }
 
 #[tokio::test]

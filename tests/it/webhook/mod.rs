@@ -179,7 +179,7 @@ async fn a_webhook_that_is_down_costs_no_doubt() {
     drop(closed);
     let caller = Caller::of(settings(&format!("http://{address}/")));
     assert_eq!(caller.publish(r#"{"eventId":"e-1"}"#).await, "unavailable");
-    assert_eq!(caller.failure(), "webhook: Connection refused at connect");
+    assert_eq!(caller.failure(), format!("webhook: {address}: Connection refused at connect"));
     let service = Service::on(TcpListener::bind(address).await.unwrap());
     // It would be parked if it might have been called.
     assert_eq!((caller.publish(r#"{"eventId":"e-1"}"#).await, service.requests().len()), ("done", 1));
