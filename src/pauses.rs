@@ -71,14 +71,12 @@ impl PauseMarks {
 
     /// Looks once at each mark, and sets the switches: before the first receive.
     pub async fn apply(&self, switches: &[NamedSwitch]) {
-        for (reaction, switch) in switches {
-            match self.look(reaction).await {
-                Ok(pause) => set(reaction, switch, pause),
-                Err(error) if error.is_denied() || error.is_wrong_type() => {
-                    warn!(reaction, "it cannot be paused by hand: {error} at the key {}", key(reaction));
-                }
-                // Redis is away: the workers that need it report that.
-                Err(_) => {}
+        for named @ (reaction, _) in switches {
+            // Any other error: Redis is away, and the workers that need it report that.
+            if let Err(error) = self.turn(named).await
+                && (error.is_denied() || error.is_wrong_type())
+            {
+                warn!(reaction, "it cannot be paused by hand: {error} at the key {}", key(reaction));
             }
         }
     }
@@ -89,19 +87,21 @@ impl PauseMarks {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             looks.tick().await;
-            for (reaction, switch) in &switches {
-                if let Ok(pause) = self.look(reaction).await {
-                    set(reaction, switch, pause);
-                }
+            for named in &switches {
+                // What was known last holds.
+                let _ = self.turn(named).await;
             }
         }
     }
-}
 
-fn set(reaction: &str, switch: &PauseSwitch, pause: Option<Pause>) {
-    let news = pause.as_ref().map(ToString::to_string);
-    if switch.set(pause) {
-        info!(reaction, "{}", news.as_deref().unwrap_or("the pause is over"));
+    /// Looks at a reaction's mark, and sets its switch.
+    async fn turn(&self, (reaction, switch): &NamedSwitch) -> Result<(), RedisError> {
+        let pause = self.look(reaction).await?;
+        let news = pause.as_ref().map(ToString::to_string);
+        if switch.set(pause) {
+            info!(reaction, "{}", news.as_deref().unwrap_or("the pause is over"));
+        }
+        Ok(())
     }
 }
 

@@ -42,8 +42,6 @@ pub struct Retried {
     pub at: Timestamp,
     /// When it is due again; `None`: once its visibility timeout is over.
     pub due: Option<Timestamp>,
-    /// When the queue took it.
-    pub sent_at: Option<Timestamp>,
 }
 
 /// What a worker knows at one moment.
@@ -96,7 +94,6 @@ impl Retrying {
             receives: delivery.attempt.get(),
             at: now,
             due: delay.and_then(|delay| after(now, delay)),
-            sent_at: delivery.sent_at().and_then(Timestamp::from_unix_millis),
         });
     }
 
