@@ -47,8 +47,8 @@ use engine::queue::{MAX_VISIBILITY, is_fifo};
 use engine::worker::{Settings, UnknownEvents};
 use webhook::webhook;
 
-/// 45 days, longer than any copy of an event can still arrive: SNS retries SQS for up to 23 days, and a DLQ keeps a
-/// message for up to 14 days: 23 + 14 = 37.
+/// 45 days: until then a copy of an event can arrive. SNS tries for up to 23 days, the queue of `infra/reaction.yaml` keeps a
+/// message for 4, its DLQ for 14, and a letter that is sent back is in the queue for 4 again: 23 + 4 + 14 + 4 = 45.
 const RETENTION: Duration = Duration::from_secs(45 * 24 * 3600);
 
 /// What AWS asks for a million calls in us-east-1, in US dollars.
