@@ -6,9 +6,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::webhook::{NoConnection, Posted, Webhook, WebhookError, subject};
+use crate::webhook::{NoConnection, Webhook, WebhookError, subject};
 use engine::backoff::Outage;
-use engine::event::EventError;
+use engine::event::{AnyEvent, EventError};
 use engine::handler::{Handled, Handler, HandlerError, traced};
 use engine::idempotency::Fence;
 
@@ -32,10 +32,10 @@ impl WebhookHandler {
 }
 
 impl Handler for WebhookHandler {
-    type Event = Posted;
+    type Event = AnyEvent;
     const NAME: &'static str = "webhook";
 
-    async fn handle(&self, event: &Posted, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
+    async fn handle(&self, event: &AnyEvent, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
         let connection = fence.uncounted(traced("webhook connect", self.webhook.connection())).await?;
         let crossing = fence.cross().await?;
         let call = async { self.webhook.call(connection, event, (self.trace)(), &crossing).await };
@@ -43,7 +43,7 @@ impl Handler for WebhookHandler {
         Ok(Handled::Done { crossing, receipt })
     }
 
-    fn subject<'e>(&'e self, event: &'e Posted) -> Result<Cow<'e, str>, EventError> {
+    fn subject<'e>(&'e self, event: &'e AnyEvent) -> Result<Cow<'e, str>, EventError> {
         subject(event, self.field)
     }
 

@@ -2,9 +2,9 @@
 //!
 //! Enters: a type, once, when the list is made. Leaves: its names, its schema, and its check of a text.
 
-use crate::webhook::{Posted, subject};
+use crate::webhook::subject;
 use engine::envelope::{self, Topics};
-use engine::event::{Arrival, Event, EventError, Names, Opened, Schema, Timestamp, to_be_published};
+use engine::event::{AnyEvent, Arrival, Event, EventError, Names, Opened, Schema, Timestamp, to_be_published};
 
 /// An event type as functions. If two in a list have the same `types`, the first counts.
 #[derive(Debug, Clone, Copy)]
@@ -52,8 +52,8 @@ impl EventType {
     }
 
     /// Of a webhook, which takes these types and acts once for each value of `field`, or for each event.
-    pub(crate) fn posted(types: &'static [&'static str], field: Option<&'static str>) -> Self {
-        Self { types, field, identify: identify_posted, refusal: refusal_of_posted, ..Self::of::<Posted>() }
+    pub(crate) fn any(types: &'static [&'static str], field: Option<&'static str>) -> Self {
+        Self { types, field, identify: identify_any, refusal: refusal_of_any, ..Self::of::<AnyEvent>() }
     }
 
     /// The type and the subject of a received body, if the body is an event.
@@ -72,8 +72,8 @@ fn check<E: Event>(text: &str, arrival: &Arrival<'_>) -> Result<(), EventError> 
     to_be_published::<E>(text, arrival, E::TYPES).map(|_| ())
 }
 
-fn identify_posted(body: &str, sent_at: Timestamp, field: Option<&'static str>) -> Option<EventIdentity> {
-    let Opened::Ours(event) = envelope::open::<Posted>(body, sent_at).ok()? else { return None };
+fn identify_any(body: &str, sent_at: Timestamp, field: Option<&'static str>) -> Option<EventIdentity> {
+    let Opened::Ours(event) = envelope::open::<AnyEvent>(body, sent_at).ok()? else { return None };
     let subject = subject(&event, field).ok().map(|subject| subject.into_owned());
     Some(EventIdentity { kind: event.head().kind.to_string(), subject })
 }
@@ -91,9 +91,9 @@ fn refusal<E: Event>(body: &str, sent_at: Timestamp, topics: &Topics, own: &Even
     opened::<E>(body, sent_at, topics, own).err()
 }
 
-fn refusal_of_posted(body: &str, sent_at: Timestamp, topics: &Topics, own: &EventType) -> Option<String> {
-    let subject_of = |event: Posted| subject(&event, own.field).map(drop).map_err(|error| error.detail());
-    opened::<Posted>(body, sent_at, topics, own).and_then(subject_of).err()
+fn refusal_of_any(body: &str, sent_at: Timestamp, topics: &Topics, own: &EventType) -> Option<String> {
+    let subject_of = |event: AnyEvent| subject(&event, own.field).map(drop).map_err(|error| error.detail());
+    opened::<AnyEvent>(body, sent_at, topics, own).and_then(subject_of).err()
 }
 
 fn opened<E: Event>(body: &str, sent_at: Timestamp, topics: &Topics, own: &EventType) -> Result<E, String> {

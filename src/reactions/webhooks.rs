@@ -38,7 +38,7 @@ fn listed(name: String, environment: &Environment) -> Listed {
         name,
         row,
         is_recorded: true,
-        event_type: EventType::posted(row.types, field),
+        event_type: EventType::any(row.types, field),
         sends_mail: false,
         is_webhook: true,
         build: Box::new(move |parts| parts.webhook_worker(row, field)),

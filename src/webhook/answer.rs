@@ -4,7 +4,7 @@
 
 use std::time::{Duration, SystemTime};
 
-/// No answer puts an event off for longer.
+/// The longest time by which an answer may put an event off.
 const LONGEST: Duration = Duration::from_secs(12 * 3600);
 
 /// What an answer means.
@@ -12,7 +12,7 @@ const LONGEST: Duration = Duration::from_secs(12 * 3600);
 pub(crate) enum Answer {
     /// Taken.
     Done,
-    /// Refused for good. A redirect, too: what answers elsewhere is not who was named.
+    /// Refused for good. A redirect is a refusal, too: it leads to another service than the one that was named.
     Refused,
     /// Not now, and not before this time has passed; zero: no time was named.
     Deferred(Duration),
@@ -20,7 +20,7 @@ pub(crate) enum Answer {
     Failed,
     /// A proxy answered for a service that did not.
     Faltering,
-    /// A status that ends no exchange of HTTP.
+    /// A status that is no final answer.
     Unfinished,
 }
 
@@ -43,7 +43,7 @@ impl Answer {
 /// `retry-after`: seconds, or a date. `None`: neither.
 fn wait(text: &str, now: SystemTime) -> Option<Duration> {
     let wait = match !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than a number has are a very long time.
+        // A number that is too large for a `u64` is a very long time.
         true => Duration::from_secs(text.parse().unwrap_or(u64::MAX)),
         false => httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default(),
     };

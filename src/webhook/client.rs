@@ -91,7 +91,7 @@ pub struct NoConnection {
     pub why: String,
 }
 
-/// A step of opening that failed: its name, and why.
+/// The step of opening that failed, and why.
 type Failed = (&'static str, String);
 
 impl Client {
@@ -115,7 +115,7 @@ impl Client {
         Box::pin(async { self.open().await.map_err(|failed| self.no_connection(failed)) })
     }
 
-    /// A connection that was fresh had been closed all the same.
+    /// The error of a fresh connection that was closed before the request.
     pub(super) fn closed(&self) -> NoConnection {
         self.no_connection(("HTTP", "closed at once".to_owned()))
     }
@@ -127,7 +127,7 @@ impl Client {
     async fn open(&self) -> Result<Connection, Failed> {
         let Target { host, port, trust, .. } = &self.target;
         let stream = within("connect", TcpStream::connect((host.as_str(), *port))).await?;
-        // Only a delay would be lost.
+        // If it fails, calls are slower and nothing else.
         let _ = stream.set_nodelay(true);
         let Some(trust) = trust else { return greeted(stream, false).await };
         let stream = within("TLS", trust.handshake(stream)).await?;

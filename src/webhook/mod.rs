@@ -5,14 +5,14 @@
 //! every try has the same id; the request is signed; a redirect is never followed; of an answer at most 64 KiB are read
 //! and nothing is logged. Everything that can fail without harm (DNS, TCP, TLS) is done by [`Webhook::connection`].
 //!
-//! `settings` reads what a team says of its service, `event` is an event of any type, `sign` signs, `client` talks
-//! HTTP, `answer` judges what came back.
+//! `settings` reads what a team says of its service, `subject` says what calls are made single by, `sign`
+//! signs, `client` talks HTTP, `answer` judges what came back.
 
 pub(crate) mod answer;
 mod client;
-mod event;
 mod settings;
 mod sign;
+mod subject;
 
 use std::time::{Duration, SystemTime};
 
@@ -20,13 +20,14 @@ use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 
 pub use client::{Connection, NoConnection};
-pub use event::Posted;
-pub(crate) use event::subject;
-pub use settings::{Target, WebhookSettings, event_types, headers, once};
+pub use settings::{Target, WebhookSettings, headers};
+pub(crate) use settings::{event_types, once};
 pub use sign::SigningKey;
+pub(crate) use subject::subject;
 
 use self::answer::Answer;
 use self::client::{Call, Client, Lost};
+use engine::event::{AnyEvent, Event};
 use engine::idempotency::Crossing;
 
 /// Longer receipts are cut.
@@ -93,7 +94,7 @@ impl Webhook {
     pub async fn call(
         &self,
         connection: Connection,
-        event: &Posted,
+        event: &AnyEvent,
         context: Vec<(&'static str, String)>,
         _crossing: &Crossing,
     ) -> Result<String, WebhookError> {
@@ -148,8 +149,8 @@ impl Webhook {
         self.client.close();
     }
 
-    fn headers_of(&self, event: &Posted, context: Vec<(&'static str, String)>) -> HeaderMap {
-        let (id, seconds) = (event.id(), SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs());
+    fn headers_of(&self, event: &AnyEvent, context: Vec<(&'static str, String)>) -> HeaderMap {
+        let (id, seconds) = (event.head().id.as_str(), SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs());
         let signature = sign::signatures(&self.keys, id, seconds, event.text());
         let mut headers = self.headers.clone();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -188,7 +189,7 @@ mod tests {
         fn of<T, F: Future>(_: fn(T) -> F) -> usize {
             size_of::<F>()
         }
-        type Told = (&'static Webhook, Connection, &'static Posted, &'static Crossing);
+        type Told = (&'static Webhook, Connection, &'static AnyEvent, &'static Crossing);
         let bytes =
             of(|(webhook, connection, event, crossing): Told| webhook.call(connection, event, Vec::new(), crossing));
         assert!(bytes <= 2048, "{bytes} bytes");

@@ -18,7 +18,7 @@ use crate::tls::Trust;
 pub struct WebhookSettings {
     /// Where events go.
     pub target: Target,
-    /// What is asked whether the service is there; `None`: it is if it takes connections.
+    /// The URL that is asked whether the service is there. `None`: a connection is proof enough.
     pub probe: Option<Target>,
     /// What requests are signed with: the secret, and the one before it while that is changed.
     pub keys: Vec<SigningKey>,
@@ -36,10 +36,10 @@ pub struct Target {
     pub(super) url: Url,
 }
 
-/// In the order in which they are liked.
+/// The preferred one first.
 pub(super) const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
 
-/// Ours, or HTTP's: a second one would say something else.
+/// Headers that we or HTTP itself set: a second one would say something else.
 const OURS: [&str; 16] = [
     "connection",
     "content-length",
@@ -162,7 +162,7 @@ pub fn headers(text: &SecretString) -> Result<HeaderMap, &'static str> {
 ///
 /// # Errors
 /// The rule that is broken.
-pub fn event_types(text: &str) -> Result<Vec<String>, &'static str> {
+pub(crate) fn event_types(text: &str) -> Result<Vec<String>, &'static str> {
     let is_type = |kind: &&str| !kind.is_empty() && kind.len() <= 256 && kind.bytes().all(|b| b.is_ascii_graphic());
     let types: Vec<_> = text.split(',').map(str::trim).collect();
     match types.iter().all(is_type) {
@@ -175,7 +175,7 @@ pub fn event_types(text: &str) -> Result<Vec<String>, &'static str> {
 ///
 /// # Errors
 /// The rule that is broken.
-pub fn once(text: &str) -> Result<Option<String>, &'static str> {
+pub(crate) fn once(text: &str) -> Result<Option<String>, &'static str> {
     let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
     match text {
         "event" => Ok(None),

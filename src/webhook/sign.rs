@@ -10,7 +10,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use sha2::Sha256;
 
-/// In bytes, as Standard Webhooks has it.
+/// How long a secret may be, in bytes, by Standard Webhooks.
 const LENGTHS: std::ops::RangeInclusive<usize> = 24..=64;
 
 /// A secret that requests are signed with.

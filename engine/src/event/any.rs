@@ -1,6 +1,7 @@
 //! An event of any type: only its head is read, and its text is kept as it was written.
 //!
-//! Enters: any fields. Leaves: the same text, to the byte. For programs that pass events on.
+//! Enters: any fields. Leaves: the same text, to the byte; the fields beside the head's, for whoever asks. For programs
+//! that pass events on.
 
 use serde_json::Value;
 
@@ -14,7 +15,9 @@ use super::{
 #[derive(Clone, PartialEq, Eq)]
 pub struct AnyEvent {
     head: Head,
-    text: String,
+    text: Box<str>,
+    /// The object that holds its own fields, where that is not the text itself: of a `CloudEvent` its `data`.
+    data: Option<Box<str>>,
 }
 
 impl AnyEvent {
@@ -53,15 +56,26 @@ impl AnyEvent {
     pub fn text(&self) -> &str {
         &self.text
     }
+
+    /// The fields beside its head's: of a `CloudEvent` those of its data.
+    ///
+    /// # Errors
+    /// It fails for no event: its text was read before.
+    pub fn own_fields(&self) -> Result<Fields<'_>, EventError> {
+        Fields::of(self.data.as_deref().unwrap_or(&self.text))
+    }
 }
 
 impl Event for AnyEvent {
     const TYPES: &'static [&'static str] = &[];
-    /// No version is too new: its fields are not read.
+    /// No version is too new: its fields are kept as they are.
     const NEWEST: u32 = u32::MAX;
 
     fn read(head: Head, fields: &Fields<'_>) -> Result<Self, EventError> {
-        Ok(Self { head, text: fields.whole().to_owned() })
+        let (whole, own) = (fields.whole(), fields.json());
+        // A part of a text is shorter than the text.
+        let data = (own.len() != whole.len()).then(|| own.into());
+        Ok(Self { head, text: whole.into(), data })
     }
 
     fn head(&self) -> &Head {
@@ -76,7 +90,7 @@ impl Event for AnyEvent {
 
 impl Published for AnyEvent {
     fn to_json(&self) -> String {
-        self.text.clone()
+        self.text.to_string()
     }
 }
 

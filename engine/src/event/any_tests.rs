@@ -194,6 +194,19 @@ proptest! {
 }
 
 #[test]
+fn a_text_is_kept_to_the_byte_and_its_own_fields_are_those_of_its_data() {
+    let own = r#" { "type":"order.paid" , "total": 1.50, "note":"caf\u00e9","eventId":"e-1"}"#;
+    let cloud = r#"{"specversion":"1.0","type":"t","source":"s","id":"1","data":{"note":"x"}}"#;
+    for (text, note) in [(own, "caf\u{e9}"), (cloud, "x")] {
+        let Ok(Opened::Ours(event)) = read::<AnyEvent>(text, &Arrival::raw(taken()), AnyEvent::TYPES) else {
+            panic!("{text}")
+        };
+        assert_eq!(event.text(), text);
+        assert_eq!(event.own_fields().and_then(|fields| fields.parsed::<String>("note")).as_deref(), Ok(note));
+    }
+}
+
+#[test]
 fn an_own_events_fields_are_named_in_both_forms_as_the_shipped_ones_are() {
     let detail = |text: &str| read::<Three>(text, &Arrival::raw(taken()), Three::TYPES).expect_err("no event").detail();
     for (fields, expected) in [

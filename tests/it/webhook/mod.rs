@@ -29,7 +29,7 @@ use user_events::handler::{Handled, Handler, HandlerError, Row};
 use user_events::handlers::webhook::WebhookHandler;
 use user_events::idempotency::memory::MemoryLedger;
 use user_events::idempotency::{Fence, OnAmbiguous, Terms};
-use user_events::webhook::{Posted, SigningKey, Target, Webhook, WebhookSettings, headers};
+use user_events::webhook::{SigningKey, Target, Webhook, WebhookSettings, headers};
 use user_events::worker::Reaction as Reacting;
 
 use self::service::{Reaction, Service, status};
@@ -64,10 +64,10 @@ fn row(field: Option<&'static str>) -> Row {
 struct Watched(WebhookHandler, Arc<Mutex<Vec<HandlerError>>>);
 
 impl Handler for Watched {
-    type Event = Posted;
+    type Event = AnyEvent;
     const NAME: &'static str = "webhook";
 
-    async fn handle(&self, event: &Posted, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
+    async fn handle(&self, event: &AnyEvent, fence: &Fence<'_>) -> Result<Handled, HandlerError> {
         self.0.handle(event, fence).await.inspect_err(|error| self.1.lock().unwrap().push(error.clone()))
     }
 }
