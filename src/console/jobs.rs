@@ -19,12 +19,12 @@ use super::refusal::Refusal;
 use super::visit::{Answer, Visit};
 use engine::event::Timestamp;
 
-/// So many jobs that have ended are remembered.
+/// How many jobs that have ended are remembered.
 const REMEMBERED: usize = 50;
 
 /// How a job ended, in one sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Outcome {
+pub(crate) struct Ended {
     pub(crate) is_well: bool,
     pub(crate) words: String,
 }
@@ -34,12 +34,12 @@ pub(crate) struct Outcome {
 pub(crate) struct Progress(Arc<Job>);
 
 impl Progress {
-    /// So many are done.
+    /// This many are done.
     pub(crate) fn at(&self, done: u64) {
         self.0.done.store(done, Ordering::Relaxed);
     }
 
-    /// There are so many, as it turned out.
+    /// There are this many in all.
     pub(crate) fn of(&self, all: u64) {
         self.0.all.store(all, Ordering::Relaxed);
     }
@@ -58,7 +58,7 @@ struct Job {
     /// 0: nobody knows.
     all: AtomicU64,
     stop: CancellationToken,
-    outcome: OnceLock<Outcome>,
+    outcome: OnceLock<Ended>,
 }
 
 /// All jobs of this console.
@@ -82,7 +82,7 @@ impl Jobs {
         work: impl FnOnce(Progress, CancellationToken) -> F,
     ) -> Result<String, Refusal>
     where
-        F: Future<Output = Outcome> + Send + 'static,
+        F: Future<Output = Ended> + Send + 'static,
     {
         let mut known = self.known();
         if let Some(other) = known.iter().find(|job| job.reaction == reaction && job.outcome.get().is_none()) {
@@ -139,7 +139,7 @@ struct EndsAnyway(Arc<Job>);
 impl Drop for EndsAnyway {
     fn drop(&mut self) {
         let words = "it broke off: the fault is ours, and the log names it".to_owned();
-        let _ = self.0.outcome.set(Outcome { is_well: false, words });
+        let _ = self.0.outcome.set(Ended { is_well: false, words });
     }
 }
 
@@ -173,8 +173,8 @@ async fn stop(visit: Visit, Path(id): Path<u64>) -> Answer {
 mod tests {
     use super::*;
 
-    fn well(words: &str) -> Outcome {
-        Outcome { is_well: true, words: words.to_owned() }
+    fn well(words: &str) -> Ended {
+        Ended { is_well: true, words: words.to_owned() }
     }
 
     /// A job that works until it is told to stop.

@@ -7,6 +7,7 @@
 
 mod act;
 mod browse;
+mod deed;
 mod edit;
 mod find;
 mod gist;
@@ -20,6 +21,7 @@ pub(crate) mod sqs;
 use std::future::Future;
 
 pub(crate) use act::{LetterAction, LetterReport, act};
+pub(crate) use deed::LetterDeed;
 pub(crate) use edit::{Edited, draft, edited};
 pub(crate) use find::{FindError, Found, each, find};
 pub(crate) use gist::Gist;

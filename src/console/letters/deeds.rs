@@ -14,58 +14,34 @@ use super::filter::Asked;
 use super::list::{asked, busy, faults, linked};
 use crate::audit;
 use crate::console::form::Form;
-use crate::console::jobs::{Outcome, Progress};
+use crate::console::jobs::{Ended, Progress};
 use crate::console::refusal::Refusal;
 use crate::console::visit::{Answer, Visit};
-use crate::letters::{LetterAction, LetterReport, Selection, Source, act};
+use crate::letters::{LetterDeed, LetterReport, Selection, Source, act};
 use crate::words::counted;
 
-/// What is done with letters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Deed {
-    Redrive,
-    Drop,
-}
-
-impl Deed {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Redrive => "redrive",
-            Self::Drop => "drop",
-        }
-    }
-
-    fn done(self, letters: u64) -> &'static str {
-        match (self, letters) {
-            (Self::Redrive, _) => "went back",
-            (Self::Drop, 1) => "was dropped",
-            (Self::Drop, _) => "were dropped",
-        }
-    }
-}
-
 pub(super) async fn ask_to_redrive(visit: Visit, Path(reaction): Path<String>) -> Answer {
-    ask(Deed::Redrive, &visit, &reaction, &asked(&visit), None).await
+    ask(LetterDeed::Redrive, &visit, &reaction, &asked(&visit), None).await
 }
 
 pub(super) async fn ask_to_drop(visit: Visit, Path(reaction): Path<String>) -> Answer {
-    ask(Deed::Drop, &visit, &reaction, &asked(&visit), None).await
+    ask(LetterDeed::Drop, &visit, &reaction, &asked(&visit), None).await
 }
 
 pub(super) async fn redrive(visit: Visit, Path(reaction): Path<String>, form: Form) -> Answer {
-    begin(Deed::Redrive, &visit, &reaction, &form).await
+    begin(LetterDeed::Redrive, &visit, &reaction, &form).await
 }
 
 pub(super) async fn drop(visit: Visit, Path(reaction): Path<String>, form: Form) -> Answer {
-    begin(Deed::Drop, &visit, &reaction, &form).await
+    begin(LetterDeed::Drop, &visit, &reaction, &form).await
 }
 
 /// The page that asks. `problem`: why the answer to it was none.
-async fn ask(deed: Deed, visit: &Visit, reaction: &str, asked: &Asked, problem: Option<&str>) -> Answer {
+async fn ask(deed: LetterDeed, visit: &Visit, reaction: &str, asked: &Asked, problem: Option<&str>) -> Answer {
     let desk = Desk::of(visit, reaction)?;
     let title = match deed {
-        Deed::Redrive => format!("Redrive letters of {}", desk.name),
-        Deed::Drop => format!("Drop letters of {}", desk.name),
+        LetterDeed::Redrive => format!("Redrive letters of {}", desk.name),
+        LetterDeed::Drop => format!("Drop letters of {}", desk.name),
     };
     let seen = match desk.view(visit, None).await? {
         View::Seen(seen) => seen,
@@ -88,18 +64,17 @@ async fn ask(deed: Deed, visit: &Visit, reaction: &str, asked: &Asked, problem: 
             "deed": deed.name(), "action": linked(desk, deed.name(), &Asked::default(), &[]), "reaction": desk.name,
             "source": dlq.source.name(), "back": linked(desk, "", asked, &[]), "letters": letters, "of": seen.gists.len(),
             "reasons": reasons, "fields": fields, "look": seen.number, "problem": problem, "faults": faults(asked),
-            // Only SQS itself can send them back to their groups.
-            "is_barred": deed == Deed::Redrive && dlq.source.is_fifo(),
+            "is_barred": deed.needs_sqs(&dlq.source),
         }),
     )
 }
 
 /// The answer to that page.
-async fn begin(deed: Deed, visit: &Visit, reaction: &str, form: &Form) -> Answer {
+async fn begin(deed: LetterDeed, visit: &Visit, reaction: &str, form: &Form) -> Answer {
     let desk = Desk::of(visit, reaction)?;
     let asked = Asked::read(|name| form.all(name).map(str::to_owned).collect());
     let (dlq, seen) = (desk.dlq().await?.clone(), desk.shelf.seen());
-    if deed == Deed::Redrive && dlq.source.is_fifo() {
+    if deed.needs_sqs(&dlq.source) {
         return Err(Refusal::conflict("a FIFO queue's letters keep their groups only when SQS moves them"));
     }
     let number = form.text("look").and_then(|number| number.parse().ok());
@@ -125,13 +100,9 @@ async fn begin(deed: Deed, visit: &Visit, reaction: &str, form: &Form) -> Answer
     let (console, desk, words) = (visit.console.clone(), desk.clone(), asked.words());
     let job = visit.console.jobs.start(desk.name, what, desk.address(), |progress, stop| async move {
         progress.of(ids.len() as u64);
-        let action = match deed {
-            Deed::Redrive => LetterAction::Send { rate },
-            Deed::Drop => LetterAction::Drop,
-        };
-        let (selection, most) = (Selection::only(ids.iter().cloned()), ids.len() as u64);
+        let (action, selection, most) = (deed.action(rate), Selection::only(ids.iter().cloned()), ids.len() as u64);
         let report = act(&dlq, &selection, most, &action, &stop, &|report| progress.at(report.moved)).await;
-        let outcome = told(deed, &report, most, dlq.source.name(), stop.is_cancelled());
+        let outcome = told(deed, &report, most, &dlq.source, stop.is_cancelled());
         settle(&desk, &report, most, stop.is_cancelled(), &progress);
         let told = audit::Deed::new(&console.who, deed.name(), desk.name).to(&words).of(report.moved);
         console.audit.say(&told.ended(&report.ended(stop.is_cancelled()))).await;
@@ -152,9 +123,14 @@ pub(super) fn settle(desk: &Desk, report: &LetterReport, asked: u64, is_stopped:
 }
 
 /// How a deed ended, in words.
-pub(super) fn told(deed: Deed, report: &LetterReport, asked: u64, source: &str, is_stopped: bool) -> Outcome {
-    let to = if deed == Deed::Redrive { format!(" to {source}") } else { String::new() };
-    let mut words = format!("{} {}{to}", counted(report.moved, "letter"), deed.done(report.moved));
+pub(super) fn told(
+    deed: LetterDeed,
+    report: &LetterReport,
+    asked: u64,
+    source: &impl Source,
+    is_stopped: bool,
+) -> Ended {
+    let mut words = format!("{} {}", counted(report.moved, "letter"), deed.did(report.moved, source));
     for (why, count) in &report.sealed {
         words.push_str(&format!("; {count} stayed: {why}"));
     }
@@ -169,5 +145,5 @@ pub(super) fn told(deed: Deed, report: &LetterReport, asked: u64, source: &str, 
         None => {}
     }
     let is_well = report.moved == asked && report.doubled == 0 && report.error.is_none();
-    Outcome { is_well, words }
+    Ended { is_well, words }
 }

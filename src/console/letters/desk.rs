@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::shelf::{Gathered, Seen, Shelf};
 use crate::config::Queues;
-use crate::console::jobs::{Outcome, Progress};
+use crate::console::jobs::{Ended, Progress};
 use crate::console::refusal::Refusal;
 use crate::console::visit::Visit;
 use crate::letters::sqs::{SqsDlq, open};
@@ -130,7 +130,7 @@ impl Desk {
     }
 }
 
-async fn look(desk: &Desk, dlq: &SqsDlq, progress: &Progress, stop: &CancellationToken) -> Outcome {
+async fn look(desk: &Desk, dlq: &SqsDlq, progress: &Progress, stop: &CancellationToken) -> Ended {
     if let Ok(count) = dlq.source.letters().await {
         progress.of(count);
     }
@@ -144,13 +144,13 @@ async fn look(desk: &Desk, dlq: &SqsDlq, progress: &Progress, stop: &Cancellatio
         Ok(is_whole) => {
             let words = format!("{} looked at, and left as they were", counted(gathered.count(), "letter"));
             desk.shelf.put(gathered, is_whole);
-            Outcome { is_well: is_whole, words }
+            Ended { is_well: is_whole, words }
         }
         Err(error) => failed(desk, &error.to_string()),
     }
 }
 
-async fn look_for(desk: &Desk, dlq: &SqsDlq, id: &str, progress: &Progress, stop: &CancellationToken) -> Outcome {
+async fn look_for(desk: &Desk, dlq: &SqsDlq, id: &str, progress: &Progress, stop: &CancellationToken) -> Ended {
     let mut found = None;
     let see = |letter: Letter| {
         found = (letter.id == id).then_some(letter);
@@ -161,14 +161,14 @@ async fn look_for(desk: &Desk, dlq: &SqsDlq, id: &str, progress: &Progress, stop
         (Err(error), _) => failed(desk, &error.to_string()),
         (Ok(_), Some(letter)) => {
             desk.shelf.keep(letter);
-            Outcome { is_well: true, words: "the letter was found".to_owned() }
+            Ended { is_well: true, words: "the letter was found".to_owned() }
         }
         (Ok(_), None) => failed(desk, "the letter was not found: look at the list again"),
     }
 }
 
-fn failed(desk: &Desk, why: &str) -> Outcome {
+fn failed(desk: &Desk, why: &str) -> Ended {
     let words = format!("the dead-letter queue of `{}`: {why}", desk.name);
     desk.shelf.fail(words.clone());
-    Outcome { is_well: false, words }
+    Ended { is_well: false, words }
 }

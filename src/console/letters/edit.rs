@@ -7,15 +7,15 @@
 use axum::extract::Path;
 use uuid::Uuid;
 
-use super::deeds::{Deed, settle, told};
+use super::deeds::{settle, told};
 use super::desk::Desk;
 use super::letter::{Unsent, page};
 use crate::audit;
 use crate::console::form::Form;
-use crate::console::jobs::Outcome;
+use crate::console::jobs::Ended;
 use crate::console::refusal::Refusal;
 use crate::console::visit::{Answer, Visit};
-use crate::letters::{Edited, LetterAction, LetterReport, Selection, Source, act, edited};
+use crate::letters::{Edited, LetterAction, LetterDeed, LetterReport, Selection, Source, act, edited};
 
 pub(super) async fn edit(visit: Visit, Path((reaction, id)): Path<(String, String)>, form: Form) -> Answer {
     let desk = Desk::of(&visit, &reaction)?;
@@ -43,7 +43,7 @@ pub(super) async fn edit(visit: Visit, Path((reaction, id)): Path<(String, Strin
         progress.of(1);
         let (only, action) = (Selection::only([id.clone()]), LetterAction::Replace { with: &message });
         let report = act(&dlq, &only, 1, &action, &stop, &|report| progress.at(report.moved)).await;
-        let outcome = in_words(&report, dlq.source.name(), event, stop.is_cancelled());
+        let outcome = in_words(&report, &dlq.source, event, stop.is_cancelled());
         settle(&own, &report, 1, stop.is_cancelled(), &progress);
         let told = audit::Deed::new(&console.who, "edit", own.name).to(&format!("id={id}")).of(report.moved);
         console.audit.say(&told.ended(&report.ended(stop.is_cancelled()))).await;
@@ -56,11 +56,11 @@ pub(super) async fn edit(visit: Visit, Path((reaction, id)): Path<(String, Strin
     }
 }
 
-fn in_words(report: &LetterReport, source: &str, event: Uuid, is_stopped: bool) -> Outcome {
+fn in_words(report: &LetterReport, source: &impl Source, event: Uuid, is_stopped: bool) -> Ended {
     if report.selected == 0 && report.error.is_none() && !is_stopped {
-        return Outcome { is_well: false, words: "the letter is no longer there: nothing was sent".to_owned() };
+        return Ended { is_well: false, words: "the letter is no longer there: nothing was sent".to_owned() };
     }
-    let mut outcome = told(Deed::Redrive, report, 1, source, is_stopped);
+    let mut outcome = told(LetterDeed::Redrive, report, 1, source, is_stopped);
     if report.moved > 0 {
         outcome.words.push_str(&format!("; edited, it is the event {event}"));
     }

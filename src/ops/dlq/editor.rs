@@ -17,11 +17,11 @@ use uuid::Uuid;
 
 use super::confirm::{asked, can_ask};
 use super::found::find;
-use super::redrive::{ActOptions, Deed, look_through, tell};
+use super::redrive::{ActOptions, look_through, tell};
 use super::told::Teller;
 use crate::config::{self, ReactionNeeds, SettingsReader};
 use crate::letters::sqs::SqsDlq;
-use crate::letters::{Edited, Letter, LetterAction, Selection, Source, draft, edited};
+use crate::letters::{Edited, Letter, LetterAction, LetterDeed, Selection, Source, draft, edited};
 use crate::ops::table::on_terminal;
 use crate::ops::{CommandResult, Exit, apart, complain, fail_with, say};
 use crate::plain;
@@ -72,7 +72,7 @@ pub(super) async fn edit(
         return Err(fail_with(Exit::Unavailable)("the letter is no longer there: nothing was sent"));
     }
     teller.say("edit", dlq.name, &report, stop.is_cancelled()).await;
-    let exit = tell(Deed::Redrive, dlq, &report, &ActOptions { yes: true, json, rate: None }, true, stop);
+    let exit = tell(LetterDeed::Redrive, dlq, &report, &ActOptions { yes: true, json, rate: None }, true, stop);
     if report.moved > 0 && !json {
         say(on_terminal("", &format!("Edited, it is the event {id}.")));
     }

@@ -21,7 +21,7 @@ use aws_config::SdkConfig;
 use futures_util::future::try_join_all;
 use tokio_util::sync::CancellationToken;
 
-use self::redrive::{ActOptions, Deed, Part};
+use self::redrive::{ActOptions, Part};
 use self::told::Teller;
 use super::table::wrap;
 use super::witness::{self, Place, Witness, who};
@@ -29,7 +29,7 @@ use super::{CommandResult, Context, Exit, complain, configured, fail_with, heard
 use crate::cli::{By, Dlq, Filter, Since, Which};
 use crate::config::{self, AwsConfig, Queues, SettingsReader};
 use crate::letters::sqs::{self, SqsDlq};
-use crate::letters::{Selection, ago, all_reasons};
+use crate::letters::{LetterDeed, Selection, ago, all_reasons};
 use crate::shutdown;
 
 pub(super) async fn dlq(context: &Context<'_>, what: &Dlq) -> CommandResult {
@@ -68,18 +68,18 @@ pub(super) async fn dlq(context: &Context<'_>, what: &Dlq) -> CommandResult {
         }
         Dlq::Redrive { which, rate, all, yes, by, json, .. } => {
             let options = ActOptions { yes: *yes, json: *json, rate: *rate };
-            act_on(context, Deed::Redrive, which, *all, by, &options).await?
+            act_on(context, LetterDeed::Redrive, which, *all, by, &options).await?
         }
         Dlq::Drop { which, all, yes, by, json } => {
             let options = ActOptions { yes: *yes, json: *json, rate: None };
-            act_on(context, Deed::Drop, which, *all, by, &options).await?
+            act_on(context, LetterDeed::Drop, which, *all, by, &options).await?
         }
     })
 }
 
 async fn act_on(
     context: &Context<'_>,
-    deed: Deed,
+    deed: LetterDeed,
     which: &Which,
     all: bool,
     by: &By,
@@ -113,10 +113,10 @@ async fn act_on(
     let (dlq, place, stop) =
         open_one(context, reactions.first().map(String::as_str), |read| Some(witness::place(read))).await?;
     let teller = teller(context, by, &place, told::filter(&which.filter))?;
-    if deed == Deed::Drop && !all && !is_filtered {
+    if deed == LetterDeed::Drop && !all && !is_filtered {
         return Err(fail_with(Exit::Usage)("say which letters to drop: ids, a filter such as --reason, or --all"));
     }
-    if deed == Deed::Redrive && all {
+    if deed == LetterDeed::Redrive && all {
         return Ok(native::redrive(&dlq, options, &teller, &stop).await);
     }
     let limit = which.filter.limit.unwrap_or(u64::MAX);

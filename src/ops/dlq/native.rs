@@ -8,11 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::confirm::confirmed;
 use super::progress::Progress;
-use super::redrive::{self, ActOptions, Deed, Part};
+use super::redrive::{self, ActOptions, Part};
 use super::told::Teller;
 use crate::letters::native::{Move, move_all};
 use crate::letters::sqs::SqsDlq;
-use crate::letters::{Selection, Source};
+use crate::letters::{LetterDeed, Selection, Source};
 use crate::ops::table::{counted, on_terminal};
 use crate::ops::{Exit, complain, say};
 use engine::queue::QueueError;
@@ -48,7 +48,7 @@ pub(super) async fn redrive(dlq: &SqsDlq, options: &ActOptions, teller: &Teller,
             complain(format_args!("SQS does not move these letters itself ({code}): they are sent one by one"));
             let every = Part { dlq, selection: Selection::default().until_now(), limit: u64::MAX };
             let options = ActOptions { yes: true, ..*options };
-            return redrive::run(Deed::Redrive, vec![every], &options, teller, stop).await;
+            return redrive::run(LetterDeed::Redrive, vec![every], &options, teller, stop).await;
         }
         Err(error) => return failed(&error),
     };

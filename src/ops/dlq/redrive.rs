@@ -10,7 +10,7 @@ use super::confirm::confirmed;
 use super::progress::Progress;
 use super::told::Teller;
 use crate::letters::sqs::SqsDlq;
-use crate::letters::{LetterAction, LetterReport, Selection, Source, act};
+use crate::letters::{LetterAction, LetterDeed, LetterReport, Selection, act};
 use crate::ops::table::{counted, on_terminal, table};
 use crate::ops::{Exit, complain, say};
 use crate::plain;
@@ -22,13 +22,6 @@ pub(super) struct ActOptions {
     pub(super) rate: Option<u32>,
 }
 
-/// What is done with letters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Deed {
-    Redrive,
-    Drop,
-}
-
 /// Letters of one DLQ.
 pub(super) struct Part<'d> {
     pub(super) dlq: &'d SqsDlq,
@@ -37,36 +30,14 @@ pub(super) struct Part<'d> {
     pub(super) limit: u64,
 }
 
-impl Deed {
-    /// The words for one that would be done, and for one that was.
-    fn words(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Redrive => ("go back", "went back"),
-            Self::Drop => ("be dropped", "were dropped"),
-        }
-    }
-
-    /// As others are told of it.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Redrive => "redrive",
-            Self::Drop => "drop",
-        }
-    }
-
-    fn to(self, dlq: &SqsDlq) -> String {
-        if self == Self::Redrive { format!(" to {}", dlq.source.name()) } else { String::new() }
-    }
-}
-
 pub(super) async fn run(
-    deed: Deed,
+    deed: LetterDeed,
     parts: Vec<Part<'_>>,
     options: &ActOptions,
     teller: &Teller,
     stop: &CancellationToken,
 ) -> Exit {
-    if deed == Deed::Redrive && parts.iter().any(|part| part.dlq.source.is_fifo()) {
+    if parts.iter().any(|part| deed.needs_sqs(&part.dlq.source)) {
         complain("a FIFO queue's letters keep their groups only when SQS moves them: use --all");
         return Exit::Usage;
     }
@@ -75,7 +46,7 @@ pub(super) async fn run(
     }
     let (mut exit, mut open, mut further) = (Exit::Clean, 0, Vec::new());
     for Part { dlq, selection, limit } in parts {
-        let count = LetterAction::Count { sends: deed == Deed::Redrive };
+        let count = LetterAction::Count { sends: deed == LetterDeed::Redrive };
         let report = look_through(dlq, &selection, limit, &count, stop).await;
         exit = worse(exit, tell(deed, dlq, &report, options, false, stop));
         open += report.selected - report.sealed();
@@ -91,14 +62,16 @@ pub(super) async fn run(
     }
 }
 
-async fn all(deed: Deed, parts: &[Part<'_>], options: &ActOptions, teller: &Teller, stop: &CancellationToken) -> Exit {
+async fn all(
+    deed: LetterDeed,
+    parts: &[Part<'_>],
+    options: &ActOptions,
+    teller: &Teller,
+    stop: &CancellationToken,
+) -> Exit {
     let mut exit = Exit::Clean;
     for Part { dlq, selection, limit } in parts {
-        let action = match deed {
-            Deed::Redrive => LetterAction::Send { rate: options.rate },
-            Deed::Drop => LetterAction::Drop,
-        };
-        let report = look_through(dlq, selection, *limit, &action, stop).await;
+        let report = look_through(dlq, selection, *limit, &deed.action(options.rate), stop).await;
         teller.say(deed.name(), dlq.name, &report, stop.is_cancelled()).await;
         exit = worse(exit, tell(deed, dlq, &report, options, true, stop));
     }
@@ -124,7 +97,7 @@ pub(super) async fn look_through(
 
 /// Reports what was done, or would be.
 pub(super) fn tell(
-    deed: Deed,
+    deed: LetterDeed,
     dlq: &SqsDlq,
     report: &LetterReport,
     options: &ActOptions,
@@ -157,7 +130,7 @@ pub(super) fn tell(
     if report.error.is_none() && report.doubled == 0 && whole { Exit::Clean } else { Exit::Unavailable }
 }
 
-fn print(deed: Deed, dlq: &SqsDlq, report: &LetterReport, done: bool, is_cut: bool) {
+fn print(deed: LetterDeed, dlq: &SqsDlq, report: &LetterReport, done: bool, is_cut: bool) {
     if report.selected > 0 {
         let mut table = table(["reason", "letters"], &[1]);
         for (reason, count) in &report.reasons {
@@ -165,15 +138,16 @@ fn print(deed: Deed, dlq: &SqsDlq, report: &LetterReport, done: bool, is_cut: bo
         }
         say(format_args!("{}\n", table.trim_fmt()));
     }
-    let (name, to, (would, did)) = (dlq.name, deed.to(dlq), deed.words());
+    let name = dlq.name;
     let rest = if is_cut { "; not all were looked at" } else { "" };
     if done {
         let (moved, left) = (counted(report.moved, "letter"), counted(report.left, "other"));
-        let did = if report.moved == 1 { did.replace("were", "was") } else { did.to_owned() };
-        say(on_terminal("", &format!("{name}: {moved} {did}{to}; {left} looked at and left{rest}")));
+        let did = deed.did(report.moved, &dlq.source);
+        say(on_terminal("", &format!("{name}: {moved} {did}; {left} looked at and left{rest}")));
     } else {
         let (open, left) = (counted(report.selected - report.sealed(), "letter"), counted(report.left, "other"));
-        say(on_terminal("", &format!("{name}: {open} would {would}{to}; {left} would stay{rest}")));
+        let would = deed.would(&dlq.source);
+        say(on_terminal("", &format!("{name}: {open} would {would}; {left} would stay{rest}")));
         say("A dry run: nothing was changed. --yes does it.");
     }
 }
