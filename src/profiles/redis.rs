@@ -71,9 +71,7 @@ impl Profiles for RedisProfiles {
             // The answer itself is not repeated: it may hold anything.
             _ => {
                 let (at, words) = (self.link.at(), answer.len());
-                Err(ProfilesError::Away(format!(
-                    "redis at {at}: its script gave an answer that is none of its own, {words} words"
-                )))
+                Err(ProfilesError::Away(format!("redis at {at}: its script gave an unexpected answer, {words} words")))
             }
         }
     }

@@ -73,7 +73,7 @@ async fn what_a_strange_redis_says_is_told_by_script_and_code_alone() {
     for (script, said) in ["claim", "begin", "renew", "commit", "release"].iter().zip(&said) {
         let (server, said) = said.split_once(": ").expect("which server");
         assert!(server.starts_with("redis at 127.0.0.1:"), "{server}");
-        assert_eq!(said, format!("the script {script} gave an answer that is none of its own, 2 words"));
+        assert_eq!(said, format!("the script {script} gave an unexpected answer, 2 words"));
     }
     let errors = [
         ("-OOM command not allowed for anna@example.com\r\n", "OOM"),

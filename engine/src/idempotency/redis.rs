@@ -53,9 +53,7 @@ impl RedisLedger {
     /// An answer that its script never gives. Its words are not logged: they may be a key, a value, an address.
     fn strange(&self, script: &str, answer: &[String]) -> LedgerError {
         let (at, words) = (self.link.at(), answer.len());
-        LedgerError::Away(format!(
-            "redis at {at}: the script {script} gave an answer that is none of its own, {words} words"
-        ))
+        LedgerError::Away(format!("redis at {at}: the script {script} gave an unexpected answer, {words} words"))
     }
 }
 

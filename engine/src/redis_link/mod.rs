@@ -3,8 +3,9 @@
 //!
 //! Enters: a script, its key and its arguments. Leaves: the script's words, or a [`RedisError`] within 2 s. Promises: a
 //! connection that timed out, broke or became read-only is never used again. (The client's own manager keeps it:
-//! measured, it never leaves a demoted primary.) Every script may be run again. Whether the server is one of a cluster
-//! the server says itself: then each call goes to whoever has its key. Does not know what a script means.
+//! measured, it never leaves a demoted primary.) Every script may be run again. The server itself says
+//! whether it is one of a cluster; if it is, each call goes to the server that has its key. Does not know what a script
+//! means.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use self::error::fault;
 pub use self::error::{RedisError, RedisFault};
 pub use self::facts::{ClusterFacts, RedisFacts};
 pub use self::memory::RedisMemory;
+pub use self::scan::Cursor;
 use self::server::Server;
 use self::slots::Slots;
 pub use self::slots::{Address, SLOTS, slot_of};
@@ -33,15 +35,13 @@ mod connection;
 mod error;
 mod facts;
 mod memory;
+mod scan;
 mod server;
 mod slots;
 mod url;
 
 /// One try: connecting if needed, and the call. Two tries take 1.8 s, less than the 2 s a caller may wait.
 const TRY: Duration = Duration::from_millis(900);
-
-/// The keys that one SCAN looks at: little work for the server.
-const PAGE: usize = 1_000;
 
 /// A link to one Redis, to the keys behind one prefix. Clones share the connections.
 #[derive(Clone)]
@@ -68,14 +68,6 @@ struct Homes {
 enum Home {
     One(Arc<Server>),
     Cluster(Arc<Cluster>),
-}
-
-/// Where a scan goes on: in which servers, and where in the last of them.
-#[derive(Debug, Clone, Default)]
-pub struct Cursor {
-    /// `None`: the scan has not begun, or the server is alone.
-    left: Option<Vec<Address>>,
-    place: u64,
 }
 
 impl RedisLink {
@@ -142,30 +134,6 @@ impl RedisLink {
         let (key, mut get) = (self.stored(key), redis::cmd("HGETALL"));
         get.arg(&*key);
         self.attempt(&Call::of_key(&key, get)).await
-    }
-
-    /// One page of the keys of hashes that match `pattern`, and where the next page is; `None`: there is none. Of a
-    /// cluster all masters are scanned, one after the other; a key whose slot moves meanwhile may be missed or come twice.
-    ///
-    /// # Errors
-    /// [`RedisError`] within one try, and another at the start.
-    pub async fn scan(&self, pattern: &str, cursor: Cursor) -> Result<(Option<Cursor>, Vec<String>), RedisError> {
-        let Cursor { mut left, place } = cursor;
-        if left.is_none() {
-            let masters = |slots: Arc<Slots>| slots.shards().iter().map(|shard| shard.master.clone()).collect();
-            left = self.fresh_map().await?.map(masters);
-        }
-        let (mut scan, pattern) = (redis::cmd("SCAN"), self.stored(pattern));
-        scan.arg(place).arg("MATCH").arg(&*pattern).arg("COUNT").arg(PAGE).arg("TYPE").arg("hash");
-        let server = left.as_ref().and_then(|left| left.last());
-        let (place, mut keys): (u64, Vec<String>) = self.ask(server, scan).await?;
-        keys.retain(|key| key.starts_with(&*self.prefix));
-        keys.iter_mut().for_each(|key| drop(key.drain(..self.prefix.len())));
-        if place == 0 {
-            left.as_mut().and_then(Vec::pop);
-        }
-        let is_more = place != 0 || left.as_ref().is_some_and(|left| !left.is_empty());
-        Ok((is_more.then_some(Cursor { left, place }), keys))
     }
 
     /// One field of each of these hashes; `None` if the hash or the field is absent.
