@@ -76,7 +76,7 @@ pub mod profiles;
 mod rate;
 pub mod reactions;
 pub mod shutdown;
-pub mod standing;
+mod standing;
 pub mod telemetry;
 mod tls;
 pub mod webhook;

@@ -30,7 +30,7 @@ pub fn on_signal() -> io::Result<CancellationToken> {
 ///
 /// # Errors
 /// If the process cannot listen for signals.
-pub fn on_interrupt() -> io::Result<CancellationToken> {
+pub(crate) fn on_interrupt() -> io::Result<CancellationToken> {
     listen(|| (), || ())
 }
 

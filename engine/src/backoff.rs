@@ -49,7 +49,7 @@ impl Backoff {
     /// A failing receive: 1 s doubled up to 30 s, never under 0.5 s, so that it is no hot loop.
     pub const POLL: Self = Self::constant(1_000, 30_000, 500);
     /// A dependency that is down, between two probes: about once a second, so that its return is noticed.
-    pub const PROBE: Self = Self::constant(1_000, 1_000, 700);
+    const PROBE: Self = Self::constant(1_000, 1_000, 700);
     /// One failed entry of a batch call: 0.1 s doubled up to 2 s, never under 0.05 s.
     pub const ENTRY: Self = Self::constant(100, 2_000, 50);
 

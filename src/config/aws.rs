@@ -88,7 +88,7 @@ pub fn aws(read: &mut SettingsReader<'_>) -> AwsConfig {
 
 /// Can this be a region's name? It becomes part of a host name.
 #[must_use]
-pub fn is_region(text: &str) -> bool {
+pub(crate) fn is_region(text: &str) -> bool {
     let sound = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
     (1..=63).contains(&text.len()) && text.bytes().all(sound) && !text.starts_with('-') && !text.ends_with('-')
 }

@@ -11,17 +11,17 @@ const SHORTEST: usize = 12;
 
 /// The console's own settings.
 #[derive(Debug)]
-pub struct ConsoleConfig {
+pub(crate) struct ConsoleConfig {
     /// `None`: the printed link lets in.
-    pub password: Option<SecretString>,
+    pub(crate) password: Option<SecretString>,
     /// The names by which a proxy's users reach it.
-    pub hosts: Vec<String>,
+    pub(crate) hosts: Vec<String>,
     /// The workers whose `/readyz` it asks.
-    pub workers: Vec<SocketAddr>,
+    pub(crate) workers: Vec<SocketAddr>,
 }
 
 /// Reads the settings of a console that listens there.
-pub fn console(read: &mut SettingsReader<'_>, listen: SocketAddr) -> Option<ConsoleConfig> {
+pub(crate) fn console(read: &mut SettingsReader<'_>, listen: SocketAddr) -> Option<ConsoleConfig> {
     let password = read.secret("CONSOLE_PASSWORD", |password| match password.expose_secret().chars().count() {
         SHORTEST.. => Ok(password.clone()),
         _ => Err("must have 12 characters or more"),

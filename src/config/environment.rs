@@ -45,7 +45,7 @@ impl Environment {
 
     /// Does this variable hold a value that is not UTF-8?
     #[must_use]
-    pub fn is_unreadable(&self, name: &str) -> bool {
+    pub(crate) fn is_unreadable(&self, name: &str) -> bool {
         self.unreadable.contains(name)
     }
 
@@ -57,13 +57,13 @@ impl Environment {
 
 /// A variable's value, without the spaces around it. `None` if it is unset, empty or spaces alone.
 #[must_use]
-pub fn set<'e>(environment: &'e Environment, name: &str) -> Option<&'e str> {
+pub(crate) fn set<'e>(environment: &'e Environment, name: &str) -> Option<&'e str> {
     environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
 }
 
 /// Does a variable have a value, even one that is not UTF-8?
 #[must_use]
-pub fn is_given(environment: &Environment, name: &str) -> bool {
+pub(crate) fn is_given(environment: &Environment, name: &str) -> bool {
     set(environment, name).is_some() || environment.is_unreadable(name)
 }
 

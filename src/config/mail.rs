@@ -16,7 +16,7 @@ use crate::plain;
 use engine::event::{Arrival, Event, Opened, Timestamp, read as read_event};
 
 /// The sender while `MAIL_FROM` is unset.
-pub const NOBODY: &str = "Example <welcome@example.com>";
+pub(crate) const NOBODY: &str = "Example <welcome@example.com>";
 
 /// How mail goes out.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ pub(super) fn mail_config(read: &mut SettingsReader<'_>) -> Option<MailConfig> {
 }
 
 /// Reads who the mails are from, and where they go in staging. `None` while `MAIL_FROM` is unset or wrong.
-pub fn sender(read: &mut SettingsReader<'_>) -> Option<Sender> {
+pub(crate) fn sender(read: &mut SettingsReader<'_>) -> Option<Sender> {
     let mailbox = |text: &str| {
         let mailbox = text.parse().ok().filter(|mailbox: &Mailbox| a_labels(mailbox.email.domain()).is_some());
         mailbox.ok_or("must be a mailbox like Name <name@example.com>")
@@ -64,7 +64,7 @@ pub fn sender(read: &mut SettingsReader<'_>) -> Option<Sender> {
 
 /// Reads what the mails of this sender say, and tries it: in every language, for each event of `MAIL_EXAMPLES`, else for one of
 /// each version. `None`: there is a mistake.
-pub fn composer(read: &mut SettingsReader<'_>, sender: Sender) -> Option<Composer> {
+pub(crate) fn composer(read: &mut SettingsReader<'_>, sender: Sender) -> Option<Composer> {
     let folder = read.parsed("MAIL_TEMPLATES", path);
     let examples = read.parsed("MAIL_EXAMPLES", path).and_then(|file| examples(read, &file));
     let locale_field = read.parsed("MAIL_LOCALE_FIELD", |text| Ok(text.to_owned()));
@@ -90,14 +90,14 @@ pub fn composer(read: &mut SettingsReader<'_>, sender: Sender) -> Option<Compose
 }
 
 /// The events that a look at the mails is for: those of `MAIL_EXAMPLES`, else one of each version.
-pub fn mail_examples(read: &mut SettingsReader<'_>) -> Vec<WithFields<UserSignedUp>> {
+pub(crate) fn mail_examples(read: &mut SettingsReader<'_>) -> Vec<WithFields<UserSignedUp>> {
     let own = read.parsed("MAIL_EXAMPLES", path).and_then(|file| examples(read, &file));
     own.unwrap_or_else(each_version)
 }
 
 /// For a look at a mail, or at what is wrong with it, where `MAIL_FROM` is not set.
 #[must_use]
-pub fn nobody() -> Option<Sender> {
+pub(crate) fn nobody() -> Option<Sender> {
     Some(Sender { from: NOBODY.parse().ok()?, reply_to: None, redirect_to: None })
 }
 
@@ -135,7 +135,7 @@ fn examples(read: &mut SettingsReader<'_>, file: &Path) -> Option<Vec<WithFields
 ///
 /// # Errors
 /// Why it is none: field and rule.
-pub fn example(text: &str) -> Result<WithFields<UserSignedUp>, String> {
+pub(crate) fn example(text: &str) -> Result<WithFields<UserSignedUp>, String> {
     match read_event::<WithFields<UserSignedUp>>(text, &Arrival::raw(Timestamp::now()), UserSignedUp::TYPES) {
         Ok(Opened::Ours(event)) => Ok(event),
         Ok(Opened::Foreign(_)) => Err(format!("its type must be {}", UserSignedUp::TYPES.join(" or "))),

@@ -21,19 +21,23 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
-pub use aws::{AwsConfig, aws, is_region};
-pub(crate) use aws::{endpoint as aws_endpoint, is_adaptive, max_attempts as aws_attempts};
-pub use console::{ConsoleConfig, console};
-pub use environment::{Environment, is_given, set};
+pub use aws::{AwsConfig, aws};
+pub(crate) use aws::{endpoint as aws_endpoint, is_adaptive, is_region, max_attempts as aws_attempts};
+pub(crate) use console::console;
+pub use environment::Environment;
+pub(crate) use environment::{is_given, set};
+pub use mail::MailConfig;
 use mail::mail_config;
-pub use mail::{MailConfig, NOBODY, composer, example, mail_examples, nobody, sender};
+pub(crate) use mail::{NOBODY, composer, example, mail_examples, nobody, sender};
 pub(crate) use observe::pairs;
 pub use observe::{Propagators, Sampler, TelemetryConfig, telemetry};
-pub use operate::{Queues, all, queues, topics_of};
-pub use places::redis_prefix;
+pub use operate::{Queues, queues};
+pub(crate) use operate::{all, topics_of};
+pub(crate) use places::redis_prefix;
 use places::{distinct, queue_url, redis_url, topic_arn, topics};
 pub use reader::{Mistake, Mistakes, Setting, SettingsReader, masked};
-pub use variables::{VARIABLES, Variable, misspelt, of_reaction, prefix};
+pub(crate) use variables::misspelt;
+pub use variables::{VARIABLES, Variable, of_reaction, prefix};
 pub(crate) use webhook::names as webhook_names;
 
 use crate::ecs::Agent;
@@ -188,7 +192,7 @@ pub fn redis(read: &mut SettingsReader<'_>) -> Option<SecretString> {
 }
 
 /// Reads where records are kept, for a command that shows more where it can look there.
-pub fn redis_if_set(read: &mut SettingsReader<'_>) -> Option<SecretString> {
+pub(crate) fn redis_if_set(read: &mut SettingsReader<'_>) -> Option<SecretString> {
     read.secret("REDIS_URL", redis_url)
 }
 
@@ -215,7 +219,7 @@ pub fn send_test(read: &mut SettingsReader<'_>, from_stdin: bool) -> Option<(Mai
 }
 
 /// Reads where the health endpoint listens.
-pub fn http_addr(read: &mut SettingsReader<'_>) -> SocketAddr {
+pub(crate) fn http_addr(read: &mut SettingsReader<'_>) -> SocketAddr {
     let address = read.parsed("HTTP_ADDR", |text| text.parse().map_err(|_| "must be an address like 0.0.0.0:8080"));
     address.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 8080)))
 }

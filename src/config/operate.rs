@@ -45,7 +45,7 @@ pub fn queues(read: &mut SettingsReader<'_>, reactions: &[ReactionNeeds], only: 
 }
 
 /// Reads which topics the worker of each reaction reads.
-pub fn topics_of(read: &mut SettingsReader<'_>, reactions: &[ReactionNeeds]) -> BTreeMap<&'static str, Topics> {
+pub(crate) fn topics_of(read: &mut SettingsReader<'_>, reactions: &[ReactionNeeds]) -> BTreeMap<&'static str, Topics> {
     let of = |needs: &ReactionNeeds| {
         let topics = read.for_reaction(needs.name).parsed("TOPIC_ARNS", topics);
         (needs.name, topics.unwrap_or_default())
@@ -54,7 +54,7 @@ pub fn topics_of(read: &mut SettingsReader<'_>, reactions: &[ReactionNeeds]) -> 
 }
 
 /// Reads every variable of the table as text, used or not: for commands that show them all.
-pub fn all(read: &mut SettingsReader<'_>, reactions: &[ReactionNeeds]) {
+pub(crate) fn all(read: &mut SettingsReader<'_>, reactions: &[ReactionNeeds]) {
     for variable in VARIABLES {
         let own = variable.name.strip_prefix("<NAME>_");
         for needs in reactions {

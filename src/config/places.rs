@@ -54,7 +54,7 @@ pub(super) fn redis_url(url: &SecretString) -> Result<SecretString, &'static str
 }
 
 /// Reads the prefix of every key in Redis; unset: none. Its allowed characters cannot begin a hash tag or a pattern.
-pub fn redis_prefix(read: &mut SettingsReader<'_>) -> String {
+pub(crate) fn redis_prefix(read: &mut SettingsReader<'_>) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || [':', '_', '-'].contains(&c);
     let prefix = read.parsed("REDIS_PREFIX", |text| match text.chars().all(is_plain) {
         true => Ok(text.to_owned()),

@@ -61,7 +61,7 @@ pub struct SettingsReader<'a> {
 }
 
 /// Reads engine settings for one reaction: `EMAIL_RECEIVE_WAIT` before `RECEIVE_WAIT`.
-pub struct ReactionReader<'r, 'a> {
+pub(crate) struct ReactionReader<'r, 'a> {
     reader: &'r mut SettingsReader<'a>,
     reaction: &'r str,
 }
@@ -92,7 +92,7 @@ impl<'a> SettingsReader<'a> {
 
     /// No mistake so far?
     #[must_use]
-    pub fn is_sound(&self) -> bool {
+    pub(crate) fn is_sound(&self) -> bool {
         self.mistakes.is_empty()
     }
 
@@ -169,7 +169,7 @@ impl<'a> SettingsReader<'a> {
     }
 
     /// A reader for the settings of one reaction.
-    pub fn for_reaction<'r>(&'r mut self, reaction: &'r str) -> ReactionReader<'r, 'a> {
+    pub(crate) fn for_reaction<'r>(&'r mut self, reaction: &'r str) -> ReactionReader<'r, 'a> {
         ReactionReader { reader: self, reaction }
     }
 

@@ -267,7 +267,7 @@ pub(super) fn known(name: &str) -> Option<&'static Variable> {
 ///
 /// A name counts if it differs in one or two letters: names that only share a prefix belong to others. Names that
 /// begin with `AWS_` are left out, because AWS has more variables than our table.
-pub fn misspelt<'e>(names: impl Iterator<Item = &'e String>, reactions: &[&str]) -> Vec<(&'e str, String)> {
+pub(crate) fn misspelt<'e>(names: impl Iterator<Item = &'e String>, reactions: &[&str]) -> Vec<(&'e str, String)> {
     let mut ours = Vec::new();
     for variable in VARIABLES {
         let own = variable.name.strip_prefix("<NAME>_");

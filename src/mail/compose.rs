@@ -104,7 +104,7 @@ impl Composer {
 
     /// The same, always in this language.
     #[must_use]
-    pub fn in_language(&self, tag: &str) -> Self {
+    pub(crate) fn in_language(&self, tag: &str) -> Self {
         Self { shared: self.shared.clone(), language: Some(tag.to_owned()) }
     }
 
@@ -132,7 +132,7 @@ impl Composer {
     }
 
     /// The tags of all languages but the plain one, which an empty tag asks for.
-    pub fn tags(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn tags(&self) -> impl Iterator<Item = &str> {
         self.shared.templates.tags()
     }
 
@@ -141,7 +141,11 @@ impl Composer {
     ///
     /// # Errors
     /// [`ComposeError`]: this event will never make a mail, unless the templates change.
-    pub fn preview(&self, event: &WithFields<UserSignedUp>, scheme: Preview) -> Result<Option<String>, ComposeError> {
+    pub(crate) fn preview(
+        &self,
+        event: &WithFields<UserSignedUp>,
+        scheme: Preview,
+    ) -> Result<Option<String>, ComposeError> {
         let (language, bodies) = self.rendered(event)?;
         Ok(bodies.html.map(|html| preview::of(&html, self.shared.templates.images(language), scheme)))
     }

@@ -25,7 +25,7 @@ pub use compose::{ComposeError, Composer, LOCALE_FIELD, Sender, Wording};
 pub use faults::TemplateFault;
 pub use header::parse as parse_headers;
 pub use message::Message;
-pub use preview::Preview;
+pub(crate) use preview::Preview;
 pub use templates::{BUILTIN, Bodies, Templates};
 
 use engine::backoff::Outage;

@@ -6,7 +6,7 @@ use super::image::Image;
 
 /// The colours that a mail client asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Preview {
+pub(crate) enum Preview {
     /// Dark writing on a light ground.
     Light,
     /// The other way round.

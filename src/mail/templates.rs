@@ -159,7 +159,7 @@ impl Templates {
     }
 
     /// The tags of all languages but the plain one.
-    pub fn tags(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn tags(&self) -> impl Iterator<Item = &str> {
         self.languages.keys().map(String::as_str)
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use futures_util::future::join_all;
 
-pub use self::trail::Trail;
+pub(crate) use self::trail::Trail;
 use crate::config::Queues;
 use crate::fleet::redis::Fleet;
 use crate::fleet::{Bill, Reported, Retrying, retrying};
@@ -22,49 +22,49 @@ use engine::redis_link::{RedisError, RedisLink};
 use engine::worker::Pause;
 
 /// The state of a worker that waits for nothing.
-pub const READY: &str = "ready";
+pub(crate) const READY: &str = "ready";
 
 /// Looks at reactions. Clones share the connections.
 #[derive(Debug, Clone)]
-pub struct Lookout {
+pub(crate) struct Lookout {
     admin: SqsAdmin,
     redis: Option<(Fleet, PauseMarks)>,
 }
 
 /// One reaction at the moment of a look.
 #[derive(Debug)]
-pub struct Standing {
+pub(crate) struct Standing {
     /// The reaction's name.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Its queue, or why that did not answer.
-    pub queue: Result<QueueFacts, QueueError>,
+    pub(crate) queue: Result<QueueFacts, QueueError>,
     /// Its DLQ. `None`: it has none.
-    pub dlq: Option<Result<QueueFacts, QueueError>>,
+    pub(crate) dlq: Option<Result<QueueFacts, QueueError>>,
     /// What Redis tells of it. `None`: Redis was not asked.
-    pub redis: Option<Result<Reports, RedisError>>,
+    pub(crate) redis: Option<Result<Reports, RedisError>>,
 }
 
 /// What is known of a reaction by Redis.
 #[derive(Debug, Clone, Default)]
-pub struct Reports {
+pub(crate) struct Reports {
     /// What the workers on its queue report.
-    pub fleet: Vec<Reported>,
+    pub(crate) fleet: Vec<Reported>,
     /// Workers under its name on other queues.
-    pub elsewhere: Vec<Reported>,
+    pub(crate) elsewhere: Vec<Reported>,
     /// The pause that a person has asked for, if one holds.
-    pub pause: Option<Pause>,
+    pub(crate) pause: Option<Pause>,
 }
 
 impl Lookout {
     /// Makes no call. Without a link the workers are not asked.
     #[must_use]
-    pub fn new(aws: &SdkConfig, link: Option<RedisLink>) -> Self {
+    pub(crate) fn new(aws: &SdkConfig, link: Option<RedisLink>) -> Self {
         let redis = link.map(|link| (Fleet::new(link.clone()), PauseMarks::new(link)));
         Self { admin: SqsAdmin::new(aws), redis }
     }
 
     /// Looks at all of them at once.
-    pub async fn look(&self, all: &[Queues]) -> Vec<Standing> {
+    pub(crate) async fn look(&self, all: &[Queues]) -> Vec<Standing> {
         join_all(all.iter().map(|queues| self.look_at(queues))).await
     }
 
@@ -89,7 +89,7 @@ impl Lookout {
 ///
 /// # Errors
 /// [`RedisError`].
-pub async fn reports(fleet: &Fleet, pauses: &PauseMarks, name: &str, arn: &str) -> Result<Reports, RedisError> {
+pub(crate) async fn reports(fleet: &Fleet, pauses: &PauseMarks, name: &str, arn: &str) -> Result<Reports, RedisError> {
     let (reported, pause) = tokio::join!(fleet.look(name), pauses.look(name));
     let (fleet, elsewhere) = reported?.into_iter().partition(|one| one.report.queue == arn);
     // A mark that our user may not read, or that is none, leaves out nothing but the pause.
@@ -100,25 +100,25 @@ pub async fn reports(fleet: &Fleet, pauses: &PauseMarks, name: &str, arn: &str) 
 impl Standing {
     /// All dead letters. A letter that somebody looks at is in flight, but as dead as the others. `None`: not known.
     #[must_use]
-    pub fn dead(&self) -> Option<u64> {
+    pub(crate) fn dead(&self) -> Option<u64> {
         self.dlq.as_ref()?.as_ref().ok().map(depth)
     }
 
     /// All messages of its queue. `None`: not known.
     #[must_use]
-    pub fn depth(&self) -> Option<u64> {
+    pub(crate) fn depth(&self) -> Option<u64> {
         self.queue.as_ref().ok().map(depth)
     }
 
     /// What its workers and a person said, where Redis was asked and answered.
     #[must_use]
-    pub fn reports(&self) -> Option<&Reports> {
+    pub(crate) fn reports(&self) -> Option<&Reports> {
         self.redis.as_ref()?.as_ref().ok()
     }
 
     /// What did not answer, and why: a line each.
     #[must_use]
-    pub fn problems(&self) -> Vec<String> {
+    pub(crate) fn problems(&self) -> Vec<String> {
         let problems =
             [("the queue", self.queue.as_ref().err()), ("the DLQ", self.dlq.as_ref().and_then(|d| d.as_ref().err()))];
         let told = |(which, error): (_, Option<&QueueError>)| {
@@ -131,25 +131,25 @@ impl Standing {
 impl Reports {
     /// What its messages cost. `None`: no worker reports.
     #[must_use]
-    pub fn bill(&self) -> Option<Bill> {
+    pub(crate) fn bill(&self) -> Option<Bill> {
         Bill::of(&self.fleet)
     }
 
     /// The age of the oldest message that a worker holds or has received within the last minute. `None`: there was none.
     #[must_use]
-    pub fn oldest(&self) -> Option<Duration> {
+    pub(crate) fn oldest(&self) -> Option<Duration> {
         self.fleet.iter().filter_map(|one| one.report.oldest).max().map(Duration::from_secs)
     }
 
     /// Messages that are through a second, over the last reports. `None`: no worker reports.
     #[must_use]
-    pub fn rate(&self) -> Option<f64> {
+    pub(crate) fn rate(&self) -> Option<f64> {
         (!self.fleet.is_empty()).then(|| self.fleet.iter().map(|one| one.report.rate).sum())
     }
 
     /// How many workers are [`READY`], and how many wait for what.
     #[must_use]
-    pub fn states(&self) -> BTreeMap<&str, u64> {
+    pub(crate) fn states(&self) -> BTreeMap<&str, u64> {
         let mut states = BTreeMap::new();
         self.fleet
             .iter()
@@ -159,7 +159,7 @@ impl Reports {
 
     /// What its workers retry, the newest first.
     #[must_use]
-    pub fn retrying(&self) -> Vec<Retrying> {
+    pub(crate) fn retrying(&self) -> Vec<Retrying> {
         retrying(&self.fleet)
     }
 }

@@ -6,15 +6,15 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// How far it goes back.
-pub const LASTING: Duration = Duration::from_secs(300);
+const LASTING: Duration = Duration::from_secs(300);
 
 /// The depths of one queue.
 #[derive(Debug, Clone, Default)]
-pub struct Trail(VecDeque<(Instant, u64)>);
+pub(crate) struct Trail(VecDeque<(Instant, u64)>);
 
 impl Trail {
     /// The queue is this deep now.
-    pub fn mark(&mut self, now: Instant, depth: u64) {
+    pub(crate) fn mark(&mut self, now: Instant, depth: u64) {
         self.0.push_back((now, depth));
         while self.0.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) >= LASTING) {
             self.0.pop_front();
@@ -23,7 +23,7 @@ impl Trail {
 
     /// The deepest of each of so many parts of the last five minutes, the newest last. `None`: nobody looked then.
     #[must_use]
-    pub fn parts(&self, now: Instant, parts: usize) -> Vec<Option<u64>> {
+    pub(crate) fn parts(&self, now: Instant, parts: usize) -> Vec<Option<u64>> {
         let mut deepest = vec![None; parts];
         for (at, depth) in &self.0 {
             let ago = now.saturating_duration_since(*at).as_secs_f64() / LASTING.as_secs_f64();

@@ -60,7 +60,7 @@ pub struct Telemetry {
 }
 
 /// Starts the log alone. A second call changes nothing.
-pub fn init(filter: &str, format: LogFormat) {
+pub(crate) fn init(filter: &str, format: LogFormat) {
     log::start(filter, format, None);
 }
 

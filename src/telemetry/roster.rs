@@ -56,7 +56,7 @@ impl Roster {
     }
 
     /// Sets the remark about `reaction`; `None` removes it. Answers whether that changed anything.
-    pub fn remark(&self, reaction: &'static str, remark: Option<String>) -> bool {
+    pub(crate) fn remark(&self, reaction: &'static str, remark: Option<String>) -> bool {
         let all = &mut self.lock().remarks;
         let before = match &remark {
             Some(remark) => all.insert(reaction, remark.clone()),

@@ -87,7 +87,7 @@ impl Watch {
 impl Watch {
     /// Writes the span of the moment in which it is called, as headers of a request; none without a collector.
     #[must_use]
-    pub fn trace_headers(&self) -> Box<dyn Fn() -> Vec<(&'static str, String)> + Send + Sync> {
+    pub(crate) fn trace_headers(&self) -> Box<dyn Fn() -> Vec<(&'static str, String)> + Send + Sync> {
         let inner = self.inner.clone();
         Box::new(move || match inner.tracer {
             Some(_) => inject(inner.propagators, &Span::current().context()),

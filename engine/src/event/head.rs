@@ -89,7 +89,7 @@ impl Head {
 
     /// Did it have a time of its own that could not be read or lay in the future? Then the carrier's is used.
     #[must_use]
-    pub fn has_unusable_time(&self) -> bool {
+    pub(crate) fn has_unusable_time(&self) -> bool {
         self.unusable_time.is_some()
     }
 

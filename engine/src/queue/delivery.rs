@@ -80,7 +80,7 @@ impl Attempt {
 
     /// Is it the last one that the queue allows? `most`: how many it allows; `None`: any number.
     #[must_use]
-    pub fn is_last_of(self, most: Option<u32>) -> bool {
+    pub(crate) fn is_last_of(self, most: Option<u32>) -> bool {
         most.is_some_and(|most| self.get() >= most)
     }
 }

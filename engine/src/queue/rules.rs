@@ -57,7 +57,7 @@ pub fn check(body: &str, attributes: &Attributes) -> Result<(), Breach> {
 ///
 /// # Errors
 /// The first [`Breach`].
-pub fn check_within(most: usize, body: &str, attributes: &Attributes) -> Result<(), Breach> {
+pub(crate) fn check_within(most: usize, body: &str, attributes: &Attributes) -> Result<(), Breach> {
     if body.is_empty() {
         return Err(Breach::EmptyBody);
     }

@@ -173,7 +173,7 @@ impl Limits {
     /// Is this receive the last? If the message were given back, the queue itself would move it to the DLQ without a
     /// reason.
     #[must_use]
-    pub fn are_used_up(&self, receives: Attempt) -> bool {
+    pub(crate) fn are_used_up(&self, receives: Attempt) -> bool {
         receives.is_last_of(self.receives)
     }
 }
@@ -209,7 +209,7 @@ impl Tries {
 impl Outcome {
     /// Is it a failure of this message, rather than of its surroundings?
     #[must_use]
-    pub fn is_own_failure(&self) -> bool {
+    pub(crate) fn is_own_failure(&self) -> bool {
         matches!(self, Self::Transient | Self::Panicked | Self::TimedOut | Self::Permanent(_))
     }
 

@@ -27,7 +27,8 @@ use std::time::Duration;
 
 pub use examine::Examination;
 pub use listener::{SmtpStep, StepResult};
-pub use settings::{SmtpSettings, helo_name};
+pub use settings::SmtpSettings;
+pub(crate) use settings::helo_name;
 
 use self::conversation::Connection;
 use self::listener::Silent;

@@ -115,7 +115,7 @@ impl SmtpSettings {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn helo_name(text: &str) -> Result<String, &'static str> {
+pub(crate) fn helo_name(text: &str) -> Result<String, &'static str> {
     let is_literal = text
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
