@@ -1,4 +1,4 @@
-//! So many things a second: when the next one is due.
+//! A rate, so many things a second: waits until the next one is due.
 
 use std::time::Duration;
 

@@ -78,7 +78,7 @@ impl Backoff {
         self.jittered(attempt, fastrand::f64())
     }
 
-    /// The longest time that so many tries take: the sum of the delays between them.
+    /// The longest time that this many tries take: the sum of the delays between them.
     #[must_use]
     pub fn lasts(&self, tries: u32) -> Duration {
         (1..tries).map(|attempt| self.jittered(attempt, 1.0)).sum()

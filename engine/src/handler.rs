@@ -107,9 +107,9 @@ pub struct Row {
     pub receiver: &'static str,
     /// [`Handler::ONCE`].
     pub once: Once,
-    /// Is an effect that is once for each subject one for each of its types, too? See [`Once::Subject`].
+    /// Where an effect happens once for each subject: does it happen once for each type, too? See [`Once::Subject`].
     pub is_by_type: bool,
-    /// The types of event that it takes, of those that its handler's event has; none named: all of them.
+    /// The event types that it takes, out of those of its handler's event. Empty: all of them.
     pub types: &'static [&'static str],
     /// The field of an event that names its type.
     pub type_field: &'static str,
@@ -160,8 +160,8 @@ pub enum HandlerError {
     /// This event failed now, surely without effect; later it may succeed.
     #[error("{0}")]
     Transient(String),
-    /// The same, and it looks like a receiver that is down behind its proxy: when three different events in a row meet
-    /// this, it is.
+    /// The same, and a proxy seems to answer for a receiver that is down. If three different events in a row fail so, it
+    /// counts as down.
     #[error("{0}")]
     Faltering(String),
     /// This event will never succeed. `reason` is the code that dead letters are grouped by.
@@ -180,7 +180,7 @@ pub enum HandlerError {
         /// It is not tried again before this time, as the receiver named it. Zero: it named none.
         at_least: Duration,
     },
-    /// The receiver says "never", and it is not known whether of this event or of all: what the next ones meet decides.
+    /// The receiver says "never", perhaps of this event, perhaps of all events: the answers to the next ones decide.
     #[error("{detail}")]
     Suspect {
         /// The code that dead letters are grouped by, if it is this event's fault.
@@ -188,7 +188,7 @@ pub enum HandlerError {
         /// For the log and the letter.
         detail: String,
     },
-    /// Something every event needs is down: the reaction pauses until [`Handler::probe`] succeeds and an event does.
+    /// Something every event needs is down: the reaction pauses until [`Handler::probe`] succeeds and then an event does.
     #[error("{dependency}: {detail}")]
     Unavailable {
         /// What is down.

@@ -27,9 +27,9 @@ pub struct Deed {
     pub who: String,
     /// What was done: `redrive`, `drop`, `pause` …
     pub what: String,
-    /// To whose letters, records or workers; empty: to no reaction's.
+    /// The reaction whose letters, records or workers it was done to; empty: none.
     pub reaction: String,
-    /// To which of them.
+    /// To which of them: how they were chosen.
     pub filter: String,
     /// To how many; `None`: it is nothing that can be counted.
     pub many: Option<u64>,
@@ -57,7 +57,7 @@ impl Deed {
         Self { filter: short(&without_addresses(filter)), ..self }
     }
 
-    /// Done to so many.
+    /// Done to this many.
     #[must_use]
     pub fn of(self, many: u64) -> Self {
         Self { many: Some(many), ..self }

@@ -31,7 +31,7 @@ pub(crate) fn of_type(kind: &str, fields: &str, known: &[EventType]) -> Result<A
     AnyEvent::with_fields(kind, fields).and_then(|event| checked(event, known))
 }
 
-/// The deed: events of these types, so many of them on the topic.
+/// The deed of publishing these events: their types, and how many were published.
 pub(crate) fn published(
     who: &str,
     topic: &str,

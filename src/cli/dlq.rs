@@ -94,7 +94,7 @@ pub enum Dlq {
         /// Which letters
         #[command(flatten)]
         which: Which,
-        /// So many letters a second at most
+        /// The most letters a second
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
         rate: Option<u32>,
         /// This letter, after its event was edited
@@ -178,22 +178,22 @@ pub struct Filter {
     /// Only events of this type
     #[arg(long = "type", value_name = "TYPE")]
     pub kind: Option<String>,
-    /// Only those that died so long ago at most, like 2h or 1d, or not before this moment, in RFC 3339
+    /// Only those that died within this time, like 2h or 1d, or since this moment, in RFC 3339
     /// (`unknown`: that were first sent)
     #[arg(long, value_name = "DURATION|TIME", value_parser = since)]
     pub since: Option<Since>,
     /// Only events about this subject: of user.signed_up the user's id
     #[arg(long, value_name = "ID")]
     pub user: Option<String>,
-    /// So many at most
+    /// The most letters
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
 }
 
-/// From when on a letter may have died.
+/// The earliest moment at which a selected letter died.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Since {
-    /// So long ago.
+    /// This long ago.
     Ago(Duration),
     /// At this moment.
     At(SystemTime),

@@ -96,7 +96,7 @@ pub enum Command {
         /// Where the mails are written
         #[arg(long, value_name = "DIR", default_value = "demo-mails")]
         mails: PathBuf,
-        /// Told a step at a time, for an audience: so long a line
+        /// Told a step at a time, for an audience: this long for each line
         #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "800ms",
             value_parser = humantime::parse_duration)]
         slow: Option<Duration>,

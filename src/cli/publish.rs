@@ -33,10 +33,10 @@ pub struct Publish {
     /// The same from standard input
     #[arg(long)]
     pub stdin: bool,
-    /// So many users, `ID-1` to `ID-n`; with --data so many events
+    /// Number of users, `ID-1` to `ID-n`; with --data number of events
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub count: u32,
-    /// So many events a second at most; unset: as fast as the topic takes them
+    /// The most events a second; unset: as fast as the topic takes them
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub rate: Option<u32>,
     /// For machines

@@ -39,7 +39,7 @@ pub(super) fn mail_config(read: &mut SettingsReader<'_>) -> Option<MailConfig> {
     if from.is_none() {
         read.missing("MAIL_FROM", "the email reaction sends mail");
     }
-    // Without a sender, too: the templates' faults are told together with that.
+    // Also without a sender: then the templates' faults are reported together with the missing sender.
     let composer = from.or_else(nobody).and_then(|sender| composer(read, sender));
     let rate = read.parsed("SMTP_RATE", |text| {
         text.parse().ok().filter(|n| (1..=1000).contains(n)).ok_or("must be a whole number from 1 to 1000")

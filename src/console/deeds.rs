@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::visit::{Answer, Visit};
 
-/// So many are shown.
+/// How many are shown.
 const MOST: usize = 200;
 
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {

@@ -1,4 +1,4 @@
-//! The door: the printed link and the password, the way out, and what is said to whom it does not open.
+//! The door: the printed link, the password, logging out, and the answer to whoever is not let in.
 //!
 //! Enters: a request without a session, a password. Leaves: a cookie, or why there is none.
 

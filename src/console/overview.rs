@@ -14,7 +14,7 @@ use super::workers::{self, Answers, Told};
 use crate::fleet::Bill;
 use crate::standing::{READY, Reports, Standing};
 
-/// So many deeds are shown here.
+/// How many deeds are shown here.
 const DEEDS: usize = 5;
 
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
@@ -38,7 +38,7 @@ struct Row {
     states: Vec<State>,
     pause: Option<Pause>,
     retrying: usize,
-    /// What workers said that this console asked itself.
+    /// What the workers said that this console itself asked.
     told: Vec<Told>,
     problems: Vec<String>,
 }

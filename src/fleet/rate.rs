@@ -13,7 +13,7 @@ use super::RENEWED;
 pub struct Rate(VecDeque<(Instant, u64)>);
 
 impl Rate {
-    /// So many are through now. Answers how many were a second; zero at the first count.
+    /// `handled` messages are through now. Answers how many were a second; zero at the first count.
     pub fn count(&mut self, now: Instant, handled: u64) -> f64 {
         self.0.push_back((now, handled));
         while self.0.get(1).is_some_and(|(at, _)| now.saturating_duration_since(*at) >= RENEWED) {

@@ -51,7 +51,7 @@ pub(crate) struct Selection {
     pub(crate) not_after: Option<i64>,
 }
 
-/// The moment so long ago, in milliseconds since 1970.
+/// The moment that lies `span` before now, in milliseconds since 1970.
 pub(crate) fn ago(span: Duration) -> i64 {
     Timestamp::now().unix_millis().saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
 }

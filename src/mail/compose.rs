@@ -21,7 +21,7 @@ use super::{Mail, header};
 use crate::events::{UserSignedUp, WithFields, a_labels};
 use engine::event::Event;
 
-/// The field of an event that names its language, unless told.
+/// The field of an event that names its language, unless the settings name another.
 pub const LOCALE_FIELD: &str = "locale";
 
 /// Turns events into mails. Clones share the templates.
@@ -156,8 +156,8 @@ impl Composer {
         self.shared.redirect_to.is_some()
     }
 
-    /// What is wrong with the templates, tried in every language for these events; with `stands_in` for whatever fields an event
-    /// may have beside these.
+    /// What is wrong with the templates: each language is tried for each of these events. With `stands_in` a field that an
+    /// event lacks has a value, too: another event may have that field.
     #[must_use]
     pub fn check(&self, events: &[WithFields<UserSignedUp>], stands_in: bool) -> Vec<TemplateFault> {
         let mut faults = Vec::new();

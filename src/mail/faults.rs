@@ -43,7 +43,7 @@ fn said(error: &minijinja::Error) -> String {
             format!("`{piece}` is not defined; `| default(\"\")` makes it optional")
         }
         (ErrorKind::OutOfFuel, _) => "takes too long: a loop without an end, or a page far too large".to_owned(),
-        // What a template says wrongly is its author's text, and holds no value.
+        // The wrong piece of a template is its author's text, and holds no value of an event.
         (
             ErrorKind::SyntaxError
             | ErrorKind::TemplateNotFound

@@ -5,7 +5,7 @@
 use lettre::message::header::{self, HeaderName, HeaderValue, Headers};
 use lettre::message::{Mailbox, Mailboxes};
 
-/// Ours: a second one would say something else, or make no message.
+/// Headers that we write: a second one would say something else, or make the message invalid.
 const OURS: [&str; 15] = [
     "auto-submitted",
     "bcc",

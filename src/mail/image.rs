@@ -9,7 +9,7 @@ use data_encoding::BASE64;
 
 use super::faults::TemplateFault;
 
-/// Endings, and what mail programs call them. SVG is none: most mail programs do not show it.
+/// File endings and their types. SVG is not among them: most mail programs do not show it.
 const TYPES: [(&str, &str); 5] =
     [("png", "image/png"), ("jpg", "image/jpeg"), ("jpeg", "image/jpeg"), ("gif", "image/gif"), ("webp", "image/webp")];
 /// All images of a folder together. Base64 makes them a third larger, and every mail carries them.
@@ -68,7 +68,7 @@ impl Image {
         format!("{CID}{}{BEHIND}", self.name)
     }
 
-    /// All of it as an address, for HTML that no part travels with.
+    /// The whole image as a `data:` address, for HTML that has no parts beside it.
     pub(super) fn data(&self) -> String {
         let encoded = self.part.split_once("\r\n\r\n").map(|(_, lines)| lines.replace("\r\n", ""));
         let kind = content_type(&self.name).unwrap_or("application/octet-stream");

@@ -155,7 +155,8 @@ impl Encoding {
             let is_plain = memchr(0, bytes).is_none() && !has_long_line(bytes);
             return if is_plain { Self::Plain } else { Self::QuotedPrintable };
         }
-        // What is not ASCII takes three bytes for each in the one form, and all bytes take a third more in the other.
+        // Quoted-printable writes each byte beyond ASCII as 3 bytes, so 2 more; base64 makes all bytes 1/3 longer. They are
+        // equal where 1/6 of the bytes are beyond ASCII: 1/6 × 2 = 1/3.
         let ascii = bytes.iter().filter(|byte| byte.is_ascii()).count();
         if ascii * 6 >= bytes.len() * 5 { Self::QuotedPrintable } else { Self::Base64 }
     }

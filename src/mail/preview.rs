@@ -1,4 +1,4 @@
-//! A mail's HTML for a browser, which knows neither the mail's parts nor the reader's taste.
+//! A mail's HTML for a browser, which knows neither the mail's parts nor the reader's colour scheme.
 //!
 //! Enters: the HTML of a mail, its images, a colour scheme. Leaves: HTML that needs nothing beside it. Pure.
 
@@ -13,7 +13,7 @@ pub(crate) enum Preview {
     Dark,
 }
 
-/// A template asks by this for the reader's taste; a browser would answer with that of whoever sits before it.
+/// By this a template asks for the reader's colour scheme. A browser would answer with the one of the person before it.
 const DARK: &str = "(prefers-color-scheme: dark)";
 const LIGHT: &str = "(prefers-color-scheme: light)";
 const ALWAYS: &str = "(min-width: 0)";

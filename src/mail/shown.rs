@@ -82,7 +82,7 @@ fn as_text(text: &str) -> Cow<'_, str> {
     }
     let mut shown = String::with_capacity(text.len() + 8);
     let mut before = ' ';
-    // What is left out parts nothing.
+    // A character that is left out does not split a word.
     let mut rest = text.chars().filter(|c| !turns(*c)).peekable();
     while let Some(c) = rest.next() {
         let after = rest.peek().copied().unwrap_or(' ');

@@ -20,7 +20,7 @@ const NAME: &str = "welcome";
 const SUBJECT: &str = "subject";
 const TEXT: &str = "txt";
 const HTML: &str = "html";
-/// More is no text of a mail: Gmail itself shows the first 102 KB of one.
+/// A longer text is no mail: Gmail shows only the first 102 KB of one.
 const MAX_TEMPLATE: u64 = 256 * 1024;
 /// minijinja counts its work: one for each instruction and one for each 64 bytes that it makes. The built-in mail takes about
 /// 300; a million and more instructions take about a tenth of a second.
@@ -41,7 +41,7 @@ pub const BUILTIN: &[(&str, &[u8])] = &[
 #[derive(Debug)]
 pub struct Templates {
     environment: Environment<'static>,
-    /// For whoever asks for none of the others.
+    /// For events that ask for none of the other languages.
     plain: Language,
     /// By their tags.
     languages: BTreeMap<String, Language>,
@@ -82,7 +82,7 @@ impl Templates {
         }
     }
 
-    /// The templates in a folder, and every fault that can be found without an event. With a fault they are good for nothing but
+    /// The templates in a folder, and every fault that can be found without an event. If there is a fault, use them only
     /// to look for more. Files whose names begin with a dot, and folders in it, are not looked at.
     #[must_use]
     pub fn read(folder: &Path) -> (Option<Self>, Vec<TemplateFault>) {

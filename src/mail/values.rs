@@ -36,7 +36,7 @@ impl Values {
         }
     }
 
-    /// The same; a field that the event lacks is there too, and stands for whatever is published one day.
+    /// The same values, but a field that the event lacks has a value too: an event of another day may have that field.
     pub(super) fn standing_in(self) -> Self {
         Self { fields: Value::from_object(StandIn(self.fields)), ..self }
     }
@@ -65,7 +65,7 @@ impl Object for Values {
     }
 }
 
-/// A sender's name: ours, so nothing in it is parted.
+/// A sender's name. It is ours, so it is written as it is, even if a part of it looks like a link.
 pub(super) fn sender(name: &str) -> Value {
     Value::from_object(AsItIs(name.to_owned()))
 }

@@ -229,7 +229,7 @@ async fn stats(records: &Records, as_json: bool) -> Result<Exit, RecordError> {
     Ok(Exit::Clean)
 }
 
-/// What so many records take, and what Redis will use in a week.
+/// What the records take, and what Redis will use in a week.
 fn memory(sample: &Sample, records: u64) -> Value {
     let Sample { weights, memory, .. } = sample;
     let (each, share) = (weights.each(None), records as f64 / weights.records.max(1) as f64);

@@ -1,8 +1,8 @@
 //! What the terminal can show: how many columns, and whether more than ASCII.
 //!
-//! Enters: the environment, once; the terminal of standard output and that of standard error. Leaves: a width, and texts in what it can show. Promises:
-//! where nobody says otherwise, it is UTF-8. The width is asked of `stty`, for the system tells it only to unsafe code;
-//! where there is no `stty`, it is not known.
+//! Enters: the environment, once; the terminals of standard output and standard error. Leaves: a width, and texts in
+//! characters that the terminal can show. Promises: it is taken for UTF-8 unless the locale says otherwise. `stty` tells the
+//! width, because the system tells it only to unsafe code; without `stty` it is not known.
 
 use std::borrow::Cow;
 use std::fs::File;

@@ -21,7 +21,7 @@ impl Trail {
         }
     }
 
-    /// The deepest of each of so many parts of the last five minutes, the newest last. `None`: nobody looked then.
+    /// Divides the last five minutes into `parts`. The deepest of each part, the newest last; `None`: nobody looked then.
     #[must_use]
     pub(crate) fn parts(&self, now: Instant, parts: usize) -> Vec<Option<u64>> {
         let mut deepest = vec![None; parts];

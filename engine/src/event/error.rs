@@ -5,7 +5,7 @@ use super::InvalidValue;
 /// Why a text is not an event. Names field and rule; never repeats the content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
-    /// Not a JSON object, cut off, or with two of a field that is read.
+    /// Not a JSON object, cut off, or a field that is read stands in it twice.
     #[error("the event is not a JSON object with each field once")]
     NotAnObject,
     /// It has no `type` that is a text, and its fields are not ours either.

@@ -61,7 +61,7 @@ pub fn time() -> Value {
     optional(or_number(time, "number", LAST_MOMENT))
 }
 
-/// A text of at most so many characters.
+/// A text of at most this many characters.
 #[must_use]
 pub fn text(description: &str, longest: usize, pattern: &str) -> Value {
     json!({ "description": description, "type": "string", "minLength": 1, "maxLength": longest, "pattern": pattern })

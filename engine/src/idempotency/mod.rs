@@ -60,7 +60,7 @@ pub struct Request {
     pub ledger_failed_ago: Option<Duration>,
 }
 
-/// After so many claims of one message that ran out without a release, a further one is refused: the message seems to
+/// After this many claims of one message that ran out without a release, a further one is refused: the message seems to
 /// kill its worker, and would go on.
 pub const MAX_EXPIRED_CLAIMS: u32 = 5;
 
@@ -76,7 +76,7 @@ pub const COMMIT_RETRY_FOR: Duration = Duration::from_secs(900);
 pub enum OnAmbiguous {
     /// Never send again: park it for a person to look at.
     Park,
-    /// Send again until so many sends may have happened; then park it. 1 is [`OnAmbiguous::Park`].
+    /// Send again until this many sends may have happened; then park it. 1 is [`OnAmbiguous::Park`].
     ResendUpTo(u32),
 }
 

@@ -3,9 +3,9 @@
 //! Enters: of each record of the sample its handler, its bytes, its age and how long it is still kept. Leaves: bytes a record,
 //! and the growth of a week. Pure.
 //!
-//! The trend: as many records come each day of the week as came within the last day, and those go that end within the
-//! week. So a Redis that has been in service for longer than its records are kept does not grow, and one that is younger
-//! does. A day that was not like others (a backfill, a storm) makes a trend that is not either.
+//! The trend assumes that each day of the week brings as many records as the last day did, and that records whose time
+//! ends within the week go. So a Redis in service for longer than its records are kept does not grow; a younger one does.
+//! If the last day was unlike others (a backfill, a storm), the trend is wrong.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub struct Weighed {
     pub handler: String,
     /// What it takes, key and Redis's tables included.
     pub bytes: u64,
-    /// How long ago it was first claimed; `None`: that is not written in it.
+    /// How long ago it was first claimed; `None`: the record does not say.
     pub age: Option<Duration>,
     /// How long it is still kept; `None`: for ever.
     pub left: Option<Duration>,

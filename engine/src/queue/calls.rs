@@ -41,14 +41,14 @@ impl Calls {
         self.lock().clone()
     }
 
-    /// A call goes out, with so many bytes.
+    /// A call of this many bytes goes out.
     pub fn sent(&self, action: &'static str, bytes: usize) {
         let mut count = self.lock();
         *count.actions.entry(action).or_default() += 1;
         count.billed += chunks(bytes);
     }
 
-    /// The answer to a call came, with so many bytes. No call is long both ways.
+    /// The answer to a call came, of this many bytes. No call is long in both directions.
     pub fn answered(&self, bytes: usize) {
         self.lock().billed += chunks(bytes) - 1;
     }

@@ -1,7 +1,7 @@
 //! A request, and what became of one try of it.
 //!
-//! Enters: a script or a command, and the key or the server that it is for. Leaves: the server's answer. Promises: a server
-//! that does not know a script is taught it, whichever server that is.
+//! Enters: a script or a command, and the key or the server that it is for. Leaves: the server's answer. Promises: a script
+//! is loaded into any server that does not know it.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ pub(super) struct Call<'a> {
     pub(super) what: What<'a>,
 }
 
-/// Whom it is for. A server that is alone gets all.
+/// Which server it is for. A server that is alone gets every call.
 #[derive(Clone, Copy)]
 pub(super) enum To<'a> {
-    /// Whoever has this key.
+    /// The server that has this key.
     Key(&'a str),
     Server(&'a Address),
 }
@@ -30,7 +30,7 @@ pub(super) enum What<'a> {
     Command(Cmd),
 }
 
-/// How far a try has come: it may be cut off at any moment.
+/// How far a try has come. It may be cut off at any moment.
 #[derive(Default)]
 pub(super) struct Try {
     /// The server that was asked last.

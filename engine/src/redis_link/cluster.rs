@@ -2,9 +2,10 @@
 //!
 //! Enters: a call, and the servers that the URL names. Leaves: the answer of the server that has the key. Promises: a key
 //! that moved is followed; a server that is dead, silent, demoted or not ready costs the calls to its own keys alone, and is
-//! left as soon as the others name its successor. Has no deadline: the caller cuts it off. Not the client's own cluster
-//! connection: measured, it has every call wait while it asks a silent server for the map, and lets other calls come between
-//! ASKING and the command that it is for: of 1,000 calls for a slot that was half moved, 200 at once, it did 3.
+//! left as soon as the others name its successor. Has no deadline: the caller cuts it off. The client's own cluster connection
+//! is not used, for two faults that were measured: every call waits while it asks a silent server for the map; and it lets
+//! other calls come between ASKING and the command after it. Of 1,000 calls for a slot that was half moved, 200 at once, it
+//! did 3.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,9 +27,9 @@ use super::url::Named;
 const PAUSE: Duration = Duration::from_millis(50);
 /// Between two looks at the map: while slots move, each call may find that it is old.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
-/// So many servers are asked for the map at the same time: one that is silent keeps nobody waiting.
+/// How many servers are asked for the map at the same time: a silent one keeps nobody waiting.
 const ASKED_AT_ONCE: usize = 4;
-/// A key that moved is followed so often without a pause.
+/// How often a key that moved is followed without a pause.
 const MOVES: u32 = 3;
 
 /// A cluster.
@@ -44,7 +45,7 @@ pub(super) struct Cluster {
 struct Known {
     /// `None`: nobody was asked yet.
     slots: Option<Arc<Slots>>,
-    /// Those that a call went to.
+    /// The servers that a call went to.
     servers: HashMap<Address, Arc<Server>>,
 }
 
@@ -71,7 +72,7 @@ impl Cluster {
         Self { named, longest_call, known, is_looking, looks }
     }
 
-    /// The answer of whoever has the key.
+    /// The answer of the server that has the key.
     pub(super) async fn send(self: &Arc<Self>, call: &Call<'_>, of: &mut Try) -> Result<Value, RedisFault> {
         let (mut moves, mut handed_over_to) = (0, None);
         loop {
@@ -128,12 +129,12 @@ impl Cluster {
         }
     }
 
-    /// The map as somebody tells it from now on.
+    /// The map, asked for now: an earlier answer does not count.
     pub(super) async fn fresh_slots(self: &Arc<Self>) -> Result<Arc<Slots>, RedisFault> {
         let mut looks = self.looks.subscribe();
         loop {
             self.look();
-            // A look that ended just now keeps the next one waiting.
+            // Right after a look no other begins. Then nothing comes, and this asks again.
             if matches!(timeout(PAUSE, looks.changed()).await, Ok(Ok(()))) {
                 let failed = looks.borrow().failed.clone();
                 let slots = self.known().slots.clone();
@@ -146,12 +147,12 @@ impl Cluster {
         }
     }
 
-    /// Nobody told the map when it was last asked for: what the URL names is all that is left.
+    /// Did nobody tell the map when it was last asked for? Then only the servers that the URL names are left.
     pub(super) fn is_lost(&self) -> bool {
         self.looks.borrow().failed.is_some()
     }
 
-    /// Asks for the map, in the background: whoever gives up does not end it. Not more often than it may.
+    /// Asks for the map, at most once in [`BETWEEN_LOOKS`]. In the background, so that a caller who gives up does not end it.
     pub(super) fn look(self: &Arc<Self>) {
         if self.is_looking.swap(true, Ordering::AcqRel) {
             return;
@@ -205,7 +206,7 @@ impl Cluster {
         known.slots = Some(Arc::new(slots));
     }
 
-    /// The first answer of anybody.
+    /// The first answer, whichever server gives it.
     async fn ask_for_slots(&self) -> Result<Slots, RedisFault> {
         let asking = |server: Arc<Server>| async move {
             let mut of = Try::default();

@@ -1,8 +1,8 @@
 //! One connection whose calls share packets: what is ready at the same moment goes out together.
 //!
 //! Enters: commands of many deliveries. Leaves: each one's own answer. Promises: a call that is alone leaves at once; calls
-//! keep their order; whoever gives up takes nobody with him. Why: without Nagle's algorithm each call would be a packet of
-//! its own, with system calls of its own; with it each would wait for the acknowledgement of the one before.
+//! keep their order; a caller who gives up ends no other call. Why: without Nagle's algorithm each call would be a packet of
+//! its own, with system calls of its own. With it, each call would wait for the acknowledgement of the one before.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,7 +53,7 @@ impl Connection {
 
     /// The server's answer to a command whose key another server is handing over to it.
     pub(super) async fn call_with_asking(&self, command: Cmd) -> RedisResult<Value> {
-        // One packet: the word holds for the very next command, and calls of others come by this connection too.
+        // In one packet: ASKING holds for the next command alone, and other calls use this connection too.
         let mut both = redis::pipe();
         both.cmd("ASKING").add_command(command);
         let mut answers = self.server.clone().send_packed_commands(&both, 0, both.len()).await?;
@@ -62,7 +62,7 @@ impl Connection {
 
     /// Is the server one of a cluster? `None`: it does not say.
     pub(super) async fn is_of_cluster(&self) -> RedisResult<Option<bool>> {
-        // The one command that says so and that no user is ever denied.
+        // The only command that says so and that every user may send.
         match redis::cmd("HELLO").query_async(&mut self.server.clone()).await {
             Ok(told) => {
                 let told: Option<BTreeMap<String, Value>> = from_redis_value(told).ok();
@@ -88,14 +88,14 @@ impl Connection {
     }
 
     async fn send_together(mut self) {
-        // Whoever else is ready runs first, and has its call with ours.
+        // Other tasks that are ready run first, so that their calls go out with ours.
         yield_now().await;
         let Waiting { calls, answers } = std::mem::take(&mut *self.waiting());
         let together = self.server.send_packed_commands(&calls, 0, calls.len());
         match timeout(self.longest_call, together).await {
             Ok(Ok(values)) => answers.into_iter().zip(values).for_each(|(to, value)| drop(to.send(Ok(value)))),
             Ok(Err(error)) => answers.into_iter().for_each(|to| drop(to.send(Err(error.clone())))),
-            // Each caller has the same deadline, and has given up.
+            // Each caller has given up by now: all have the same deadline.
             Err(_) => {}
         }
     }

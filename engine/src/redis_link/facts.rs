@@ -16,9 +16,9 @@ const KEEPS_ALL: &str = "noeviction";
 /// What must be known at a start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedisFacts {
-    /// Servers below 7 do not understand the scripts' flags. Of several the lowest.
+    /// Servers below 7 do not understand the scripts' flags. Of several servers, the lowest.
     pub major_version: u32,
-    /// With any policy but `noeviction` the server may drop records in silence. Of several those that may, by server.
+    /// With any policy but `noeviction` the server may drop records in silence. Of several servers, those that may are named.
     pub eviction_policy: String,
     /// Whether it is a cluster.
     pub cluster: Option<ClusterFacts>,

@@ -40,8 +40,8 @@ impl RedisLink {
         }))
     }
 
-    /// That many keys at random, with repetitions, of ours and others': one that is not behind our prefix is `None`. Of
-    /// a cluster each master draws as often as the others.
+    /// `count` keys at random, ours and others'; a key may come twice. A key that is not behind our prefix is `None`. Each
+    /// master of a cluster draws equally often.
     ///
     /// # Errors
     /// [`RedisError`] within one try, and another for the servers of a cluster.

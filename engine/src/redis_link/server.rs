@@ -1,7 +1,7 @@
 //! One server, and the connection to it: made when it is needed, and anew after it went bad.
 //!
-//! Enters: where the server is. Leaves: a connection with its serial number. Promises: whoever says that a connection is bad
-//! ends that one alone: another call may have made a new one already.
+//! Enters: where the server is. Leaves: a connection with its serial number. Promises: a call that
+//! reports a bad connection ends that one alone: another call may have made a new one already.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -44,8 +44,8 @@ impl Server {
         if let Some(current) = self.current().clone() {
             return Ok(current);
         }
-        // Boxed: this future is rarely needed, and larger than the rest of a call. As a trait object, or whoever spawns a worker
-        // would have the compiler look through all of it, deeper than it does unasked.
+        // Boxed: this future is rarely needed, and larger than the rest of a call. As a trait object: otherwise a program that
+        // spawns a worker would meet the compiler's recursion limit.
         let fresh: BoxFuture<'_, _> = Box::pin(Connection::open(&self.client, self.longest_call));
         let fresh = (fastrand::u64(..), fresh.await?);
         *self.current() = Some(fresh.clone());

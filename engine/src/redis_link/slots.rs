@@ -17,7 +17,7 @@ pub struct Address {
     pub(super) port: u16,
 }
 
-/// Some slots' master and its replicas.
+/// The master of some slots, and its replicas.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shard {
     pub(super) master: Address,
@@ -134,7 +134,7 @@ fn address(server: &Value, answered: &str) -> Option<Address> {
     Address::new(host, u16::try_from(*port).ok()?, answered)
 }
 
-/// The slot of a key: that of what stands between its first `{` and the next `}`, if anything does, or of all of it.
+/// The slot of a key. What counts is the text between its first `{` and the next `}`; if there is none, the whole key.
 #[must_use]
 pub fn slot_of(key: &str) -> u16 {
     let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);

@@ -1,8 +1,8 @@
 //! The gate before each receive: may we, when, and with which slots?
 //!
-//! Enters: the breaker's state, the pace, the duty, the rights, the switch. Leaves: slots and places to receive for, or "stop". Promises: no
-//! receive goes out before the pace allows it or without a slot. While a dependency of all messages is down, one
-//! message at a time is received, in its turn. A stop is noticed at once.
+//! Enters: the breaker's state, the pace, the duty, the rights, the switch. Leaves: slots and places to receive for, or
+//! "stop". Promises: no receive goes out before the pace allows it or without a slot. While a dependency of all messages
+//! is down, one message at a time is received, in its turn. A stop is noticed at once.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What came of the events: so many mails, profiles, calls of the webhook and dead letters.
+//! What came of the events: how many mails, profiles, calls of the webhook and dead letters.
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! The service behind the demo's webhook, as a team would have one: in any language, on a port of its own.
 //!
-//! Enters: HTTP on loopback. Leaves: so many calls for each user. Promises: only a call whose signature is right counts, and
+//! Enters: HTTP on loopback. Leaves: the number of calls for each user. Promises: only a call whose signature is right counts, and
 //! it is verified here, by the rule of Standard Webhooks alone; any other call is refused.
 
 use std::collections::HashMap;

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ops::terminal::draw;
 use crate::ops::{apart, say};
 
-/// Does a person want this done to so many letters? `None`: it was told to stop.
+/// Does a person want this done to this many letters? `None`: it was told to stop.
 pub(super) async fn confirmed(letters: u64, stop: &CancellationToken) -> Option<bool> {
     if letters == 0 || !can_ask() {
         return Some(false);

@@ -23,9 +23,9 @@ impl Progress {
         Self(bar)
     }
 
-    /// So many were looked at.
+    /// This many were looked at.
     pub(super) fn reach(&self, position: u64) {
-        // More than SQS counted: then there were that many.
+        // SQS counted too few: then this is the number.
         if self.0.length().is_some_and(|about| position > about) {
             self.0.set_length(position);
         }

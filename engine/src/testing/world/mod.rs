@@ -30,11 +30,11 @@ use crate::worker::{Outcome, Reaction, Settings, Worker};
 const LOOK: Duration = Duration::from_secs(1);
 /// No message stays longer on a queue: SQS's usual retention, 4 days.
 const AT_MOST: Duration = Duration::from_secs(4 * 24 * 3600);
-/// After so long it is asked whether the clock stands: on one that does, hours pass in milliseconds.
+/// After this much time by the test's clock, that clock must be paused: then hours pass in milliseconds.
 const ASKED_AFTER: Duration = Duration::from_secs(60);
 const EMPTY: Depth = Depth { visible: 0, in_flight: 0 };
 
-/// By what the world goes. The defaults are those of `infra/reaction.yaml` and of the worker.
+/// The world's settings. The defaults are those of `infra/reaction.yaml` and of the worker.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
     /// For how long the queue hides what it hands out: 60 s.
