@@ -91,7 +91,7 @@ pub async fn run(
     let aws = aws(&config.aws).await?;
     let redis = RedisLink::new(&config.redis_url)?.under(&config.redis_prefix);
     check_redis(&redis, config.require_noeviction).await?;
-    let (listener, address) = listen(config.http_addr).await.map_err(|error| RunError::Listen(plain::said(&error)))?;
+    let (listener, address) = listen(config.http_addr).await.map_err(|error| unheard(config.http_addr, &error))?;
 
     // The health endpoint closes after the workers: a slow drain must still look alive.
     let closed = CancellationToken::new();
@@ -145,6 +145,14 @@ async fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
     Ok((listener, address))
+}
+
+/// The usual reason is another worker on this machine: then it is told how both can run.
+fn unheard(address: SocketAddr, error: &io::Error) -> RunError {
+    let is_taken = error.kind() == io::ErrorKind::AddrInUse;
+    let remedy =
+        if is_taken { "; a second worker here needs another one, such as HTTP_ADDR=127.0.0.1:8081" } else { "" };
+    RunError::Listen(format!("{address}: {}{remedy}", plain::said(error)))
 }
 
 /// Waits until every worker has ended. If one panics the others stop too: restarting the whole service is better than

@@ -2,6 +2,7 @@
 
 use super::{CommandResult, Context, Exit, complain, heard, observed};
 use crate::app::{self, RunError};
+use crate::cli::program;
 use crate::config;
 use crate::shutdown;
 use engine::redis_link::RedisError;
@@ -27,6 +28,10 @@ fn ended(ended: Result<Vec<Summary>, RunError>) -> Exit {
         Ok(_) => Exit::Clean,
         Err(error) => {
             complain(&error);
+            if let RunError::Queue { reaction, .. } = &error {
+                let url = config::of_reaction(reaction, "QUEUE_URL");
+                complain(format_args!("{url} names it; `{} doctor` says what it lacks, and what to do", program()));
+            }
             match error {
                 RunError::Start(_) | RunError::Aws(_) | RunError::Redis(RedisError::BadUrl) => Exit::Config,
                 RunError::Queue { .. } | RunError::Listen(_) | RunError::Redis(_) => Exit::Unavailable,
