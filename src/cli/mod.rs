@@ -63,6 +63,7 @@ impl Cli {
             }
             // Rendered without colours: their escapes could not be told from escapes in an argument.
             let mut text = error.render().to_string();
+            text.push_str(&named::tip(&error).unwrap_or_default());
             if !text.contains("Usage") {
                 command.build();
                 let named = std::env::args_os().nth(1).unwrap_or_default();

@@ -12,7 +12,7 @@ use clap::{Arg, CommandFactory};
 
 use super::{Cli, Shell};
 use crate::plain;
-use crate::reactions::Reactions;
+use crate::reactions::{Reactions, webhook_url_of};
 
 /// The program's name in the help texts as written in the source.
 const OURS: &str = "user-events";
@@ -77,6 +77,20 @@ impl TypedValueParser for ReactionOrLetter {
     }
 }
 
+/// What to do about a reaction that is not there and is no slip of the pen: one by webhook is made by its URL alone.
+pub(super) fn tip(error: &clap::Error) -> Option<String> {
+    let told = |kind| match error.get(kind)? {
+        ContextValue::String(text) => Some(text.as_str()),
+        _ => None,
+    };
+    let (argument, word) = (told(ContextKind::InvalidArg)?, told(ContextKind::InvalidValue)?);
+    let is_name = word.starts_with(|c: char| c.is_ascii_lowercase())
+        && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let is_slip = error.get(ContextKind::SuggestedValue).is_some();
+    (argument.contains("REACTION") && is_name && !is_slip)
+        .then(|| format!("\n  tip: a reaction by webhook is there once {} is set\n\n", webhook_url_of(word)))
+}
+
 /// The script that completes this command line in a shell.
 pub(crate) fn completions(shell: Shell, program: &str, reactions: &Reactions) -> String {
     let shell = match shell {
@@ -122,6 +136,19 @@ mod tests {
             "idem get --reaction order-notify o-1",
         ] {
             assert_eq!(parse(words), Err(ErrorKind::InvalidValue), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_webhook_without_its_url_is_told_which_variable_makes_it() {
+        let reactions = two();
+        let tip_of = |words: &[&str]| tip(&command("shop", &reactions).try_get_matches_from(words).unwrap_err());
+        let told = "\n  tip: a reaction by webhook is there once BILLING_LOG_WEBHOOK_URL is set\n\n";
+        assert_eq!(tip_of(&["shop", "run", "billing-log"]).as_deref(), Some(told));
+        for words in
+            [&["shop", "run", "crn"][..], &["shop", "run", "No_name"], &["shop", "rnu"], &["shop", "run", "--x"]]
+        {
+            assert_eq!(tip_of(words), None, "{words:?}");
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::ReactionNeeds;
 use super::environment::{Environment, is_given};
 use super::reader::SettingsReader;
-use super::variables::of_reaction;
+use super::variables::{of_reaction, prefix};
 use crate::webhook::{SigningKey, Target, WebhookSettings, event_types, headers, once};
 
 /// The names of the reactions that have a URL: `order-notify` for `ORDER_NOTIFY_WEBHOOK_URL`.
@@ -32,8 +32,8 @@ pub(super) fn webhook(read: &mut SettingsReader<'_>, needs: &ReactionNeeds) -> O
         return None;
     }
     let allow_plaintext = read.parsed(&name("WEBHOOK_ALLOW_PLAINTEXT"), super::boolean).unwrap_or(false);
-    let target = read.parsed(&name("WEBHOOK_URL"), |text| Target::parse(text, allow_plaintext));
-    let probe = read.parsed(&name("WEBHOOK_PROBE_URL"), |text| Target::parse(text, allow_plaintext));
+    let target = place(read, needs.name, "WEBHOOK_URL", allow_plaintext);
+    let probe = place(read, needs.name, "WEBHOOK_PROBE_URL", allow_plaintext);
     let key = read.secret(&name("WEBHOOK_SECRET"), SigningKey::parse);
     if key.is_none() {
         read.missing(&name("WEBHOOK_SECRET"), "requests are signed with it");
@@ -49,4 +49,16 @@ pub(super) fn webhook(read: &mut SettingsReader<'_>, needs: &ReactionNeeds) -> O
         keys: [Some(key?), previous].into_iter().flatten().collect(),
         headers,
     })
+}
+
+/// Reads a URL. A mistake names the reaction's own variables, so that they can be copied.
+fn place(read: &mut SettingsReader<'_>, reaction: &str, variable: &str, allow_plaintext: bool) -> Option<Target> {
+    let mut broken = None;
+    let parsed = read.parsed(&of_reaction(reaction, variable), |text| {
+        Ok(Target::parse(text, allow_plaintext).map_err(|rule| broken = Some(rule)).ok())
+    });
+    if let Some(rule) = broken {
+        read.mistake(&of_reaction(reaction, variable), &rule.replace("<NAME>", &prefix(reaction)));
+    }
+    parsed.flatten()
 }

@@ -33,6 +33,7 @@ pub(crate) use event_type::{EventIdentity, EventType};
 use start::Built;
 pub use start::StartError;
 pub(crate) use start::WorkerParts;
+pub(crate) use webhooks::webhook_url_of;
 
 use crate::config::{ReactionNeeds, prefix};
 use crate::handlers::profile::ProfileHandler;

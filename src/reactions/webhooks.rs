@@ -24,6 +24,11 @@ impl Reactions {
     }
 }
 
+/// The variable that makes a webhook of this name.
+pub(crate) fn webhook_url_of(name: &str) -> String {
+    of_reaction(name, "WEBHOOK_URL")
+}
+
 fn listed(name: String, environment: &Environment) -> Listed {
     let read = |variable| set(environment, &of_reaction(&name, variable));
     let types = read("EVENT_TYPES").and_then(|text| event_types(text).ok()).unwrap_or_default();

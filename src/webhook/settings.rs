@@ -63,13 +63,13 @@ impl Target {
     /// Reads `https://crm.internal/hooks/user-events`.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What is wrong with it. `<NAME>` stands for the prefix of the reaction's variables.
     pub fn parse(text: &str, allow_plaintext: bool) -> Result<Self, &'static str> {
         const RULE: &str = "must be a URL like https://crm.internal/hooks/user-events";
         let url = Url::parse(text).map_err(|_| RULE)?;
         let (Some(named), Some(port)) = (url.host(), url.port_or_known_default()) else { return Err(RULE) };
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("must be a URL without user and password: a header of WEBHOOK_HEADERS can hold them");
+            return Err("must be a URL without user and password: a header of <NAME>_WEBHOOK_HEADERS can hold them");
         }
         if url.fragment().is_some() {
             return Err("must be a URL without `#`");
@@ -81,7 +81,7 @@ impl Target {
                 return Err("is not encrypted: http:// goes to loopback and private places alone, so use https://");
             }
             "http" if !allow_plaintext => {
-                return Err("is not encrypted: use https://, or set WEBHOOK_ALLOW_PLAINTEXT of this reaction to true");
+                return Err("is not encrypted: use https://, or set <NAME>_WEBHOOK_ALLOW_PLAINTEXT=true");
             }
             "http" => None,
             _ => return Err(RULE),

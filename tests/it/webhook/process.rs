@@ -70,7 +70,7 @@ async fn every_mistake_of_a_webhook_is_named_at_once_and_none_repeats_a_value() 
     let told = String::from_utf8_lossy(&ended.stderr).into_owned();
     assert_eq!(ended.status.code(), Some(78), "{told}");
     for mistake in [
-        "CRM_WEBHOOK_URL must be a URL without user and password",
+        "CRM_WEBHOOK_URL must be a URL without user and password: a header of CRM_WEBHOOK_HEADERS can hold them",
         "CRM_WEBHOOK_SECRET must be whsec_",
         "CRM_WEBHOOK_SECRET_PREVIOUS must be whsec_",
         "CRM_WEBHOOK_HEADERS must not name",
@@ -78,7 +78,7 @@ async fn every_mistake_of_a_webhook_is_named_at_once_and_none_repeats_a_value() 
         "CRM_WEBHOOK_PROBE_URL is not encrypted",
         "CRM_EVENT_TYPES must be types",
         "CRM_ONCE must be",
-        "ORDERS_WEBHOOK_URL is not encrypted",
+        "ORDERS_WEBHOOK_URL is not encrypted: use https://, or set ORDERS_WEBHOOK_ALLOW_PLAINTEXT=true",
         "ORDERS_WEBHOOK_SECRET must be set",
         "EMAIL_WEBHOOK_URL must name a new reaction",
         "REDIS_URL must be set",
