@@ -30,6 +30,10 @@ const TALKATIVE: [&str; 8] = [
     "reqwest",
 ];
 
+/// Of a machine that is none of AWS's it warns in the words of its source, for each client once. What is missing then,
+/// a region or credentials, our own messages name.
+const OF_MACHINES_AT_AWS: &str = "aws_config::imds";
+
 /// Starts logging, and tracing if there is a tracer. A second call changes nothing.
 pub(super) fn start(filter: &str, format: LogFormat, tracer: Option<SdkTracer>) {
     let is_terminal = io::stderr().is_terminal();
@@ -95,18 +99,21 @@ fn in_colours(text: &str) -> Cow<'_, str> {
 /// The filter, with a limit of warn on each talkative library that it does not name. If it names a part of a library
 /// (`hyper_util=debug`), that part is open: the longer target wins.
 fn quieted(filter: &str) -> EnvFilter {
-    let caps = TALKATIVE.iter().filter(|name| is_loud(filter, name)).map(|name| format!("{name}=warn"));
+    let caps = TALKATIVE.iter().filter(|name| is_loud(filter, name, name, LevelFilter::WARN));
+    let caps = caps.map(|name| format!("{name}=warn"));
+    let is_told = is_loud(filter, OF_MACHINES_AT_AWS, "aws_config", LevelFilter::ERROR);
+    let caps = caps.chain(is_told.then(|| format!("{OF_MACHINES_AT_AWS}=error")));
     let all: Vec<String> = std::iter::once(filter.to_owned()).chain(caps).chain([format!("{TRACE}=off")]).collect();
     EnvFilter::try_new(all.join(",")).unwrap_or_else(|_| EnvFilter::new("info"))
 }
 
-/// Would this library log more than warnings, without being named in the filter?
-fn is_loud(filter: &str, name: &str) -> bool {
+/// Would this part of a library log more than `most`, without the library's being named in the filter?
+fn is_loud(filter: &str, name: &str, library: &str, most: LevelFilter) -> bool {
     let directives = || filter.split(',').filter_map(directive);
     let fits = directives().filter(|(target, _)| name.starts_with(target));
     // If two targets are equally long, the later one counts.
     let closest = fits.max_by_key(|(target, _)| target.len());
-    closest.is_some_and(|(target, level)| target != name && level > LevelFilter::WARN)
+    closest.is_some_and(|(target, level)| !target.starts_with(library) && level > most)
 }
 
 /// A directive's target and level. A bare level has an empty target. `None` for a directive about a span or a field:
@@ -151,6 +158,22 @@ mod tests {
         let shown =
             "\u{1b}[2m2026\u{1b}[0m \u{1b}[33m WARN\u{1b}[0m a\\u{202e}b\\rc\\nd \\u{1b}[2Je\\u{1b}]0;f\\u{7}\n";
         assert_eq!(in_colours(line), shown);
+    }
+
+    #[test]
+    fn a_machine_that_is_none_of_awss_is_no_warning_unless_the_filter_names_the_library() {
+        for (filter, is_shown) in [
+            ("info", false),
+            ("warn", false),
+            ("debug,aws=trace", false),
+            ("error", false),
+            ("info,aws_config=warn", true),
+            ("info,aws_config::imds=debug", true),
+        ] {
+            let subscriber = tracing_subscriber::registry().with(quieted(filter));
+            let shown = || enabled!(target: "aws_config::imds::region", Level::WARN);
+            assert_eq!(tracing::subscriber::with_default(subscriber, shown), is_shown, "{filter}");
+        }
     }
 
     #[test]

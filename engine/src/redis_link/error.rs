@@ -85,6 +85,7 @@ pub(super) fn fault(error: &redis::RedisError) -> RedisFault {
         // If another kind of server answers, its first word may be anything.
         Some(code) if is_code(code) => RedisFault::Other(code.to_owned()),
         Some(_) => RedisFault::Other("an error without a code".to_owned()),
+        None if error.is_connection_refusal() => RedisFault::Other("connection refused".to_owned()),
         None => RedisFault::Other(error.category().to_owned()),
     }
 }

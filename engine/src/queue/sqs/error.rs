@@ -9,6 +9,7 @@ use std::iter::successors;
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::BatchResultErrorEntry;
+use aws_smithy_runtime_api::client::result::DispatchFailure;
 
 use crate::queue::{Breach, QueueError, RefusalCode};
 
@@ -26,6 +27,9 @@ const UNFIT: &[&str] = &[
 /// What the SDK says if no source of credentials is set up. It has a type for that too, `CredentialsError`, in a crate
 /// that nothing else here needs.
 const NO_PROVIDER: &str = "credential provider was not enabled";
+
+/// What the SDK says of credentials, in its other words: their source is there and gives none.
+const ODD_PROVIDER: [&str; 3] = ["credentials provider", "loading credentials", "credentials error"];
 
 /// In place of a code, if SQS sent none.
 const NO_CODE: &str = "unknown";
@@ -69,10 +73,18 @@ pub(super) fn classify<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Qu
         }
         SdkError::TimeoutError(_) => QueueError::Unavailable("timeout".to_owned()),
         SdkError::DispatchFailure(failure) if failure.is_user() => QueueError::Refused(RefusalCode::NoCredentials),
-        SdkError::DispatchFailure(_) => QueueError::Unavailable("no connection".to_owned()),
+        SdkError::DispatchFailure(failure) => QueueError::Unavailable(unsent(failure).to_owned()),
         SdkError::ConstructionFailure(_) => QueueError::Refused("the request cannot be built".into()),
         _ => QueueError::Unavailable("an answer that is none".to_owned()),
     }
+}
+
+/// Why a call was not sent.
+fn unsent(failure: &DispatchFailure) -> &'static str {
+    let first = failure.as_connector_error().map(|error| error as &(dyn Error + 'static));
+    let mut said = successors(first, |&error| error.source()).map(ToString::to_string);
+    let is_by_credentials = said.any(|text| ODD_PROVIDER.iter().any(|words| text.contains(words)));
+    if is_by_credentials { "no credentials from where they should be" } else { "no connection" }
 }
 
 /// The same, for a call that needs this right.
@@ -156,6 +168,9 @@ pub(super) fn classify_for_operator<E: ProvideErrorMetadata + Error + 'static>(e
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_sqs::operation::receive_message::ReceiveMessageError;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+
     use super::*;
 
     #[test]
@@ -166,6 +181,21 @@ mod tests {
         for code in ["KMS.AccessDeniedException", "KmsAccessDenied", "ExpiredToken", "QueueDoesNotExist", "unknown"] {
             assert!(!is_denial(code), "{code}");
         }
+    }
+
+    #[test]
+    fn a_source_of_credentials_that_gives_none_is_told_from_a_server_that_is_not_there() {
+        let unsent = |text: &str| {
+            let failure =
+                SdkError::<ReceiveMessageError, ()>::dispatch_failure(ConnectorError::other(text.into(), None));
+            classify(&failure)
+        };
+        let told = |text: &str| QueueError::Unavailable(text.to_owned());
+        assert_eq!(
+            unsent("an error occurred while loading credentials"),
+            told("no credentials from where they should be")
+        );
+        assert_eq!(unsent("tcp connect error"), told("no connection"));
     }
 
     #[test]

@@ -87,6 +87,7 @@ pub(super) fn classify<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Se
         }
         SdkError::DispatchFailure(failure) if failure.is_user() => SendError::Refused(RefusalCode::NoCredentials),
         SdkError::ConstructionFailure(_) => SendError::Refused("the request cannot be built".into()),
+        SdkError::DispatchFailure(_) => SendError::Unavailable("no connection".to_owned()),
         _ => SendError::Unavailable("no answer".to_owned()),
     }
 }
