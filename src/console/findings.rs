@@ -16,7 +16,7 @@ pub(crate) struct Finding {
     /// `ok`, `warn` or `fail`.
     pub(crate) level: &'static str,
     pub(crate) seen: String,
-    pub(crate) means: Option<&'static str>,
+    pub(crate) means: Option<String>,
     pub(crate) remedy: Option<String>,
 }
 

@@ -3,7 +3,7 @@
 //! Enters: the values of an event. Leaves: the mail on standard output, or in a file that a browser or mail client
 //! opens. Needs no configuration; sends nothing.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -102,7 +102,10 @@ fn export(folder: &Path) -> CommandResult {
     let failed = |path: &Path| {
         let path = path.display().to_string();
         move |error: std::io::Error| {
-            complain(format_args!("{path} cannot be written: {}", plain::said(&error)));
+            match error.kind() {
+                ErrorKind::AlreadyExists => complain(format_args!("{path} is there already: name a new folder")),
+                _ => complain(format_args!("{path} cannot be written: {}", plain::said(&error))),
+            }
             Exit::Write
         }
     };

@@ -105,7 +105,10 @@ async fn the_built_in_folder_is_exported_shown_in_each_language_and_a_good_begin
     let mine = place.path().join("mine");
     let export = async || execute(&BTreeMap::new(), &["render", "--export", &shown(&mine)]).await;
     assert_eq!(export().await.status.code(), Some(0));
-    assert_eq!(export().await.status.code(), Some(74), "no file is replaced");
+    let again = export().await;
+    let told = String::from_utf8_lossy(&again.stderr);
+    assert!(told.contains("is there already: name a new folder"), "{told}");
+    assert_eq!(again.status.code(), Some(74), "no file is replaced");
     let event = place.path().join("event.json");
     fs::write(
         &event,

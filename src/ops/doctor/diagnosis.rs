@@ -21,7 +21,7 @@ pub struct Diagnosis {
     pub check: &'static str,
     /// How bad it is.
     pub level: Level,
-    /// What it leads to.
+    /// What it leads to; with the same placeholders as the remedy.
     pub means: &'static str,
     /// What to do. `<NAME>` stands for the prefix of the reaction's variables (`EMAIL`), `<name>` for the reaction's
     /// name (`email`).
@@ -125,7 +125,7 @@ diagnoses! {
     WEBHOOK_PLAINTEXT = Warn "webhook's encryption" "webhook_plaintext":
         "events, and the headers of `<NAME>_WEBHOOK_HEADERS`, travel unencrypted" => "use an `https://` URL, and unset `<NAME>_WEBHOOK_ALLOW_PLAINTEXT`";
     PAUSED = Fail "worker" "paused":
-        "nothing is handled meanwhile, and no attempt is counted" => "mend what it waits for: it goes on by itself";
+        "nothing is handled meanwhile, and no attempt is counted" => "mend what it waits for: it goes on by itself; `user-events send-test` shows what a mail server says";
     PAUSED_BY_HAND = Warn "worker" "paused_by_hand":
         "a person has asked for it; its workers receive nothing" => "it ends by itself; `user-events resume <name>` ends it now";
     NO_WORKER = Warn "worker" "no_worker":

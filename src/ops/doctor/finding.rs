@@ -23,10 +23,18 @@ impl Finding {
         self.diagnosis.map_or(Level::Ok, |diagnosis| diagnosis.level)
     }
 
+    /// What it leads to, with the name of this reaction put in.
+    pub(super) fn means(&self) -> Option<String> {
+        Some(self.named(self.diagnosis?.means))
+    }
+
     /// What to do, with the names of this program and this reaction put in.
     pub(super) fn remedy(&self, program: &str) -> Option<String> {
-        let remedy = self.diagnosis?.remedy.replace("user-events ", &format!("{program} "));
-        Some(remedy.replace("<NAME>", &config::prefix(&self.group)).replace("<name>", &self.group).replace('`', ""))
+        Some(self.named(&self.diagnosis?.remedy.replace("user-events ", &format!("{program} "))))
+    }
+
+    fn named(&self, text: &str) -> String {
+        text.replace("<NAME>", &config::prefix(&self.group)).replace("<name>", &self.group).replace('`', "")
     }
 }
 

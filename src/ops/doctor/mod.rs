@@ -70,7 +70,7 @@ pub(super) async fn findings(
         check: finding.check.to_owned(),
         level: finding.level().word(),
         seen: finding.seen.clone(),
-        means: finding.diagnosis.map(|diagnosis| diagnosis.means),
+        means: finding.means(),
         remedy: finding.remedy(program),
     };
     Ok(judge(&ask::ask(&config, reactions, topic, &aws).await).iter().map(found).collect())
@@ -111,10 +111,9 @@ fn report(findings: &[Finding], program: &str, colour: bool) -> String {
             lines.extend(entry(Level::Ok, &well.join(", "), colour));
         }
         for finding in group {
-            let (Some(diagnosis), Some(remedy)) = (finding.diagnosis, finding.remedy(program)) else { continue };
-            let text =
-                format!("{}: {}; {}", diagnosis.check, plain::line(&finding.seen), diagnosis.means.replace('`', ""));
-            lines.extend(entry(diagnosis.level, &text, colour));
+            let (Some(means), Some(remedy)) = (finding.means(), finding.remedy(program)) else { continue };
+            let text = format!("{}: {}; {means}", finding.check, plain::line(&finding.seen));
+            lines.extend(entry(finding.level(), &text, colour));
             lines.extend(wrap(&format!("→ {remedy}"), INDENT));
         }
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::standing::{Standing, Trail};
+use crate::words::counted;
 
 /// One for ten seconds.
 const BARS: usize = 30;
@@ -42,7 +43,7 @@ fn bars(parts: &[Option<u64>]) -> Option<String> {
         Some(depth) => HEIGHTS[(*depth as f64 * 7.0 / (*most).max(1) as f64).ceil() as usize],
     };
     let line: String = parts.iter().skip_while(|part| part.is_none()).map(bar).collect();
-    Some(format!("{line} {most} messages at most within 5 min"))
+    Some(format!("{line} {} at most within 5 min", counted(*most, "message")))
 }
 
 #[cfg(test)]
@@ -53,6 +54,7 @@ mod tests {
     fn the_deepest_is_the_highest_and_one_message_is_seen_beside_a_million() {
         let told = bars(&[None, Some(0), Some(1), None, Some(500_000), Some(1_000_000)]);
         assert_eq!(told.as_deref(), Some("▁▂?▅█ 1000000 messages at most within 5 min"));
+        assert_eq!(bars(&[Some(1)]).as_deref(), Some("█ 1 message at most within 5 min"));
         assert_eq!(bars(&[Some(0), Some(0)]).as_deref(), Some("▁▁ 0 messages at most within 5 min"));
         assert_eq!(bars(&[None]), None);
     }
