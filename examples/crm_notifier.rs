@@ -35,6 +35,6 @@ impl Handler for CrmNotifier {
 
 fn main() -> ExitCode {
     let environment = Environment::of_process();
-    let url = environment.get("CRM_URL").map_or("http://127.0.0.1:8090/contacts", String::as_str).to_owned();
+    let url = environment.get("CRM_URL").map_or("http://127.0.0.1:3000/contacts", String::as_str).to_owned();
     ops::main(Reactions::new().with(CrmNotifier(Client::builder(TokioExecutor::new()).build_http(), url)))
 }
