@@ -61,7 +61,7 @@ diagnoses! {
     TOPIC_MISSING = Fail "topic" "topic_missing":
         "nothing can be published" => "deploy `infra/topic.yaml`, or correct `USER_EVENTS_TOPIC_ARN`; needs `sns:GetTopicAttributes`";
     QUEUE_MISSING = Fail "queue" "queue_missing":
-        "the reaction cannot start" => "deploy `infra/reaction.yaml` for `<name>`, or correct `<NAME>_QUEUE_URL`; needs `sqs:GetQueueAttributes`";
+        "the reaction cannot start" => "deploy `infra/reaction.yaml` for `<name>`, or correct `<NAME>_QUEUE_URL`, or `AWS_REGION` if it names another region; needs `sqs:GetQueueAttributes`";
     NO_REDRIVE_POLICY = Fail "redrive policy" "no_redrive_policy":
         "an event that crashes its worker comes back for ever" => "give the queue a `RedrivePolicy`, as `infra/reaction.yaml` does";
     FEW_RECEIVES = Warn "redrive policy" "few_receives":
