@@ -10,6 +10,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{QueueAttributeName as Name, SendMessageBatchRequestEntry};
 use aws_types::SdkConfig;
 
+use super::entries::no_word;
 use super::error::{classify, classify_for_operator, send_entry_error, send_error, text};
 use super::redrive::{RedrivePolicy, sibling};
 use super::{CALL_TIMEOUT, client, outgoing};
@@ -126,7 +127,7 @@ impl SqsAdmin {
         if fit.len() > 1 && answers.iter().all(|answer| matches!(answer, Err(QueueError::Unfit(_)))) {
             // SQS refused the whole call because of one message: each is sent alone.
             for (answer, n) in answers.iter_mut().zip(&fit) {
-                *answer = self.send_batch(url, messages, &[*n]).await.pop().unwrap_or_else(no_word);
+                *answer = self.send_batch(url, messages, &[*n]).await.pop().unwrap_or_else(|| Err(no_word()));
             }
         }
         for (n, answer) in fit.into_iter().zip(answers) {
@@ -160,7 +161,7 @@ impl SqsAdmin {
                 return Ok(());
             }
             let failed = answer.failed().iter().find(|entry| entry.id == id);
-            failed.map_or_else(no_word, |entry| Err(send_entry_error(entry)))
+            Err(failed.map_or_else(no_word, send_entry_error))
         };
         places.iter().map(result).collect()
     }
@@ -205,8 +206,4 @@ impl SqsAdmin {
         call.send().await.map_err(|error| classify(&error))?;
         Ok(())
     }
-}
-
-fn no_word() -> Result<(), QueueError> {
-    Err(QueueError::Unavailable("no word of this entry".to_owned()))
 }

@@ -1,15 +1,15 @@
 //! What SQS's errors and missing answers mean.
 //!
 //! Enters: an error of the SDK's, or of one entry of a batch. Leaves: a [`QueueError`] that says what to do: may the
-//! same call succeed in a moment, is this one message at fault, or must an operator act? Pure. Reads texts for two things
-//! only, which have no code: how large a message may be, and whether credentials are set up at all.
+//! same call succeed in a moment, is this one message at fault, or must an operator act? Pure. Reads texts for three things
+//! only, which have no code: how large a message may be, whether credentials are set up at all, and whether they are
+//! to be had.
 
 use std::error::Error;
 use std::iter::successors;
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::BatchResultErrorEntry;
-use aws_smithy_runtime_api::client::result::DispatchFailure;
 
 use crate::queue::{Breach, QueueError, RefusalCode};
 
@@ -27,9 +27,6 @@ const UNFIT: &[&str] = &[
 /// What the SDK says if no source of credentials is set up. It has a type for that too, `CredentialsError`, in a crate
 /// that nothing else here needs.
 const NO_PROVIDER: &str = "credential provider was not enabled";
-
-/// What the SDK says of credentials, in its other words: their source is there and gives none.
-const ODD_PROVIDER: [&str; 3] = ["credentials provider", "loading credentials", "credentials error"];
 
 /// In place of a code, if SQS sent none.
 const NO_CODE: &str = "unknown";
@@ -73,18 +70,13 @@ pub(super) fn classify<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Qu
         }
         SdkError::TimeoutError(_) => QueueError::Unavailable("timeout".to_owned()),
         SdkError::DispatchFailure(failure) if failure.is_user() => QueueError::Refused(RefusalCode::NoCredentials),
-        SdkError::DispatchFailure(failure) => QueueError::Unavailable(unsent(failure).to_owned()),
+        SdkError::DispatchFailure(failure) => QueueError::Unavailable(match failure.as_connector_error() {
+            Some(error) if speak_of_credentials(error) => "no credentials could be loaded".to_owned(),
+            _ => "no connection".to_owned(),
+        }),
         SdkError::ConstructionFailure(_) => QueueError::Refused("the request cannot be built".into()),
         _ => QueueError::Unavailable("an answer that is none".to_owned()),
     }
-}
-
-/// Why a call was not sent.
-fn unsent(failure: &DispatchFailure) -> &'static str {
-    let first = failure.as_connector_error().map(|error| error as &(dyn Error + 'static));
-    let mut said = successors(first, |&error| error.source()).map(ToString::to_string);
-    let is_by_credentials = said.any(|text| ODD_PROVIDER.iter().any(|words| text.contains(words)));
-    if is_by_credentials { "no credentials from where they should be" } else { "no connection" }
 }
 
 /// The same, for a call that needs this right.
@@ -93,6 +85,15 @@ pub(super) fn classify_call<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>, 
         SdkError::ServiceError(service) if service.err().code().is_some_and(is_denial) => QueueError::Denied { right },
         other => classify(other),
     }
+}
+
+/// Did the call end before it began? What the SDK says of any source of credentials has this word.
+fn speak_of_credentials(error: &(dyn Error + 'static)) -> bool {
+    say(error, "credential")
+}
+
+fn say(error: &(dyn Error + 'static), text: &str) -> bool {
+    successors(Some(error), |&error| error.source()).any(|error| error.to_string().contains(text))
 }
 
 /// Is the right at the queue missing? Rights at the key that encrypts it are another matter.
@@ -158,20 +159,52 @@ fn limit(text: &str) -> Option<usize> {
     limit.split(' ').next()?.parse().ok()
 }
 
-/// As [`classify`], for an operator or a starting worker: missing credentials are `Refused`. For a worker at work they
-/// are an error that may pass, because a moment without an answer looks the same.
-pub(super) fn classify_for_operator<E: ProvideErrorMetadata + Error + 'static>(error: &SdkError<E>) -> QueueError {
-    let causes = successors::<&(dyn Error + 'static), _>(Some(error), |&error| error.source());
-    let has_none = causes.map(ToString::to_string).any(|text| text.contains(NO_PROVIDER));
-    if has_none { QueueError::Refused(RefusalCode::NoCredentials) } else { classify(error) }
+/// As [`classify`], for an operator: credentials that cannot be had are `Refused`.
+pub(super) fn classify_for_operator<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> QueueError {
+    match error {
+        SdkError::DispatchFailure(failure) if failure.as_connector_error().is_some_and(|e| speak_of_credentials(e)) => {
+            QueueError::Refused(RefusalCode::NoCredentials)
+        }
+        other => classify(other),
+    }
+}
+
+/// As [`classify`], for a starting worker: it does not wait where no source of credentials is set up. A source that does
+/// not answer yet is waited for, as for a worker at work, because a moment without an answer looks the same.
+pub(super) fn classify_at_start<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> QueueError {
+    match error {
+        SdkError::DispatchFailure(failure) if failure.as_connector_error().is_some_and(|e| say(e, NO_PROVIDER)) => {
+            QueueError::Refused(RefusalCode::NoCredentials)
+        }
+        other => classify(other),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_sqs::error::ConnectorError;
     use aws_sdk_sqs::operation::receive_message::ReceiveMessageError;
-    use aws_smithy_runtime_api::client::result::ConnectorError;
 
     use super::*;
+
+    #[test]
+    fn a_call_that_ended_for_want_of_credentials_does_not_say_that_sqs_is_away() {
+        let lost = |cause: &'static str| {
+            SdkError::<ReceiveMessageError, ()>::dispatch_failure(ConnectorError::other(cause.into(), None))
+        };
+        let unavailable = |why: &str| QueueError::Unavailable(why.to_owned());
+        let none = QueueError::Refused(RefusalCode::NoCredentials);
+        let later = unavailable("no credentials could be loaded");
+        for (cause, at_work, at_start, for_operator) in [
+            ("dns error", unavailable("no connection"), unavailable("no connection"), unavailable("no connection")),
+            ("an error occurred while loading credentials", later.clone(), later.clone(), none.clone()),
+            ("the credential provider was not enabled", later, none.clone(), none),
+        ] {
+            let error = lost(cause);
+            assert_eq!((classify(&error), classify_at_start(&error)), (at_work, at_start), "{cause}");
+            assert_eq!(classify_for_operator(&error), for_operator, "{cause}");
+        }
+    }
 
     #[test]
     fn a_right_at_the_queue_is_told_from_one_at_its_key_and_from_anything_else() {
@@ -181,21 +214,6 @@ mod tests {
         for code in ["KMS.AccessDeniedException", "KmsAccessDenied", "ExpiredToken", "QueueDoesNotExist", "unknown"] {
             assert!(!is_denial(code), "{code}");
         }
-    }
-
-    #[test]
-    fn a_source_of_credentials_that_gives_none_is_told_from_a_server_that_is_not_there() {
-        let unsent = |text: &str| {
-            let failure =
-                SdkError::<ReceiveMessageError, ()>::dispatch_failure(ConnectorError::other(text.into(), None));
-            classify(&failure)
-        };
-        let told = |text: &str| QueueError::Unavailable(text.to_owned());
-        assert_eq!(
-            unsent("an error occurred while loading credentials"),
-            told("no credentials from where they should be")
-        );
-        assert_eq!(unsent("tcp connect error"), told("no connection"));
     }
 
     #[test]

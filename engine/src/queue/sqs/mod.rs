@@ -8,6 +8,7 @@
 pub mod admin;
 mod answer;
 mod count;
+mod entries;
 mod error;
 #[doc(hidden)]
 pub mod redrive;
@@ -22,15 +23,16 @@ use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::config::{Builder, StalledStreamProtectionConfig};
 use aws_sdk_sqs::types::{
-    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
-    MessageAttributeValue, MessageSystemAttributeName as System, QueueAttributeName,
+    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message, MessageAttributeValue,
+    MessageSystemAttributeName as System, QueueAttributeName,
 };
 use aws_types::SdkConfig;
 use data_encoding::BASE64;
 
 use self::answer::ReadAnswers;
 use self::count::CountCalls;
-use self::error::{classify_call, classify_for_operator, send_error, settle_entry_error, text};
+use self::entries::{all_unsettled, no_word, undone, unsettled};
+use self::error::{classify_at_start, classify_call, send_error, text};
 use self::redrive::{RedrivePolicy, sibling};
 use self::request::FewHeaders;
 use super::{
@@ -83,7 +85,7 @@ impl SqsQueue {
             .attribute_names(QueueAttributeName::QueueArn)
             .send()
             .await
-            .map_err(|error| classify_for_operator(&error))?;
+            .map_err(|error| classify_at_start(&error))?;
         let attribute = |name| answer.attributes().and_then(|all| all.get(&name));
         let visibility = attribute(QueueAttributeName::VisibilityTimeout).and_then(|v| v.parse().ok());
         let policy = attribute(QueueAttributeName::RedrivePolicy).and_then(|p| RedrivePolicy::parse(p));
@@ -170,25 +172,27 @@ impl Queue for SqsQueue {
         let entries = spent.iter().enumerate().filter_map(entry).collect();
         let call = self.settling.delete_message_batch().queue_url(&self.url).set_entries(Some(entries));
         match boxed(call.send()).await {
-            Ok(answer) => unsettled(spent, &answer.failed),
+            Ok(answer) => {
+                let done = answer.successful.iter().map(|entry| &*entry.id);
+                let undone = undone(spent.len(), done, &answer.failed);
+                unsettled(spent, undone)
+            }
             Err(error) => all_unsettled(spent, &classify_call(&error, "sqs:DeleteMessage")),
         }
     }
 
     async fn hide(&self, entries: Vec<Hide>) -> Vec<Unsettled> {
-        let failed = self.set_visibility(entries.iter().map(|hide| (hide.receipt.as_str(), hide.delay))).await;
+        let undone = self.set_visibility(entries.iter().map(|hide| (hide.receipt.as_str(), hide.delay))).await;
         let receipts = entries.into_iter().map(|hide| hide.receipt).collect();
-        match failed {
-            Ok(failed) => unsettled(receipts, &failed),
+        match undone {
+            Ok(undone) => unsettled(receipts, undone),
             Err(error) => all_unsettled(receipts, &error),
         }
     }
 
     async fn extend(&self, holds: &[Hold], visibility: Duration) -> Vec<(usize, QueueError)> {
         match self.set_visibility(holds.iter().map(|hold| (hold.as_str(), visibility))).await {
-            Ok(failed) => {
-                failed.iter().filter_map(|entry| Some((entry.id.parse().ok()?, settle_entry_error(entry)))).collect()
-            }
+            Ok(undone) => undone,
             Err(error) => (0..holds.len()).map(|n| (n, error.clone())).collect(),
         }
     }
@@ -203,25 +207,27 @@ impl Queue for SqsQueue {
             (None, fairness) => call.set_message_group_id(fairness.clone()),
         };
         let sent = boxed(call.set_message_attributes(Some(attributes)).send()).await;
-        sent.map_err(|error| send_error(classify_call(&error, "sqs:SendMessage"), text(&error)))?;
-        Ok(())
+        let sent = sent.map_err(|error| send_error(classify_call(&error, "sqs:SendMessage"), text(&error)))?;
+        // Whatever else answers 200 in SQS's place (a proxy's page) gives none, and the original is deleted on this word.
+        sent.message_id.map(drop).ok_or_else(no_word)
     }
 }
 
 impl SqsQueue {
-    /// One batch. Returns the entries that failed.
+    /// One batch. Returns the entries that were not done.
     async fn set_visibility<'h>(
         &self,
         entries: impl Iterator<Item = (&'h str, Duration)>,
-    ) -> Result<Vec<BatchResultErrorEntry>, QueueError> {
+    ) -> Result<Vec<(usize, QueueError)>, QueueError> {
         let entry = |(n, (handle, visibility)): (usize, (&str, Duration))| {
             let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(n.to_string()).receipt_handle(handle);
             entry.visibility_timeout(seconds(visibility)).build().ok()
         };
-        let entries = entries.enumerate().filter_map(entry).collect();
+        let entries: Vec<_> = entries.enumerate().filter_map(entry).collect();
+        let asked = entries.len();
         let call = self.settling.change_message_visibility_batch().queue_url(&self.url).set_entries(Some(entries));
-        let answer = boxed(call.send()).await;
-        Ok(answer.map_err(|error| classify_call(&error, "sqs:ChangeMessageVisibility"))?.failed)
+        let answer = boxed(call.send()).await.map_err(|error| classify_call(&error, "sqs:ChangeMessageVisibility"))?;
+        Ok(undone(asked, answer.successful.iter().map(|entry| &*entry.id), &answer.failed))
     }
 }
 
@@ -319,17 +325,6 @@ pub(super) fn outgoing(attribute: &Attribute) -> Option<MessageAttributeValue> {
         value.string_value(&attribute.value)
     };
     value.build().ok()
-}
-
-/// Entry ids are positions in the batch. Message ids would clash if a batch holds two copies of a message.
-fn unsettled(receipts: Vec<ReceiptHandle>, failed: &[BatchResultErrorEntry]) -> Vec<Unsettled> {
-    let error = |n: usize| failed.iter().find(|entry| entry.id == n.to_string());
-    let pairs = receipts.into_iter().enumerate().filter_map(|(n, receipt)| Some((receipt, error(n)?)));
-    pairs.map(|(receipt, entry)| Unsettled { receipt, error: settle_entry_error(entry) }).collect()
-}
-
-fn all_unsettled(receipts: Vec<ReceiptHandle>, error: &QueueError) -> Vec<Unsettled> {
-    receipts.into_iter().map(|receipt| Unsettled { receipt, error: error.clone() }).collect()
 }
 
 fn seconds(duration: Duration) -> i32 {
