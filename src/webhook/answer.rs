@@ -30,10 +30,11 @@ impl Answer {
         let named = retry_after.and_then(|text| wait(text.trim(), now));
         match (status, named) {
             (200..=299, _) => Self::Done,
-            (408 | 409 | 425 | 429, named) => Self::Deferred(named.unwrap_or_default()),
+            (408 | 409 | 421 | 423 | 425 | 429, named) => Self::Deferred(named.unwrap_or_default()),
             (503, Some(named)) => Self::Deferred(named),
             (300..=499, _) => Self::Refused,
-            (502..=504, _) => Self::Faltering,
+            // 520 to 530 are Cloudflare's own.
+            (502..=504 | 520..=530, _) => Self::Faltering,
             (500..=599, _) => Self::Failed,
             _ => Self::Unfinished,
         }
@@ -66,8 +67,8 @@ mod tests {
             (&[300, 301, 302, 303, 304, 307, 308], None, Refused),
             (&[400, 401, 403, 404, 405, 410, 413, 422, 451, 499], None, Refused),
             (&[410, 307], Some("60"), Refused),
-            (&[408, 409, 425, 429], None, Deferred(Duration::ZERO)),
-            (&[408, 409, 425, 429, 503], Some("120"), Deferred(seconds(120))),
+            (&[408, 409, 421, 423, 425, 429], None, Deferred(Duration::ZERO)),
+            (&[408, 409, 421, 423, 425, 429, 503], Some("120"), Deferred(seconds(120))),
             (&[429, 503], Some(" 0 "), Deferred(Duration::ZERO)),
             (&[429, 503], Some(date), Deferred(seconds(90))),
             (&[429, 503], Some("Sunday, 06-Nov-94 08:49:37 GMT"), Deferred(seconds(90))),
@@ -78,9 +79,9 @@ mod tests {
             (&[429], Some("soon"), Deferred(Duration::ZERO)),
             (&[429], Some("-5"), Deferred(Duration::ZERO)),
             (&[503], Some("soon"), Faltering),
-            (&[502, 503, 504], None, Faltering),
+            (&[502, 503, 504, 520, 521, 524, 530], None, Faltering),
             (&[502, 504], Some("120"), Faltering),
-            (&[500, 501, 505, 507, 520, 599], None, Failed),
+            (&[500, 501, 505, 507, 519, 531, 599], None, Failed),
             (&[500], Some("120"), Failed),
             (&[101, 199, 600, 999], None, Unfinished),
         ];

@@ -5,8 +5,10 @@
 //! not read to its end is dropped, and so is one whose call was cut. Each phase of opening is bounded; what comes after
 //! is bounded by whoever calls. No redirect is followed. Knows no event.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
+use std::iter::successors;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -73,7 +75,7 @@ pub(super) struct Reply {
 /// A request that got no answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Lost {
-    /// No byte of it was written.
+    /// No byte of it was written, or its server says that it has not begun with it.
     Unsent,
     /// It may have arrived.
     Unknown(String),
@@ -234,12 +236,22 @@ impl<R> From<TrySendError<R>> for Lost {
             return Self::Unsent;
         }
         let error = error.into_error();
+        if is_unprocessed(&error) {
+            return Self::Unsent;
+        }
         Self::Unknown(match () {
             () if error.is_incomplete_message() => "closed without an answer".to_owned(),
             () if error.is_parse() => "answered what is no HTTP".to_owned(),
             () => "broke off without an answer".to_owned(),
         })
     }
+}
+
+/// Did an HTTP/2 server say that it has not begun with the request, as one does that stops? The code for it is typed in a
+/// crate that nothing else here needs, so its text is read.
+fn is_unprocessed(error: &hyper::Error) -> bool {
+    let mut causes = successors(error.source(), |&cause| cause.source());
+    causes.any(|cause| cause.to_string().contains("refused stream before processing"))
 }
 
 async fn greeted<S>(stream: S, is_two: bool) -> Result<Connection, Failed>
@@ -254,6 +266,10 @@ where
         (Sender::Two(sender), tokio::spawn(async move { drop(driver.await) }))
     } else {
         let mut settings = http1::Builder::new();
+        // What has such a head was answered all the same: calling again would help nobody.
+        settings.allow_obsolete_multiline_headers_in_responses(true);
+        settings.allow_spaces_after_header_name_in_responses(true);
+        settings.ignore_invalid_headers_in_responses(true);
         let greeting = settings.max_buf_size(MOST).handshake(stream);
         let (sender, driver) = within("HTTP", async { greeting.await.map_err(broken) }).await?;
         (Sender::One(sender), tokio::spawn(async move { drop(driver.await) }))
@@ -287,3 +303,7 @@ impl fmt::Debug for Connection {
         f.write_str("Connection(..)")
     }
 }
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;
