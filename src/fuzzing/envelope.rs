@@ -7,13 +7,14 @@ use crate::events::UserSignedUp;
 use engine::envelope::{Refusal, Topics, event_text, is_topic_arn, open, open_from, with_event_text};
 use engine::event::{AnyEvent, Event, Opened};
 
-const CODES: [&str; 10] = [
+const CODES: [&str; 11] = [
     "too_large",
     "too_deep",
     "not_json",
     "not_a_notification",
     "wrong_topic",
     "no_message",
+    "wrapped_twice",
     "not_an_event",
     "missing_field",
     "invalid_field",

@@ -10,8 +10,8 @@ pub const REASONS: &[Reason] = &[
     (&["not_json", "too_large", "too_deep"], "the body is no JSON object, over 512 KiB, or nested over 127 deep"),
     (&["wrong_topic"], "the envelope's `TopicArn` is not one of `TOPIC_ARNS`"),
     (
-        &["not_a_notification", "no_message", "not_an_event"],
-        "an SNS message of another kind, an envelope around nothing, or around no JSON object",
+        &["not_a_notification", "no_message", "not_an_event", "wrapped_twice"],
+        "an SNS message of another kind, an envelope around nothing, around no JSON object, or around another envelope",
     ),
     (
         &["missing_field", "invalid_field", "unsupported_version"],

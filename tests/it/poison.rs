@@ -40,6 +40,7 @@ fn poisons(user: &str) -> Vec<(String, &'static str)> {
         (deep, "too_deep"),
         (wrapped(&deep_event), "too_deep"),
         (confirmation.to_owned(), "not_a_notification"),
+        (wrapped(&wrapped(&event(user))), "wrapped_twice"),
     ]
 }
 

@@ -49,6 +49,10 @@ pub enum Refusal {
     /// An SNS envelope without the text that it should wrap.
     #[error("an SNS notification without a text `Message`")]
     NoMessage,
+    /// A notification that wraps another message of SNS: somebody published what a queue had received. Which of the two
+    /// topics counts is not known here.
+    #[error("an SNS notification that wraps another message of SNS")]
+    WrappedTwice,
     /// The envelope is correct, and what it wraps is not an event.
     #[error(transparent)]
     Event(#[from] EventError),
@@ -63,6 +67,7 @@ impl Refusal {
             Self::TooDeep => "too_deep",
             Self::NotJson => "not_json",
             Self::NotANotification => "not_a_notification",
+            Self::WrappedTwice => "wrapped_twice",
             Self::WrongTopic(_) => "wrong_topic",
             Self::NoMessage => "no_message",
             Self::Event(EventError::NotAnObject) => "not_an_event",
@@ -86,6 +91,7 @@ impl Refusal {
                 format!("TopicArn: must be one of TOPIC_ARNS, and is {arn}")
             }
             Self::NoMessage => "Message: must be a string".to_owned(),
+            Self::WrappedTwice => "Message: must be an event, and is another message of SNS".to_owned(),
             Self::Event(error) => error.detail(),
         }
     }
@@ -172,7 +178,17 @@ pub fn open_from<E: Event>(
         Refusal::NotJson => Refusal::Event(EventError::NotAnObject),
         other => other,
     })?;
-    Ok(read(message, &arrival, types)?)
+    read(message, &arrival, types).map_err(|error| match error {
+        // It would count as another team's event, and the event inside it would be lost.
+        EventError::Foreign { has_type: false } | EventError::MissingField(_) if is_sns(message) => {
+            Refusal::WrappedTwice
+        }
+        other => other.into(),
+    })
+}
+
+fn is_sns(text: &str) -> bool {
+    serde_json::from_str(text).is_ok_and(|marks: Marks<'_>| marks.are_sns())
 }
 
 /// Would this event be refused for its depth, wherever its message is opened?

@@ -137,6 +137,18 @@ fn a_subscription_confirmation_is_refused_and_named() {
 }
 
 #[test]
+fn a_notification_around_another_message_of_sns_is_refused_and_never_ignored() {
+    let inner = wrapped(&raw_with(""));
+    assert_eq!(
+        (code(&wrapped(&inner)), code(&inner.replace("Notification", "SubscriptionConfirmation"))),
+        ("wrapped_twice", "not_a_notification")
+    );
+    assert_eq!(code(&wrapped(fixture!("subscription_confirmation.json"))), "wrapped_twice");
+    let marked = raw_with(r#","Type":"Notification","TopicArn":"t","MessageId":"m""#);
+    assert_eq!(opened(&wrapped(&marked)).user_id.as_str(), "1", "our event may use SNS's words");
+}
+
+#[test]
 fn a_notification_of_something_else_is_no_event() {
     assert_eq!(code(fixture!("wrapped_message_is_not_json.json")), "not_an_event");
     assert_eq!(code(&wrapped("[1]")), "not_an_event");
