@@ -108,6 +108,7 @@ pub async fn run(
     let (mut measured, mut built, mut switches) = (Vec::<Measured>::new(), Vec::new(), Vec::<NamedSwitch>::new());
     let mut opened: Vec<_> = opened?.into_iter().zip(config.reactions).collect();
     let places: Vec<_> = opened.iter().map(|(queue, config)| (config.name, masked(queue.identity()))).collect();
+    check_apart(&places)?;
     for listed in reactions.into_rows() {
         let (name, of_it) = (listed.name, opened.extract_if(.., |(_, config)| config.name == listed.name).next());
         let Some((queue, config)) = of_it else { continue };
@@ -209,6 +210,16 @@ async fn check_redis(redis: &RedisLink, require_noeviction: bool) -> Result<(), 
             return Err(misfit(problem));
         }
         warn!("{problem}");
+    }
+    Ok(())
+}
+
+/// Refuses two reactions on one queue, of which their URLs did not tell that it is one.
+fn check_apart(places: &[(&str, String)]) -> Result<(), RunError> {
+    for (n, (name, queue)) in places.iter().enumerate() {
+        if let Some((other, _)) = places[..n].iter().find(|(_, other)| other == queue) {
+            return Err(misfit(format!("`{name}` and `{other}` have one queue: each reaction needs one of its own")));
+        }
     }
     Ok(())
 }

@@ -29,6 +29,9 @@ pub enum AwsError {
     /// The profile's `region` is no region's name.
     #[error("AWS_REGION must be set, or the AWS profile's `region` mended: it is no region")]
     OddRegion,
+    /// The named profile is in no file.
+    #[error("AWS_PROFILE names a profile that no profile file has")]
+    NoProfile,
     /// This key of the profile breaks this rule.
     #[error("the AWS profile's `{0}` {1}")]
     Profile(&'static str, &'static str),
@@ -50,7 +53,7 @@ pub async fn load(told: &AwsConfig) -> Result<SdkConfig, AwsError> {
 /// Like [`load`], but a region may be missing: for callers that report that themselves.
 ///
 /// # Errors
-/// [`AwsError::Profile`].
+/// [`AwsError::NoProfile`], [`AwsError::Profile`].
 pub async fn look(told: &AwsConfig) -> Result<SdkConfig, AwsError> {
     let mut loader = aws_config::defaults(BehaviorVersion::latest());
     let mut by_profile = ProfileFileRegionProvider::builder();
@@ -76,6 +79,9 @@ pub async fn look(told: &AwsConfig) -> Result<SdkConfig, AwsError> {
     let profile = told.profile.clone().map(Into::into);
     // No error for files that cannot be read: the SDK warns of them.
     let files = aws_config::profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), profile).await.ok();
+    if files.as_ref().is_some_and(lacks_its_profile) {
+        return Err(AwsError::NoProfile);
+    }
     or_profile(None, files.as_ref(), "endpoint_url", aws_endpoint)?;
     let config = loader.retry_config(retries(told, files.as_ref())?).load().await;
     let config = config.to_builder().service_config(Spaceless(config)).build();
@@ -115,6 +121,13 @@ impl LoadServiceConfig for Spaceless {
         let value = self.0.service_config()?.load_config(key)?;
         Some(value.trim().to_owned()).filter(|value| !value.is_empty())
     }
+}
+
+/// Was a profile asked for that is not there? The SDK would go on without it, to whatever else gives credentials. AWS's
+/// own tools refuse it.
+fn lacks_its_profile(files: &ProfileSet) -> bool {
+    let name = files.selected_profile();
+    name != "default" && files.get_profile(name).is_none()
 }
 
 /// The SDK's own order: the environment, else the profile, else 3 attempts.

@@ -27,6 +27,8 @@ pub struct AwsConfig {
 }
 
 const URL: &str = "must be a URL like http://localhost:4566";
+const HALF: &str = "the other half of this key is set";
+const NO_TOKEN: &str = "must be of letters, digits and signs of ASCII, without spaces or lines";
 const REGION: &str = "must be a region like eu-west-1";
 /// Id, secret and token, in the order of [`AwsConfig::keys`].
 const KEYS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
@@ -42,8 +44,21 @@ const TOLD: [&str; 8] = [
     "AWS_PROFILE",
 ];
 /// Checked here because the SDK would only warn of a value that is neither true nor false.
-const SWITCHES: [&str; 3] =
-    ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"];
+const SWITCHES: [&str; 4] = [
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_USE_FIPS_ENDPOINT",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+    "AWS_EC2_METADATA_DISABLED",
+];
+/// Says whether a value is sound, or the rule that it breaks.
+type Rule = fn(&str) -> Result<(), &'static str>;
+/// By these the SDK finds credentials. Of a wrong value it would tell at each call anew, as of a server that is away.
+const SOURCES: [(&str, Rule); 4] = [
+    ("AWS_EC2_METADATA_SERVICE_ENDPOINT", endpoint),
+    ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", ip_mode),
+    ("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri),
+    ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", path),
+];
 /// Followed by a service's name. Other services than SQS and SNS count too: the SDK gets credentials from them.
 const OF_A_SERVICE: &str = "AWS_ENDPOINT_URL_";
 
@@ -62,7 +77,10 @@ pub fn aws(read: &mut SettingsReader<'_>) -> AwsConfig {
     for (name, _) in environment.iter().filter(|(name, _)| name.starts_with(OF_A_SERVICE)) {
         read.parsed(name, self::endpoint);
     }
-    let [ignores, _, _] = SWITCHES.map(|name| read.parsed(name, switch));
+    let [ignores, ..] = SWITCHES.map(|name| read.parsed(name, switch));
+    for (name, rule) in SOURCES {
+        read.parsed(name, rule);
+    }
     let endpoint = endpoint.filter(|_| ignores != Some(true));
     let profile = read.parsed("AWS_PROFILE", |text| Ok(text.to_owned()));
     let spaced = environment.iter().filter(|(name, value)| name.starts_with("AWS_") && is_spaced(value));
@@ -74,6 +92,14 @@ pub fn aws(read: &mut SettingsReader<'_>) -> AwsConfig {
     }
     let is_spaced = |name: &str| environment.get(name).is_some_and(|value| is_spaced(value));
     let [id, secret, token] = KEYS.map(|name| set(environment, name));
+    for (name, _) in KEYS.iter().zip([id, secret, token]).filter(|(_, key)| key.is_some_and(|key| !is_token(key))) {
+        read.mistake(name, NO_TOKEN);
+    }
+    match (id, secret) {
+        (Some(_), None) if !is_given(environment, KEYS[1]) => read.missing(KEYS[1], HALF),
+        (None, Some(_)) if !is_given(environment, KEYS[0]) => read.missing(KEYS[0], HALF),
+        _ => {}
+    }
     let keys = id.zip(secret).filter(|_| KEYS.into_iter().any(is_spaced));
     let secret = |text: &str| SecretString::from(text.to_owned());
     AwsConfig {
@@ -99,8 +125,28 @@ pub(crate) fn is_region(text: &str) -> bool {
 /// # Errors
 /// The rule that it breaks.
 pub(crate) fn endpoint(text: &str) -> Result<(), &'static str> {
+    uri(text)?;
+    // The SDK would leave them out, and log them.
+    if text.contains(['?', '#']) { Err("must be a URL without `?` or `#`") } else { Ok(()) }
+}
+
+fn uri(text: &str) -> Result<(), &'static str> {
     let url = url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     url.map(drop).ok_or(URL)
+}
+
+fn path(text: &str) -> Result<(), &'static str> {
+    text.starts_with('/').then_some(()).ok_or("must be a path that begins with `/`")
+}
+
+fn ip_mode(text: &str) -> Result<(), &'static str> {
+    ["ipv4", "ipv6"].contains(&text.to_ascii_lowercase().as_str()).then_some(()).ok_or("must be IPv4 or IPv6")
+}
+
+/// Can this be a part of a key? It stands in a header of each call: at any other character the SDK would panic, or fail
+/// each call.
+fn is_token(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn switch(text: &str) -> Result<bool, &'static str> {
@@ -112,7 +158,8 @@ fn switch(text: &str) -> Result<bool, &'static str> {
 /// # Errors
 /// The rule that it breaks.
 pub(crate) fn max_attempts(text: &str) -> Result<u32, &'static str> {
-    text.parse().ok().filter(|n| *n >= 1).ok_or("must be a whole number from 1 up")
+    // With billions the SDK makes no call at all.
+    text.parse().ok().filter(|n| (1..=1000).contains(n)).ok_or("must be a whole number from 1 to 1000")
 }
 
 /// Reads `AWS_RETRY_MODE` or a profile's `retry_mode`.
@@ -157,11 +204,16 @@ mod tests {
             ("AWS_ENDPOINT_URL_SNS", "localhost"),
             ("AWS_ENDPOINT_URL_STS", "sts"),
             ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "yes"),
+            ("AWS_EC2_METADATA_DISABLED", "maybe"),
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "not a url"),
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv9"),
+            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "nowhere"),
+            ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "no slash"),
             ("AWS_ROLE_ARN", " arn "),
         ];
         let names: Vec<_> = odd.iter().map(|(name, _)| *name).collect();
         assert_eq!(read(&odd).1, names);
-        for odd in ["abc", "-1", "1.5", "0x3", "4294967296"] {
+        for odd in ["abc", "-1", "1.5", "0x3", "1001", "4294967296"] {
             assert_eq!(read(&[("AWS_MAX_ATTEMPTS", odd)]).1, ["AWS_MAX_ATTEMPTS"], "{odd}");
         }
         for odd in ["EU-WEST-1", "-", "eu-west-1.", "https://x", "ü"] {
@@ -174,6 +226,29 @@ mod tests {
             (config.region.as_deref(), config.is_adaptive, mistakes.len()),
             (Some("us-gov-west-1"), Some(true), 0)
         );
+    }
+
+    #[test]
+    fn a_key_is_whole_and_of_what_a_header_can_hold() {
+        let whole = [("AWS_ACCESS_KEY_ID", "AKIA1"), ("AWS_SECRET_ACCESS_KEY", "a+/="), ("AWS_SESSION_TOKEN", "t==")];
+        assert_eq!(read(&whole).1, [""; 0]);
+        for (n, odd) in ["AK\nIA", "AK IA", "ключ", "A\u{7f}"].into_iter().flat_map(|odd| [0, 1, 2].map(|n| (n, odd)))
+        {
+            let mut keys = whole;
+            keys[n].1 = odd;
+            assert_eq!(read(&keys).1, [keys[n].0], "{odd:?}");
+        }
+        assert_eq!(
+            (read(&whole[..1]).1, read(&whole[1..]).1),
+            (vec![whole[1].0.to_owned()], vec![whole[0].0.to_owned()])
+        );
+    }
+
+    #[test]
+    fn an_endpoint_has_neither_query_nor_fragment_because_the_sdk_would_log_them() {
+        for odd in ["http://h?token=hunter2", "http://h/#hunter2"] {
+            assert_eq!(read(&[("AWS_ENDPOINT_URL", odd)]).1, ["AWS_ENDPOINT_URL"], "{odd}");
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub use observe::{Propagators, Sampler, TelemetryConfig, telemetry};
 pub use operate::{Queues, queues};
 pub(crate) use operate::{all, topics_of};
 pub(crate) use places::redis_prefix;
-use places::{distinct, queue_url, redis_url, topic_arn, topics};
+use places::{distinct, in_region, of_a_kind, queue_url, redis_url, topic_arn, topics};
 pub use reader::{Mistake, Mistakes, Setting, SettingsReader, masked};
 pub(crate) use variables::misspelt;
 pub use variables::{VARIABLES, Variable, of_reaction, prefix};
@@ -156,7 +156,11 @@ pub fn run(read: &mut SettingsReader<'_>, reactions: &[ReactionNeeds], only: &[S
         read.missing(&names.join(" or "), "without a queue there is nothing to run");
     }
     distinct(read, reactions);
+    of_a_kind(read, reactions);
     let aws = aws(read);
+    if let Some(region) = &aws.region {
+        in_region(read, configured.iter().map(|reaction: &ReactionConfig| reaction.name), region);
+    }
     let (redis_url, redis_prefix) = (redis(read), redis_prefix(read));
     let mail = if mail { Some(mail_config(read)) } else { None };
     if let Some(rate) = mail.as_ref().and_then(|mail| mail.as_ref()?.rate) {

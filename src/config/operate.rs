@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::ReactionNeeds;
 use super::environment::is_given;
-use super::places::{distinct, queue_url, topics};
+use super::places::{distinct, of_a_kind, queue_url, topics};
 use super::reader::SettingsReader;
 use super::variables::{SECRETS, VARIABLES, is_webhook_secret, is_webhooks, of_reaction};
 use engine::envelope::Topics;
@@ -41,6 +41,7 @@ pub fn queues(read: &mut SettingsReader<'_>, reactions: &[ReactionNeeds], only: 
         read.missing(&names.join(" or "), "without a queue there is nothing to look at");
     }
     distinct(read, reactions);
+    of_a_kind(read, reactions);
     Some(found)
 }
 

@@ -250,14 +250,17 @@ impl fmt::Display for Mistakes {
     }
 }
 
-/// A value as it may be shown. In a URL the user, the password and the query are masked. If a URL is malformed,
+/// A value as it may be shown. In a URL the user, the password, the query and the fragment are masked. If a URL is malformed,
 /// this hides too much rather than too little.
 #[must_use]
 pub fn masked(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
     let (credentials, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, rest)| ("****@", rest));
-    let (rest, query) = rest.split_once('?').map_or((rest, ""), |(rest, _)| (rest, "?****"));
-    format!("{scheme}://{credentials}{rest}{query}")
+    let (rest, more) = match rest.find(['?', '#']) {
+        Some(at) => (&rest[..at], format!("{}****", &rest[at..=at])),
+        None => (rest, String::new()),
+    };
+    format!("{scheme}://{credentials}{rest}{more}")
 }
 
 #[cfg(test)]
@@ -273,6 +276,7 @@ mod tests {
             ("http://a:hunter2/@b@h/x", "http://****@h/x"),
             ("http://a:hunter2?b@h/", "http://****@h/"),
             ("http://h/x?token=hunter2", "http://h/x?****"),
+            ("http://h/x#hunter2?x", "http://h/x#****"),
             ("odd://:hunter2@", "odd://****@"),
             ("Name <name@example.com>", "Name <name@example.com>"),
         ] {

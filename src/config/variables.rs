@@ -207,7 +207,7 @@ pub const VARIABLES: &[Variable] = &[
     shared("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", None, "`true`: the three above are ignored"),
     shared("AWS_USE_FIPS_ENDPOINT", None, "`true`: calls go to AWS's endpoints by FIPS 140"),
     shared("AWS_USE_DUALSTACK_ENDPOINT", None, "`true`: to those with IPv6"),
-    shared("AWS_MAX_ATTEMPTS", None, "how often a call is made, from 1 up; unset: a profile's, else 3"),
+    shared("AWS_MAX_ATTEMPTS", None, "how often a call is made, 1 to 1000; unset: a profile's, else 3"),
     shared("AWS_RETRY_MODE", None, "`standard` or `adaptive`; unset: a profile's, else `standard`"),
     shared("SSL_CERT_FILE", None, "root certificates to trust, in place of the system's"),
     shared("SSL_CERT_DIR", None, "folders of them; likewise"),

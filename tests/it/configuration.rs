@@ -33,6 +33,23 @@ const CASES: &[Case] = &[
         &[("REDIS_URL", None), ("SMTP_URL", None), ("MAIL_FROM", None)],
         &["REDIS_URL must", "SMTP_URL must", "MAIL_FROM must"],
     ),
+    (
+        &[
+            ("AWS_ACCESS_KEY_ID", Some("AKIA\nx: hunter2-Zx9")),
+            ("AWS_ENDPOINT_URL", Some("http://127.0.0.1:1/?token=hunter2-Zx9")),
+            ("AWS_EC2_METADATA_DISABLED", Some("perhaps")),
+            ("EMAIL_DLQ_URL", Some("http://127.0.0.1:1/000000000000/d.fifo")),
+            ("REDIS_URL", Some("redis://127.0.0.1:1/-1")),
+        ],
+        &[
+            "AWS_ACCESS_KEY_ID must be of letters",
+            "AWS_SECRET_ACCESS_KEY must be set",
+            "AWS_ENDPOINT_URL must be a URL without",
+            "AWS_EC2_METADATA_DISABLED must be true or false",
+            "EMAIL_DLQ_URL must not be a FIFO queue",
+            "REDIS_URL must be a URL",
+        ],
+    ),
     (&[("WORKER_CONCURRENCY", Some("lots")), ("RECEIVE_WAIT", Some("30"))], &["WORKER_CONCURRENCY", "RECEIVE_WAIT"]),
     (&[("RECEIVE_WAIT", Some("21s")), ("HANDLER_TIMEOUT", Some("0s"))], &["RECEIVE_WAIT", "HANDLER_TIMEOUT"]),
     (
@@ -197,6 +214,14 @@ async fn without_a_region_or_with_an_odd_profile_nothing_starts_and_the_text_say
         assert_eq!(output.status.code(), Some(78), "{profile}: {stderr}");
         assert!(stderr.contains(said) && !stderr.contains("panicked"), "{profile}: {stderr}");
     }
+    std::fs::write(&file, "[profile staging]\nregion = eu-west-1\n").unwrap();
+    let mut env = sound();
+    env.extend(
+        [("AWS_CONFIG_FILE", &*file.to_string_lossy()), ("AWS_PROFILE", "stagign")].map(|(n, v)| (n.into(), v.into())),
+    );
+    let output = execute(&env, &["run"]).await;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(78) && stderr.contains("AWS_PROFILE names a profile that no"), "{stderr}");
 }
 
 #[tokio::test]

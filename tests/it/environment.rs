@@ -5,8 +5,13 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use user_events::config::{self, Environment, ReactionNeeds, SettingsReader, VARIABLES, prefix};
+
+use crate::world::World;
+use crate::world::processes::{both, execute};
+use crate::world::smtp::SmtpServer;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const SECRET: &str = "hunter2-Zx9";
@@ -84,6 +89,20 @@ fn an_argument_that_is_no_text_is_a_bad_command_line_and_no_panic() {
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code() == Some(2) && told.contains("Usage"), "{told}");
     }
+}
+
+#[tokio::test]
+async fn two_reactions_whose_urls_name_one_queue_by_two_hosts_are_told_by_its_arn_with_exit_78() {
+    let world = World::start().await;
+    let smtp = SmtpServer::start().await;
+    let (email, _) = world.email_and_profile(Duration::from_secs(30)).await;
+    let mut environment = both(&world, &smtp, &email, &email);
+    let path = email.url.splitn(4, '/').nth(3).expect("a path");
+    environment.insert("PROFILE_QUEUE_URL".to_owned(), format!("http://localstack.internal/{path}"));
+    let output = execute(&environment, &["run"]).await;
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(78), "{told}");
+    assert!(told.contains("have one queue: each reaction needs one of its own"), "{told}");
 }
 
 #[test]

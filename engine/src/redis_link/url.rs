@@ -25,6 +25,7 @@ impl Named {
         let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
         let user = &authority[..authority.len() - hosts.len()];
         let one = |host: &str| match [scheme, "://", user, host, path].concat().into_connection_info() {
+            Ok(server) if server.redis_settings().db() < 0 => Err(RedisError::BadUrl),
             Ok(server) if !host.is_empty() || !hosts.contains(',') => Ok(without_delay(server)),
             _ => Err(RedisError::BadUrl),
         };
