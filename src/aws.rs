@@ -27,7 +27,7 @@ pub enum AwsError {
     #[error("AWS_REGION must be set: nothing else says which region it is")]
     NoRegion,
     /// The profile's `region` is no region's name.
-    #[error("AWS_REGION must be set, or the AWS profile's `region` mended: it is no region")]
+    #[error("AWS_REGION must be set, or `region` corrected in the AWS profile: it is no region")]
     OddRegion,
     /// The named profile is in no file.
     #[error("AWS_PROFILE names a profile that no profile file has")]

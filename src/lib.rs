@@ -1,5 +1,6 @@
 //! Carries an event from the service that publishes it to the services that react to it, over
-//! Amazon SNS and SQS: no event is lost, and no effect happens twice. `user.signed_up` and two reactions to it are built in.
+//! Amazon SNS and SQS: no event is lost, and no effect happens twice (`docs/guarantees.md` has the limit). `user.signed_up` and
+//! two reactions to it are built in.
 //!
 //! ```text
 //! AuthService ── publish ──► SNS topic ──► SQS email queue   ──► worker `email`   ──► SMTP   (welcome mail, once)

@@ -76,7 +76,7 @@ impl PauseMarks {
             if let Err(error) = self.turn(named).await
                 && (error.is_denied() || error.is_wrong_type())
             {
-                warn!(reaction, "it cannot be paused by hand: {error} at the key {}", key(reaction));
+                warn!(reaction, "`pause` does not reach this worker: {error} at the key {}", key(reaction));
             }
         }
     }

@@ -1,11 +1,12 @@
-//! Receives messages from an SQS queue and runs idempotent handlers on them: no event is lost, and no effect happens twice.
+//! Receives messages from an SQS queue and runs idempotent handlers on them: no event is lost, and no effect happens twice. The
+//! limit of that promise is written in [`idempotency`].
 //!
 //! # The way of one message: eight stops
 //!
 //! | # | room | what happens | what goes on |
 //! |---|------|--------------|--------------|
 //! | 1 | [`publisher`] | the event is encoded once, its id fixed, and sent to a [`topic`] | (SNS wraps it, fans out) |
-//! | 2 | [`queue`] | a long poll for as many as there are free slots; AWS's Options end in `queue::sqs` | [`queue::Delivery`] |
+//! | 2 | [`queue`] | a long poll for as many as there are free slots; `queue::sqs` checks each field that AWS leaves optional | [`queue::Delivery`] |
 //! | 3 | [`worker`] (`poll`) | a slot, a task, the message's span | the task owns the delivery |
 //! | 4 | [`envelope`] | body → notification → event; pure | an [`event::Event`], or a named [`envelope::Refusal`] |
 //! | 5 | [`idempotency`] | one atomic question: may we? | a lease, or "done", "busy", "conflict", "parked" |

@@ -15,7 +15,7 @@ pub struct Console {
     /// Where it listens; never on HTTP_ADDR
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
     pub listen: SocketAddr,
-    /// Let the pages do what the commands do; without it they show alone
+    /// Let the pages do what the commands do; without it they only show
     #[arg(long)]
     pub write: bool,
     /// Let them publish an event, too

@@ -19,7 +19,7 @@ pub enum Dlq {
         packed,type,user,email}],\"complete\"}; with --by-reason {\"reasons\":[{reaction,reason,count,oldest,newest}],\n\
         \"complete\"}; with --by-detail {\"details\":[the same and detail],\"complete\"}.")]
     List {
-        /// Whose; none: each whose <NAME>_QUEUE_URL is set
+        /// The reactions; none: each whose <NAME>_QUEUE_URL is set
         #[arg(value_name = "REACTION")]
         reactions: Vec<String>,
         /// Only those
@@ -37,7 +37,7 @@ pub enum Dlq {
         /// Show addresses in full
         #[arg(long)]
         show_addresses: bool,
-        /// For machines
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -45,7 +45,7 @@ pub enum Dlq {
     #[command(after_help = "Reads <NAME>_QUEUE_URL, <NAME>_DLQ_URL and what the AWS SDK reads.\n\
         --json: the letter as `dlq export` writes it; without --body its body is null.")]
     Show {
-        /// Its id, or the beginning of it
+        /// The id of the letter, or the beginning of it
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
         /// Show the body, which holds the address
@@ -54,7 +54,7 @@ pub enum Dlq {
         /// Show addresses in full
         #[arg(long)]
         show_addresses: bool,
-        /// For machines
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -63,7 +63,7 @@ pub enum Dlq {
         One JSON object a line: {reaction,id,reason,failure:{},attributes:{},body,unpacked,receives,\n\
         diedAt}. Bodies hold addresses: the file is readable by its owner alone.")]
     Export {
-        /// Whose; may be left out if only one reaction's queue is set
+        /// The reaction; may be left out if only one reaction's queue is set
         #[arg(value_name = "REACTION")]
         reaction: Option<String>,
         /// Only those
@@ -101,16 +101,16 @@ pub enum Dlq {
         #[arg(long, value_name = "ID", conflicts_with_all = ["all", "rate", "yes", "words", "filter"],
             value_parser = NonEmptyStringValueParser::new())]
         edit: Option<String>,
-        /// All of them, moved by SQS itself
+        /// All letters, moved by SQS itself
         #[arg(long, conflicts_with = "filter")]
         all: bool,
-        /// Do it, without a question
+        /// Do it without a question; else a person is asked, and a script makes a dry run
         #[arg(long)]
         yes: bool,
         /// By whom
         #[command(flatten)]
         by: By,
-        /// For machines
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -127,16 +127,16 @@ pub enum Dlq {
         /// Which letters
         #[command(flatten)]
         which: Which,
-        /// All of them
+        /// All letters
         #[arg(long, conflicts_with = "filter")]
         all: bool,
-        /// Do it, without a question
+        /// Do it without a question; else a person is asked, and a script makes a dry run
         #[arg(long)]
         yes: bool,
         /// By whom
         #[command(flatten)]
         by: By,
-        /// For machines
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },

@@ -110,7 +110,7 @@ pub enum Command {
         --json: {\"healthy\":bool,\"findings\":[{group,check,level,fault,seen,remedy}]},\n\
         level ok, warn or fail.")]
     Doctor {
-        /// For machines
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -134,7 +134,7 @@ pub enum Command {
         --json: {settings: [{name, value, source}], faults: [{variable, problem}]};\n\
         source is environment, file, default or unset.")]
     Config {
-        /// For machines
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -167,7 +167,7 @@ pub enum Command {
         /// Read the address from standard input, not from SEND_TEST_TO
         #[arg(long)]
         stdin: bool,
-        /// For machines
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -176,7 +176,7 @@ pub enum Command {
         envelope: what lies in an SQS body. asyncapi: topic, queues and messages\n\
         (AsyncAPI 3.0). Reads each <NAME>_WEBHOOK_URL: it adds a queue.")]
     Schema {
-        /// Which
+        /// The contract
         #[arg(value_enum, default_value_t = Contract::Event)]
         what: Contract,
     },
@@ -186,7 +186,7 @@ pub enum Command {
         fish: user-events completions fish | source\n\
         Reads each <NAME>_WEBHOOK_URL: it names a reaction, like those built in.")]
     Completions {
-        /// Which
+        /// The shell
         #[arg(value_enum)]
         shell: Shell,
     },
@@ -207,7 +207,7 @@ pub enum Idem {
         /// Which.
         #[command(flatten)]
         effect: Effect,
-        /// For machines
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -223,7 +223,7 @@ pub enum Idem {
         /// Forget it even while a delivery is at work on it
         #[arg(long)]
         force: bool,
-        /// Do it
+        /// Do it; without this it is a dry run
         #[arg(long)]
         yes: bool,
         /// By whom.
@@ -235,7 +235,7 @@ pub enum Idem {
         records that change meanwhile may be missed or counted twice.\n\
         --json: {\"handlers\": {NAME: {claimed, begun, done, parked}}}.")]
     Stats {
-        /// For machines
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -260,7 +260,7 @@ const LONGEST_NAME: usize = 200;
 /// A reaction's effect on a subject.
 #[derive(Debug, clap::Args)]
 pub struct Effect {
-    /// Whose record
+    /// The reaction that the record belongs to
     #[arg(id = "recorded", long = "reaction", value_name = "NAME")]
     pub reaction: String,
     /// Whom or what the reaction's events are about: of user.signed_up the user's id

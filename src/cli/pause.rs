@@ -12,7 +12,7 @@ use super::By;
     queue, and no receive count grows. It ends by itself, after half of the queue's\n\
     retention at the latest: nothing expires meanwhile.")]
 pub struct Pause {
-    /// Which
+    /// The reaction
     pub reaction: String,
     /// For how long; at most, and if left out, half of the queue's retention
     #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
@@ -29,7 +29,7 @@ pub struct Pause {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Reads REDIS_URL and REDIS_PREFIX. Its workers receive within 6 s.")]
 pub struct Resume {
-    /// Which
+    /// The reaction
     pub reaction: String,
     /// Who asks for it.
     #[command(flatten)]

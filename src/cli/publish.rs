@@ -39,7 +39,7 @@ pub struct Publish {
     /// The most events a second; unset: as fast as the topic takes them
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub rate: Option<u32>,
-    /// For machines
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
     /// Who publishes.

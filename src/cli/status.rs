@@ -23,7 +23,7 @@ pub struct Status {
     /// The events that were deferred or failed within the last hour and come again (REDIS_URL)
     #[arg(long)]
     pub retrying: bool,
-    /// For machines
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }

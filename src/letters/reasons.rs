@@ -11,7 +11,7 @@ pub const REASONS: &[Reason] = &[
     (&["wrong_topic"], "the envelope's `TopicArn` is not one of `TOPIC_ARNS`"),
     (
         &["not_a_notification", "no_message", "not_an_event", "wrapped_twice"],
-        "an SNS message of another kind, an envelope around nothing, around no JSON object, or around another envelope",
+        "an SNS message of another kind, an envelope without a message, around something that is no JSON object, or around another envelope",
     ),
     (
         &["missing_field", "invalid_field", "unsupported_version"],
@@ -20,7 +20,7 @@ pub const REASONS: &[Reason] = &[
     (&["unknown_type"], "another event type, and `UNKNOWN_EVENTS=quarantine`"),
     (
         &["conflict"],
-        "the same subject came before with other content, such as another address, not just in another spelling, or the same event (id and time) did",
+        "the same subject, or the same event (id and time), came before with other content: such as another address, not only in another spelling",
     ),
     (
         &["mail_refused", "mail_not_composed"],
@@ -28,16 +28,19 @@ pub const REASONS: &[Reason] = &[
     ),
     (
         &["webhook_refused"],
-        "the service that a webhook calls refuses this event for good, or names another place; `failure.detail` has the status",
+        "the service that a webhook calls refuses this event for good, or redirects the call; `failure.detail` has the status",
     ),
     (
         &["deferred_too_long"],
         "\"not now\" for as long as `RETRY_FOR` says, or as long as the queue's receives and retention allow",
     ),
-    (&["outcome_unknown"], "it is unknown whether the effect happened, and no send is left, or no receive"),
+    (
+        &["outcome_unknown"],
+        "it is unknown whether the effect happened, and no further send, or no further receive, is allowed",
+    ),
     (
         &["busy_too_long"],
-        "on the last receive that the queue allows another delivery was at the same effect, and still was after a quarter of an hour",
+        "on the last receive that the queue allows, another delivery worked on the same effect, and still did after a quarter of an hour",
     ),
     (
         &["unavailable"],
@@ -57,7 +60,7 @@ pub const REASONS: &[Reason] = &[
     ),
     (
         &["kills_its_worker"],
-        "five deliveries of this message claimed it and were not heard of again, while the ledger was there: out of memory, or a crash; find out before you redrive it",
+        "five deliveries of this message claimed it and never ended, while Redis was there: out of memory, or a crash; find the cause before you redrive it",
     ),
     (
         &["attempts_exhausted"],

@@ -223,7 +223,9 @@ async fn stats(records: &Records, as_json: bool) -> Result<Exit, RecordError> {
         say(by_handler(&counts, sample.as_ref().map(|sample| &sample.weights)).trim_fmt());
         match sample {
             Some(sample) => say(memory_in_words(&sample, total)),
-            None => complain("what they take is not told: our user may use no `MEMORY USAGE`, or no `RANDOMKEY`"),
+            None => complain(
+                "what they take is not known: the Redis user needs the rights to `MEMORY USAGE` and `RANDOMKEY`",
+            ),
         }
     }
     Ok(Exit::Clean)

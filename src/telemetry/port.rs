@@ -52,7 +52,7 @@ pub(crate) async fn serve(name: &'static str, listener: TcpListener, router: Rou
             }
             Err(error) => {
                 if told.is_none_or(|told| told.elapsed() >= TOLD) {
-                    warn!(%error, "{name} cannot let anybody in; work goes on");
+                    warn!(%error, "{name} cannot take connections; work goes on");
                     told = Some(Instant::now());
                 }
                 sleep(PAUSE).await;

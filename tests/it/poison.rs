@@ -164,7 +164,7 @@ async fn a_body_without_a_type_that_is_not_ours_is_ignored_too_and_a_type_that_i
     let all = ["invalid_field", "missing_field", "missing_field", "missing_field", "unknown_type"];
     assert_eq!(reasons(world.dead_letters(&profile).await), all);
     assert_eq!(smtp.accepted().len(), 0);
-    let named: Vec<_> = worker.log().into_iter().filter(|line| line.contains("but for its case or spaces")).collect();
+    let named: Vec<_> = worker.log().into_iter().filter(|line| line.contains("only by case or spaces")).collect();
     assert_eq!(named.len(), 1, "{named:?}");
     assert!(named[0].contains("User.Signed_Up"), "{named:?}");
     assert_eq!(worker.terminate().await, Some(0));

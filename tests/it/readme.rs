@@ -97,6 +97,14 @@ fn each_line_of_what_happens_when_names_a_test_that_exists() {
     }
 }
 
+#[test]
+fn the_number_of_mutations_is_that_of_the_list() {
+    let mutations = document("tests/mutations");
+    let many = mutations.lines().filter(|line| line.starts_with("    \"") && line.ends_with("\": (")).count();
+    let told = format!("breaks the engine in {many} ways");
+    assert!(many > 15 && document("docs/guarantees.md").contains(&told), "docs/guarantees.md should say: {told}");
+}
+
 /// The fields of a log line, and those of its span.
 fn fields(line: &str) -> [Vec<String>; 2] {
     let line: Value = serde_json::from_str(line).unwrap();

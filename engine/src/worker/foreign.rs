@@ -20,7 +20,7 @@ pub(super) fn judge<E>(
         Ok(Opened::Ours(event)) => Ok(event),
         Ok(Opened::Foreign(kind)) if ignored => {
             if let Some(own) = types.iter().find(|own| kind.trim().eq_ignore_ascii_case(own)) {
-                warn!(kind, "ignored for its `type`, which is {own} but for its case or spaces");
+                warn!(kind, "ignored: its `type` differs from {own} only by case or spaces");
             }
             Err(Outcome::Ignored)
         }

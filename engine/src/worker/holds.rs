@@ -163,7 +163,9 @@ impl Holds {
             }
             Some(QueueError::NotInFlight) => self.lose(message),
             Some(_) if message.until <= Instant::now() => self.lose(message),
-            Some(error) => warn!(%error, message_id = message.message_id, "not extended; tried again at the next beat"),
+            Some(error) => {
+                warn!(%error, message_id = message.message_id, "the message's visibility was not extended; tried again")
+            }
         }
     }
 

@@ -1,8 +1,8 @@
 //! Stop 3: the loop. Slots first, then messages, then tasks.
 //!
-//! Enters: a token that says stop. Leaves: a [`Summary`]. Promises: asks for no more messages than slots are free; a receive that
-//! was sent is awaited, because dropping it strands messages that the queue has already handed over; a stop
-//! interrupts waiting, never work. `gate` and `pace` decide when to receive; `drain` does the shutdown.
+//! Enters: a token that says stop. Leaves: a [`Summary`]. Promises: asks for no more messages than slots are free. A
+//! receive that was sent is awaited: if it were dropped, messages that the queue has already handed over would stay
+//! hidden. A stop interrupts waiting, never work. `gate` and `pace` decide when to receive; `drain` does the shutdown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,7 +96,10 @@ impl<Q: Queue, L: Ledger, H: Handler> Poller<Q, L, H> {
         let (facts, handler) = (queue.facts(), reaction.row().name);
         info!(queue = queue.name(), handler, settings.concurrency, visibility = ?facts.visibility, "started");
         if !facts.has_dlq {
-            warn!(queue = queue.name(), "no DLQ: what will never succeed is left to the queue and logged each time");
+            warn!(
+                queue = queue.name(),
+                "no DLQ: what will never succeed comes again and again; give the queue a redrive policy"
+            );
         }
         let limits = Limits::new(settings.max_attempts, settings.retry_for_on(queue.name()), &facts);
         let settler = Settler::start(queue.clone(), &rights);

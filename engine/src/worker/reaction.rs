@@ -214,7 +214,7 @@ impl<L: Ledger, H: Handler> Reaction<L, H> {
     /// Renews the claim. `false`: it is lost. If the ledger does not answer, the claim counts as ours.
     async fn renewed(&self, lease: &Lease) -> bool {
         self.ledger.renew(lease, &self.terms).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the claim was not renewed; tried again at the next beat");
+            tracing::warn!(%error, "the claim was not renewed; tried again");
             true
         })
     }

@@ -95,7 +95,7 @@ impl<Q: Queue> Settler<Q> {
     async fn hide(&self, receipt: ReceiptHandle, delay: Duration, held: Held) -> Settled {
         held.freeze().await;
         if !confirmed(&self.hides, receipt, delay.min(MAX_VISIBILITY)).await {
-            warn!("the message keeps its visibility timeout");
+            warn!("the delay was not set: the message comes again when its visibility timeout is over");
         }
         Settled::Remains
     }

@@ -244,7 +244,7 @@ impl Connection {
                 if let (false, Some(goodbye)) = (before_tls, going_away(&bytes)) {
                     return Err(Why::Said(goodbye).at(phase));
                 }
-                tracing::warn!(%phase, "the mail server's connection was left: {}", Why::unasked(before_tls));
+                tracing::warn!(%phase, "the connection to the mail server is dropped: {}", Why::unasked(before_tls));
                 Err(Why::Unasked { before_tls }.at(phase))
             }
         }

@@ -91,7 +91,7 @@ async fn act_on(
     if !ids.is_empty() {
         if all || is_filtered || !reactions.is_empty() {
             return Err(fail_with(Exit::Usage)(
-                "letters are named by their ids, or by a reaction and what they are like",
+                "say which letters: their ids, or a reaction with filters such as --reason, not both",
             ));
         }
         let (queues, aws, place) = settings(context, &[], |read| Some(witness::place(read)))?;
@@ -108,7 +108,7 @@ async fn act_on(
         return Ok(redrive::run(deed, parts.map(part).collect(), options, &teller, &stop).await);
     }
     if reactions.len() > 1 {
-        return Err(fail_with(Exit::Usage)("one reaction at a time"));
+        return Err(fail_with(Exit::Usage)("name one reaction, not several"));
     }
     let (dlq, place, stop) =
         open_one(context, reactions.first().map(String::as_str), |read| Some(witness::place(read))).await?;

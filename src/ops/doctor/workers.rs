@@ -21,7 +21,7 @@ pub(super) fn judge(findings: &mut Findings, here: Option<&str>, reports: Option
         (Some(waits), _) if waits.starts_with(BY_HAND) => findings.bad(PAUSED_BY_HAND, waits),
         (Some(waits), _) => findings.bad(PAUSED, waits),
         (None, None) => {
-            findings.ok("worker (not asked)", "it does not answer at HTTP_ADDR: run this where the worker runs");
+            findings.ok("worker (not asked)", "none answers at HTTP_ADDR, and Redis does not tell of any");
         }
         (None, Some(reports)) => reported(findings, reports),
     }

@@ -167,7 +167,7 @@ fn received(message: &Value) -> WireMessage {
         tracing::warn!(
             message_id,
             ?odd,
-            "a message was received with parts of a shape that SQS's have not; it is read without them"
+            "parts of a received message have not the shape that SQS gives them; it is read without them"
         );
     }
     WireMessage { message_id, receipt_handle, body, attributes: Some(attributes), message_attributes }
