@@ -151,13 +151,14 @@ fn check_domain(domain: &str) -> Result<(), InvalidValue> {
     if domain.split('.').all(is_label) { Ok(()) } else { Err(RULE) }
 }
 
-/// Does it take no space, or change the direction of text: soft hyphen, joiners, fillers, direction marks, zero widths,
-/// tags?
+/// Does it take no space, or change the direction of text? Unicode's `Default_Ignorable_Code_Point` (soft hyphen,
+/// joiners, fillers, direction marks, variation selectors, tags), and annotations.
 fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
         | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 impl fmt::Display for EmailAddress {
@@ -198,7 +199,8 @@ mod tests {
             assert_eq!(bad.parse::<EmailAddress>(), Err(IP_ADDRESS), "{bad:?}");
         }
         for c in
-            "\u{ad}\u{200b}\u{200d}\u{200e}\u{200f}\u{202a}\u{202e}\u{2060}\u{2066}\u{2069}\u{feff}\u{e0041}".chars()
+            "\u{ad}\u{200b}\u{200d}\u{200e}\u{200f}\u{202a}\u{202e}\u{2060}\u{2066}\u{2069}\u{fe0f}\u{feff}\u{1d173}\u{e0041}\u{e0100}"
+                .chars()
         {
             let bad = format!("a{c}b@x.org");
             assert_eq!(bad.parse::<EmailAddress>(), Err(INVISIBLE), "{}", c.escape_unicode());
