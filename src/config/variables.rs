@@ -103,7 +103,7 @@ pub const VARIABLES: &[Variable] = &[
     engine(
         "HANDLER_TIMEOUT",
         Some("60s"),
-        "one handler run at most, without the time spent connecting; behind the fence it counts anew",
+        "one handler run at most, without the time spent connecting or waiting for a mail server; behind the fence it counts anew",
     ),
     engine(
         "RETRY_BACKOFF",

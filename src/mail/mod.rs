@@ -49,8 +49,8 @@ pub trait Mailer: Send + Sync + 'static {
     /// A hand-over that lacks only the body.
     type Ready: Ready;
 
-    /// Does everything before the point of no return. Waiting for a connection or for a turn is not the mail's
-    /// fault: that time goes through [`Fence::uncounted`].
+    /// Does everything before the point of no return. Waiting for a turn or for the server is not the mail's fault:
+    /// that time goes through [`Fence::uncounted`].
     fn prepare(&self, mail: &Mail, fence: &Fence<'_>) -> impl Future<Output = Result<Self::Ready, MailError>> + Send;
 
     /// Would the server take a mail now? Hands none over.

@@ -39,6 +39,8 @@ pub(super) struct Connection {
     awaits_tls: bool,
     /// The server owes no reply and does not wait for a body.
     is_clean: bool,
+    /// The server has taken a mail on it.
+    has_carried: bool,
 }
 
 impl Connection {
@@ -79,7 +81,7 @@ impl Connection {
 
     fn over(wire: Wire, settings: &SmtpSettings) -> Self {
         let longest_wait = settings.longest_wait;
-        Self { wire, offers: Offers::default(), longest_wait, awaits_tls: false, is_clean: false }
+        Self { wire, offers: Offers::default(), longest_wait, awaits_tls: false, is_clean: false, has_carried: false }
     }
 
     async fn introduce(&mut self, settings: &SmtpSettings, listener: &mut impl Listener) -> Result<(), Stop> {
@@ -185,11 +187,12 @@ impl Connection {
         let deadline = self.within(DOT);
         let written = self.wire.write(mail.message.wire(), deadline).await;
         // Read the reply even if the write failed: a server that closes in the middle of a body says why first.
-        let reply = self.wire.reply_or_its_beginning(deadline).await.map_err(at(Phase::Dot))?;
+        let reply = self.wire.reply_or_its_beginning(&[2, 3, 4, 5], deadline).await.map_err(at(Phase::Dot))?;
         let reply = expect(Phase::Dot, 2, reply);
         self.is_clean = written.is_ok();
         match (written, reply) {
             (Ok(()), Ok(reply)) => {
+                self.has_carried = true;
                 listener.reached(Milestone::Passed(Phase::Dot, &reply));
                 Ok(())
             }
@@ -201,15 +204,25 @@ impl Connection {
 
     /// Sends RSET after a refusal. Answers whether the connection can carry another mail.
     pub(super) async fn reset(&mut self) -> bool {
-        let reset = self.is_clean && self.say(Phase::Mail, "RSET", self.within(COURTESY)).await.is_ok();
+        let reset = self.is_usable() && self.say(Phase::Mail, "RSET", self.within(COURTESY)).await.is_ok();
         reset && self.reply(Phase::Mail, self.within(COURTESY)).await.is_ok_and(|reply| reply.class() == Some(2))
+    }
+
+    /// Has the server taken a mail on it?
+    pub(super) fn has_carried(&self) -> bool {
+        self.has_carried
+    }
+
+    /// Does the server owe nothing, and wait for a command?
+    pub(super) fn is_usable(&self) -> bool {
+        self.is_clean && !self.wire.is_over()
     }
 
     /// Sends QUIT, and waits [`COURTESY`] at most for the answer.
     pub(super) async fn quit(mut self) {
         let deadline = self.within(COURTESY);
-        if self.wire.write(b"QUIT\r\n", deadline).await.is_ok() {
-            let _ = self.wire.reply(deadline).await;
+        if self.is_usable() && self.wire.write(b"QUIT\r\n", deadline).await.is_ok() {
+            let _ = self.reply(Phase::Mail, deadline).await;
         }
     }
 
@@ -230,8 +243,9 @@ impl Connection {
         self.wire.write(format!("{line}\r\n").as_bytes(), deadline).await.map_err(at(phase))
     }
 
+    /// The beginning of a no is a no: nothing goes on after it. The beginning of a yes is none.
     async fn reply(&mut self, phase: Phase, deadline: Instant) -> Result<Reply, Stop> {
-        self.wire.reply(deadline).await.map_err(at(phase))
+        self.wire.reply_or_its_beginning(&[4, 5], deadline).await.map_err(at(phase))
     }
 
     /// Stops if unasked bytes have come: they would be taken for the reply to the next command.

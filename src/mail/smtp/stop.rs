@@ -83,20 +83,35 @@ impl Stop {
         }
     }
 
-    /// Did the connection end before the server answered anything about this mail? A kept connection may have been
-    /// closed while idle; then a fresh one gives the answer.
-    pub(super) fn was_closed(&self) -> bool {
-        let is_closed = match &self.why {
-            Why::Broken(_) => true,
-            Why::Said(reply) => reply.code == Some(421),
-            _ => false,
-        };
-        is_closed && self.phase == Phase::Mail
+    /// May this concern a kept connection alone? It was closed while idle; or it `has_carried` mails and gets no further
+    /// one: a server may say 452 after a hundred, and a login may run out. Then a fresh one gives the answer.
+    pub(super) fn may_be_the_connections(&self, has_carried: bool) -> bool {
+        let is_over = matches!(self.why, Why::Broken(_)) || self.is_goodbye();
+        self.phase == Phase::Mail && (is_over || has_carried && self.is_no())
     }
 
-    /// A clear refusal (4xx or 5xx, not 421): after RSET the connection can be used again.
-    pub(super) fn is_answer(&self) -> bool {
-        matches!(&self.why, Why::Said(reply) if matches!(reply.code, Some(400..=599)) && reply.code != Some(421))
+    /// A clear no to MAIL: the connection is not used again, because the no may concern it alone.
+    pub(super) fn is_no_to_mail(&self) -> bool {
+        self.phase == Phase::Mail && self.is_no()
+    }
+
+    /// May this connection be one more than the server allows at once?
+    pub(super) fn may_be_one_too_many(&self) -> bool {
+        let is_early = matches!(self.phase, Phase::Greeting | Phase::Ehlo);
+        is_early && matches!(&self.why, Why::Said(reply) if reply.class() == Some(4))
+    }
+
+    /// A clear refusal of this mail: after RSET the connection can be used again.
+    pub(super) fn leaves_it_usable(&self) -> bool {
+        self.phase > Phase::Mail && self.is_no() && !self.is_goodbye()
+    }
+
+    fn is_no(&self) -> bool {
+        matches!(&self.why, Why::Said(reply) if matches!(reply.class(), Some(4 | 5)))
+    }
+
+    fn is_goodbye(&self) -> bool {
+        matches!(&self.why, Why::Said(reply) if reply.code == Some(421))
     }
 
     /// One line for a person.

@@ -30,12 +30,16 @@ pub(crate) fn judge(phase: Phase, heard: Heard, why: String) -> MailError {
     let unavailable = |why, outage| MailError::Unavailable { phase, why, outage };
     match (phase, heard) {
         (_, Nothing) if phase <= Phase::Mail => unavailable(why, Outage::Down),
+        // RFC 4954: the login is missing, wrong or too weak, and at AUTH 432 asks for a new password. Some servers say
+        // so only to a later command, such as RCPT.
+        (_, Code(530 | 534 | 535 | 538, _)) | (Phase::Auth, Code(432, _)) => unavailable(why, Outage::Refusing),
         // 421: the server goes away. 454: it throttles, as Amazon SES does. 432: a mailbox is in transition.
         (_, Code(421 | 432 | 454, _)) => unavailable(why, Outage::Busy),
+        // RFC 5321 4.2.1: a 4xx passes. A login is no place to try that soon: servers ban whoever tries often.
+        (_, Code(400..=499, _)) if phase < Phase::Auth || phase == Phase::Mail => unavailable(why, Outage::Busy),
         (_, _) if phase <= Phase::Auth => unavailable(why, Outage::Refusing),
         (Phase::Mail, Code(500..=599, _)) => unavailable(why, Outage::Refusing),
-        (Phase::Mail, Code(400..=499, _)) => unavailable(why, Outage::Busy),
-        (Phase::Rcpt, Code(code @ 500..=599, enhanced)) if is_about_the_recipient(code, enhanced) => {
+        (Phase::Rcpt, Code(500..=599, Some(enhanced))) if is_about_the_recipient(enhanced) => {
             MailError::Refused { phase, why }
         }
         (_, Code(500..=599, _)) => MailError::Suspect { phase, why },
@@ -46,12 +50,14 @@ pub(crate) fn judge(phase: Phase, heard: Heard, why: String) -> MailError {
     }
 }
 
-fn is_about_the_recipient(code: u16, enhanced: Option<Enhanced>) -> bool {
-    match enhanced {
-        // 5.1.0 can mean any address; 5.1.7 and 5.1.8 mean the sender's.
-        Some(Enhanced(_, 1, detail)) => !matches!(detail, 0 | 7 | 8),
-        Some(Enhanced(_, subject, detail)) => subject == 2 && matches!(detail, 1 | 2),
-        None => matches!(code, 501 | 551 | 553),
+/// Only codes that IANA's registry gives to the recipient's mailbox: no such mailbox or host, wrong syntax, ambiguous,
+/// moved, a domain without mail; disabled, full. A number that a provider made up may mean the sender (5.1.90 is a daily
+/// limit of Exchange Online), and a code without a number too (servers say 551 and 553 to whoever may not relay).
+fn is_about_the_recipient(Enhanced(_, subject, detail): Enhanced) -> bool {
+    match subject {
+        1 => matches!(detail, 1..=4 | 6 | 10),
+        2 => matches!(detail, 1 | 2),
+        _ => false,
     }
 }
 

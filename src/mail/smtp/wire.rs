@@ -26,6 +26,7 @@ pub(super) struct Wire {
     /// Bytes that were read but not parsed yet.
     unread: Vec<u8>,
     parser: Parser,
+    is_over: bool,
 }
 
 enum Stream {
@@ -49,7 +50,7 @@ impl Wire {
     }
 
     fn over(stream: Stream) -> Self {
-        Self { stream, unread: Vec::new(), parser: Parser::default() }
+        Self { stream, unread: Vec::new(), parser: Parser::default(), is_over: false }
     }
 
     /// The same connection, encrypted. Bytes that were read before are dropped: call [`Wire::aside`] first.
@@ -76,22 +77,29 @@ impl Wire {
     }
 
     /// The next reply, whole.
-    pub(super) async fn reply(&mut self, deadline: Instant) -> Result<Reply, Why> {
+    async fn reply(&mut self, deadline: Instant) -> Result<Reply, Why> {
         match timeout_at(deadline, self.read_reply()).await {
             Ok(reply) => reply,
             Err(_) => Err(Why::Silence),
         }
     }
 
-    /// The next reply. If its end does not come, its beginning is enough when that has a code.
-    pub(super) async fn reply_or_its_beginning(&mut self, deadline: Instant) -> Result<Reply, Why> {
+    /// The next reply. If its end does not come, its beginning is enough when its class is one of these; then this
+    /// connection is over.
+    pub(super) async fn reply_or_its_beginning(&mut self, classes: &[u16], deadline: Instant) -> Result<Reply, Why> {
         match self.reply(deadline).await {
             Err(why) => {
+                self.is_over = true;
                 let begun = self.parser.so_far();
-                if begun.code.is_some() { Ok(begun) } else { Err(why) }
+                if begun.class().is_some_and(|class| classes.contains(&class)) { Ok(begun) } else { Err(why) }
             }
             whole => whole,
         }
+    }
+
+    /// Did a reply stay without its end? What still comes of it would be taken for the reply to a later command.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over
     }
 
     async fn read_reply(&mut self) -> Result<Reply, Why> {

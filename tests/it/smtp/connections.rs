@@ -63,23 +63,54 @@ async fn a_connection_on_which_a_mail_was_refused_carries_the_next_one() {
 }
 
 #[tokio::test]
-async fn a_clear_no_on_a_kept_connection_is_an_answer_and_a_goodbye_is_none() {
+async fn a_no_to_a_further_mail_of_a_connection_counts_only_if_a_fresh_one_hears_it_too() {
+    for code in [452, 550, 421] {
+        let server = SmtpServer::start().await;
+        let client = Client::new(&server.url(), SECOND * 5);
+        assert_eq!(client.send("first").await, "done");
+        server.script(reply(Phase::Mail, code));
+        assert_eq!(client.send("second").await, "unavailable");
+        assert!(client.failures()[0].ends_with(&format!("{code} at MAIL")));
+        assert!(server.connections() >= 2, "{code}");
+        // No connection that has heard it is kept.
+        let (begun, ended) = (server.connections(), server.count("QUIT"));
+        assert_eq!(begun, ended, "{code}");
+        server.script(Reaction::Accept);
+        assert_eq!(client.send("third").await, "done");
+        assert_eq!(server.connections(), begun + 1, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_takes_three_mails_on_a_connection_gets_the_next_on_another() {
+    for then in ["452 4.5.3 Too many messages sent", "421 4.7.0 too many", "550 5.7.1 too many", "530 5.7.0 AUTH first"]
+    {
+        for keywords in [&["PIPELINING"][..], &[]] {
+            let server = SmtpServer::start().await;
+            server.offer(keywords);
+            server.take_on_one_connection(3, then);
+            let client = Client::new(&server.url(), SECOND * 5);
+            for n in 0..7 {
+                assert_eq!(client.send(&format!("u{n}")).await, "done", "{then}: {:?}", client.failures());
+            }
+            assert_eq!((server.accepted().len(), server.connections()), (7, 3), "{then}");
+            assert!(client.failures().is_empty(), "{then}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_a_server_allows_two_connections_at_once_ten_mails_share_them_and_none_is_put_off() {
     let server = SmtpServer::start().await;
+    server.take_at_once(2);
     let client = Client::new(&server.url(), SECOND * 5);
     assert_eq!(client.send("first").await, "done");
-    server.script(reply(Phase::Mail, 452));
-    assert_eq!(client.send("second").await, "unavailable");
-    assert_eq!(client.failures()[0], "Busy: 452 at MAIL");
-    let connections = server.connections();
-    server.script(Reaction::Accept);
-    assert_eq!(client.send("third").await, "done");
-    assert_eq!((connections, server.connections()), (1, 1));
-
-    // 421 ends the kept one; the fresh one is told the same, and that is the answer.
-    server.script(reply(Phase::Mail, 421));
-    assert_eq!(client.send("fourth").await, "unavailable");
-    assert_eq!(client.failures()[0], "Busy: 421 at MAIL");
-    assert!(server.connections() >= 2);
+    let users: Vec<String> = (0..40).map(|n| format!("u{n}")).collect();
+    let sent = stream::iter(&users).map(|user| client.send(user)).buffer_unordered(10);
+    assert!(sent.all(async |outcome| outcome == "done").await, "{:?}", client.failures());
+    assert_eq!((server.accepted().len(), client.failures()), (41, vec![]));
+    // With both of them idle, the question whether the server is there is no third.
+    assert_eq!(client.mailer.probe().await, Ok(()));
 }
 
 /// Three hundred mails, so many at once: how many connections they took, and how many ended by QUIT.

@@ -58,6 +58,11 @@ impl Client {
     }
 
     fn of(settings: SmtpSettings) -> Self {
+        Self::cut_after(SECOND * 8, settings)
+    }
+
+    /// A run is cut if it takes longer than this.
+    fn cut_after(timeout: Duration, settings: SmtpSettings) -> Self {
         let second = at_this_pace(SECOND);
         let terms = Terms::new(30 * second, 60 * second);
         let from = "Welcome <welcome@acme.example>".parse().unwrap();
@@ -67,7 +72,7 @@ impl Client {
         );
         let (mailer, failures) = (SmtpMailer::new(settings, None), Arc::default());
         let handler = Watched(WelcomeEmail::new(composer, mailer.clone()), Arc::clone(&failures));
-        let bus = Bus::new().react(Reacting::recorded(handler, MemoryLedger::default(), terms, 8 * second));
+        let bus = Bus::new().react(Reacting::recorded(handler, MemoryLedger::default(), terms, at_this_pace(timeout)));
         Self { bus, mailer, failures }
     }
 
@@ -117,13 +122,15 @@ async fn each_phase_and_reply_means_what_it_says_for_the_mail() {
     let cases = [
         (reply(Phase::Greeting, 554), "unavailable", "Refusing: 554 at greeting", 0),
         (reply(Phase::Greeting, 421), "unavailable", "Busy: 421 at greeting", 0),
+        (reply(Phase::Greeting, 450), "unavailable", "Busy: 450 at greeting", 0),
+        (reply(Phase::Ehlo, 451), "unavailable", "Busy: 451 at EHLO", 0),
         (reply(Phase::Ehlo, 502), "unavailable", "Refusing: 502 at EHLO", 0),
         (reply(Phase::Mail, 451), "unavailable", "Busy: 451 at MAIL", 0),
         (reply(Phase::Mail, 530), "unavailable", "Refusing: 530 at MAIL", 0),
         (reply(Phase::Rcpt, 450), "deferred", "450 at RCPT", 0),
         (reply(Phase::Rcpt, 421), "unavailable", "Busy: 421 at RCPT", 0),
         (reply(Phase::Rcpt, 550), "permanent", "suspect: 550 at RCPT", 0),
-        (reply(Phase::Rcpt, 501), "permanent", "501 at RCPT", 0),
+        (reply(Phase::Rcpt, 501), "permanent", "suspect: 501 at RCPT", 0),
         (reply(Phase::Data, 451), "deferred", "451 at DATA", 0),
         (reply(Phase::Dot, 451), "deferred", "451 at dot", 0),
         (reply(Phase::Dot, 454), "unavailable", "Busy: 454 at dot", 0),
@@ -182,6 +189,18 @@ async fn after_a_send_that_timed_out_the_next_mail_answered_554_is_reported_refu
 async fn a_server_that_says_nothing_is_given_up_within_its_deadline() {
     let (outcome, failures, accepted) = one_mail(Reaction::Silent { at: Phase::Greeting }).await;
     assert_eq!((outcome, accepted), ("unavailable", 0), "{failures:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_answers_later_than_a_run_may_last_is_waited_for() {
+    for at in [Phase::Mail, Phase::Rcpt, Phase::Data] {
+        let server = SmtpServer::start().await;
+        server.script(Reaction::Late { at, after: at_this_pace(SECOND) * 2 });
+        let settings = SmtpSettings::parse(&server.url().into(), false).unwrap();
+        let client = Client::cut_after(SECOND, settings.replies_within(at_this_pace(SECOND * 10)));
+        assert_eq!(client.send("u").await, "done", "{at:?}: {:?}", client.failures());
+        assert_eq!(server.count("MAIL"), 1, "{at:?}: one try");
+    }
 }
 
 #[tokio::test]

@@ -33,10 +33,13 @@ async fn seventy_kilobytes_said_to_the_dot_are_a_yes_by_their_first_line() {
 
 #[tokio::test]
 async fn a_refused_recipient_is_told_from_a_refusal_of_everybody_by_the_enhanced_code() {
-    let cases: [(&[u8], &str); 5] = [
+    let cases: [(&[u8], &str); 8] = [
         (b"550 5.1.1 <u@example.com> unknown\r\n", "550 5.1.1 at RCPT"),
+        (b"501 5.1.3 bad syntax\r\n", "501 5.1.3 at RCPT"),
         (b"550-5.2.1 off\r\n550 5.2.1 duty\r\n", "550 5.2.1 at RCPT"),
-        (b"553 no such mailbox\r\n", "553 at RCPT"),
+        (b"553 not in my list of hosts\r\n", "suspect: 553 at RCPT"),
+        (b"551 no relay\r\n", "suspect: 551 at RCPT"),
+        (b"550 5.1.90 daily limit\r\n", "suspect: 550 5.1.90 at RCPT"),
         (b"553 sorry, not in my list (#5.7.1)\r\n", "suspect: 553 5.7.1 at RCPT"),
         (b"550 5.1.8 sender unknown\r\n", "suspect: 550 5.1.8 at RCPT"),
     ];
@@ -107,6 +110,31 @@ async fn the_last_words_of_a_server_that_goes_away_are_its_answer() {
             assert_eq!((client.send("u").await, server.accepted().len()), (expected, 0), "{at:?}");
             assert_eq!(client.failures()[0], why, "{keywords:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_no_that_is_cut_off_is_a_no_and_its_connection_is_not_used_again() {
+    let long: &'static [u8] = Box::leak(b"550-5.1.1 unknown, and so much more\r\n".repeat(2_500).into_boxed_slice());
+    for bytes in [&b"550-5.1.1 unknown\r\n550-"[..], long] {
+        for keywords in [&["PIPELINING"][..], &[]] {
+            let server = SmtpServer::start().await;
+            server.offer(keywords);
+            let client = Client::new(&server.url(), SECOND);
+            server.script_for(&address("cut"), vec![Reaction::Raw { at: Phase::Rcpt, bytes }]);
+            assert_eq!(client.send("cut").await, "permanent", "{keywords:?}: {:?}", client.failures());
+            assert_eq!(client.failures(), ["550 5.1.1 at RCPT"]);
+            assert_eq!((client.send("next").await, server.connections()), ("done", 2), "{keywords:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_is_asked_for_late_is_an_operators_matter() {
+    for (code, at) in [(530, Phase::Mail), (530, Phase::Rcpt), (535, Phase::Rcpt), (538, Phase::Data)] {
+        let (outcome, failures, _) = one_mail(reply(at, code)).await;
+        assert_eq!(outcome, "unavailable", "{code} at {at:?}: {failures:?}");
+        assert!(failures[0].starts_with("Refusing: ") && failures[0].contains(&format!("{code} at ")), "{failures:?}");
     }
 }
 

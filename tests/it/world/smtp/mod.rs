@@ -83,6 +83,8 @@ struct State {
     offers: Option<Vec<&'static str>>,
     tls: Option<TlsAcceptor>,
     helo_alone: bool,
+    most: Option<(usize, &'static str)>,
+    most_at_once: Option<usize>,
     accepted: Vec<AcceptedMail>,
     connections: usize,
     commands: Vec<String>,
@@ -157,6 +159,16 @@ impl SmtpServer {
     /// HELO gets its usual reply, even if the script has a reaction for EHLO.
     pub fn knows_helo_alone(&self) { self.state.send_modify(|s| s.helo_alone = true); }
 
+    /// Takes this many mails on one connection, and answers MAIL like this from then on.
+    pub fn take_on_one_connection(&self, mails: usize, then: &'static str) {
+        self.state.send_modify(|s| s.most = Some((mails, then)));
+    }
+
+    /// Greets a connection by 421 if there are this many others.
+    pub fn take_at_once(&self, connections: usize) {
+        self.state.send_modify(|s| s.most_at_once = Some(connections));
+    }
+
     /// Accepts STARTTLS from now on, with this certificate.
     pub fn start_tls(&self, acceptor: TlsAcceptor) { self.state.send_modify(|s| s.tls = Some(acceptor)); }
 
@@ -182,7 +194,8 @@ async fn serve(listener: TcpListener, state: Shared, mut stopped: oneshot::Recei
             accepted = listener.accept() => {
                 let (stream, _) = accepted.expect("accept on the loopback");
                 state.send_modify(|s| s.connections += 1);
-                let session = Session::new(stream, Arc::clone(&state));
+                let is_one_too_many = state.borrow().most_at_once.is_some_and(|most| sessions.len() >= most);
+                let session = Session::new(stream, Arc::clone(&state), is_one_too_many);
                 // The session's result is ignored: clients that hang up are part of the tests.
                 sessions.spawn(async move { session.run().await.ok() });
             }

@@ -25,16 +25,21 @@ pub(super) struct Session {
     authenticated: bool,
     mail: Option<AcceptedMail>,
     own: Option<Reaction>,
+    mails: usize,
+    is_one_too_many: bool,
 }
 
 #[rustfmt::skip] // two tables, and short arms that stay on their line
 impl Session {
-    pub(super) fn new(stream: TcpStream, state: Shared) -> Self {
+    pub(super) fn new(stream: TcpStream, state: Shared, is_one_too_many: bool) -> Self {
         let peer = BufReader::new(Box::new(stream) as Box<dyn Duplex>);
-        Self { peer, state, is_encrypted: false, authenticated: false, mail: None, own: None }
+        Self { peer, state, is_encrypted: false, authenticated: false, mail: None, own: None, mails: 0, is_one_too_many }
     }
 
     pub(super) async fn run(mut self) -> io::Result<()> {
+        if self.is_one_too_many {
+            return self.reply("421 4.7.0 too many connections").await.map(drop);
+        }
         let mut open = self.answer(Some(Greeting), "220 scripted ESMTP").await?;
         while open {
             let line = self.line().await?;
@@ -55,7 +60,10 @@ impl Session {
                 ("STARTTLS", ..) if self.can_encrypt() => (Some(StartTls), "220 go ahead"),
                 ("AUTH", ..) => (Some(Auth), self.auth(argument).await?),
                 ("MAIL", None, Some(_)) if locked => (Some(Mail), "530 AUTH first"),
-                ("MAIL", None, Some(_)) => (Some(Mail), "250 ok"),
+                ("MAIL", None, Some(_)) => match self.state.borrow().most {
+                    Some((most, then)) if self.mails >= most => (Some(Mail), then),
+                    _ => (Some(Mail), "250 ok"),
+                },
                 ("RCPT", Some(_), Some(_)) => (Some(Rcpt), "250 ok"),
                 ("DATA", Some(mail), _) if !mail.recipients.is_empty() => (Some(Data), "354 go"),
                 ("DATA", ..) => (Some(Data), "503 no recipient"),
@@ -69,7 +77,10 @@ impl Session {
                 ("EHLO" | "HELO" | "RSET", _) => (self.mail, self.own) = (None, None),
                 ("STARTTLS", _) if ok => self.encrypt().await?,
                 ("AUTH", _) => self.authenticated |= ok,
-                ("MAIL", None) if ok => self.mail.insert(AcceptedMail::default()).envelope_from = address.unwrap_or_default(),
+                ("MAIL", None) if ok => {
+                    self.mails += 1;
+                    self.mail.insert(AcceptedMail::default()).envelope_from = address.unwrap_or_default();
+                }
                 ("RCPT", Some(mail)) if ok => mail.recipients.extend(address),
                 // The reaction of a refused recipient is used up. It does not count for the other recipients.
                 ("RCPT", _) => self.own = None,
