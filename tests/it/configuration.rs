@@ -304,19 +304,6 @@ async fn a_missing_queue_is_named_and_exits_69() {
     }
 }
 
-#[tokio::test]
-async fn a_second_worker_on_one_machine_is_told_which_address_is_taken_and_how_both_can_run() {
-    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = taken.local_addr().expect("bound").to_string();
-    let mut env = sound();
-    env.insert("HTTP_ADDR".to_owned(), address.clone());
-    let output = execute(&env, &["run"]).await;
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(69), "{stderr}");
-    let told = format!("HTTP_ADDR cannot be listened on: {address}: Address already in use");
-    assert!(stderr.contains(&told) && stderr.contains("such as HTTP_ADDR=127.0.0.1:8081"), "{stderr}");
-}
-
 /// The commands and their subcommands, from the help pages themselves.
 async fn help_pages() -> Vec<(String, String)> {
     let (mut pages, mut open) = (Vec::new(), vec![Vec::new()]);

@@ -118,3 +118,19 @@ async fn out_of_file_descriptors_is_told_and_every_event_is_done() {
     assert_eq!(get(&at, "/livez").await.0, 200);
     assert_eq!(worker.terminate().await, Some(0));
 }
+
+#[tokio::test]
+async fn a_second_worker_on_one_machine_is_told_which_address_is_taken_and_how_both_can_run() {
+    let (world, smtp) = (World::start().await, SmtpServer::start().await);
+    let (email, profile) = world.email_and_profile(SOON).await;
+    let mut env = both(&world, &smtp, &email, &profile);
+    let worker = Worker::start(&env);
+    let at = worker.address().await;
+    env.insert("HTTP_ADDR".to_owned(), at.clone());
+    let second = execute(&env, &["run"]).await;
+    let told = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(69), "{told}");
+    assert!(told.contains(&format!("HTTP_ADDR cannot be listened on: {at}: Address already in use")), "{told}");
+    assert!(told.contains("such as HTTP_ADDR=127.0.0.1:8081"), "{told}");
+    assert_eq!(worker.terminate().await, Some(0));
+}
