@@ -111,8 +111,7 @@ async fn a_200_that_says_nothing_of_a_message_settles_none() {
         let receipts = || ["a", "b"].map(|receipt| ReceiptHandle::new(receipt.to_owned())).into();
         let deleted = queue.delete(receipts()).await;
         assert_eq!(deleted.iter().map(|entry| &entry.error).collect::<Vec<_>>(), [&no_word(), &no_word()], "{body}");
-        let hides: Vec<_> =
-            Vec::from(receipts()).into_iter().map(|receipt| Hide { receipt, delay: Duration::ZERO }).collect();
+        let hides: Vec<_> = receipts().into_iter().map(|receipt| Hide { receipt, delay: Duration::ZERO }).collect();
         assert_eq!(queue.hide(hides).await.len(), 2, "{body}");
     }
 }
