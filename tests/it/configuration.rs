@@ -193,7 +193,7 @@ async fn without_a_region_or_with_an_odd_profile_nothing_starts_and_the_text_say
     let cases = [
         ("run", "", "AWS_REGION must be set"),
         ("status", "", "AWS_REGION must be set"),
-        ("run", "region = EU West", "the AWS profile's `region` mended"),
+        ("run", "region = EU West", "`region` corrected in the AWS profile"),
         ("run", "region = eu-west-1\nmax_attempts = many", "`max_attempts` must be a whole number"),
         ("run", "region = eu-west-1\nretry_mode = legacy", "`retry_mode` must be standard or adaptive"),
         ("run", "region = eu-west-1\nendpoint_url = h", "`endpoint_url` must be a URL"),

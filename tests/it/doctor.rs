@@ -39,7 +39,7 @@ pub async fn examine(env: &Environment) -> (Option<i32>, BTreeSet<(String, Strin
         let field = |name: &str| finding[name].as_str().unwrap_or_else(|| panic!("{name}: {finding}")).to_owned();
         // Broken over lines in the text, so only its beginning.
         let remedy: String = field("remedy").split(' ').take(3).collect::<Vec<_>>().join(" ");
-        assert!(text.contains(&format!("→ {remedy}")), "no remedy {remedy:?} in:\n{text}");
+        assert!(text.contains(&format!("→ {remedy}")), "no remedy of {finding} in:\n{text}");
         faults.insert((field("group"), field("fault")));
     }
     let any_fails = report["findings"].as_array().unwrap().iter().any(|finding| finding["level"] == "fail");
@@ -97,8 +97,13 @@ async fn the_stack_deployed_from_infra_is_all_green_on_one_screen() {
     let nobody = expected(&[("email", &["no_worker"]), ("profile", &["no_worker"])]);
     assert_eq!(examine(&env).await, (Some(0), nobody));
     let worker = Worker::start(&env);
-    let reported = async || (examine(&env).await == (Some(0), BTreeSet::new())).then_some(());
+    // Its first report may still say that it looks at what it needs.
+    let reported = async || {
+        let report: Value = serde_json::from_slice(&execute(&env, &["doctor", "--json"]).await.stdout).unwrap();
+        report["findings"].as_array().unwrap().iter().all(|finding| finding["level"] == "ok").then_some(())
+    };
     eventually("a worker of each reaction has reported", Duration::from_secs(30), reported).await;
+    assert_eq!(examine(&env).await, (Some(0), BTreeSet::new()));
     let text = String::from_utf8(execute(&env, &["doctor"]).await.stdout).unwrap();
     assert!(text.lines().count() <= 24 && !text.contains("→"), "more than one screen:\n{text}");
     assert_eq!(smtp.accepted().len(), 0, "it sends no mail");
@@ -185,21 +190,16 @@ async fn what_is_missing_altogether_is_found_too() {
     let world = World::start().await;
     let (redis, smtp) = tokio::join!(RedisServer::start(Keep::Nothing), SmtpServer::start());
     let email = world.queue_with("email", Duration::from_secs(60), 100).await;
-    let fifo =
-        world.sqs.create_queue().queue_name(format!("dlq-{}.fifo", world.id)).attributes(Name::FifoQueue, "true");
-    let fifo = fifo.send().await.unwrap().queue_url.unwrap();
-    set(&world, &fifo, &[(Name::MessageRetentionPeriod, "1209600".to_owned())]).await;
     let mut env = alone(&world, &smtp.url());
     env.insert("REDIS_URL".to_owned(), redis.url().replace("://", &format!("://:{SECRET}@")));
     redis.kill();
     smtp.stop().await;
     with_queues(&mut env, &email, &TestQueue { url: format!("{}-gone", email.url), ..email.clone() });
-    env.insert("EMAIL_DLQ_URL".to_owned(), fifo);
     let topic = format!("arn:aws:sns:us-east-1:000000000000:{}", world.id);
     env.insert("USER_EVENTS_TOPIC_ARN".to_owned(), topic);
     let found = expected(&[
         ("AWS", &["topic_missing"]),
-        ("email", &["dlq_kind"]),
+        ("email", &["dlq_retention_low"]),
         ("profile", &["queue_missing"]),
         ("Redis", &["redis_silent"]),
         ("mail", &["smtp_silent"]),
@@ -240,7 +240,7 @@ async fn a_silent_aws_and_missing_credentials_are_told_apart() {
     env.insert("AWS_EC2_METADATA_DISABLED".to_owned(), "true".to_owned());
     let mut silent = env.clone();
     silent.insert("AWS_ENDPOINT_URL".to_owned(), "http://127.0.0.1:1".to_owned());
-    env.remove("AWS_ACCESS_KEY_ID");
+    env.retain(|name, _| !name.starts_with("AWS_ACCESS_KEY") && !name.starts_with("AWS_SECRET"));
     let ((_, silent), (_, stranger)) = tokio::join!(examine(&silent), examine(&env));
     assert_eq!(silent, expected(&[("AWS", &["aws_silent", "topic_unset"])]));
     assert_eq!(stranger, expected(&[("AWS", &["no_credentials", "topic_unset"])]));
