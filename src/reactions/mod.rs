@@ -1,7 +1,8 @@
 //! The list of reactions, one row each: those that ship with this service, or a team's own.
 //!
-//! Enters: handlers, and by `webhooks` the URLs that stand in place of a handler. Leaves: for each reaction its name, its
-//! event types, whether its effects are recorded, and how its worker is made. `user-events` is the command line on [`shipped`]; a team's program does the same with its list:
+//! Enters: handlers, and the webhooks that `webhooks` finds in the environment. Leaves: for each reaction its name, its event
+//! types, whether its effects are recorded, and how its worker is made. `user-events` runs the list [`shipped`]; a team's
+//! program runs a list of its own:
 //!
 //! ```no_run
 //! # use user_events::events::UserSignedUp;
