@@ -22,7 +22,7 @@ pub fn webhook(input: &[u8]) {
     assert_eq!(answer == Answer::Unfinished, !is_final, "{status}");
     assert_eq!(answer == Answer::Done, (200..300).contains(&status), "a 2xx alone is done: {status}");
     if let Answer::Deferred(wait) = answer {
-        assert!(wait <= TWELVE_HOURS && [408, 409, 425, 429, 503].contains(&status), "{status}: {wait:?}");
+        assert!(wait <= TWELVE_HOURS && [408, 409, 421, 423, 425, 429, 503].contains(&status), "{status}: {wait:?}");
         assert!(retry_after.is_some() || wait.is_zero());
     } else {
         assert_eq!(answer, Answer::of(status, None, now), "{status}: no other answer is put off");
