@@ -10,6 +10,7 @@ use std::iter::successors;
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::BatchResultErrorEntry;
+use aws_smithy_runtime_api::client::result::DispatchFailure;
 
 use crate::queue::{Breach, QueueError, RefusalCode};
 
@@ -27,6 +28,9 @@ const UNFIT: &[&str] = &[
 /// What the SDK says if no source of credentials is set up. It has a type for that too, `CredentialsError`, in a crate
 /// that nothing else here needs.
 const NO_PROVIDER: &str = "credential provider was not enabled";
+
+/// In whatever the SDK says of any source of credentials: the call ended before it began.
+const CREDENTIAL: &str = "credential";
 
 /// In place of a code, if SQS sent none.
 const NO_CODE: &str = "unknown";
@@ -70,10 +74,10 @@ pub(super) fn classify<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Qu
         }
         SdkError::TimeoutError(_) => QueueError::Unavailable("timeout".to_owned()),
         SdkError::DispatchFailure(failure) if failure.is_user() => QueueError::Refused(RefusalCode::NoCredentials),
-        SdkError::DispatchFailure(failure) => QueueError::Unavailable(match failure.as_connector_error() {
-            Some(error) if speak_of_credentials(error) => "no credentials could be loaded".to_owned(),
-            _ => "no connection".to_owned(),
-        }),
+        SdkError::DispatchFailure(failure) if says(failure, CREDENTIAL) => {
+            QueueError::Unavailable("no credentials could be loaded".to_owned())
+        }
+        SdkError::DispatchFailure(_) => QueueError::Unavailable("no connection".to_owned()),
         SdkError::ConstructionFailure(_) => QueueError::Refused("the request cannot be built".into()),
         _ => QueueError::Unavailable("an answer that is none".to_owned()),
     }
@@ -87,13 +91,10 @@ pub(super) fn classify_call<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>, 
     }
 }
 
-/// Did the call end before it began? What the SDK says of any source of credentials has this word.
-fn speak_of_credentials(error: &(dyn Error + 'static)) -> bool {
-    say(error, "credential")
-}
-
-fn say(error: &(dyn Error + 'static), text: &str) -> bool {
-    successors(Some(error), |&error| error.source()).any(|error| error.to_string().contains(text))
+/// Does the call's error, or a cause of it, hold this text?
+fn says(failure: &DispatchFailure, text: &str) -> bool {
+    let first = failure.as_connector_error().map(|error| error as &(dyn Error + 'static));
+    successors(first, |&error| error.source()).any(|error| error.to_string().contains(text))
 }
 
 /// Is the right at the queue missing? Rights at the key that encrypts it are another matter.
@@ -161,21 +162,18 @@ fn limit(text: &str) -> Option<usize> {
 
 /// As [`classify`], for an operator: credentials that cannot be had are `Refused`.
 pub(super) fn classify_for_operator<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> QueueError {
-    match error {
-        SdkError::DispatchFailure(failure) if failure.as_connector_error().is_some_and(|e| speak_of_credentials(e)) => {
-            QueueError::Refused(RefusalCode::NoCredentials)
-        }
-        other => classify(other),
-    }
+    refused_where_said(CREDENTIAL, error)
 }
 
 /// As [`classify`], for a starting worker: it does not wait where no source of credentials is set up. A source that does
 /// not answer yet is waited for, as for a worker at work, because a moment without an answer looks the same.
 pub(super) fn classify_at_start<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> QueueError {
+    refused_where_said(NO_PROVIDER, error)
+}
+
+fn refused_where_said<E: ProvideErrorMetadata, R>(text: &str, error: &SdkError<E, R>) -> QueueError {
     match error {
-        SdkError::DispatchFailure(failure) if failure.as_connector_error().is_some_and(|e| say(e, NO_PROVIDER)) => {
-            QueueError::Refused(RefusalCode::NoCredentials)
-        }
+        SdkError::DispatchFailure(failure) if says(failure, text) => QueueError::Refused(RefusalCode::NoCredentials),
         other => classify(other),
     }
 }
