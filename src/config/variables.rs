@@ -209,7 +209,11 @@ pub const VARIABLES: &[Variable] = &[
     shared("AWS_USE_DUALSTACK_ENDPOINT", None, "`true`: to those with IPv6"),
     shared("AWS_MAX_ATTEMPTS", None, "how often a call is made, 1 to 1000; unset: a profile's, else 3"),
     shared("AWS_RETRY_MODE", None, "`standard` or `adaptive`; unset: a profile's, else `standard`"),
-    shared("SSL_CERT_FILE", None, "root certificates to trust, in place of the system's"),
+    shared(
+        "SSL_CERT_FILE",
+        None,
+        "root certificates to trust, in place of the system's; for AWS too, where `AWS_CA_BUNDLE` is not read",
+    ),
     shared("SSL_CERT_DIR", None, "folders of them; likewise"),
     shared("NO_COLOR", None, "set: no colours in help and `doctor`"),
     shared("TMPDIR", None, "where `render --open` and `dlq redrive --edit` write their file; unset: `/tmp`"),

@@ -330,6 +330,8 @@ fn what_is_no_text_or_cannot_be_read_is_named() {
     fs::create_dir(folder.path().join("old")).expect("made");
     let told = told(&Templates::read(folder.path()).1);
     assert_eq!(told, ["welcome.txt: must be UTF-8", "welcome.txt: is missing; each language has a subject and a text"]);
-    let (_, faults) = Templates::read(&folder.path().join("nowhere"));
-    assert_eq!(faults[0].to_string(), "the folder: cannot be read: No such file or directory");
+    let nowhere = folder.path().join("nowhere");
+    let (_, faults) = Templates::read(&nowhere);
+    let told = format!("{}: cannot be read: No such file or directory", nowhere.display());
+    assert_eq!(faults[0].to_string(), told);
 }

@@ -5,7 +5,7 @@ use std::fmt;
 /// One fault of a folder of templates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TemplateFault {
-    /// The file, by its name in the folder.
+    /// The file, by its name in the folder; the folder by its path, where that cannot be read.
     pub file: String,
     /// The line, if the fault is in one.
     pub line: Option<usize>,

@@ -91,7 +91,7 @@ impl Templates {
         };
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
-            Err(error) => return (None, vec![unread("the folder", &error)]),
+            Err(error) => return (None, vec![unread(&folder.display().to_string(), &error)]),
         };
         let (mut files, mut faults) = (Vec::new(), Vec::new());
         for path in entries.flatten().map(|entry| entry.path()) {

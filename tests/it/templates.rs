@@ -96,7 +96,7 @@ async fn every_fault_of_a_folder_is_told_before_anything_starts_by_run_config_an
     let nowhere = with(env, &[("MAIL_TEMPLATES", "/nowhere"), ("MAIL_HEADERS", "Bcc: a@example.com")]);
     let output = execute(&nowhere, &["render"]).await;
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("the folder: cannot be read") && told.contains("MAIL_HEADERS"), "{told}");
+    assert!(told.contains("/nowhere: cannot be read") && told.contains("MAIL_HEADERS"), "{told}");
 }
 
 #[tokio::test]

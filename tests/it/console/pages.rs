@@ -129,7 +129,7 @@ async fn a_mail_is_previewed_in_every_language_and_its_frame_can_run_nothing() {
     let mut env = alone();
     env.insert("MAIL_TEMPLATES".to_owned(), "/nowhere".to_owned());
     let console = Console::open(&env, &[]).await;
-    assert!(console.get("/mail").await.says("MAIL_TEMPLATES the folder"), "{}", console.get("/mail").await.body);
+    assert!(console.get("/mail").await.says("MAIL_TEMPLATES /nowhere"), "{}", console.get("/mail").await.body);
 }
 
 #[tokio::test]
