@@ -81,12 +81,13 @@ mutations: ## break the engine in one place at a time and see that the simulator
 fuzz: ## throw bytes at whatever reads bytes from outside, eleven targets in eleven minutes (MINUTES=n); gets cargo-fuzz if it is missing
 	fuzz/run
 
+# rustdoc asks for the workspace and its examples as clippy does: so it takes what clippy has checked.
 lint: ## formatting, clippy, rustdoc: every warning is an error; what we link, where cargo-deny is installed
 	.ci/deny
 	cargo fmt --check
 	cargo clippy --workspace --all-targets --locked --features failpoints -- -D warnings
 	cargo clippy -p user-events-engine --no-default-features --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc -p user-events -p user-events-engine --no-deps --locked --features user-events-engine/testing
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --lib --examples --no-deps --locked --features user-events-engine/testing
 
 lint-infra: ## infra/*.yaml, infra/kubernetes, the workflows and the Dockerfile: cfn-lint, hadolint, zizmor, checkov, checks of our own
 	infra/lint/run

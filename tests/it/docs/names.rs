@@ -12,7 +12,7 @@ use super::document::{Document, Span};
 use crate::readme::{alarms as alarms_of_the_stacks, code};
 
 /// Variables that are named and that the service does not read, and words that look like one.
-const FOREIGN: &[&str] = &["ON_SUCCESS", "RUST_BACKTRACE", "X86_64"];
+const FOREIGN: &[&str] = &["AWS_CA_BUNDLE", "RUST_BACKTRACE", "X86_64"];
 /// Reactions that the documents speak of, in capitals.
 const REACTIONS: &[&str] = &["NAME", "EMAIL", "PROFILE", "CRM", "ORDER_NOTIFY"];
 /// Labels of metrics that begin as a metric does.
