@@ -97,7 +97,8 @@ def whole(rows):
 
 def measured(done):
     machine = done["machine"]
-    parts = [f"{machine['date']}, {machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}.\n"]
+    dates = " and ".join(sorted({suite["date"] for suite in done["suites"].values()}))
+    parts = [f"{dates}, {machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}.\n"]
     parts += [*mail_report.parts(done["suites"]), *webhook_report.parts(done["suites"]), f"### A message\n\n{whole_engine(done)}"]
     for name, (title, says, make) in SECTIONS.items():
         suite = done["suites"][name]
