@@ -118,6 +118,7 @@ async fn the_shown_handler_runs_on_the_engine_with_sqs_and_redis() {
 async fn the_shown_program_is_built_from_its_manifest_and_has_every_command() {
     let (manifest, code) = (shown("toml", "name = \"crm\""), shown("rust", "struct CrmNotifier"));
     let folder = made("crm", &(manifest + &alike()), &[("src/main.rs", &code)]);
+    // It has no examples: where they are asked for, cargo takes `alike`, which nothing else here needs.
     cargo(&folder, &["build", "--bins", "--examples"], &BTreeMap::new()).await;
     let program = Path::new(OURS).with_file_name("crm");
 
