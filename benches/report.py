@@ -96,9 +96,9 @@ def whole(rows):
 
 
 def measured(done):
-    machine = done["machine"]
-    dates = " and ".join(sorted({suite["date"] for suite in done["suites"].values()}))
-    parts = [f"{dates}, {machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}.\n"]
+    machines = [suite["machine"] for suite in done["suites"].values()]
+    said = {f"{on['date']}: {on['cpu']}, {on['cores']} cores, Linux {on['kernel']}." for on in machines}
+    parts = [" ".join(sorted(said)) + "\n"]
     parts += [*mail_report.parts(done["suites"]), *webhook_report.parts(done["suites"]), f"### A message\n\n{whole_engine(done)}"]
     for name, (title, says, make) in SECTIONS.items():
         suite = done["suites"][name]
